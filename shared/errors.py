@@ -1,0 +1,75 @@
+"""Everything that can go wrong, as one tree.
+
+SegmenterError
+├── PermanentError                trying again changes nothing: exit code 2, an empty result for a task
+│   ├── SettingsError               an environment variable holds what it must not
+│   ├── LabelConfigError            a labelling configuration that cannot be served
+│   ├── SeriesError                 a recording that cannot be read (column missing, unparsable or decreasing time)
+│   ├── RefusedError                a source that must not be read (internal address, foreign scheme, too large)
+│   ├── TrainingDataError           annotations that nothing can be learned from
+│   └── ModelError                  a graph that fails its checks
+└── TemporaryError                may work later: exit code 75, no result for a task
+    ├── FetchError                  a recording that did not arrive (time-out, connection, 5xx, 404 of a moved file)
+    ├── LabelStudioError            Label Studio unreachable, refusing the token, or answering nonsense
+    ├── StoreError                  the model store cannot be read or written
+    ├── LeaseHeldError              somebody else trains this project
+    └── UntrainedError              no model for this project yet
+
+A message says what was read, what was expected and what to do.
+"""
+
+
+class SegmenterError(Exception):
+    """Base of every error this project raises on purpose."""
+
+
+class PermanentError(SegmenterError):
+    """Trying again with the same input changes nothing."""
+
+
+class SettingsError(PermanentError):
+    """An environment variable holds what it must not."""
+
+
+class LabelConfigError(PermanentError):
+    """A labelling configuration that cannot be served."""
+
+
+class SeriesError(PermanentError):
+    """A recording that cannot be read."""
+
+
+class RefusedError(PermanentError):
+    """A source of data that must not be read."""
+
+
+class TrainingDataError(PermanentError):
+    """Annotations that nothing can be learned from."""
+
+
+class ModelError(PermanentError):
+    """A graph that fails its checks."""
+
+
+class TemporaryError(SegmenterError):
+    """The same call may work later."""
+
+
+class FetchError(TemporaryError):
+    """A recording that did not arrive."""
+
+
+class LabelStudioError(TemporaryError):
+    """Label Studio is unreachable, refuses the token or answers nonsense."""
+
+
+class StoreError(TemporaryError):
+    """The model store cannot be read or written."""
+
+
+class LeaseHeldError(TemporaryError):
+    """Another trainer holds this project's lease."""
+
+
+class UntrainedError(TemporaryError):
+    """There is no model for this project yet."""

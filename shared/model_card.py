@@ -1,0 +1,120 @@
+"""What a model says of itself: written by training, carried in the graph's metadata, read by serving and people."""
+
+from typing import Literal
+
+import msgspec
+
+from shared.label_config import LabelConfig
+
+SCHEMA = 1
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    """softmax((log p + bias) / temperature) over the columns of one head; applied to scores, never to decoding."""
+
+    temperature: float = 1.0
+    bias: tuple[float, ...] = ()  # one a column of the head, background first; empty: zeros
+    fitted: bool = False  # False: too little data, scores are marked uncalibrated
+
+
+class RangeHead(msgspec.Struct, frozen=True, kw_only=True, tag="range"):
+    """Columns of `probabilities` that tell ranges apart: background, then `labels`; their softmax sums to 1."""
+
+    labels: tuple[str, ...]
+    min_rows: tuple[int, ...]  # shortest run kept, background first, then labels [rows]
+    calibration: Calibration = Calibration()
+
+
+class InstantHead(msgspec.Struct, frozen=True, kw_only=True, tag="instant"):
+    """Columns of `probabilities` that tell instants apart: background, then `labels`; their softmax sums to 1."""
+
+    labels: tuple[str, ...]
+    spacing: tuple[int, ...]  # least distance between two peaks of one label [rows]
+    threshold: tuple[float, ...]  # least probability of a peak, one a label
+    half_width: int  # rows on each side of an instant that training counted as the instant
+    calibration: Calibration = Calibration()
+
+
+Head = RangeHead | InstantHead
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """A figure and its standard error by recording (None: too few recordings to know)."""
+
+    value: float
+    standard_error: float | None = None
+
+
+class ClassFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures of one class on held-out recordings. Rows for ranges and background, matched events for instants."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int  # rows, or events
+    true_segments: int = 0
+    predicted_segments: int = 0
+    judged: bool = True  # False: in fewer than two groups of recordings, left out of thresholds, gate and macro figures
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """How good the model is on recordings it has not seen. Segment, event and edit figures: see training/evaluate.py."""
+
+    how: Literal["out-of-fold", "by-recording", "optimistic", "not judged"]
+    recordings: int
+    classes: tuple[ClassFigures, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()  # rows true, columns predicted; background, then labels in card order
+    estimates: dict[
+        str, Estimate
+    ] = {}  # by standard name: balanced_accuracy, macro_f1, segment_f1_50, event_f1, ece, …
+    notes: tuple[str, ...] = ()  # sentences for people
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of the annotations that a run starts from."""
+
+    taken_at: str  # UTC, ISO 8601
+    newest: str  # when the newest annotation was written (UTC, ISO 8601); "" offline
+    tasks: int  # annotated tasks
+    annotations: int
+    digest: str  # over tasks, annotations and their times: equal digests, equal truth
+    fingerprint: str  # of the label configuration
+
+
+class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
+    """All that serving needs besides the graph, and what people want to know of it."""
+
+    schema: int = SCHEMA
+    version: str
+    created_at: str  # UTC, ISO 8601
+    project: int
+    project_created: str = ""  # creation time as Label Studio sends it after the dot of "id.created"; "" offline
+    label_config: LabelConfig
+    heads: tuple[Head, ...]  # their columns stand side by side in `probabilities`
+    window: int  # rows of a full window
+    hop: int  # rows between two windows
+    stem: int  # rows an LSTM step
+    channel_mean: tuple[float, ...]  # of the training rows; centre of a channel without values
+    channel_std: tuple[float, ...]
+    figures: Figures
+    snapshot: Snapshot
+    folds: dict[str, int] = {}  # group of recordings ► fold, kept as recordings are added
+    settings: dict[str, str] = {}  # the training settings that were in force
+    packages: dict[str, str] = {}
+    seed: int = 0
+
+    @property
+    def columns(self) -> int:
+        """Columns of `probabilities`."""
+        return sum(1 + len(head.labels) for head in self.heads)
+
+
+def encode_card(card: ModelCard) -> str:
+    """JSON of a card."""
+    return msgspec.json.encode(card).decode()
+
+
+def decode_card(text: str | bytes) -> ModelCard:
+    """Card from JSON. Raises msgspec.ValidationError on anything that is not one."""
+    return msgspec.json.decode(text, type=ModelCard)

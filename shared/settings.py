@@ -1,0 +1,292 @@
+"""Settings from the environment: one frozen object; each field says its unit, its default and why."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlsplit
+
+from shared.errors import SettingsError
+
+Read = Callable[[str], Any]
+
+
+class Reader(NamedTuple):
+    """How one variable is read: what is allowed, in words, and the function that raises ValueError on anything else."""
+
+    allowed: str
+    read: Read
+
+
+def whole(least: int, most: int) -> Reader:
+    """Read a whole number from `least` to `most`."""
+
+    def read(text: str) -> int:
+        value = int(text)
+        if not least <= value <= most:
+            raise ValueError
+        return value
+
+    return Reader(f"a whole number from {least} to {most}", read)
+
+
+def real(least: float, most: float) -> Reader:
+    """Read a number from `least` to `most`."""
+
+    def read(text: str) -> float:
+        value = float(text)
+        if not least <= value <= most:
+            raise ValueError
+        return value
+
+    return Reader(f"a number from {least:g} to {most:g}", read)
+
+
+def one_of(*words: str) -> Reader:
+    """Read one of `words`, in any case."""
+
+    def read(text: str) -> str:
+        value = text.lower()
+        if value not in words:
+            raise ValueError
+        return value
+
+    return Reader("one of " + ", ".join(words), read)
+
+
+def _read_flag(text: str) -> bool:
+    return {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}[
+        text.lower()
+    ]
+
+
+def _read_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError
+    _ = parts.port
+    return text.rstrip("/")
+
+
+def _read_secret_path(text: str) -> str:
+    if text and not (len(text) >= 16 and all(c.isalnum() or c in "-_" for c in text)):
+        raise ValueError
+    return text
+
+
+def _read_hosts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip().lower() for part in text.split(",") if part.strip())
+
+
+FLAG = Reader("true or false", _read_flag)
+URL = Reader("an http:// or https:// address with a host", _read_url)
+TEXT = Reader("any text", str)
+HOSTS = Reader("host names, addresses or networks such as 10.0.0.0/8, separated by commas", _read_hosts)
+SECRET_PATH = Reader("at least 16 letters, digits, - or _ (it becomes part of a URL)", _read_secret_path)
+
+
+def setting(default: Any, reader: Reader, about: str, *aliases: str) -> Any:
+    """A field read from the variable of its upper-cased name, or else from one of `aliases`."""
+    return field(default=default, metadata={"reader": reader, "about": about, "aliases": aliases})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What an operator may choose. An empty variable counts as unset.
+
+    Raises SettingsError, from `from_environment`, with the variable, what was found and what is allowed.
+    """
+
+    # Label Studio
+    label_studio_host: str = setting(
+        "http://localhost:8080",
+        URL,
+        "Where Label Studio answers; task URLs without a host are joined to it.",
+        "LABEL_STUDIO_URL",
+    )
+    label_studio_api_key: str = setting(
+        "",
+        TEXT,
+        "Legacy token or personal access token. Empty: the token that Label Studio sends when it connects is "
+        "used on one machine (loopback or LABEL_STUDIO_HOST), and kept in memory only.",
+    )
+    data_hosts_allowed: tuple[str, ...] = setting(
+        (),
+        HOSTS,
+        "Internal hosts that task data may come from; loopback, private and link-local addresses other than "
+        "LABEL_STUDIO_HOST are refused unless named here.",
+    )
+    data_root: str = setting(
+        "",
+        TEXT,
+        "Folder with a copy of Label Studio's media, for training from an export without Label Studio.",
+    )
+    cache_dir: str = setting(
+        "",
+        TEXT,
+        "Folder for downloaded recordings. Empty: nothing is cached on disk.",
+    )
+    cache_max_mb: int = setting(
+        1024,
+        whole(1, 10**6),
+        "Size [MiB] at which the oldest entries of CACHE_DIR are deleted.",
+    )
+
+    # Store
+    model_dir: str = setting(
+        "./models",
+        TEXT,
+        "Folder or s3://, gs://, az:// address of models, updates and runs; /app/models in images.",
+    )
+    keep_versions: int = setting(
+        10,
+        whole(1, 1000),
+        "Models kept for each project; older ones are deleted when one is published.",
+    )
+
+    # When to train
+    start_training_each_n_updates: int = setting(
+        1,
+        whole(1, 10**6),
+        "Annotation events that start a training; more than 1 saves work, the rest waits.",
+    )
+    max_concurrent_runs: int = setting(
+        1,
+        whole(1, 1000),
+        "Trainings at a time on this machine: a second one takes the core that answers predictions.",
+    )
+    reconcile_seconds: int = setting(
+        300,
+        whole(0, 10**6),
+        "Seconds between comparisons with Label Studio, which find events that never arrived; "
+        "0: never (Kubernetes has a CronJob for it).",
+    )
+    train_launcher: str = setting(
+        "auto",
+        one_of("auto", "process", "kubernetes", "none"),
+        "Who runs a training. auto: Kubernetes in a cluster, a "
+        "child process where torch is installed, else nobody (a worker runs `python -m training watch`).",
+    )
+    train_cronjob: str = setting(
+        "train",
+        TEXT,
+        "Suspended CronJob whose template makes the training Jobs (launcher kubernetes).",
+    )
+    train_timeout_seconds: int = setting(
+        3600,
+        whole(1, 10**6),
+        "Seconds after which a training is ended: no small project needs an hour.",
+    )
+    train_threads: int = setting(
+        1,
+        whole(1, 256),
+        "Threads of a training: more cost predictions their core and gain little on small batches.",
+    )
+
+    # How to train
+    train_epochs: int = setting(
+        1000,
+        whole(1, 10**6),
+        "Most passes over the training windows; the schedule ends far earlier when it can.",
+    )
+    sequence_size: int = setting(
+        50,
+        whole(4, 10000),
+        "LSTM steps in a window; a step is one row, or several where the data allow a stem.",
+    )
+    hidden_size: int = setting(64, whole(4, 1024), "Units of each LSTM layer and direction.")
+    balanced_accuracy_threshold: float = setting(
+        0.85,
+        real(0, 1),
+        "Mean recall on held-out recordings at which training stops trying longer schedules.",
+    )
+    min_class_f1_threshold: float = setting(
+        0.70,
+        real(0, 1),
+        "F1 of the worst class on held-out recordings at which training stops trying longer schedules.",
+    )
+    use_class_weights: bool = setting(
+        True,
+        FLAG,
+        "Weigh rare classes more (square root of inverse frequency, capped).",
+    )
+    unlabelled: str = setting(
+        "background",
+        one_of("background", "ignore"),
+        "Rows outside regions: background, or not known (people who label one event in a long file).",
+    )
+    seed: int = setting(0, whole(0, 2**31 - 1), "Seed of everything random in a training.")
+    device: str = setting("auto", one_of("auto", "cpu", "cuda"), "Where to fit; auto: a GPU when torch finds one.")
+
+    # Serving
+    host: str = setting("127.0.0.1", TEXT, "Address to listen on; 0.0.0.0 in images.")
+    port: int = setting(9090, whole(0, 65535), "Port to listen on; 0: any free one.")
+    basic_auth_user: str = setting("", TEXT, "User name that requests must carry; empty: open.")
+    basic_auth_pass: str = setting("", TEXT, "Password that goes with BASIC_AUTH_USER.")
+    webhook_secret: str = setting(
+        "",
+        SECRET_PATH,
+        "Path prefix under which alone events are accepted: put http://host:9090/SECRET into Label Studio.",
+    )
+    predict_threads: int = setting(
+        2,
+        whole(1, 256),
+        "Threads that predict; each uses one core.",
+    )
+    predict_budget_seconds: float = setting(
+        90.0,
+        real(1, 86400),
+        "Seconds for one batch of tasks; Label Studio gives up after 100.",
+    )
+    model_cache_size: int = setting(16, whole(1, 10000), "Models kept in memory, about 10 MiB each.")
+    task_score: str = setting(
+        "mean",
+        one_of("mean", "min-segment", "margin", "entropy"),
+        "How sure a task's prediction is, for ordering tasks.",
+    )
+    max_body_mb: int = setting(64, whole(1, 4096), "Largest request body [MiB]; a batch of 10^4 tasks is about 10.")
+    max_series_mb: int = setting(1024, whole(1, 65536), "Largest recording [MiB] that is downloaded.")
+    fetch_timeout_seconds: float = setting(30.0, real(0.1, 3600), "Seconds for one recording to arrive.")
+    log_level: str = setting("info", one_of("debug", "info", "warning", "error"), "Least severe log line written.")
+    log_format: str = setting(
+        "auto",
+        one_of("auto", "text", "json"),
+        "Form of log lines; auto: text on a terminal, else one JSON object a line.",
+    )
+
+    def __post_init__(self) -> None:
+        if bool(self.basic_auth_user) != bool(self.basic_auth_pass):
+            raise SettingsError(
+                "BASIC_AUTH_USER and BASIC_AUTH_PASS go together: one is set, the other is empty; set both or neither."
+            )
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read all settings from `environ` (default: the process's)."""
+        environ = os.environ if environ is None else environ
+        found: dict[str, Any] = {}
+        for each in fields(cls):
+            for name in (each.name.upper(), *each.metadata["aliases"]):
+                text = environ.get(name, "").strip()
+                if text:
+                    found[each.name] = _parse(name, text, each.metadata["reader"])
+                    break
+        return cls(**found)
+
+    def environment(self) -> dict[str, str]:
+        """The variables that give these settings back, to hand to a child process."""
+        return {each.name.upper(): _text(getattr(self, each.name)) for each in fields(self)}
+
+
+def _parse(name: str, text: str, reader: Reader) -> Any:
+    try:
+        return reader.read(text)
+    except (ValueError, KeyError):
+        shown = "a value that is not shown" if "SECRET" in name else repr(text)
+        raise SettingsError(f"{name} is {shown}, but must be {reader.allowed}.") from None
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
