@@ -59,7 +59,7 @@ class ClassFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """How good the model is on recordings it has not seen. Segment, event and edit figures: see training/evaluate.py."""
+    """How good the model is on recordings it has not seen. Defined in training/evaluate.py."""
 
     how: Literal["out-of-fold", "by-recording", "optimistic", "not judged"]
     recordings: int
