@@ -1,0 +1,46 @@
+# The same verbs for people and CI. All installs go to .venv/; nothing needs Docker.
+PYTHON ?= python3
+# Empty: the public index. On a machine without a GPU, the CPU wheels save gigabytes:
+#   make run TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.PHONY: help run test check format bench clean
+.DEFAULT_GOAL := help
+
+help:  ## show this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing the server and the trainer into .venv (a few minutes the first time) …"
+	$(PIP) -e '.[serve,train]'
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed
+	@echo "Installing the tools for tests and checks into .venv …"
+	$(PIP) -e '.[serve,train,dev]'
+	@touch $@
+
+run: .venv/.installed  ## train the shipped example if there is no model yet, then serve on port 9090
+	@$(BIN)/python -m examples.start
+
+test: .venv/.installed-dev  ## all tests that run on one machine without Label Studio
+	$(BIN)/python -m pytest -m "not e2e"
+
+check: .venv/.installed-dev  ## lint, format, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.installed-dev  ## rewrite the code in house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove what was built and installed, but no model
+	rm -rf .venv .label-studio build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,80 @@
+"""Who may call what: basic authentication, and the secret path under which alone events are accepted."""
+
+import base64
+import binascii
+import hmac
+import logging
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shared.settings import Settings
+
+OPEN = frozenset({"/health", "/livez", "/readyz"})
+EVENTS = "/webhook"
+
+log = logging.getLogger(__name__)
+
+
+class Access:
+    """Middleware. Events are let through here: /webhook itself asks `is_authorized` for what needs credentials.
+
+    With WEBHOOK_SECRET, `/<secret>/anything` means `/anything`, and events are accepted under that prefix only.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._user = settings.basic_auth_user
+        self._password = settings.basic_auth_pass
+        self._prefix = f"/{settings.webhook_secret}" if settings.webhook_secret else ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 401 or 403, or hand on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope, secret_given = self._without_prefix(scope)
+        path = scope["path"]
+        scope.setdefault("state", {})["authorized"] = self.is_authorized(Headers(scope=scope))
+        response = None
+        if path == EVENTS and self._prefix and not secret_given:
+            log.warning("An event was refused: its path does not carry WEBHOOK_SECRET.")
+            response = JSONResponse(
+                {"error": "Events are accepted under the secret path only: connect http://host:port/WEBHOOK_SECRET."}, 403
+            )
+        elif path not in OPEN and path != EVENTS and not scope["state"]["authorized"]:
+            response = unauthorized()
+        await (response or self._app)(scope, receive, send)
+
+    def is_authorized(self, headers: Headers) -> bool:
+        """Whether the request carries BASIC_AUTH_USER and BASIC_AUTH_PASS, or none are set."""
+        if not self._user:
+            return True
+        scheme, _, encoded = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "basic":
+            return False
+        try:
+            given = base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError):
+            return False
+        return hmac.compare_digest(given, f"{self._user}:{self._password}".encode())
+
+    def _without_prefix(self, scope: Scope) -> tuple[Scope, bool]:
+        path: str = scope["path"]
+        head, rest = path[: len(self._prefix)], path[len(self._prefix) :]
+        if not self._prefix or not (rest == "" or rest.startswith("/")):
+            return scope, False
+        if not hmac.compare_digest(head.encode(), self._prefix.encode()):
+            return scope, False
+        root = scope.get("root_path", "")
+        return {**scope, "path": rest or "/", "raw_path": (rest or "/").encode(), "root_path": root}, True
+
+
+def unauthorized() -> JSONResponse:
+    """401 with the remedy."""
+    return JSONResponse(
+        {"error": "BASIC_AUTH_USER and BASIC_AUTH_PASS are set here: give them in Label Studio, Settings > Model."},
+        401,
+        headers={"WWW-Authenticate": 'Basic realm="time series segmenter"'},
+    )

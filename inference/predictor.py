@@ -1,0 +1,189 @@
+"""A batch of tasks ► one answer each: fetch, parse, segment, side by side and within limits."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import BoundedSemaphore
+
+import msgspec
+
+from inference.models import Models, Served
+from inference.protocol import (
+    NO_ANSWER,
+    UNTRAINED,
+    PredictCall,
+    Prediction,
+    ProjectRef,
+    RequestError,
+    Task,
+    decode_task,
+    decode_value,
+    is_interactive,
+    parse_project,
+)
+from shared.errors import LabelConfigError, PermanentError, SegmenterError, SeriesError, TemporaryError, UntrainedError
+from shared.fetching import Fetcher
+from shared.label_config import LabelConfig, parse_label_config
+from shared.regions import to_regions
+from shared.series import read_series
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+FETCHES_PER_CORE = 4  # a fetch waits for Label Studio most of its time; more would only hold more recordings in memory
+
+Answer = Prediction | list[Prediction]
+
+
+class OutOfTimeError(TemporaryError):
+    """PREDICT_BUDGET_SECONDS ended before the task's turn came."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of one task, for log, metrics and page."""
+
+    project: int
+    task: int | str | None
+    answer: Answer
+    reason: str = ""  # why there is nothing to see; "" when all went well
+
+
+class Predictor:
+    """Answers batches. Threads are shared by all requests; each request holds at most half of them."""
+
+    def __init__(
+        self,
+        models: Models,
+        fetcher: Fetcher,
+        settings: Settings,
+        *,
+        observe: Callable[[Outcome], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        threads = settings.predict_threads * FETCHES_PER_CORE
+        self._models = models
+        self._fetcher = fetcher
+        self._settings = settings
+        self._observe = observe
+        self._clock = clock
+        self._pool = ThreadPoolExecutor(threads, "predict")
+        self._share = max(1, threads // 2)
+        self._cores = BoundedSemaphore(settings.predict_threads)
+
+    def close(self) -> None:
+        """Wait for running tasks and end the threads."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    async def predict(self, call: PredictCall) -> list[Answer]:
+        """One answer a task, in order."""
+        deadline = self._clock() + self._settings.predict_budget_seconds
+        batch = _Batch(parse_project(call.project), call.label_config, is_interactive(call), deadline)
+        loop = asyncio.get_running_loop()
+        places = asyncio.Semaphore(self._share)
+
+        async def answer(raw: msgspec.Raw) -> Answer:
+            async with places:
+                outcome = await loop.run_in_executor(self._pool, self._answer, raw, batch)
+            self._observe(outcome)
+            return outcome.answer
+
+        return await asyncio.gather(*(answer(raw) for raw in call.tasks))
+
+    def _answer(self, raw: msgspec.Raw, batch: "_Batch") -> Outcome:
+        """One task's answer. Nothing that a task holds raises out of here."""
+        task: Task | None = None
+        project = batch.project or ProjectRef()
+        version = UNTRAINED
+        try:
+            try:
+                task = decode_task(raw)
+                project = batch.project or parse_project(task.project) or ProjectRef()
+            finally:
+                served = batch.serving(project, self._models)
+                version = served.version
+            return Outcome(project.id, task.id, self._segment(task, served, batch))
+        except TemporaryError as error:
+            answer = batch.nothing_yet(version)
+            reason = str(error)
+        except (PermanentError, RequestError) as error:
+            answer = Prediction(result=[], score=0.0, model_version=version)
+            reason = str(error)
+        except Exception:
+            log.exception("A task failed in a way nobody foresaw; Label Studio will ask again.")
+            answer = batch.nothing_yet(version)
+            reason = "an internal error, see the log"
+        return Outcome(project.id, task.id if task else None, answer, reason)
+
+    def _segment(self, task: Task, served: Served, batch: "_Batch") -> Prediction:
+        card = served.segmenter.card
+        config = batch.label_config(card.label_config)
+        if config.value_key not in task.data:
+            raise SeriesError(
+                f'The task has no "{config.value_key}", which value="${config.value_key}" of the TimeSeries tag names; '
+                f"it has {', '.join(sorted(task.data)[:10]) or 'nothing'}."
+            )
+        self._check_time(batch)
+        value = decode_value(task.data[config.value_key])
+        data = self._fetcher.fetch(value, task_id=task.id, deadline=batch.deadline)
+        with self._cores:
+            self._check_time(batch)
+            series = read_series(data, config.with_channels(card.label_config.channels))
+            found = served.segmenter.segment(series, task_score=self._settings.task_score)
+            regions = to_regions(found.segments, series.axis, config)
+        return Prediction(result=regions, score=found.score, model_version=served.version)
+
+    def _check_time(self, batch: "_Batch") -> None:
+        if self._clock() > batch.deadline:
+            raise OutOfTimeError(
+                f"PREDICT_BUDGET_SECONDS={self._settings.predict_budget_seconds:g} ended before this task's turn; "
+                "Label Studio asks again."
+            )
+
+
+class _Batch:
+    """What the tasks of one request share: one model a project and one configuration, looked up once."""
+
+    def __init__(
+        self, project: ProjectRef | None, label_config: str | None, interactive: bool, deadline: float
+    ) -> None:
+        self.project = project
+        self.deadline = deadline
+        self._interactive = interactive
+        self._xml = label_config
+        self._config: LabelConfig | LabelConfigError | None = None
+        self._serving: dict[ProjectRef, Served | SegmenterError] = {}
+
+    def serving(self, project: ProjectRef, models: Models) -> Served:
+        """The model that serves a project throughout this request."""
+        found = self._serving.get(project)
+        if found is None:
+            try:
+                found = models.serving(project)
+            except SegmenterError as error:
+                found = error
+            found = self._serving.setdefault(project, found)
+        if isinstance(found, SegmenterError):
+            raise found
+        return found
+
+    def label_config(self, trained: LabelConfig) -> LabelConfig:
+        """The configuration that Label Studio sent, or else the one the model was trained with."""
+        if not self._xml:
+            return trained
+        if self._config is None:
+            try:
+                self._config = parse_label_config(self._xml)
+            except LabelConfigError as error:
+                self._config = error
+        if isinstance(self._config, LabelConfigError):
+            raise self._config
+        return self._config
+
+    def nothing_yet(self, version: str) -> Answer:
+        """An answer that stores nothing; in the editor, where an object is due, an empty one."""
+        return Prediction(result=[], score=0.0, model_version=version) if self._interactive else NO_ANSWER
+
+
+__all__ = ["Answer", "Outcome", "Predictor", "UntrainedError"]

@@ -1,0 +1,126 @@
+"""Label Studio's messages, in and out. Nothing else in the server knows their JSON shape.
+
+Source: Label Studio 1.23, `label_studio/ml/api_connector.py`; recorded in tests/contract.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from shared.errors import SegmenterError
+
+UNTRAINED = "untrained"
+
+
+class RequestError(SegmenterError):
+    """A request body that is not what its route expects: answered 400."""
+
+
+class ProjectRef(msgspec.Struct, frozen=True):
+    """Which project a message means. `created` tells a recreated database apart; "" when not said."""
+
+    id: int = 0
+    created: str = ""
+
+
+class Task(msgspec.Struct):
+    """One task of a batch. `data` values stay undecoded: most are never looked at."""
+
+    data: dict[str, msgspec.Raw]
+    id: int | str | None = None
+    project: int | str | None = None
+
+
+class PredictCall(msgspec.Struct):
+    """Body of POST /predict."""
+
+    tasks: list[msgspec.Raw]
+    project: int | str | None = None
+    label_config: str | None = None
+    params: msgspec.Raw | None = None
+
+
+class SetupCall(msgspec.Struct):
+    """Body of POST /setup."""
+
+    project: int | str
+    schema: str = ""
+    hostname: str | None = None
+    access_token: str | None = None
+
+
+class Prediction(msgspec.Struct):
+    """One task's answer as Label Studio stores it. An empty `result` is stored, too: nothing to see in this task."""
+
+    result: list[dict[str, Any]]
+    score: float
+    model_version: str
+
+
+NO_ANSWER: list[Prediction] = []  # in place of a Prediction: Label Studio stores nothing and asks again
+
+
+_predict_call = msgspec.json.Decoder(PredictCall)
+_setup_call = msgspec.json.Decoder(SetupCall)
+_task = msgspec.json.Decoder(Task)
+_params = msgspec.json.Decoder(dict[str, Any])
+
+
+def decode_predict(body: bytes) -> PredictCall:
+    """The batch in a body; its tasks are decoded one by one, so that a bad one spoils only itself."""
+    return _decode(_predict_call, body, 'an object with a list "tasks"')
+
+
+def decode_setup(body: bytes) -> SetupCall:
+    """The project that connects."""
+    return _decode(_setup_call, body, 'an object with "project" and "schema"')
+
+
+def decode_task(raw: msgspec.Raw) -> Task:
+    """One task. Raises RequestError unless it is an object with an object `data`."""
+    return _decode(_task, raw, 'a task, an object with an object "data"')
+
+
+def decode_object(body: bytes) -> dict[str, Any]:
+    """Any JSON object."""
+    return _decode(_params, body, "an object")
+
+
+def decode_value(raw: msgspec.Raw) -> Any:
+    """The value of one key of a task's data."""
+    return _decode(msgspec.json, raw, "a value")
+
+
+def _decode(decoder: Any, data: bytes | msgspec.Raw, expected: str) -> Any:
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError(f"The body is not {expected}: {error}.") from None
+
+
+def is_interactive(call: PredictCall) -> bool:
+    """Whether an annotator waits in the editor; Label Studio then wants an object, not an empty list."""
+    if call.params is None:
+        return False
+    try:
+        return isinstance(_params.decode(call.params).get("context"), dict)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+
+
+def parse_project(value: int | str | None) -> ProjectRef | None:
+    """The project in "3.1795475439", "3" or 3; None in None. Raises RequestError on anything but digits."""
+    if value is None or value == "":
+        return None
+    number, _, created = str(value).partition(".")
+    if not (number.isascii() and number.isdigit() and len(number) <= 18):
+        raise RequestError(f'The project is {str(value)[:80]!r}, but must be a number, or "number.creation time".')
+    if created and not (created.isascii() and created.isdigit() and len(created) <= 18):
+        raise RequestError(f"The project's creation time is {created[:80]!r}, but must be digits.")
+    return ProjectRef(int(number), created)
+
+
+def encode_results(results: Sequence[Prediction | list[Prediction]]) -> bytes:
+    """Body of the answer to POST /predict: one result a task, in the order of the tasks."""
+    return msgspec.json.encode({"results": results})
