@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from shared.errors import ModelError
 from shared.label_config import LabelConfig
 
 SCHEMA = 1
@@ -16,6 +17,9 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     bias: tuple[float, ...] = ()  # one a column of the head, background first; empty: zeros
     fitted: bool = False  # False: too little data, scores are marked uncalibrated
 
+    def __post_init__(self) -> None:
+        _require(self.temperature > 0, f"temperature {self.temperature} is not above 0")
+
 
 class RangeHead(msgspec.Struct, frozen=True, kw_only=True, tag="range"):
     """Columns of `probabilities` that tell ranges apart: background, then `labels`; their softmax sums to 1."""
@@ -23,6 +27,10 @@ class RangeHead(msgspec.Struct, frozen=True, kw_only=True, tag="range"):
     labels: tuple[str, ...]
     min_rows: tuple[int, ...]  # shortest run kept, background first, then labels [rows]
     calibration: Calibration = Calibration()
+
+    def __post_init__(self) -> None:
+        _check_head(self.labels, self.calibration)
+        _require(len(self.min_rows) == 1 + len(self.labels), "min_rows are not one for background and each label")
 
 
 class InstantHead(msgspec.Struct, frozen=True, kw_only=True, tag="instant"):
@@ -33,6 +41,10 @@ class InstantHead(msgspec.Struct, frozen=True, kw_only=True, tag="instant"):
     threshold: tuple[float, ...]  # least probability of a peak, one a label
     half_width: int  # rows on each side of an instant that training counted as the instant
     calibration: Calibration = Calibration()
+
+    def __post_init__(self) -> None:
+        _check_head(self.labels, self.calibration)
+        _require(len(self.spacing) == len(self.threshold) == len(self.labels), "spacing, threshold are not one a label")
 
 
 Head = RangeHead | InstantHead
@@ -104,6 +116,15 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     packages: dict[str, str] = {}
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        _require(len(self.heads) > 0, "there are no heads")
+        _require(1 <= self.hop <= self.window, f"hop {self.hop} is not between 1 and the window, {self.window}")
+        channels = len(self.label_config.channels)
+        _require(
+            len(self.channel_mean) == len(self.channel_std) == channels,
+            f"there are {channels} channels, but {len(self.channel_mean)} means and {len(self.channel_std)} deviations",
+        )
+
     @property
     def columns(self) -> int:
         """Columns of `probabilities`."""
@@ -116,5 +137,27 @@ def encode_card(card: ModelCard) -> str:
 
 
 def decode_card(text: str | bytes) -> ModelCard:
-    """Card from JSON. Raises msgspec.ValidationError on anything that is not one."""
-    return msgspec.json.decode(text, type=ModelCard)
+    """Card from JSON. Raises ModelError on anything that is not one, and on cards of a newer schema."""
+    try:
+        schema = msgspec.json.decode(text, type=_Schema).schema
+        if schema > SCHEMA:
+            raise ModelError(
+                f"A model card has schema {schema}, this program reads up to {SCHEMA}: update the program."
+            )
+        return msgspec.json.decode(text, type=ModelCard)
+    except msgspec.DecodeError as error:
+        raise ModelError(f"A model card cannot be read: {error}; train the project again.") from error
+
+
+class _Schema(msgspec.Struct):
+    schema: int
+
+
+def _check_head(labels: tuple[str, ...], calibration: Calibration) -> None:
+    _require(len(set(labels)) == len(labels) > 0, f"labels {labels} are not one or more different ones")
+    _require(len(calibration.bias) in (0, 1 + len(labels)), "bias is not one for background and each label")
+
+
+def _require(holds: bool, complaint: str) -> None:
+    if not holds:
+        raise ValueError(complaint)  # msgspec turns it into a ValidationError that names the field
