@@ -12,7 +12,9 @@ SegmenterError
     ├── FetchError                  a recording that did not arrive (time-out, connection, 5xx, 404 of a moved file)
     ├── LabelStudioError            Label Studio unreachable, refusing the token, or answering nonsense
     ├── StoreError                  the model store cannot be read or written
+    │   └── ConflictError             an object is not what a conditional write expected
     ├── LeaseHeldError              somebody else trains this project
+    ├── RunCancelledError           somebody asked this run to stop
     └── UntrainedError              no model for this project yet
 
 A message says what was read, what was expected and what to do.
@@ -67,8 +69,16 @@ class StoreError(TemporaryError):
     """The model store cannot be read or written."""
 
 
+class ConflictError(StoreError):
+    """An object in the store is not what a conditional write expected: somebody else was first."""
+
+
 class LeaseHeldError(TemporaryError):
     """Another trainer holds this project's lease."""
+
+
+class RunCancelledError(TemporaryError):
+    """Somebody asked this run to stop."""
 
 
 class UntrainedError(TemporaryError):
