@@ -10,6 +10,15 @@ from shared.label_config import LabelConfig
 SCHEMA = 1
 
 
+class _Schema(msgspec.Struct):
+    schema: int
+
+
+def _require(holds: bool, complaint: str) -> None:
+    if not holds:
+        raise ValueError(complaint)  # msgspec turns it into a ValidationError that names the field
+
+
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     """softmax((log p + bias) / temperature) over the columns of one head; applied to scores, never to decoding."""
 
@@ -19,6 +28,11 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         _require(self.temperature > 0, f"temperature {self.temperature} is not above 0")
+
+
+def _check_head(labels: tuple[str, ...], calibration: Calibration) -> None:
+    _require(len(set(labels)) == len(labels) > 0, f"labels {labels} are not one or more different ones")
+    _require(len(calibration.bias) in (0, 1 + len(labels)), "bias is not one for background and each label")
 
 
 class RangeHead(msgspec.Struct, frozen=True, kw_only=True, tag="range"):
@@ -147,17 +161,3 @@ def decode_card(text: str | bytes) -> ModelCard:
         return msgspec.json.decode(text, type=ModelCard)
     except msgspec.DecodeError as error:
         raise ModelError(f"A model card cannot be read: {error}; train the project again.") from error
-
-
-class _Schema(msgspec.Struct):
-    schema: int
-
-
-def _check_head(labels: tuple[str, ...], calibration: Calibration) -> None:
-    _require(len(set(labels)) == len(labels) > 0, f"labels {labels} are not one or more different ones")
-    _require(len(calibration.bias) in (0, 1 + len(labels)), "bias is not one for background and each label")
-
-
-def _require(holds: bool, complaint: str) -> None:
-    if not holds:
-        raise ValueError(complaint)  # msgspec turns it into a ValidationError that names the field

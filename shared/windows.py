@@ -50,7 +50,7 @@ class OverlapMean:
         self._seen = 0
         self._first = 0  # row that the carried sums begin with
         self._sums: Floats | None = None
-        self._counts = np.zeros(0, np.float32)
+        self._counts: Floats = np.zeros(0, np.float32)
 
     def add(self, probabilities: Floats) -> Floats:
         """Take the next windows' probabilities [windows, length, columns]; give the rows now final [k, columns]."""

@@ -1,0 +1,42 @@
+"""How sure the model is of a whole recording: the score by which Label Studio orders tasks."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.segments import Segment
+
+TaskScore = Literal["mean", "min-segment", "margin", "entropy"]
+Floats = NDArray[np.float32]
+
+
+class Sureness:
+    """Gathers one head's score, 0 (guessing) to 1 (sure), from blocks of calibrated rows."""
+
+    def __init__(self, kind: TaskScore) -> None:
+        self._kind = kind
+        self._rows = 0
+        self._sum = 0.0
+
+    def add(self, calibrated: Floats) -> None:
+        """Take the next rows [rows, columns]."""
+        self._rows += len(calibrated)
+        if self._kind == "margin":
+            top = np.partition(calibrated, -2, axis=1)
+            self._sum += float(top[:, -1].sum(dtype=np.float64) - top[:, -2].sum(dtype=np.float64))
+        elif self._kind == "entropy":
+            entropy = -(calibrated * np.log(np.maximum(calibrated, 1e-12))).sum(dtype=np.float64)
+            self._sum += len(calibrated) - float(entropy) / float(np.log(calibrated.shape[1]))
+
+    def score(self, segments: Sequence[Segment], sure: float) -> float:
+        """The head's score, given its segments and the sum of its rows' winning probabilities.
+
+        mean: mean winning probability over rows. min-segment: score of the least sure segment (without one: as mean).
+        margin: mean lead of the likeliest column. entropy: 1 − mean entropy as a share of its largest value.
+        """
+        if self._kind == "min-segment" and segments:
+            return min(segment.score for segment in segments)
+        total = self._sum if self._kind in ("margin", "entropy") else sure
+        return min(max(total / max(self._rows, 1), 0.0), 1.0)
