@@ -14,6 +14,7 @@ import msgspec
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from shared.d3_time import split_format
 from shared.errors import LabelConfigError
 
 SEPARATORS = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "dot": ".", "auto": "auto"}
@@ -39,7 +40,7 @@ class LabelConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits over everything that a model depends on: not colours, the order of labels or what is left out."""
+        """16 hex digits over all that a model depends on: not colours, the order of labels or what is left out."""
         parts = (
             self.from_name, self.to_name, self.value_key, self.value_type, sorted(self.labels), self.channels,
             self.time_column, self.time_format, self.separator or ",",
@@ -173,6 +174,12 @@ def _read_object(
     if value_type not in ("url", "json"):
         raise LabelConfigError(f"{_quote(tag)} has valueType={value_type!r}; it must be url or json.")
     time_column = attributes.get("timecolumn", "").lower()
+    time_format = attributes.get("timeformat", "") if time_column else ""  # the page ignores it without a column
+    if time_format:
+        try:
+            split_format(time_format)
+        except ValueError as error:
+            raise LabelConfigError(f"{_quote(tag)} has timeFormat={time_format!r}, but {error}.") from None
     return LabelConfig(
         from_name=from_name,
         to_name=to_name,
@@ -182,7 +189,7 @@ def _read_object(
         colors=colors,
         channels=_read_channels(tag),
         time_column=time_column,
-        time_format=attributes.get("timeformat", "") if time_column else "",  # the page ignores it without a column
+        time_format=time_format,
         separator=_read_separator(tag),
         synonyms=synonyms,
     )
