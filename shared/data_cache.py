@@ -1,0 +1,127 @@
+"""Downloaded recordings on disk: bounded, shared by any number of processes, and checked when read."""
+
+import contextlib
+import hashlib
+import os
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+STALE_SECONDS = 3600.0  # age of a half-written file whose writer must be dead
+SUFFIX = ".recording"
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a cached body, its first line on disk."""
+
+    url: str
+    size: int  # bytes
+    crc: int  # CRC-32 of the body
+    etag: str = ""
+    last_modified: str = ""
+    immutable: bool = False  # what this URL gives never changes
+
+    @property
+    def conditions(self) -> dict[str, str]:
+        """Request headers that ask whether the body is still the same; empty if nobody can say."""
+        found = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in found.items() if value}
+
+
+class DataCache:
+    """Bodies by URL in one folder of at most `most_bytes`. A damaged or missing entry is just not there."""
+
+    def __init__(self, folder: Path, most_bytes: int, clock: Callable[[], float] = time.time) -> None:
+        self._folder = folder
+        self._most_bytes = most_bytes
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._written = most_bytes  # bytes since the last look at the folder; look at the first put
+
+    def look_up(self, url: str) -> Entry | None:
+        """What is known of `url`."""
+        try:
+            with self._path(url).open("rb") as file:
+                return _read_entry(file, url)
+        except OSError:
+            return None
+
+    def read(self, url: str) -> bytes | None:
+        """The body of `url`, None if it is not there or damaged."""
+        path = self._path(url)
+        try:
+            with path.open("rb") as file:
+                entry = _read_entry(file, url)
+                body = file.read() if entry else b""
+        except OSError:
+            return None
+        if not entry or len(body) != entry.size or zlib.crc32(body) != entry.crc:
+            path.unlink(missing_ok=True)
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path, (self._clock(), self._clock()))  # what was used last is deleted last
+        return body
+
+    def put(self, url: str, body: bytes, *, etag: str, last_modified: str, immutable: bool) -> None:
+        """Keep a body; a full disk or a lost folder only means that nothing is kept."""
+        entry = Entry(
+            url=url,
+            size=len(body),
+            crc=zlib.crc32(body),
+            etag=etag,
+            last_modified=last_modified,
+            immutable=immutable,
+        )
+        if len(body) > self._most_bytes // 2 or not (immutable or entry.conditions):
+            return
+        path = self._path(url)
+        partial = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.partial")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with partial.open("wb") as file:
+                file.write(msgspec.json.encode(entry) + b"\n")
+                file.write(body)
+            partial.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            return
+        self._bound(len(body))
+
+    def _path(self, url: str) -> Path:
+        return self._folder / (hashlib.sha256(url.encode()).hexdigest() + SUFFIX)
+
+    def _bound(self, written: int) -> None:
+        """Delete the entries that were not used for longest; the folder is looked at each tenth of its size."""
+        with self._lock:
+            self._written += written
+            if self._written < self._most_bytes // 10:
+                return
+            self._written = 0
+        files = sorted(self._files(), reverse=True)
+        total = 0
+        for used_at, size, path in files:
+            total += size
+            stale = path.suffix == ".partial" and used_at < self._clock() - STALE_SECONDS
+            if total > self._most_bytes or stale:
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+
+    def _files(self) -> Iterator[tuple[float, int, Path]]:
+        for path in (*self._folder.glob("*" + SUFFIX), *self._folder.glob("*.partial")):
+            with contextlib.suppress(OSError):
+                found = path.stat()
+                yield found.st_mtime, found.st_size, path
+
+
+def _read_entry(file: BinaryIO, url: str) -> Entry | None:
+    try:
+        entry = msgspec.json.decode(file.readline(2**16), type=Entry)
+    except msgspec.MsgspecError:
+        return None
+    return entry if entry.url == url else None
