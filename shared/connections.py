@@ -175,10 +175,10 @@ def describe(error: HTTPError, seconds: float) -> str:
     match error:
         case NameResolutionError():
             return "its host name cannot be looked up"
-        case LateError():
-            return f"it was not complete after {seconds:.3g} s"
         case NewConnectionError():
             return f"nothing answers there ({_innermost(error)})"
+        case LateError():
+            return f"it was not complete after {seconds:.3g} s"
         case SSLError():
             return f"the encrypted connection failed ({_innermost(error)})"
         case DecodeError():

@@ -60,7 +60,7 @@ class Fetcher:
 
     def fetch(
         self, value: Any, *, task: int | None = None, deadline: float | None = None
-    ) -> bytes | str | Mapping[str, Any]:
+    ) -> bytes | str | dict[str, Any]:
         """The recording that a task's `value` names; a dict of columns, or JSON text of one, is given back as it is.
 
         `task` is the task's id, for files in cloud storages; `deadline` is on time.monotonic()'s clock.

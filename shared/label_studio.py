@@ -7,7 +7,7 @@ which of host, token or right is wrong and what to do.
 import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -17,6 +17,8 @@ from shared.credentials import Credentials
 from shared.errors import LabelStudioError
 from shared.site import Reply, exchange, show
 from shared.snapshots import Stamp, utc_text
+
+T = TypeVar("T")
 
 ASK_SECONDS = 20.0  # s for one answer; a page of 100 annotated tasks took 0.7
 PAGE = 100  # tasks; larger pages save little
@@ -163,7 +165,7 @@ class LabelStudio:
         return Standing(page.total, page.total_annotations, newest)
 
     def stamps(self, project: int) -> list[Stamp]:
-        """The state of each annotation, a page at a time by task number: what comes or goes meanwhile shifts nothing."""
+        """The state of each annotation, paged by task number, so that what comes or goes meanwhile shifts nothing."""
         found: list[Stamp] = []
         last = 0
         while True:
@@ -201,10 +203,10 @@ class LabelStudio:
         query |= {"project": project, "include": "id,annotations,updated_at,was_cancelled,ground_truth"}
         return self._read("/api/tasks/", _Page, query)
 
-    def _read(self, path: str, kind: Any, query: dict[str, Any] | None = None) -> Any:
+    def _read(self, path: str, kind: type[T], query: dict[str, Any] | None = None) -> T:
         return self._expect(self._ask("GET", path, query), kind, f"GET {path}")
 
-    def _expect(self, reply: Reply, kind: Any, asked: str) -> Any:
+    def _expect(self, reply: Reply, kind: type[T], asked: str) -> T:
         if reply.status in (200, 201):
             found = _decode(reply, kind)
             if found is not None:
@@ -268,7 +270,7 @@ def _query(filters: list[dict[str, Any]], ordering: str, size: int) -> dict[str,
     return {"query": task_query(filters, ordering), "page_size": size, "fields": "all", "review": "true"}
 
 
-def _decode(reply: Reply, kind: Any) -> Any:
+def _decode(reply: Reply, kind: type[T]) -> T | None:
     try:
         return reply.decode(kind)
     except msgspec.MsgspecError:

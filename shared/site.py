@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from urllib3.exceptions import HTTPError
@@ -10,6 +10,8 @@ from urllib3.exceptions import HTTPError
 from shared.addresses import Url
 from shared.connections import Connections, describe, read_body
 from shared.errors import LabelStudioError, RefusedError
+
+T = TypeVar("T")
 
 LARGEST_ANSWER = 2**28  # bytes; a page of 100 annotated tasks has about 0.5 MB
 
@@ -30,7 +32,7 @@ class Reply(NamedTuple):
             return ""
         return str(found.get("detail", "")) if isinstance(found, dict) else ""
 
-    def decode(self, kind: Any) -> Any:
+    def decode(self, kind: type[T]) -> T:
         """The body as `kind`. Raises msgspec.MsgspecError."""
         return msgspec.json.decode(self.body, type=kind, strict=False)
 
