@@ -79,7 +79,8 @@ class InstantDecoder:
         """Peaks among the next `ready` undecided rows."""
         reach, behind = self._reach, self._behind
         evidence = 1.0 - self._rows[:, 0].astype(np.float64)
-        smooth = np.convolve(evidence, np.full(2 * reach + 1, 1 / (2 * reach + 1)), "valid")  # [0]: row next − 1
+        window = np.full(2 * reach + 1, 1 / (2 * reach + 1))
+        smooth = np.convolve(evidence, window, "valid").round(9)  # [0]: row next − 1; rounded: flat tops stay flat
         here, before, after = smooth[1 : ready + 1], smooth[:ready], smooth[2 : ready + 2]
         rising = (here > before) & (here >= after) & (here >= min(self._head.threshold))
         found: list[Peak] = []
