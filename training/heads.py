@@ -1,0 +1,108 @@
+"""What decoding learns from annotations: least durations, spacing, width of instants; and the shape of a window."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.model_card import Head, InstantHead, RangeHead
+from training.annotations import UNKNOWN, Kinds, Recording, label_runs
+
+ENOUGH_SEGMENTS = 5  # of a class, for a percentile
+ENOUGH_EVENTS = 3
+SHORTEST_PERCENTILE = 5
+DURATION_SHARE = 0.5  # of that percentile: a shorter run is noise (segment F1@50 .77 ► .91)
+FEW_SHARE = 0.25  # of the shortest segment, where there are too few for a percentile
+WIDTH_SHARE = 0.1  # of the median gap between events, to each side of an event
+WIDEST = 12  # rows
+SPACING_SHARE = 0.5  # of the shortest percentile of gaps
+FEW_SPACING = 3  # rows
+THRESHOLD = 0.5  # least probability of an event
+
+STEMS = (4, 2, 1)
+ROWS_OF_SHORTEST = 6  # LSTM steps that the shortest segments must span for a stem
+HOP_SHARE = 0.74  # of a window: 26 % of overlap is enough context at its edges
+GAPS_OF_INSTANTS = 2.5  # gaps between events that a window must hold
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """stem: rows an LSTM step. window, hop: rows, multiples of the stem."""
+
+    stem: int
+    window: int
+    hop: int
+
+
+def learn_heads(recordings: Sequence[Recording], kinds: Kinds) -> tuple[Head, ...]:
+    """Heads of a project's labels with decoding parameters from these recordings."""
+    heads: list[Head] = []
+    if kinds.ranges:
+        durations = segment_durations(recordings, 1 + len(kinds.ranges))
+        heads.append(RangeHead(labels=kinds.ranges, min_rows=tuple(_least_duration(each) for each in durations)))
+    if kinds.instants:
+        gaps = event_gaps(recordings)
+        enough = len(gaps) + 1 >= ENOUGH_EVENTS
+        width = int(np.clip(round(WIDTH_SHARE * float(np.median(gaps))), 1, WIDEST)) if enough else 1
+        spacing = FEW_SPACING
+        if enough:
+            spacing = max(FEW_SPACING, int(SPACING_SHARE * float(np.percentile(gaps, SHORTEST_PERCENTILE))))
+        count = len(kinds.instants)
+        heads.append(
+            InstantHead(
+                labels=kinds.instants,
+                spacing=(spacing,) * count,
+                threshold=(THRESHOLD,) * count,
+                half_width=width,
+            )
+        )
+    return tuple(heads)
+
+
+def choose_shape(sequence_size: int, recordings: Sequence[Recording], kinds: Kinds) -> Shape:
+    """Rows an LSTM step, a window and a hop.
+
+    A stem only where there are no instants and segments are long enough; a window of `sequence_size` steps, or as many
+    times that as the gaps between instants ask for; never longer than the longest recording.
+    """
+    stem, window = 1, sequence_size
+    if kinds.instants:
+        gaps = event_gaps(recordings)
+        wanted = GAPS_OF_INSTANTS * float(np.median(gaps)) if len(gaps) else 0.0
+        window = sequence_size * int(np.clip(np.ceil(wanted / sequence_size), 1, 8))
+    else:
+        durations = np.array([rows for each in segment_durations(recordings, 1 + len(kinds.ranges)) for rows in each])
+        shortest = float(np.percentile(durations, SHORTEST_PERCENTILE)) if len(durations) else np.inf
+        stem = next(each for each in STEMS if each == 1 or shortest >= ROWS_OF_SHORTEST * each)
+        window = stem * sequence_size
+    longest = max(recording.rows for recording in recordings)
+    window = min(window, stem * -(-longest // stem))
+    return Shape(stem, window, max(stem, stem * round(HOP_SHARE * window / stem)))
+
+
+def segment_durations(recordings: Sequence[Recording], classes: int) -> list[list[int]]:
+    """Rows of the segments of each class, background too; those cut off by an end or by unknown rows don't teach."""
+    durations: list[list[int]] = [[] for _ in range(classes)]
+    for recording in recordings:
+        runs = label_runs(np.where(recording.known, recording.labels, UNKNOWN).astype(np.int64))
+        for before, (first, last, label), after in zip(runs, runs[1:], runs[2:], strict=False):
+            if UNKNOWN not in (before[2], label, after[2]):
+                durations[label].append(last - first + 1)
+    return durations
+
+
+def event_gaps(recordings: Sequence[Recording]) -> NDArray[np.int64]:
+    """Rows between neighbouring events of a recording, whatever their labels."""
+    gaps = [np.diff([event.row for event in recording.events]) for recording in recordings if len(recording.events) > 1]
+    whole: NDArray[np.int64] = np.concatenate([*gaps, np.zeros(0, np.int64)]).astype(np.int64)
+    found: NDArray[np.int64] = whole[whole > 0]
+    return found
+
+
+def _least_duration(durations: list[int]) -> int:
+    if not durations:
+        return 1
+    if len(durations) < ENOUGH_SEGMENTS:
+        return max(1, int(FEW_SHARE * min(durations)))
+    return max(1, int(DURATION_SHARE * float(np.percentile(durations, SHORTEST_PERCENTILE))))
