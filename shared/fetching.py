@@ -59,25 +59,25 @@ class Fetcher:
         self._cache = DataCache(Path(settings.cache_dir), settings.cache_max_mb * 2**20) if settings.cache_dir else None
 
     def fetch(
-        self, value: Any, *, task: int | None = None, deadline: float | None = None
+        self, value: Any, *, task_id: int | None = None, deadline: float | None = None
     ) -> bytes | str | dict[str, Any]:
         """The recording that a task's `value` names; a dict of columns, or JSON text of one, is given back as it is.
 
-        `task` is the task's id, for files in cloud storages; `deadline` is on time.monotonic()'s clock.
+        `task_id` is needed for files in cloud storages; `deadline` is on time.monotonic()'s clock.
         Raises RefusedError where trying again changes nothing, FetchError or LabelStudioError where it may.
         """
         if isinstance(value, Mapping):
-            return dict(value)
+            return {str(name): column for name, column in value.items()}
         if not isinstance(value, str) or not value.strip():
             raise RefusedError(f"The task's value is {_brief(value)}, but must be a URL or a dict of columns.")
-        value = value.strip()
-        if value.startswith(("{", "[")):
-            return value
-        source = self._locate(value, task)
+        text: str = value.strip()
+        if text.startswith(("{", "[")):
+            return text
+        source = self._locate(text, task_id)
         end = time.monotonic() + self._seconds
         return self._read(source, end if deadline is None else min(end, deadline))
 
-    def _locate(self, value: str, task: int | None) -> _Source:
+    def _locate(self, value: str, task_id: int | None) -> _Source:
         home = self._credentials.home
         scheme = _SCHEME.match(value)
         if not scheme:
@@ -89,10 +89,10 @@ class Fetcher:
             return self._home_source(url, value[:500])
         name = scheme[1].lower()
         if name in STORAGE_SCHEMES:
-            if task is None:
+            if task_id is None:
                 raise RefusedError(f"{value[:500]} can be read through its task in Label Studio only.")
             encoded = base64.urlsafe_b64encode(value.encode()).decode()
-            url = home._replace(target=join(home, f"/tasks/{task}/resolve/?fileuri={encoded}"))
+            url = home._replace(target=join(home, f"/tasks/{task_id}/resolve/?fileuri={encoded}"))
             return _Source(url, value[:500], True)
         if name not in ("http", "https"):
             raise RefusedError(f"{value[:200]!r} was not read: {name}: addresses are not supported.")
