@@ -87,7 +87,7 @@ def _show(user: Client, url: str, models: Path) -> None:
     others = [task for number, task in enumerate(ids) if number not in annotated]
     regions = sum(len(stored[task]["result"]) for task in others if task in stored)
     _say(f"Retrieved predictions: {regions} regions on the {len(others)} tasks that nobody annotated.")
-    _say(f"Look at one of them: {user.url}/projects/{project}/data?task={others[0]}")
+    _say(f"Look at them (click any task without an annotation): {user.url}/projects/{project}/data")
 
 
 def _path(task: Json) -> str:
