@@ -4,40 +4,38 @@ Used are: exclusive create (O_EXCL), write, fsync, rename within one volume, fsy
 links (SMB and FUSE volumes lack them), locks (not everywhere, and lost with a server's restart) and RENAME_NOREPLACE
 (not on NFS). All is first written under `.staging/` and synced there; its rename is the one step that readers see.
 
-A conditional write needs a comparison and a rename that nobody comes between. Writers of one key take numbered turns
-in `.staging/<key>/`, and a later turn takes away what earlier ones have staged:
+A conditional write needs a comparison and a rename that nobody comes between. All who write a key so do this:
 
-1. write the bytes, sync them, create the marker `n` exclusively, n being one more than the highest marker;
-2. name the bytes `n-…`; list the folder; with a marker above n in it, start again;
-3. delete everything else that is staged; compare the key's tag; rename the staged file onto the key.
+1. write the bytes into `.staging/<key>/` under a name that nobody minds, and sync them;
+2. rename them to a name that says "staged"; list the folder; delete what else is staged there;
+3. compare the key's tag; rename the staged file onto the key.
 
-Of two writers m < n: where m has listed before marker n was there, its staged file was there before n listed, so n
-deletes it before comparing: m's rename came earlier, and n sees its result, or m's rename fails, and m starts again.
-Where m lists later it sees marker n. So no clock, no waiting and no clean-up after a crash is needed, however long m
-was asleep; writers who hinder each other try again after a random moment. Each lists after an own change of the same
-folder, which also makes NFS clients drop a cached listing.
+Of two writers, one lists later, and by then the other's file was staged. So the later one deletes it before comparing:
+either the other's rename came earlier, and the comparison sees its result, or that rename fails, however long its
+writer was asleep, and it starts again. No clock, no waiting, nothing to clean up after a crash. Writers who delete each
+other's files try again after a random moment. Each lists after a change of its own to the same folder, which also makes
+an NFS client drop a cached listing.
 """
 
 import errno
 import logging
 import os
 import random
-import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+from shared import files
 from shared.errors import ConflictError, RefusedError, StoreError
-from shared.storage import Blob, Stat, check_key, is_name
+from shared.storage import Blob, Stat, check_key
 
 _logger = logging.getLogger(__name__)
 STAGING = ".staging"
+HIDDEN, STAGED = "t", "s"  # first letters of what is being written, and of what is ready for its name
 LEFT_BEHIND = 86400.0  # seconds after which a file that nobody has finished is somebody's who died
 ATTEMPTS = 50  # with pauses up to 0.1 s: seconds of contention, where milliseconds are normal
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 _REMEDIES = {
     errno.ENOSPC: "the volume is full: free some space or lower KEEP_VERSIONS",
     errno.EDQUOT: "the quota is used up: free some space or lower KEEP_VERSIONS",
@@ -61,8 +59,11 @@ class FolderStorage:
         with _explained(root, "opened"):
             root.mkdir(parents=True, exist_ok=True)
             self._root = root.resolve(strict=True)
-            with suppress(FileNotFoundError), self._folder([STAGING]) as staging:
-                _sweep(staging)
+            self._sweep([STAGING])
+            for name in self._names([STAGING]):
+                if "," in name:
+                    self._sweep([STAGING, name])
+                    self._tidy([STAGING, name])
 
     @property
     def address(self) -> str:
@@ -73,22 +74,22 @@ class FolderStorage:
         with _explained(self._root / key, "read"):
             try:
                 with self._folder(names[:-1]) as folder:
-                    file = _open_to_read(folder, names[-1])
+                    file = files.open_to_read(folder, names[-1])
             except FileNotFoundError:
                 return None
             with os.fdopen(file, "rb", buffering=0) as opened:
-                status = _regular(os.fstat(file), key)
-                return Blob(opened.readall(), _tag(status))
+                status = files.regular(os.fstat(file), key)
+                return Blob(opened.readall(), files.tag(status))
 
     def head(self, key: str) -> Stat | None:
         names = check_key(key)
         with _explained(self._root / key, "read"):
             try:
                 with self._folder(names[:-1]) as folder:
-                    status = _regular(os.stat(names[-1], dir_fd=folder, follow_symlinks=False), key)
+                    status = files.regular(os.stat(names[-1], dir_fd=folder, follow_symlinks=False), key)
             except FileNotFoundError:
                 return None
-        return Stat(_tag(status), status.st_size, status.st_mtime)
+        return Stat(files.tag(status), status.st_size, status.st_mtime)
 
     def put(self, key: str, data: bytes, *, create: bool = False, if_match: str | None = None) -> str:
         names = check_key(key)
@@ -96,12 +97,12 @@ class FolderStorage:
             if create or if_match is not None:
                 return self._put_if(names, data, None if create else if_match)
             with self._folder([STAGING], make=True) as staging:
-                staged = f"t{uuid4().hex}"
+                staged = f"{HIDDEN}{uuid4().hex}"
                 try:
-                    tag = _write(staging, staged, data)
+                    tag = files.write_new(staging, staged, data)
                     self._publish(staging, staged, names)
-                except OSError:
-                    _remove(staging, staged)
+                except BaseException:
+                    files.remove(staging, staged)
                     raise
                 return tag
 
@@ -111,18 +112,19 @@ class FolderStorage:
             names = check_key(key)
             folders.setdefault(tuple(names[:-1]), []).append(names[-1])
         with _explained(self._root, "deleted from"):
-            turns = set(self._names([STAGING]))
-            for folder, files in folders.items():
-                self._delete_in(folder, files)
-                for name in files:
-                    if _turns((*folder, name)) in turns:
-                        self._delete_turns(_turns((*folder, name)))
+            turns = set(self._names([STAGING]))  # of conditional writes, or left by a writer who died
+            for folder, doomed in folders.items():
+                self._delete_in(folder, doomed)
+                for name in doomed:
+                    left = [STAGING, _turns((*folder, name))]
+                    if left[1] in turns:
+                        self._delete_in(left, self._names(left))
 
     def keys(self, folder: str = "", *, deep: bool = True) -> list[str]:
         names = check_key(folder) if folder else []
         found: list[str] = []
         with _explained(self._root / folder, "listed"), suppress(FileNotFoundError), self._folder(names) as opened:
-            _list(opened, f"{folder}/" if folder else "", found, deep=deep)
+            files.collect(opened, f"{folder}/" if folder else "", found, deep=deep)
         return sorted(found)
 
     def now(self) -> float:
@@ -144,7 +146,7 @@ class FolderStorage:
             raise StoreError(f"The folder {self._root} is gone; mount it or set MODEL_DIR.") from None
         try:
             for name in names:
-                inner = _enter(opened, name, make=make)
+                inner = files.enter(opened, name, make=make, durable=names[0] != STAGING)
                 os.close(opened)
                 opened = inner
             yield opened
@@ -157,10 +159,10 @@ class FolderStorage:
             try:
                 with self._folder(names[:-1], make=True) as folder:
                     os.rename(staged, names[-1], src_dir_fd=staging, dst_dir_fd=folder)
-                    _sync_folder(folder)
+                    files.sync_folder(folder)
                     return
             except FileNotFoundError:  # the staged file, or the folder while somebody else tidied it away
-                if not _is_there(staging, staged):
+                if not files.is_there(staging, staged):
                     raise _OvertakenError from None
         raise StoreError(f"{self._root / '/'.join(names)} could not be written: its folder keeps disappearing.")
 
@@ -172,27 +174,30 @@ class FolderStorage:
                 return found
             try:
                 with self._folder([STAGING, _turns(names)], make=True) as turns:
-                    return self._take_turn(turns, names, data, expected, mine)
-            except (_OvertakenError, FileExistsError, FileNotFoundError):
+                    return self._try_to_put(turns, names, data, expected, mine)
+            except (_OvertakenError, FileNotFoundError):
                 _logger.debug("Another writer of %s came between, attempt %d.", "/".join(names), attempt + 1)
+            finally:
+                self._tidy([STAGING, _turns(names)])
             time.sleep(random.uniform(0, min(0.1, 0.001 * 2**attempt)))  # noqa: S311
         raise StoreError(f"{self._root / '/'.join(names)} could not be written: too many others are writing it.")
 
-    def _take_turn(self, turns: int, names: Sequence[str], data: bytes, expected: str | None, mine: set[str]) -> str:
+    def _try_to_put(self, turns: int, names: Sequence[str], data: bytes, expected: str | None, mine: set[str]) -> str:
         """One attempt at a conditional write. Raises what `_put_if` takes for a reason to try again."""
-        staged = f"t{uuid4().hex}"
+        name = uuid4().hex
+        hidden, staged = HIDDEN + name, STAGED + name
         try:
-            tag = _write(turns, staged, data)
-            number = 1 + max((int(name) for name in os.listdir(turns) if name.isdigit()), default=0)
-            os.close(os.open(str(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=turns))
-            os.rename(staged, f"{number}-{staged}", src_dir_fd=turns, dst_dir_fd=turns)
-            staged = f"{number}-{staged}"
-            _overtake(turns, number, staged)
+            tag = files.write_new(turns, hidden, data)
+            os.rename(hidden, staged, src_dir_fd=turns, dst_dir_fd=turns)
+            for other in os.listdir(turns):
+                if other.startswith(STAGED) and other != staged:
+                    files.remove(turns, other)
             self._compare(names, expected, mine)
             mine.add(tag)
             self._publish(turns, staged, names)
-        except Exception:
-            _remove(turns, staged)
+        except BaseException:
+            files.remove(turns, hidden)
+            files.remove(turns, staged)
             raise
         return tag
 
@@ -212,17 +217,25 @@ class FolderStorage:
             return os.listdir(opened)  # noqa: PTH208
         return []
 
-    def _delete_in(self, folder: Sequence[str], files: Iterable[str]) -> None:
+    def _sweep(self, folder: Sequence[str]) -> None:
+        """Delete what writers who died long ago have left."""
         with suppress(FileNotFoundError), self._folder(folder) as opened:
-            for name in files:
-                _remove(opened, name)
-            _sync_folder(opened)
-        for depth in range(len(folder), 0, -1):
-            with suppress(OSError), self._folder(folder[: depth - 1]) as opened:  # others' files in it: it stays
-                os.rmdir(folder[depth - 1], dir_fd=opened)
+            for name in os.listdir(opened):  # noqa: PTH208
+                if name[0] in (HIDDEN, STAGED) and abs(time.time() - files.modified(opened, name)) > LEFT_BEHIND:
+                    files.remove(opened, name)
 
-    def _delete_turns(self, turns: str) -> None:
-        self._delete_in([STAGING, turns], self._names([STAGING, turns]))
+    def _delete_in(self, folder: Sequence[str], doomed: Iterable[str]) -> None:
+        with suppress(FileNotFoundError), self._folder(folder) as opened:
+            for name in doomed:
+                files.remove(opened, name)
+            files.sync_folder(opened)
+        for depth in range(len(folder), 0, -1):
+            self._tidy(folder[:depth])
+
+    def _tidy(self, folder: Sequence[str]) -> None:
+        """Delete a folder if it is empty; whoever is about to write into it makes it again."""
+        with suppress(OSError), self._folder(folder[:-1]) as opened:
+            os.rmdir(folder[-1], dir_fd=opened)
 
 
 @contextmanager
@@ -237,108 +250,6 @@ def _explained(path: Path, verb: str) -> Iterator[None]:
             ) from error
         remedy = _REMEDIES.get(error.errno or 0, "check the volume that MODEL_DIR is on")
         raise StoreError(f"{path} could not be {verb} ({error.strerror or error}); {remedy}.") from error
-
-
-def _enter(folder: int, name: str, *, make: bool) -> int:
-    try:
-        return os.open(name, _FOLDER, dir_fd=folder)
-    except FileNotFoundError:
-        if not make:
-            raise
-    with suppress(FileExistsError):
-        os.mkdir(name, dir_fd=folder)
-        _sync_folder(folder)
-    return os.open(name, _FOLDER, dir_fd=folder)
-
-
-def _open_to_read(folder: int, name: str) -> int:
-    return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-
-
-def _write(folder: int, name: str, data: bytes) -> str:
-    """Write and sync a new file and return its tag."""
-    file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=folder)
-    try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(file, rest) :]
-        now = time.time_ns()  # a file's own time moves in steps of 4 ms, too coarse to tell two writes apart
-        os.utime(file, ns=(now, now))
-        os.fsync(file)
-        return _tag(os.fstat(file))
-    finally:
-        os.close(file)
-
-
-def _overtake(turns: int, number: int, staged: str) -> None:
-    names = os.listdir(turns)
-    if any(name.isdigit() and int(name) > number for name in names):
-        raise _OvertakenError
-    for name in names:
-        if name == str(number) or name == staged:
-            continue
-        if name.isdigit() or "-" in name:
-            _remove(turns, name)
-    _sweep(turns)
-
-
-def _sweep(folder: int) -> None:
-    """Delete what writers who died have left."""
-    for name in os.listdir(folder):
-        if name.startswith("t"):
-            with suppress(FileNotFoundError):
-                if abs(time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime) > LEFT_BEHIND:
-                    os.unlink(name, dir_fd=folder)
-
-
-def _sync_folder(folder: int) -> None:
-    try:
-        os.fsync(folder)
-    except OSError as error:
-        if error.errno not in _NO_FOLDER_SYNC:  # some network volumes have no such thing
-            raise
-
-
-def _remove(folder: int, name: str) -> None:
-    with suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=folder)
-
-
-def _is_there(folder: int, name: str) -> bool:
-    try:
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _list(folder: int, prefix: str, found: list[str], *, deep: bool) -> None:
-    with os.scandir(folder) as entries:
-        folders: list[str] = []
-        for entry in entries:
-            if not is_name(entry.name):
-                continue
-            if entry.is_file(follow_symlinks=False):
-                found.append(prefix + entry.name)
-            elif deep and entry.is_dir(follow_symlinks=False):
-                folders.append(entry.name)
-    for name in folders:
-        with suppress(FileNotFoundError):
-            inner = os.open(name, _FOLDER, dir_fd=folder)
-            try:
-                _list(inner, f"{prefix}{name}/", found, deep=deep)
-            finally:
-                os.close(inner)
-
-
-def _regular(status: os.stat_result, key: str) -> os.stat_result:
-    if not stat.S_ISREG(status.st_mode):
-        raise RefusedError(f"{key} is not a plain file: a link or a folder is not read. Put a file in its place.")
-    return status
-
-
-def _tag(status: os.stat_result) -> str:
-    return f"{status.st_mtime_ns:x}-{status.st_size:x}"
 
 
 def _turns(names: Sequence[str]) -> str:
