@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 ASK_SECONDS = 20.0  # s for one answer; a page of 100 annotated tasks took 0.7
 PAGE = 100  # tasks; larger pages save little
+TOUCHED = 20  # tasks looked at for the newest annotation; comments and single predictions touch tasks, too
 ANNOTATED = {"filter": "filter:tasks:total_annotations", "operator": "greater", "type": "Number", "value": 0}
 
 
@@ -81,7 +82,8 @@ class Standing(NamedTuple):
 
     tasks: int  # annotated ones
     annotations: int  # without skips
-    newest: str  # when one of the annotations of the tasks touched last was written; "" without any
+    newest: str  # when the newest annotation of the tasks touched last was written; "" without any
+    since: str  # no annotation written after this is missed by `newest`; "": none at all
 
 
 class _Annotation(msgspec.Struct):
@@ -93,6 +95,7 @@ class _Annotation(msgspec.Struct):
 
 class _Task(msgspec.Struct):
     id: int
+    updated_at: str  # also written whenever one of its annotations is
     annotations: list[_Annotation] = []
 
     def stamps(self) -> Iterator[Stamp]:
@@ -160,9 +163,10 @@ class LabelStudio:
 
     def standing(self, project: int) -> Standing:
         """Counts of a project's annotations and the time of the newest, with one small request."""
-        page = self._annotated(project, [ANNOTATED], "-tasks:updated_at", 10)
+        page = self._annotated(project, [ANNOTATED], "-tasks:updated_at", TOUCHED)
         newest = max((stamp.updated_at for task in page.tasks for stamp in task.stamps()), default="")
-        return Standing(page.total, page.total_annotations, newest)
+        since = utc_text(page.tasks[-1].updated_at) if len(page.tasks) < page.total else ""
+        return Standing(page.total, page.total_annotations, newest, since)
 
     def stamps(self, project: int) -> list[Stamp]:
         """The state of each annotation, paged by task number, so that what comes or goes meanwhile shifts nothing."""
