@@ -1,5 +1,5 @@
-"""Are Label Studio's annotations those of the last finished run? Where they are not, an update is written: level-triggered,
-so that an event that never arrived is only late. It never trains.
+"""Are Label Studio's annotations those of the last finished run? Where they are not, an update is written: so an event
+that never arrived is only late. It never trains.
 
 An unchanged project costs two small requests. All annotations are listed when the cheap figures differ, and until they
 were listed once some time after the snapshot: a save that was under way while the snapshot was taken carries an older
@@ -98,10 +98,6 @@ class Reconciler:
             return Finding(project, "unchanged", "Its annotations are those of the last finished run, one by one.")
         return self._report(project, current, last)
 
-    def _is_same(self, standing: Standing, last: Snapshot) -> bool:
-        counts = (standing.tasks, standing.annotations) == (last.tasks, last.annotations)
-        return counts and standing.newest == last.newest and standing.since <= last.newest
-
     def _is_settled(self, project: int, last: Snapshot) -> bool:
         return self._listed.get(project) == last or self._seconds_since(last) >= TRUST_SECONDS
 
@@ -118,3 +114,8 @@ class Reconciler:
         self._updates.add(project, RECONCILE, self._now().timestamp(), job=job, weight=missed)
         before = f"{last.annotations} annotations when the last run finished" if last else "no finished run"
         return Finding(project, "changed", f"{current.annotations} annotations now, {before}: an update was written.")
+
+
+def _is_same(standing: Standing, last: Snapshot) -> bool:
+    counts = (standing.tasks, standing.annotations) == (last.tasks, last.annotations)
+    return counts and standing.newest == last.newest and standing.since <= last.newest

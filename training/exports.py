@@ -92,65 +92,6 @@ def _check_format(path: Path, number: int, raw: Any) -> None:
             return
     if isinstance(raw, Mapping) and "annotation_id" in raw:
         raise TrainingDataError(f"The export {path} has the format JSON_MIN, without regions; {EXPECTED}.")
-    raise TrainingDataError(f"Task {number} of the export {path}: {error}") from error
-        if task:
-            tasks.append(task)
-    return Annotated(tasks, take_snapshot(_dated(tasks), fingerprint, datetime.now(UTC)))
-
-
-class OfflineSource:
-    """Reads the recordings that an export names: files beside it, under DATA_ROOT or by absolute path, and http(s)."""
-
-    def __init__(self, folder: Path, fetcher: Fetcher, data_root: str = "") -> None:
-        """`folder`: where the export lies. `data_root`: a copy of Label Studio's media folder."""
-        self._folder = folder
-        self._fetcher = fetcher
-        self._root = Path(data_root).resolve() if data_root else None
-
-    def fetch(
-        self, value: Any, *, task_id: int | None = None, deadline: float | None = None
-    ) -> bytes | str | dict[str, Any]:
-        """The recording that a task's `value` names, as Fetcher.fetch gives it.
-
-        Raises FetchError for a file that is not there, and what Fetcher.fetch raises.
-        """
-        if not isinstance(value, str) or not value.strip() or value.lstrip().startswith(("{", "[")):
-            return self._fetcher.fetch(value, task_id=task_id, deadline=deadline)
-        text = value.strip()
-        if "://" in text:
-            return self._fetcher.fetch(text, task_id=None, deadline=deadline)
-        at_home = text.startswith(("/data/upload/", "/data/local-files/"))
-        path = self._media(text) if at_home else self._folder / text  # an absolute path stands for itself
-        try:
-            return path.read_bytes()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise FetchError(f"The file {path} of the task's value {text!r} cannot be read: {reason}.") from error
-
-    def _media(self, text: str) -> Path:
-        if self._root is None:
-            raise RefusedError(
-                f"{text} lies in Label Studio; set DATA_ROOT to a copy of its media folder to train without it."
-            )
-        parts = urlsplit(text)
-        if parts.path.startswith("/data/upload/"):
-            inside = unquote(parts.path.removeprefix("/data/"))
-        else:
-            inside = (parse_qs(parts.query).get("d") or [""])[0].lstrip("/")
-        path = (self._root / inside).resolve()
-        if not path.is_relative_to(self._root):
-            raise RefusedError(f"{text} leads out of DATA_ROOT {self._root}.")
-        return path
-
-
-def _check_format(path: Path, number: int, raw: Any) -> None:
-    if isinstance(raw, Mapping) and isinstance(raw.get("data"), Mapping):
-        if isinstance(raw.get("annotations", []), list):
-            return
-    if isinstance(raw, Mapping) and "annotation_id" in raw:
-        raise TrainingDataError(
-            f"The export {path} has the format JSON_MIN, which leaves out regions' details; {EXPECTED}."
-        )
     raise TrainingDataError(f"Task {number} of the export {path} has no data or annotations; {EXPECTED}.")
 
 
