@@ -1,0 +1,139 @@
+"""What the first lines of a CSV say: separator, header or not, which column is which.
+
+The page takes the first line for data where it is number-like in the same places as the second, lower-cases names, and
+reads digits in a channel as an index. Source: `parseCSV` in its front end, utils/data.js.
+"""
+
+import csv
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from shared.errors import SeriesError
+from shared.label_config import LabelConfig
+from shared.numbers import number_like
+
+MAX_COLUMNS = 20_000  # of a file; each costs pandas some microseconds a block
+MAX_LINE = 4 << 20  # bytes: 20,000 columns of 200
+BLANK = re.compile(rb"[ \t\r\f\v\n]*+")
+FOREIGN = {
+    b"\xff\xfe": "UTF-16 text: save it as UTF-8",
+    b"\xfe\xff": "UTF-16 text: save it as UTF-8",
+    b"\x1f\x8b": "gzip: unpack it",
+    b"PK\x03\x04": "a zip or Excel file: save it as CSV",
+    b"PAR1": "a Parquet file: save it as CSV",
+    b"<": "a web page or XML, perhaps of a login or an error: open its address in a browser",
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things are in a file: byte of the first row, number of columns, columns of channels and time."""
+
+    separator: str
+    start: int
+    columns: int
+    channels: tuple[int, ...]
+    time: int | None
+
+
+def split_line(line: str, separator: str) -> list[str]:
+    """Cells of a line; quotes around a cell are taken off, those that are not closed are dropped."""
+    line = line.strip(" \r\n" if separator == "\t" else None)
+    if '"' not in line:
+        return line.split(separator)
+    if not quoting(separator.encode()).fullmatch(line.encode(errors="replace")):
+        return line.replace('"', "").split(separator)
+    try:
+        return next(csv.reader([line], delimiter=separator))
+    except csv.Error as error:
+        raise SeriesError(f"The line {line[:60]!r} cannot be split into cells: {error}.") from None
+
+
+def quoting(separator: bytes) -> re.Pattern[bytes]:
+    """Lines in which each quote belongs to a cell that is quoted as a whole."""
+    cell = rb'(?:"(?:[^"]|"")*+"|[^"%s]*+)' % re.escape(separator)
+    return re.compile(rb"\s*%s(?:%s%s)*+\s*" % (cell, re.escape(separator), cell))
+
+
+def long_line(start: bytes) -> SeriesError:
+    """The error for a line that is longer than any row."""
+    return SeriesError(
+        f"The recording has a line of more than {MAX_LINE >> 20} MiB, starting with {start[:40]!r}; a CSV has "
+        "a line for each row."
+    )
+
+
+def lay_out(data: memoryview, config: LabelConfig) -> Layout:
+    """Read the first lines. Raises SeriesError on what is no CSV, or lacks a configured column or has it twice."""
+    for magic, what in FOREIGN.items():
+        if data[: len(magic)] == magic:
+            raise SeriesError(f"The recording is no CSV but {what}.")
+    begin, first, after = _line(data, 0)
+    if not first:
+        raise SeriesError("The recording is empty.")
+    _, second, _ = _line(data, after)
+    separator = config.separator or ","
+    if separator == "auto":
+        separator = _guess_separator(second)
+    names = split_line(first, separator)
+    if len(names) > MAX_COLUMNS:
+        raise SeriesError(f"The recording has {len(names)} columns; at most {MAX_COLUMNS} are read.")
+    wanted = [*config.channels, *([config.time_column] if config.time_column else [])]
+    lowered = [name.lower() for name in names]
+    header = _has_header(names, split_line(second, separator) if second else None) or (
+        # all text in both lines: the page would not find the configured names, which stand there
+        all(name in lowered for name in wanted) and not all(name.isdecimal() for name in wanted)
+    )
+    known = lowered if header else [str(index) for index in range(len(names))]
+    channels = [_column(name, known, True, header, first) for name in config.channels]
+    time = _column(config.time_column, known, False, header, first) if config.time_column else None
+    return Layout(separator, after if header else begin, len(names), tuple(channels), time)
+
+
+def _line(data: memoryview, position: int) -> tuple[int, str, int]:
+    """The first line from `position` on that is not blank: where it starts, its text, where the next one starts."""
+    blank = BLANK.match(data, position)
+    begin = blank.end() if blank else position
+    indent = bytes(data[max(position, begin - MAX_LINE) : begin])
+    begin -= len(indent) - indent.rfind(b"\n") - 1
+    text = bytes(data[begin : begin + MAX_LINE])
+    end = text.find(b"\n")
+    if end < 0 and len(text) == MAX_LINE:
+        raise long_line(text)
+    text = text if end < 0 else text[:end]
+    return begin, "" if text.isspace() else text.decode(errors="replace"), begin + len(text) + 1
+
+
+def _has_header(names: list[str], cells: list[str] | None) -> bool:
+    if cells is None:  # a single line: the page reads none
+        return not all(number_like(name) for name in names)
+    cells = [*cells, *["-"] * (len(names) - len(cells))]
+    return any(number_like(name) != number_like(cell) for name, cell in zip(names, cells, strict=False))
+
+
+def _guess_separator(line: str) -> str:
+    found = Counter(re.findall(r"[,;\s]", line.strip()))
+    if len(found) > 1:
+        told = " ".join(repr(each) for each in found)
+        raise SeriesError(
+            f'sep="auto" finds several separators ({told}) in {line[:60]!r}; name one in the TimeSeries tag.'
+        )
+    return next(iter(found), ",")
+
+
+def _column(wanted: str, known: list[str], index_first: bool, header: bool, first: str) -> int:
+    """Which column a name or index means. The page takes digits of a channel for an index before it looks at names."""
+    index = int(wanted) if wanted.isdecimal() and len(wanted) < 9 and int(wanted) < len(known) else None
+    if index_first and index is not None:
+        return index
+    places = [i for i, name in enumerate(known) if name == wanted]
+    places = places or [i for i, name in enumerate(known) if name.strip() == wanted.strip()]
+    if len(places) > 1:
+        raise SeriesError(f"Column {wanted!r} stands {len(places)} times in the recording's header; names must differ.")
+    if places or index is not None:
+        return places[0] if places else int(wanted)
+    what = "are" if header else "have no names, as its first line looks like the second; they are"
+    hint = f" The separator may be wrong, set sep: the first line is {first[:60]!r}." if len(known) == 1 else ""
+    told = ", ".join(repr(name) for name in known[:20]) + (" …" if len(known) > 20 else "")
+    raise SeriesError(f"The recording has no column {wanted!r}; its columns {what}: {told}.{hint}")
