@@ -22,7 +22,7 @@ def calibrate(logs: Floats, calibration: Calibration) -> Floats:
     logs: [rows, columns], logarithms of averaged probabilities. Source: Guo et al. 2017, with a bias a class because
     class weights shift the prior.
     """
-    scaled = np.ascontiguousarray(logs.T)  # columns are few: sums along them are 20 times faster this way round
+    scaled = np.array(logs.T, order="C")  # columns are few: sums over them are 20 times faster this way round
     if calibration.bias:
         scaled += np.asarray(calibration.bias, np.float32)[:, None]
     scaled /= np.float32(calibration.temperature)

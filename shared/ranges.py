@@ -78,9 +78,19 @@ class RangeDecoder:
         ):
             if column:
                 score = min(sure / length, 1.0)
-                self._segments.append(Segment(end - length, end - 1, self._head.labels[column - 1], score))
+                self._keep(Segment(end - length, end - 1, self._head.labels[column - 1], score))
         if len(groups):
             self._row = int(ends[-1])
+
+    def _keep(self, segment: Segment) -> None:
+        """Add a segment, or extend the last one where what stood open between them took its label."""
+        last = self._segments[-1] if self._segments else segment
+        if last.label != segment.label or last.last + 1 != segment.first:
+            self._segments.append(segment)
+            return
+        before, after = last.last + 1 - last.first, segment.last + 1 - segment.first
+        score = (last.score * before + segment.score * after) / (before + after)
+        self._segments[-1] = Segment(last.first, segment.last, segment.label, score)
 
 
 def _sums(rows: Floats, starts: Counts) -> NDArray[np.float64]:
