@@ -84,12 +84,8 @@ class Reconciler:
         standing = self._label_studio.standing(project)
         if not standing.annotations:
             return Finding(project, "empty", "It has no annotations to learn from.")
-        if (
-            last
-            and last.fingerprint == fingerprint
-            and self._is_same(standing, last)
-            and self._is_settled(project, last)
-        ):
+        known = last is not None and last.fingerprint == fingerprint and self._is_settled(project, last)
+        if last and known and _is_same(standing, last):
             return Finding(project, "unchanged", "Its annotations are those of the last finished run.")
         current = take_snapshot(self._label_studio.stamps(project), fingerprint, self._now())
         if last and same_truth(current, last):

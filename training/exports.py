@@ -87,9 +87,9 @@ class OfflineSource:
 
 
 def _check_format(path: Path, number: int, raw: Any) -> None:
-    if isinstance(raw, Mapping) and isinstance(raw.get("data"), Mapping):
-        if isinstance(raw.get("annotations", []), list):
-            return
+    readable = isinstance(raw, Mapping) and isinstance(raw.get("data"), Mapping)
+    if readable and isinstance(raw.get("annotations") or [], list):
+        return
     if isinstance(raw, Mapping) and "annotation_id" in raw:
         raise TrainingDataError(f"The export {path} has the format JSON_MIN, without regions; {EXPECTED}.")
     raise TrainingDataError(f"Task {number} of the export {path} has no data or annotations; {EXPECTED}.")
