@@ -11,6 +11,7 @@ import msgspec
 
 from shared import store_keys as keys
 from shared.errors import ConflictError, LeaseHeldError, StoreError
+from shared.processes import is_gone, this_process
 from shared.publication import Commit, complete
 from shared.storage import Storage
 
@@ -26,11 +27,16 @@ class LeaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     holder: str  # for people
     renewed_at: float  # seconds since the epoch, the store's clock
     released: bool = False
+    process: str = ""  # see shared/processes.py
     commit: Commit | None = None  # set while the holder publishes
 
     def live(self, now: float) -> bool:
-        """Whether the holder counts as alive; a time far ahead comes from a clock that was set back since."""
-        return not self.released and abs(now - self.renewed_at) < LEASE_SECONDS
+        """Whether the holder counts as alive.
+
+        A time far ahead comes from a clock that was set back since. A process of this machine that is gone needs no
+        waiting for.
+        """
+        return not self.released and abs(now - self.renewed_at) < LEASE_SECONDS and not is_gone(self.process)
 
 
 class Lease:
@@ -93,7 +99,7 @@ def take_lease(storage: Storage, project: int, holder: str) -> Lease:
     """Become the one who trains a project. Raises LeaseHeldError while somebody else is."""
     key = keys.lease(project)
     found = storage.get(key)
-    record = LeaseRecord(fence=1, token=uuid4().hex, holder=holder, renewed_at=storage.now())
+    record = LeaseRecord(fence=1, token=uuid4().hex, holder=holder, renewed_at=storage.now(), process=this_process())
     if found is not None:
         before = decode_lease(storage, project, found.data)
         if before.live(record.renewed_at):
