@@ -3,13 +3,14 @@
 import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import onnxruntime
 
 from examples.demo.client import Client
+from shared.snapshots import Stamp, take_snapshot, utc_text
 from tests.e2e.series import (
     LABELS,
     Axis,
@@ -26,13 +27,13 @@ TRAINING_SECONDS = 600  # a stuck loop fails the test; how long it really took i
 UNTRAINED = "untrained"
 
 
-@dataclass(frozen=True)
-class Truth:
+class Truth(NamedTuple):
     """State of a project's annotations: what a model has been trained on, or what Label Studio holds."""
 
     tasks: int
     annotations: int
-    newest: datetime | None
+    newest: str
+    digest: str
 
 
 class Project:
@@ -61,11 +62,14 @@ class Project:
 
     def truth(self) -> Truth:
         """What Label Studio holds now, skipped tasks apart."""
-        annotated = [
-            [each for each in task["annotations"] if not each["was_cancelled"]] for task in self.user.tasks(self.id)
+        stamps = [
+            Stamp(task["id"], each["id"], utc_text(each["updated_at"]), each["ground_truth"])
+            for task in self.user.tasks(self.id)
+            for each in task["annotations"]
+            if not each["was_cancelled"]
         ]
-        times = [datetime.fromisoformat(each["updated_at"]) for annotations in annotated for each in annotations]
-        return Truth(sum(1 for annotations in annotated if annotations), len(times), max(times, default=None))
+        snapshot = take_snapshot(stamps, "", datetime.now(UTC))
+        return Truth(snapshot.tasks, snapshot.annotations, snapshot.newest, snapshot.digest)
 
     def wait_until_trained(self, models: Path, after: str = UNTRAINED) -> str:
         """Wait until Label Studio is told a version, other than `after`, that was trained on its annotations of now.
@@ -103,6 +107,4 @@ def read_card(models: Path, project: int) -> Json | None:
 
 def read_truth(card: Json) -> Truth:
     """What a model was trained on."""
-    snapshot = card["snapshot"]
-    newest = datetime.fromisoformat(snapshot["newest"]) if snapshot["newest"] else None
-    return Truth(snapshot["tasks"], snapshot["annotations"], newest)
+    return Truth(*(card["snapshot"][name] for name in Truth._fields))
