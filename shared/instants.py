@@ -1,8 +1,8 @@
 """Probabilities of instants, block by block ► one segment of one row for each event.
 
-The evidence for "some event" is summed as widely as training widened the events (a matched filter: times come out
-4 ms off at 90 Hz, those of the highest row 15 ms); its peaks, at least a spacing apart, are the events; the label is the
-one with the most probability around the peak.
+The evidence for "some event" is summed as widely as training widened the events (a matched filter: times come out 4 ms
+off at 90 Hz, those of the highest row 15 ms); its peaks, at least a spacing apart, are the events; the label is the one
+with the most probability around the peak.
 """
 
 import bisect
@@ -81,6 +81,8 @@ class InstantDecoder:
         evidence = 1.0 - self._rows[:, 0].astype(np.float64)
         window = np.full(2 * reach + 1, 1 / (2 * reach + 1))
         smooth = np.convolve(evidence, window, "valid").round(9)  # [0]: row next − 1; rounded: flat tops stay flat
+        if self._next == 0:
+            smooth[0] = -1.0  # whatever the first row begins with counts as rising
         here, before, after = smooth[1 : ready + 1], smooth[:ready], smooth[2 : ready + 2]
         rising = (here > before) & (here >= after) & (here >= min(self._head.threshold))
         found: list[Peak] = []
@@ -90,8 +92,8 @@ class InstantDecoder:
             if len(lower) and flat[lower[0]] > flat[0]:
                 continue
             width = int(lower[0]) if len(lower) else len(flat)
-            center = index + (width - 1) // 2
-            row, place = self._next + center, behind + center
+            row = min(self._next + index + (width - 1) // 2, self._taken - 1)
+            place = behind + row - self._next
             mass = self._rows[place - reach : place + reach + 1].sum(axis=0, dtype=np.float64)
             column = 1 + int(mass[1:].argmax())
             if flat[0] < self._head.threshold[column - 1]:
