@@ -41,7 +41,8 @@ class Access:
         if path == EVENTS and self._prefix and not secret_given:
             log.warning("An event was refused: its path does not carry WEBHOOK_SECRET.")
             response = JSONResponse(
-                {"error": "Events are accepted under the secret path only: connect http://host:port/WEBHOOK_SECRET."}, 403
+                {"error": "Events are accepted under the secret path only: connect http://host:port/WEBHOOK_SECRET."},
+                403,
             )
         elif path not in OPEN and path != EVENTS and not scope["state"]["authorized"]:
             response = unauthorized()

@@ -23,7 +23,7 @@ from inference.protocol import (
     is_interactive,
     parse_project,
 )
-from shared.errors import LabelConfigError, PermanentError, SegmenterError, SeriesError, TemporaryError, UntrainedError
+from shared.errors import LabelConfigError, PermanentError, SegmenterError, SeriesError, TemporaryError
 from shared.fetching import Fetcher
 from shared.label_config import LabelConfig, parse_label_config
 from shared.regions import to_regions
@@ -126,10 +126,11 @@ class Predictor:
             )
         self._check_time(batch)
         value = decode_value(task.data[config.value_key])
-        data = self._fetcher.fetch(value, task_id=task.id, deadline=batch.deadline)
+        number = task.id if isinstance(task.id, int) else None
+        data = self._fetcher.fetch(value, task=number, deadline=batch.deadline)
         with self._cores:
             self._check_time(batch)
-            series = read_series(data, config.with_channels(card.label_config.channels))
+            series = read_series(data, msgspec.structs.replace(config, channels=card.label_config.channels))
             found = served.segmenter.segment(series, task_score=self._settings.task_score)
             regions = to_regions(found.segments, series.axis, config)
         return Prediction(result=regions, score=found.score, model_version=served.version)
@@ -184,6 +185,3 @@ class _Batch:
     def nothing_yet(self, version: str) -> Answer:
         """An answer that stores nothing; in the editor, where an object is due, an empty one."""
         return Prediction(result=[], score=0.0, model_version=version) if self._interactive else NO_ANSWER
-
-
-__all__ = ["Answer", "Outcome", "Predictor", "UntrainedError"]

@@ -4,13 +4,15 @@ Source: Label Studio 1.23, `label_studio/ml/api_connector.py`; recorded in tests
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from shared.errors import SegmenterError
 
 UNTRAINED = "untrained"
+
+T = TypeVar("T")
 
 
 class RequestError(SegmenterError):
@@ -38,7 +40,7 @@ class PredictCall(msgspec.Struct):
     tasks: list[msgspec.Raw]
     project: int | str | None = None
     label_config: str | None = None
-    params: msgspec.Raw | None = None
+    params: msgspec.Raw = msgspec.Raw()
 
 
 class SetupCall(msgspec.Struct):
@@ -65,6 +67,7 @@ _predict_call = msgspec.json.Decoder(PredictCall)
 _setup_call = msgspec.json.Decoder(SetupCall)
 _task = msgspec.json.Decoder(Task)
 _params = msgspec.json.Decoder(dict[str, Any])
+_value: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 
 def decode_predict(body: bytes) -> PredictCall:
@@ -89,10 +92,10 @@ def decode_object(body: bytes) -> dict[str, Any]:
 
 def decode_value(raw: msgspec.Raw) -> Any:
     """The value of one key of a task's data."""
-    return _decode(msgspec.json, raw, "a value")
+    return _decode(_value, raw, "a value")
 
 
-def _decode(decoder: Any, data: bytes | msgspec.Raw, expected: str) -> Any:
+def _decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, expected: str) -> T:
     try:
         return decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -101,8 +104,6 @@ def _decode(decoder: Any, data: bytes | msgspec.Raw, expected: str) -> Any:
 
 def is_interactive(call: PredictCall) -> bool:
     """Whether an annotator waits in the editor; Label Studio then wants an object, not an empty list."""
-    if call.params is None:
-        return False
     try:
         return isinstance(_params.decode(call.params).get("context"), dict)
     except (msgspec.DecodeError, RecursionError):

@@ -31,6 +31,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     action: str
     project: ProjectRef | None  # None: the event names no project, so it may concern any
     matters: bool
+    weight: int = 1  # annotations it brings, by which START_TRAINING_EACH_N_UPDATES counts
     fingerprint: str = ""  # of the label configuration that PROJECT_UPDATED brings; matters only if it is new
 
 
@@ -46,17 +47,21 @@ def parse_event(body: bytes) -> Event:
     project = _project(payload)
     if action == "PROJECT_UPDATED":
         return Event(action=action, project=project, matters=False, fingerprint=_fingerprint(payload))
-    return Event(action=action, project=project, matters=_matters(action, payload))
+    weight = _weight(action, payload)
+    return Event(action=action, project=project, matters=weight > 0, weight=max(weight, 1))
 
 
-def _matters(action: str, payload: dict[str, Any]) -> bool:
+def _weight(action: str, payload: dict[str, Any]) -> int:
+    """How many annotations an event brings or takes; 0 if it changes nothing that training reads."""
+    annotations = list(_objects(payload, "annotation", "annotations"))
+    tasks = list(_objects(payload, "task", "tasks"))
     if action in ANNOTATED:
-        annotations = list(_objects(payload, "annotation", "annotations"))
-        return not annotations or any(not annotation.get("was_cancelled") for annotation in annotations)
+        return sum(not annotation.get("was_cancelled") for annotation in annotations) if annotations else 1
     if action == "TASKS_CREATED":
-        tasks = list(_objects(payload, "task", "tasks"))
-        return not tasks or any(task.get("is_labeled") or task.get("total_annotations") for task in tasks)
-    return action in DELETED or action == START_TRAINING
+        return sum(bool(task.get("is_labeled") or task.get("total_annotations")) for task in tasks) if tasks else 1
+    if action in DELETED:
+        return max(len(annotations), len(tasks), 1)
+    return int(action == START_TRAINING)
 
 
 def _objects(payload: dict[str, Any], *keys: str) -> Iterator[dict[str, Any]]:

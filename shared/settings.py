@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from shared.errors import SettingsError
+from shared.sureness import TaskScore
 
 Read = Callable[[str], Any]
 
@@ -239,7 +240,7 @@ class Settings:
         "Seconds for one batch of tasks; Label Studio gives up after 100.",
     )
     model_cache_size: int = setting(16, whole(1, 10000), "Models kept in memory, about 10 MiB each.")
-    task_score: str = setting(
+    task_score: TaskScore = setting(
         "mean",
         one_of("mean", "min-segment", "margin", "entropy"),
         "How sure a task's prediction is, for ordering tasks.",

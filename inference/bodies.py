@@ -1,0 +1,34 @@
+"""Request bodies within bounds, and answers as JSON."""
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+
+class BodyTooLargeError(Exception):
+    """A body beyond MAX_BODY_MB: answered 413."""
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body, at most `limit` bytes. Raises BodyTooLargeError before more is kept."""
+    announced = request.headers.get("content-length", "0")
+    if announced.isascii() and announced.isdigit() and int(announced) > limit:
+        raise BodyTooLargeError
+    chunks = bytearray()
+    async for chunk in request.stream():
+        chunks += chunk
+        if len(chunks) > limit:
+            raise BodyTooLargeError
+    return bytes(chunks)
+
+
+def json_answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """An answer in JSON."""
+    return encoded_answer(msgspec.json.encode(content), status, headers)
+
+
+def encoded_answer(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """An answer whose JSON is written already."""
+    return Response(body, status, headers, media_type="application/json")

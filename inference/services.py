@@ -1,0 +1,206 @@
+"""What the routes stand on: store, models, predictor and control loop, made from the settings."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+from inference.launchers import choose_launcher
+from inference.models import Models
+from inference.predictor import Outcome, Predictor
+from inference.protocol import UNTRAINED, ProjectRef, SetupCall
+from inference.webhooks import START_TRAINING, Event
+from shared.connections import Connections
+from shared.control import Control
+from shared.credentials import Credentials
+from shared.errors import LabelConfigError, StoreError, UntrainedError
+from shared.fetching import Fetcher
+from shared.label_config import parse_label_config
+from shared.label_studio import LabelStudio
+from shared.model_store import ModelStore
+from shared.projects import KnownProject, KnownProjects
+from shared.reconcile import Reconciler
+from shared.runs import Runs
+from shared.settings import Settings
+from shared.storage import open_storage
+from shared.updates import Updates
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+QUICK_THREADS = (
+    4  # store writes of a few milliseconds; apart from predictions, so that an event never queues behind one
+)
+SWAP_SECONDS = 0.5  # how often models in use are compared with the store
+
+
+class Services:
+    """Made once a process; `start` and `close` frame its life."""
+
+    def __init__(self, settings: Settings, *, hide: Callable[[str], object] = str) -> None:
+        """`hide` is told each secret that turns up later, to keep it out of the log."""
+        self._settings = settings
+        self._hide = hide
+        storage = open_storage(settings.model_dir)
+        self.store = ModelStore(storage, keep_versions=settings.keep_versions)
+        self.updates = Updates(storage)
+        self.projects = KnownProjects(storage)
+        self.runs = Runs(storage)
+        connections = Connections()
+        self.credentials = Credentials(settings, connections)
+        self.label_studio = LabelStudio(self.credentials, connections)
+        self.models = Models(self.store, cache_size=settings.model_cache_size)
+        fetcher = Fetcher(settings, self.credentials, connections)
+        self.predictor = Predictor(self.models, fetcher, settings, observe=self._observe)
+        self.launcher = choose_launcher(settings, self.runs, self.credentials)
+        reconciler = Reconciler(self.label_studio, self.updates, self._last_snapshot, self.is_training_id)
+        self.control = Control(settings, storage, self.launcher, reconciler)
+        self._quick = ThreadPoolExecutor(QUICK_THREADS, "quick")
+        self._closing = threading.Event()
+        self._ready = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._warm_up, name="warm-up", daemon=True),
+            threading.Thread(target=self._swap, name="swap", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Start the loops."""
+        for thread in self._threads:
+            thread.start()
+        self.control.start()
+
+    def close(self) -> None:
+        """Finish what runs, stop the loops, end the trainings of this process."""
+        self._closing.set()
+        self.control.stop()
+        self.launcher.close()
+        self.predictor.close()
+        self._quick.shutdown()
+
+    def not_ready(self) -> str:
+        """Why no requests should come, "" if they may."""
+        if self._closing.is_set():
+            return "draining: this server is about to end"
+        return "" if self._ready.is_set() else "starting: libraries are being loaded"
+
+    async def quick(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do something short that may block, outside the event loop."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._quick, lambda: work(*args, **kwargs))
+
+    # What routes ask for; called in threads
+
+    def connect(self, project: ProjectRef, call: SetupCall) -> str:
+        """A project connects: remember it, use its token where that is allowed, say which version would answer."""
+        token = call.access_token or ""
+        had_token = self.credentials.kind != "none"
+        if call.hostname and token:
+            self._hide(token)
+            if self.credentials.adopt(call.hostname, token) and not had_token:
+                self.control.reconcile_soon(*self.projects.ids())  # what happened before there was a token
+        try:
+            self._remember(project, call.schema, hostname=call.hostname)
+        except StoreError as error:
+            log.warning("A project could not be remembered: %s", error, extra={"project": project.id})
+        try:
+            return self.models.version(project)
+        except UntrainedError:  # connecting a project that has annotations already trains it
+            self.control.reconcile_soon(project.id)
+            return UNTRAINED
+
+    def take(self, event: Event) -> str:
+        """Write an event down if it matters; returns its job, "" if it does not matter."""
+        log.info("Event %s.", event.action, extra={"project": event.project.id if event.project else None})
+        if event.project is None:
+            if event.matters:
+                self.control.reconcile_soon(*self.projects.ids())
+            return ""
+        matters = event.matters or (event.fingerprint != "" and self._is_news(event.project, event.fingerprint))
+        if not matters:
+            return ""
+        update = self.updates.add(event.project.id, event.action, time.time(), weight=event.weight)
+        self.control.wake()
+        return update.job
+
+    def train(self, project: ProjectRef) -> str:
+        """Have a project trained now; returns the job."""
+        update = self.updates.add(project.id, START_TRAINING, time.time())
+        self.control.wake()
+        return update.job
+
+    def versions(self, project: ProjectRef | None) -> list[str]:
+        """Names of kept versions, newest first."""
+        ids = self.store.projects() if project is None else [project.id]
+        return sorted((version.name for each in ids for version in self.store.versions(each)), reverse=True)
+
+    def job(self, job: str) -> dict[str, Any]:
+        """What became of a START_TRAINING."""
+        number = job.partition("-")[0]
+        project = int(number) if number.isascii() and number.isdigit() and len(number) <= 18 else None
+        if project is not None:
+            for run in self.runs.history(project):
+                if job in run.buttons:
+                    state = "running" if run.outcome is None else run.outcome
+                    return {"job": job, "job_status": state, "reason": run.reason, "version": run.version}
+            if any(update.job == job for update in self.updates.of(project)):
+                return {"job": job, "job_status": "queued", "reason": "", "version": ""}
+        return {"job": job, "job_status": "unknown", "reason": "No such job is remembered.", "version": ""}
+
+    def is_training(self, project: ProjectRef) -> bool:
+        """Whether a run of this project goes on."""
+        return self.is_training_id(project.id)
+
+    def is_training_id(self, project: int) -> bool:
+        """Whether a run of this project goes on."""
+        return self.runs.state(project).active is not None
+
+    def _remember(self, project: ProjectRef, schema: str, *, hostname: str | None) -> None:
+        known = self.projects.get(project.id)
+        self.projects.remember(
+            KnownProject(
+                id=project.id,
+                created=project.created,
+                title=known.title if known else "",
+                label_config=schema,
+                fingerprint=_fingerprint(schema),
+                hostname=hostname or "",
+            )
+        )
+
+    def _is_news(self, project: ProjectRef, fingerprint: str) -> bool:
+        """Whether a labelling configuration is another one than that of the last finished run."""
+        snapshot = self._last_snapshot(project.id)
+        return snapshot is not None and snapshot.fingerprint != fingerprint
+
+    def _last_snapshot(self, project: int) -> Any:
+        ended = self.runs.last_ended(project)
+        return ended.trained if ended else None
+
+    def _observe(self, outcome: Outcome) -> None:
+        if outcome.reason:
+            log.warning("No segments: %s", outcome.reason, extra={"project": outcome.project, "task": outcome.task})
+
+    def _warm_up(self) -> None:
+        """Import what only reading recordings needs: after /health answers, before /readyz does."""
+        import pandas  # noqa: F401
+
+        self._ready.set()
+
+    def _swap(self) -> None:
+        while not self._closing.wait(SWAP_SECONDS):
+            try:
+                self.models.refresh()
+            except Exception:
+                log.exception("Looking for new models failed; it is tried again.")
+
+
+def _fingerprint(schema: str) -> str:
+    try:
+        return parse_label_config(schema).fingerprint
+    except LabelConfigError:
+        return ""

@@ -1,0 +1,86 @@
+"""The serving process: uvicorn around the app, one banner when it is up, an orderly end."""
+
+import logging
+import signal
+import socket
+import sys
+from types import FrameType
+
+import uvicorn
+
+from inference.app import create_app
+from inference.services import Services
+from shared.errors import SettingsError
+from shared.logs import start_logging
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 2048
+DRAIN_SECONDS = 100  # Label Studio waits as long for a prediction
+
+
+def serve(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT. Requests in flight are finished; a second signal ends at once."""
+    secrets = (settings.label_studio_api_key, settings.basic_auth_pass, settings.webhook_secret)
+    redaction = start_logging(settings.log_level, settings.log_format, secrets)
+    listener = _listen(settings)
+    services = Services(settings, hide=redaction.add)
+    config = uvicorn.Config(
+        create_app(settings, services),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=75,  # longer than the 60 s that proxies keep idle connections
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    server = _Server(config)
+    _say_hello(settings, listener)
+    try:
+        server.run(sockets=[listener])
+    finally:
+        listener.close()
+    return 0
+
+
+class _Server(uvicorn.Server):
+    """Ends at once at the second signal."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            log.warning("A second signal: ending at once.")
+            signal.signal(sig, signal.SIG_DFL)
+            signal.raise_signal(sig)
+        log.info("Ending: requests in flight are finished first.")
+        super().handle_exit(sig, frame)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingsError(
+            f"HOST={settings.host} PORT={settings.port} cannot be listened on ({error.strerror}): "
+            "end the program that does, or choose another PORT."
+        ) from None
+
+
+def _say_hello(settings: Settings, listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    host = "localhost" if settings.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else settings.host  # noqa: S104
+    url = f"http://{host}:{port}"
+    log.info("Serving on %s, models in %s.", url, settings.model_dir)
+    if sys.stderr.isatty() or settings.log_format == "text":
+        sys.stderr.write(
+            f"""
+  Ready. Next, in Label Studio {settings.label_studio_host}:
+    1. open a project with a TimeSeries configuration, Settings > Model > Connect model, URL {url}
+    2. Settings > Annotation > use predictions to prelabel tasks, from the model you connected
+    3. annotate a few tasks; the next ones arrive pre-annotated
+  "URL resolves to a reserved network address"? Start Label Studio with SSRF_PROTECTION_ENABLED=false
+  ML_BLOCK_LOCAL_IP=false and, once, LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN=true (README, Connect Label Studio).
+
+"""
+        )

@@ -1,0 +1,72 @@
+import msgspec
+import pytest
+
+from inference.protocol import (
+    NO_ANSWER,
+    Prediction,
+    ProjectRef,
+    RequestError,
+    decode_predict,
+    decode_setup,
+    decode_task,
+    encode_results,
+    is_interactive,
+    parse_project,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("3.1795475439", ProjectRef(3, "1795475439")),
+        ("3", ProjectRef(3)),
+        (3, ProjectRef(3)),
+        (None, None),
+        ("", None),
+        ("0", ProjectRef(0)),
+    ],
+)
+def test_a_project_is_read_in_every_form_label_studio_uses(value: str | int | None, expected: ProjectRef | None) -> None:
+    assert parse_project(value) == expected
+
+
+@pytest.mark.parametrize("value", ["../3", "3/..", "-1", "3.x", "٣", "1e3", "9" * 30, " 3", "3.", ".3"])
+def test_a_project_is_digits_and_nothing_else(value: str) -> None:
+    if value == "3.":
+        assert parse_project(value) == ProjectRef(3)
+        return
+    with pytest.raises(RequestError, match="must be"):
+        parse_project(value)
+
+
+def test_one_malformed_task_does_not_spoil_the_batch() -> None:
+    call = decode_predict(b'{"tasks":[{"id":1,"data":{"csv_url":"a.csv"}},7,{"id":3}],"project":"3.17"}')
+    assert decode_task(call.tasks[0]).id == 1
+    for raw in call.tasks[1:]:
+        with pytest.raises(RequestError, match="not a task"):
+            decode_task(raw)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"tasks":3}', b"\xff\xfe", b'{"tasks":[', b"[" * 100_000])
+def test_a_body_that_is_no_batch_is_refused_with_a_sentence(body: bytes) -> None:
+    with pytest.raises(RequestError, match="The body is not"):
+        decode_predict(body)
+
+
+def test_setup_needs_a_project() -> None:
+    with pytest.raises(RequestError, match="project"):
+        decode_setup(b'{"schema":"<View/>"}')
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [("null", False), ('{"context":null}', False), ('{"context":{"result":[]}}', True), ("[]", False), ("3", False)],
+)
+def test_a_request_from_the_editor_is_told_by_its_context(params: str, expected: bool) -> None:
+    call = decode_predict(f'{{"tasks":[],"params":{params}}}'.encode())
+    assert is_interactive(call) is expected
+
+
+def test_results_keep_their_order_and_shape() -> None:
+    body = encode_results([Prediction(result=[], score=0.5, model_version="v"), NO_ANSWER])
+    assert msgspec.json.decode(body) == {"results": [{"result": [], "score": 0.5, "model_version": "v"}, []]}
