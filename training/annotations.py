@@ -7,7 +7,6 @@ regions of one annotation the shorter is on top. Instants stand beside ranges an
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,6 @@ UNKNOWN = -1
 STRAY_SHARE = 0.1  # a label used as instants this rarely among its ranges (or the reverse) is a slip of the mouse
 LEAST_OF_A_KIND = 3  # … and so are fewer than this
 
-Unlabelled = Literal["background", "ignore"]
-
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -32,8 +29,8 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Marked:
-    """A recording and what people marked in it: one layer an annotation, the one to believe most last."""
+class Layered:
+    """A recording and what people marked in it: one layer an annotation that is believed, the last one on top."""
 
     key: str
     name: str
@@ -119,7 +116,7 @@ def label_runs(labels: NDArray[np.int16] | NDArray[np.int64]) -> list[tuple[int,
     return [(int(a), int(b), int(labels[a])) for a, b in zip(firsts, lasts, strict=True)]
 
 
-def choose_kinds(marked: Iterable[Marked], order: Sequence[str]) -> Kinds:
+def choose_kinds(marked: Iterable[Layered], order: Sequence[str]) -> Kinds:
     """What each label of `order` is: ranges, instants, or both where people clearly mean both."""
     ranges: Counter[str] = Counter()
     instants: Counter[str] = Counter()
@@ -145,7 +142,7 @@ def choose_kinds(marked: Iterable[Marked], order: Sequence[str]) -> Kinds:
     return Kinds(tuple(as_ranges), tuple(as_instants), tuple(notes))
 
 
-def label_rows(marked: Marked, kinds: Kinds, unlabelled: Unlabelled, margin: int) -> Recording:
+def label_rows(marked: Layered, kinds: Kinds, unlabelled: str, margin: int) -> Recording:
     """The truth of every row.
 
     A stray range of an instant label counts as an instant at its middle row; a stray instant of a range label is left

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from shared.model_card import Head, InstantHead
 from shared.normalisation import around_center, missing, recording_statistics
-from shared.windows import window_starts
 from training.annotations import UNKNOWN, Recording
+from training.heads import Shape
 from training.recipe import Recipe
 
 LIMIT = 10.0  # standard deviations at which rows are clipped: a spike must not decide a window
@@ -112,14 +112,14 @@ class TrainingSet:
         self,
         recordings: Sequence[Recording],
         heads: Sequence[Head],
-        window: int,
-        hop: int,
+        shape: Shape,
         statistics: Statistics,
         recipe: Recipe,
     ) -> None:
-        self.window = window
+        self.window = window = shape.fit_window
+        self._recipe = recipe
         self.rows = sum(recording.rows for recording in recordings)
-        self.windows = sum(len(window_starts(recording.rows, window, hop)) for recording in recordings)
+        self.windows = sum(shape.windows(recording.rows) for recording in recordings)
         self.columns = [1 + len(head.labels) for head in heads]
         self.features = 2 * statistics.channels
         self._firsts = np.cumsum([0] + [recording.rows + window for recording in recordings])[:-1]
@@ -156,16 +156,34 @@ class TrainingSet:
         targets = self._targets[:, head]
         return np.bincount(targets[targets != UNKNOWN], minlength=self.columns[head]).astype(np.int64)
 
-    def draw(self, size: int, balanced: int, random: np.random.Generator) -> tuple[Floats, Integers]:
-        """A batch: features [size, window, 2·channels] and targets [size, window, heads], UNKNOWN beyond a recording.
+    def draw(self, random: np.random.Generator) -> tuple[Floats, Integers]:
+        """A batch: features [batch, window, 2·channels] and targets [batch, window, heads], UNKNOWN beyond a recording.
 
-        `balanced` of the windows hold a row drawn uniformly over classes, then segments, then rows; the others start
-        anywhere in a recording drawn by its weight.
+        Half of the windows hold a row drawn uniformly over classes, then segments, then rows; the others start anywhere
+        in a recording drawn by its weight.
         """
+        size, balanced = self._recipe.batch, round(self._recipe.batch * self._recipe.balanced_share)
         starts = [self._around_a_segment(random) for _ in range(balanced)]
         starts += [self._anywhere(random) for _ in range(size - balanced)]
         rows = np.array(starts)[:, None] + np.arange(self.window)
-        return self._features[rows], self._targets[rows]
+        return self._vary(self._features[rows], random), self._targets[rows]
+
+    def _vary(self, features: Floats, random: np.random.Generator) -> Floats:
+        """Another sensor, another day: gain, level and noise of each channel change, alike in both normalisations."""
+        size, window, width = features.shape
+        recipe = self._recipe
+
+        def drawn(spread: float, rows: int) -> Floats:
+            noise = random.standard_normal((size, rows, width // 2), np.float32)
+            return np.tile(noise * np.float32(spread), 2)
+
+        if recipe.gain:
+            features = features * np.exp(drawn(recipe.gain, 1))
+        if recipe.offset:
+            features = features + drawn(recipe.offset, 1)
+        if recipe.noise:
+            features = features + drawn(recipe.noise, window)
+        return features
 
     def _around_a_segment(self, random: np.random.Generator) -> int:
         runs = self._runs[random.integers(len(self._runs))]

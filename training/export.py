@@ -203,4 +203,4 @@ def _check_parity(graph: bytes, probe: Probe) -> None:
 
 def packages() -> dict[str, str]:
     """What a model was made with, for its card."""
-    return {module.__name__: module.__version__ for module in (np, onnx, onnxruntime, torch)}
+    return {module.__name__: str(module.__version__) for module in (np, onnx, onnxruntime, torch)}

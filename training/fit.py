@@ -86,10 +86,7 @@ def fit(
     losses, recent = [], torch.zeros((), device=device)
 
     for step in range(steps):
-        rows, targets = (
-            torch.from_numpy(each).to(device)
-            for each in data.draw(recipe.batch, round(recipe.batch * recipe.balanced_share), random)
-        )
+        rows, targets = (torch.from_numpy(each).to(device) for each in data.draw(random))
         logits = network(rows).split(data.columns, dim=-1)
         loss = weighted_loss(logits, targets, weights)
 

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.model_card import Head, InstantHead, RangeHead
+from shared.windows import window_starts
 from training.annotations import UNKNOWN, Kinds, Recording, label_runs
 
 ENOUGH_SEGMENTS = 5  # of a class, for a percentile
-ENOUGH_EVENTS = 3
+ENOUGH_GAPS = 3  # between events, for a width and a spacing
 SHORTEST_PERCENTILE = 5
 DURATION_SHARE = 0.5  # of that percentile: a shorter run is noise (segment F1@50 .77 ► .91)
 FEW_SHARE = 0.25  # of the shortest segment, where there are too few for a percentile
@@ -18,7 +19,8 @@ WIDTH_SHARE = 0.1  # of the median gap between events, to each side of an event
 WIDEST = 12  # rows
 SPACING_SHARE = 0.5  # of the shortest percentile of gaps
 FEW_SPACING = 3  # rows
-THRESHOLD = 0.5  # least probability of an event
+WIDEST_SPACING = 100  # rows: bounds what decoding keeps, and a large gap seen twice is no law
+THRESHOLD = 0.4  # least probability of an event, averaged over its width; .2 to .5 are level
 
 STEMS = (4, 2, 1)
 ROWS_OF_SHORTEST = 6  # LSTM steps that the shortest segments must span for a stem
@@ -28,11 +30,16 @@ GAPS_OF_INSTANTS = 2.5  # gaps between events that a window must hold
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """stem: rows an LSTM step. window, hop: rows, multiples of the stem."""
+    """stem: rows an LSTM step. window, hop: rows, multiples of the stem. fit_window: rows of a window while fitting."""
 
     stem: int
     window: int
     hop: int
+    fit_window: int
+
+    def windows(self, rows: int) -> int:
+        """Windows of one pass over a recording while fitting: neighbours overlap by half."""
+        return len(window_starts(rows, self.fit_window, max(1, self.fit_window // 2)))
 
 
 def learn_heads(recordings: Sequence[Recording], kinds: Kinds) -> tuple[Head, ...]:
@@ -43,11 +50,12 @@ def learn_heads(recordings: Sequence[Recording], kinds: Kinds) -> tuple[Head, ..
         heads.append(RangeHead(labels=kinds.ranges, min_rows=tuple(_least_duration(each) for each in durations)))
     if kinds.instants:
         gaps = event_gaps(recordings)
-        enough = len(gaps) + 1 >= ENOUGH_EVENTS
+        enough = len(gaps) >= ENOUGH_GAPS
         width = int(np.clip(round(WIDTH_SHARE * float(np.median(gaps))), 1, WIDEST)) if enough else 1
         spacing = FEW_SPACING
         if enough:
-            spacing = max(FEW_SPACING, int(SPACING_SHARE * float(np.percentile(gaps, SHORTEST_PERCENTILE))))
+            shortest = SPACING_SHARE * float(np.percentile(gaps, SHORTEST_PERCENTILE))
+            spacing = int(np.clip(shortest, FEW_SPACING, WIDEST_SPACING))
         count = len(kinds.instants)
         heads.append(
             InstantHead(
@@ -60,7 +68,7 @@ def learn_heads(recordings: Sequence[Recording], kinds: Kinds) -> tuple[Head, ..
     return tuple(heads)
 
 
-def choose_shape(sequence_size: int, recordings: Sequence[Recording], kinds: Kinds) -> Shape:
+def choose_shape(sequence_size: int, most_fit_rows: int, recordings: Sequence[Recording], kinds: Kinds) -> Shape:
     """Rows an LSTM step, a window and a hop.
 
     A stem only where there are no instants and segments are long enough; a window of `sequence_size` steps, or as many
@@ -78,7 +86,8 @@ def choose_shape(sequence_size: int, recordings: Sequence[Recording], kinds: Kin
         window = stem * sequence_size
     longest = max(recording.rows for recording in recordings)
     window = min(window, stem * -(-longest // stem))
-    return Shape(stem, window, max(stem, stem * round(HOP_SHARE * window / stem)))
+    hop = max(stem, stem * round(HOP_SHARE * window / stem))
+    return Shape(stem, window, hop, min(window, max(stem, most_fit_rows // stem * stem)))
 
 
 def segment_durations(recordings: Sequence[Recording], classes: int) -> list[list[int]]:

@@ -23,6 +23,12 @@ class Network(nn.Module):
 
     def __init__(self, features: int, columns: int, hidden_size: int, stem: int, dropout: float = 0.0) -> None:
         super().__init__()
+        self.arguments = {
+            "features": features,
+            "columns": columns,
+            "hidden_size": hidden_size,
+            "stem": stem,
+        }
         self.columns = columns
         self.stem = stem
         self.dropout = dropout

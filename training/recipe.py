@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from training.annotations import Kinds
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -16,9 +18,22 @@ class Recipe:
     longest_recording: float = 4.0  # medians: what a longer recording counts as, lest it be all that is seen
     weight_cap: float = 10.0  # of a class against the commonest one
     dropout: float = 0.0
+    gain: float = 0.0  # standard deviation of the logarithm of a factor a window and channel
+    offset: float = 0.0  # standard deviation of a shift a window and channel [normalised units]
+    noise: float = 0.0  # standard deviation of white noise [normalised units]
+    most_fit_rows: int = 10**9  # rows of a window while fitting, where it is to be shorter than the one that serves
     rows_per_step: float = 102.4  # first schedule: one step for so many training rows …
     least_steps: int = 300  # … within these bounds
     most_steps: int = 3000
 
 
-RECIPE = Recipe()
+RANGES = Recipe()
+
+# Instants: a change of gain, level and noise keeps an event an event (event F1 .893 ► .917, rare class .711 ► .758);
+# windows of 128 rows teach a row as much as 256 at two thirds of the cost.
+INSTANTS = Recipe(gain=0.4, offset=0.4, noise=0.2, most_fit_rows=128, least_steps=400, longest_recording=10.0)
+
+
+def recipe_for(kinds: Kinds) -> Recipe:
+    """The recipe for a project: that of instants where there are any, for they ask for more."""
+    return INSTANTS if kinds.instants else RANGES

@@ -1,0 +1,59 @@
+"""Command line of the trainer.
+
+Exit codes are an API: 0 published, or rejected with a report; 2 permanent (bad configuration or data); 75 temporary
+(Label Studio or store unreachable, another run of the project); anything else is a crash.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+from shared.errors import PermanentError, TemporaryError
+from shared.logs import start_logging
+from shared.settings import Settings
+
+PERMANENT = 2
+TEMPORARY = 75
+
+
+class Command(NamedTuple):
+    """A verb: its module has `configure(parser)` and `main(arguments, settings) -> exit code`."""
+
+    module: str
+    about: str
+
+
+COMMANDS = {
+    "run": Command("training.run", "train one project once and publish its model"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    chosen = next((word for word in given if word in COMMANDS), None)
+    parser = argparse.ArgumentParser(prog="python -m training", description="Trains models for time series.")
+    verbs = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        verb = verbs.add_parser(name, help=command.about, description=command.about.capitalize() + ".")
+        if name == chosen:  # the others need not be imported
+            import_module(command.module).configure(verb)
+    parsed = parser.parse_args(given)
+    try:
+        settings = Settings.from_environment()
+        secrets = (settings.label_studio_api_key, settings.basic_auth_pass, settings.webhook_secret)
+        form = "text" if settings.log_format == "auto" else settings.log_format
+        start_logging(settings.log_level, form, secrets)
+        return int(import_module(COMMANDS[parsed.command].module).main(parsed, settings))
+    except PermanentError as error:
+        sys.stderr.write(f"{error}\n")
+        return PERMANENT
+    except TemporaryError as error:
+        sys.stderr.write(f"{error}\n")
+        return TEMPORARY
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,250 @@
+"""One training run: snapshot ► rows ► fit ► judge ► publish or reject. `python -m training run`."""
+
+import argparse
+import hashlib
+import io
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+import torch
+
+from shared.active_run import ActiveRun, begin_run
+from shared.errors import PermanentError, RunCancelledError, TemporaryError
+from shared.graph_file import read_metadata
+from shared.model_card import Figures, ModelCard, Snapshot, decode_card
+from shared.model_store import ModelStore
+from shared.runs import Outcome, Runs
+from shared.settings import Settings
+from shared.snapshots import same_truth
+from shared.storage import Storage, open_storage
+from shared.store_keys import read_project
+from shared.updates import Update, Updates
+from training.export import packages
+from training.load import load_recordings
+from training.progress import KeepLines, RunProgress
+from training.report import Report, text_report
+from training.schedule import Plan, Schedule, Trained, make_plan
+from training.sources import Truth, truth_of_export, truth_of_project
+
+TERMINATED = 75
+CARD_SETTINGS = (
+    "train_epochs",
+    "sequence_size",
+    "hidden_size",
+    "balanced_accuracy_threshold",
+    "min_class_f1_threshold",
+    "use_class_weights",
+    "unlabelled",
+    "seed",
+)
+
+log = logging.getLogger("training")
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived, or the server that this run belongs to is gone."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `run`."""
+    parser.add_argument(
+        "--project", type=read_project, help="id in Label Studio; 0 (default offline) serves all others"
+    )
+    parser.add_argument("--tasks", type=Path, help="train offline from this JSON export of Label Studio")
+    parser.add_argument("--label-config", type=Path, help="labelling configuration (XML) that goes with --tasks")
+    parser.add_argument("--attached", action="store_true", help="end when standard input does (child of a server)")
+    parser.add_argument("--number", type=int, help="number that the launcher has given this run")
+
+
+def main(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Run one training. Returns 0 for published or rejected, 75 when asked to stop; other ends raise SegmenterError."""
+    if bool(arguments.tasks) != bool(arguments.label_config) or (arguments.tasks is None and arguments.project is None):
+        raise PermanentError("run needs --project N, or --tasks EXPORT.json with --label-config CONFIG.xml.")
+    torch.set_num_threads(settings.train_threads)
+    storage = open_storage(settings.model_dir)
+    project = arguments.project or 0
+    launcher = (
+        "process" if arguments.attached else "kubernetes" if "KUBERNETES_SERVICE_HOST" in os.environ else "by hand"
+    )
+    with _stoppable(attached=arguments.attached):
+        try:
+            with begin_run(
+                storage, project, launcher=launcher, host=socket.gethostname(), number=arguments.number
+            ) as active:
+                return _conduct(active, storage, arguments, settings, by_hand=launcher == "by hand")
+        except Terminated:
+            log.warning("Stopped before the end; nothing was published, and what waits will be trained again.")
+            return TERMINATED
+
+
+def _conduct(
+    active: ActiveRun, storage: Storage, arguments: argparse.Namespace, settings: Settings, *, by_hand: bool
+) -> int:
+    """Train, and record however that ends. Updates go where another run on the same annotations would do the same."""
+    keeper = KeepLines(active)
+    logging.getLogger().addHandler(keeper)
+    updates = Updates(storage)
+    waiting = updates.of(active.record.project)
+    try:
+        active.start_from(waiting)
+        outcome, reason = _Run(active, storage, arguments, settings, waiting, by_hand=by_hand).execute()
+        updates.remove(waiting)
+        active.end(outcome, exit_code=0, reason=reason)
+    except RunCancelledError as error:
+        updates.remove(waiting)
+        active.end("cancelled", exit_code=0, reason=str(error))
+        log.warning("%s", error)
+    except PermanentError as error:
+        updates.remove(waiting)
+        active.end("failed", exit_code=2, reason=str(error))
+        raise
+    except TemporaryError as error:
+        active.end("failed", exit_code=75, reason=str(error))
+        raise
+    except Terminated:
+        active.end("failed", exit_code=TERMINATED, reason="It was asked to stop (SIGTERM) before it had finished.")
+        raise
+    finally:
+        logging.getLogger().removeHandler(keeper)
+    return 0
+
+
+@dataclass
+class _Run:
+    active: ActiveRun
+    storage: Storage
+    arguments: argparse.Namespace
+    settings: Settings
+    waiting: list[Update]
+    by_hand: bool
+
+    def execute(self) -> tuple[Outcome, str]:
+        """All of it. Returns how it ended and a sentence for people."""
+        truth = self._read_truth()
+        self.active.report(state="fetching", snapshot=truth.snapshot)
+        store = ModelStore(self.storage, keep_versions=self.settings.keep_versions)
+        champion = store.current(self._project)
+        champion_card = _card(champion.data) if champion else None
+        if champion_card and self._asked_for_nothing_new(truth.snapshot):
+            log.info("The annotations are those that %s was trained on: nothing to do.", champion_card.version)
+            return "unchanged", "The annotations are those of the last run."
+        log.info("Reading %d annotated recordings.", len(truth.tasks))
+        loaded = load_recordings(truth.tasks, truth.config, truth.source, self.settings.unlabelled)
+        for note in loaded.notes:
+            log.warning("%s", note)
+        plan = make_plan(loaded.recordings, loaded.kinds, self.settings, champion_card.folds if champion_card else {})
+        with RunProgress(self.active, len(plan.splits) + 1) as progress:
+            schedule = Schedule(plan, truth.config, self.settings, progress)
+            trained = schedule.train()
+        self.active.report(state="exporting")
+        card = self._card(schedule.blank_card(), truth, plan, trained, loaded.notes)
+        data = schedule.export(trained.final, card)
+        weights = _weights(trained, card)
+        self.active.report(state="publishing", version=card.version)
+        publication = store.publish(
+            self.active.lease, data, weights, again=self.by_hand or bool(self.active.record.buttons)
+        )
+        report = Report(card, trained, publication.published, publication.reason, self.storage.address)
+        sys.stdout.write(text_report(report))
+        return ("published" if publication.published else "rejected"), publication.reason
+
+    @property
+    def _project(self) -> int:
+        return self.active.record.project
+
+    def _read_truth(self) -> Truth:
+        if self.arguments.tasks:
+            return truth_of_export(self.arguments.tasks, self.arguments.label_config, self.settings)
+        return truth_of_project(self._project, self.settings)
+
+    def _asked_for_nothing_new(self, snapshot: Snapshot) -> bool:
+        """Whether no person asked for this run and it would only repeat the last one."""
+        if self.by_hand or self.active.record.buttons:
+            return False
+        last = Runs(self.storage).last_ended(self._project)
+        return last is not None and last.trained is not None and same_truth(last.trained, snapshot)
+
+    def _card(self, blank: ModelCard, truth: Truth, plan: Plan, trained: Trained, notes: list[str]) -> ModelCard:
+        now = datetime.now(UTC)
+        scores = trained.judged.scores
+        figures = Figures(
+            how=plan.how,
+            recordings=len(plan.recordings),
+            classes=scores.class_figures() if scores else (),
+            confusion=scores.confusion() if scores else (),
+            estimates=scores.estimates() if scores else {},
+            notes=(*plan.notes, *notes),
+        )
+        environment = self.settings.environment()
+        return msgspec.structs.replace(
+            blank,
+            version=f"{now:%Y%m%dT%H%M%SZ}-{_digest(trained, truth.snapshot)}",
+            created_at=now.isoformat(timespec="seconds"),
+            project=self._project,
+            project_created=truth.project_created,
+            figures=figures,
+            snapshot=truth.snapshot,
+            folds=dict(plan.folds),
+            settings={name.upper(): environment[name.upper()] for name in CARD_SETTINGS},
+            packages=packages(),
+            seed=self.settings.seed,
+        )
+
+
+def _card(data: bytes) -> ModelCard:
+    return decode_card(read_metadata(data)["card"])
+
+
+def _digest(trained: Trained, snapshot: Snapshot) -> str:
+    """Six hex digits that tell two models of one second apart."""
+    digest = hashlib.sha256(snapshot.digest.encode())
+    for name, value in sorted(trained.final.fitted.network.state().items()):
+        digest.update(name.encode() + value.numpy().tobytes())
+    return digest.hexdigest()[:6]
+
+
+def _weights(trained: Trained, card: ModelCard) -> bytes:
+    """What torch.load(…, weights_only=True) gives back: the network's state, its arguments, the card as JSON."""
+    network = trained.final.fitted.network
+    content: Mapping[str, object] = {
+        "state": network.state(),
+        "arguments": network.arguments,
+        "card": msgspec.json.encode(card).decode(),
+    }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+@contextmanager
+def _stoppable(*, attached: bool) -> Iterator[None]:
+    """Raise Terminated in the main thread on SIGTERM, and when the pipe from the server that started us ends."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    if attached:
+        threading.Thread(target=_follow_parent, name="parent", daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _follow_parent() -> None:
+    while sys.stdin.buffer.read(4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

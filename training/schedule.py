@@ -1,0 +1,264 @@
+"""How long to fit: whole schedules of S, 2S, 4S … steps, each judged on recordings that its networks have not seen."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+from msgspec.structs import replace as with_fields
+
+from shared.label_config import LabelConfig
+from shared.model_card import Figures, Head, ModelCard, Snapshot
+from shared.segmenter import Segmenter
+from shared.settings import Settings
+from training.annotations import Kinds, Recording
+from training.dataset import Statistics, TrainingSet, training_statistics
+from training.evaluate import Prediction, Scores, event_tolerance, predict, score
+from training.export import export_model
+from training.fit import Fitted, choose_device, fit
+from training.folds import Split, amounts_by_group, assign_folds, merge_groups, split_by_fold, split_in_parts
+from training.heads import Shape, choose_shape, learn_heads
+from training.recipe import Recipe, recipe_for
+
+How = Literal["out-of-fold", "by-recording", "optimistic", "not judged"]
+TIME_SHARE = 0.5  # of TRAIN_TIMEOUT_SECONDS after which no further schedule is begun
+
+
+class Progress(Protocol):
+    """Told what a run is doing. May raise, which ends the run."""
+
+    def begin(self, what: str, steps: int) -> None:
+        """A fit of `steps` steps begins."""
+
+    def step(self, step: int, loss: float, epoch: float) -> None:
+        """So far in the fit that began last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is fitted and how it is judged. folds: of each group, {} where parts of a recording are held out."""
+
+    recordings: tuple[Recording, ...]
+    kinds: Kinds
+    shape: Shape
+    recipe: Recipe
+    splits: tuple[Split, ...]
+    how: How
+    folds: Mapping[str, int]
+    tolerance: float
+    notes: tuple[str, ...]
+
+    def most_steps(self, epochs: int) -> int:
+        """Steps in `epochs` passes over the training windows, at least one."""
+        windows = sum(self.shape.windows(recording.rows) for recording in self.recordings)
+        return max(1, epochs * windows // self.recipe.batch)
+
+    def first_steps(self, epochs: int) -> int:
+        """Steps of the first schedule: by the number of training rows, within bounds and `epochs`."""
+        rows = sum(recording.rows for recording in self.recordings)
+        wanted = int(np.clip(rows / self.recipe.rows_per_step, self.recipe.least_steps, self.recipe.most_steps))
+        return min(wanted, self.most_steps(epochs))
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A fitted network with what an export needs beside it."""
+
+    fitted: Fitted
+    statistics: Statistics
+    heads: tuple[Head, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One schedule, judged. scores: None where nothing could be held out."""
+
+    steps: int
+    predictions: tuple[Prediction, ...]
+    scores: Scores | None
+    fits: tuple[Fitted, ...]
+
+    def figure(self, name: str) -> float:
+        """A figure on held-out recordings, 0 where there is none."""
+        return self.scores.figures().get(name, 0.0) if self.scores else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The result: the network of all recordings, and the judged round with as many steps."""
+
+    plan: Plan
+    final: Member
+    judged: Round
+    rounds: tuple[Round, ...] = field(repr=False)
+    stopped_because: str = ""
+
+
+def make_plan(recordings: Sequence[Recording], kinds: Kinds, settings: Settings, folds: Mapping[str, int]) -> Plan:
+    """Folds by group; by recording where there are fewer than two groups; parts of the recording where there is one."""
+    recipe = recipe_for(kinds)
+    shape = choose_shape(settings.sequence_size, recipe.most_fit_rows, recordings, kinds)
+    notes: list[str] = []
+    how: How = "out-of-fold"
+    recordings = list(recordings)
+    groups = {recording.group for recording in recordings}
+    if len(groups) < min(len(recordings), 3):
+        recordings, how = merge_groups(recordings), "by-recording"
+        notes.append(f"Only {len(groups)} groups for {len(recordings)} recordings: held out by recording instead.")
+    classes = 1 + len(kinds.ranges) + len(kinds.instants)
+    assigned: dict[str, int] = {}
+    if len(recordings) > 1:
+        assigned = assign_folds(amounts_by_group(recordings, classes), folds)
+        splits = split_by_fold(recordings, assigned)
+    else:
+        splits, how = split_in_parts(recordings, shape.window), "optimistic"
+        notes.append("Only one recording: judged on parts of it that were held out, which is optimistic.")
+    if not splits:
+        how = "not judged"
+    return Plan(
+        recordings=tuple(recordings),
+        kinds=kinds,
+        shape=shape,
+        recipe=recipe,
+        splits=tuple(splits),
+        how=how,
+        folds=assigned,
+        tolerance=event_tolerance(recordings),
+        notes=tuple(notes),
+    )
+
+
+class Schedule:
+    """Fits and judges a plan under the settings."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        config: LabelConfig,
+        settings: Settings,
+        progress: Progress,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._plan = plan
+        self._config = config
+        self._settings = settings
+        self._progress = progress
+        self._clock = clock
+        self._device = choose_device(settings.device)
+
+    def train(self) -> Trained:
+        """Judge S steps, then twice as many, until thresholds hold or more can't help; then fit on all recordings.
+
+        More can't help: the networks exceed the thresholds on their own training rows already, or the next schedule
+        would exceed TRAIN_EPOCHS or the time there is. Of the schedules judged, the better is kept.
+        """
+        began = self._clock()
+        steps = self._plan.first_steps(self._settings.train_epochs)
+        rounds: list[Round] = []
+        best: Round | None = None
+        while True:
+            started = self._clock()
+            judged = self._judge(steps, len(rounds))
+            rounds.append(judged)
+            if best is None or judged.figure("balanced_accuracy") > best.figure("balanced_accuracy"):
+                best = judged
+            spent = self._clock() - started
+            reason = self._reason_to_stop(judged, self._clock() - began + 3 * spent)
+            if reason:
+                break
+            steps *= 2
+        final = self.fit(self._plan.recordings, best.steps, self._settings.seed, "all recordings")
+        return Trained(self._plan, final, best, tuple(rounds), reason)
+
+    def fit(self, recordings: Sequence[Recording], steps: int, seed: int, what: str) -> Member:
+        """One network on these recordings."""
+        data, statistics, heads = self._training_set(recordings)
+        self._progress.begin(what, steps)
+        per_step = self._plan.recipe.batch / data.windows
+        fitted = fit(
+            data,
+            hidden_size=self._settings.hidden_size,
+            stem=self._plan.shape.stem,
+            steps=steps,
+            seed=seed,
+            use_class_weights=self._settings.use_class_weights,
+            device=self._device,
+            recipe=self._plan.recipe,
+            report=lambda step, loss: self._progress.step(step, loss, step * per_step),
+        )
+        return Member(fitted, statistics, heads)
+
+    def export(self, member: Member, card: ModelCard) -> bytes:
+        """The sealed file of a fitted network; the card's shape, heads and statistics are filled in here."""
+        return export_model([member.fitted.network], member.statistics, self._fill(card, member))
+
+    def blank_card(self) -> ModelCard:
+        """A card that says no more than judging needs."""
+        nothing = Snapshot(taken_at="", newest="", tasks=0, annotations=0, digest="", fingerprint="")
+        zeros = (0.0,) * len(self._config.channels)
+        return ModelCard(
+            version="",
+            created_at="",
+            project=0,
+            label_config=self._config,
+            heads=learn_heads(self._plan.recordings, self._plan.kinds),
+            window=self._plan.shape.window,
+            hop=self._plan.shape.hop,
+            stem=self._plan.shape.stem,
+            channel_mean=zeros,
+            channel_std=zeros,
+            figures=Figures(how="not judged", recordings=0),
+            snapshot=nothing,
+        )
+
+    def _fill(self, card: ModelCard, member: Member) -> ModelCard:
+        return with_fields(
+            card,
+            heads=tuple(
+                with_fields(head, calibration=known.calibration)
+                for head, known in zip(member.heads, card.heads, strict=True)
+            ),
+            channel_mean=tuple(member.statistics.mean.tolist()),
+            channel_std=tuple(member.statistics.std.tolist()),
+        )
+
+    def _judge(self, steps: int, number: int) -> Round:
+        predictions: list[Prediction] = []
+        fits = []
+        for index, split in enumerate(self._plan.splits):
+            what = f"schedule {number + 1}, fold {index + 1} of {len(self._plan.splits)}"
+            member = self.fit(split.training, steps, self._settings.seed + 1 + index, what)
+            segmenter = Segmenter.load(self.export(member, self.blank_card()))
+            predictions += predict(segmenter, split.held_out)
+            fits.append(member.fitted)
+        scores = score(predictions, self._plan.kinds, self._plan.tolerance) if predictions else None
+        return Round(steps, tuple(predictions), scores, tuple(fits))
+
+    def _reason_to_stop(self, judged: Round, seconds: float) -> str:
+        """Why no longer schedule is tried, "" if one is. seconds: from the start to the end of the next schedule."""
+        wanted = (self._settings.balanced_accuracy_threshold, self._settings.min_class_f1_threshold)
+        if not judged.fits:
+            return "nothing could be held out"
+        if self._holds(judged.figure("balanced_accuracy"), judged.figure("min_class_f1"), wanted):
+            return "both thresholds hold on held-out recordings"
+        training = [(float(np.mean(fitted.recalls)), min(fitted.f1s)) for fitted in judged.fits if fitted.recalls]
+        if training and all(self._holds(recall, f1, wanted) for recall, f1 in training):
+            return "the training rows exceed both thresholds already, so that more steps would not help"
+        if 2 * judged.steps > self._plan.most_steps(self._settings.train_epochs):
+            return f"a longer schedule would exceed TRAIN_EPOCHS={self._settings.train_epochs}"
+        if seconds > TIME_SHARE * self._settings.train_timeout_seconds:
+            return (
+                f"a longer schedule would not end within TRAIN_TIMEOUT_SECONDS={self._settings.train_timeout_seconds}"
+            )
+        return ""
+
+    @staticmethod
+    def _holds(balanced_accuracy: float, min_class_f1: float, wanted: tuple[float, float]) -> bool:
+        return balanced_accuracy >= wanted[0] and min_class_f1 >= wanted[1]
+
+    def _training_set(self, recordings: Sequence[Recording]) -> tuple[TrainingSet, Statistics, tuple[Head, ...]]:
+        plan = self._plan
+        heads = learn_heads(recordings, plan.kinds)
+        statistics = training_statistics(recordings, plan.recipe.longest_recording)
+        return TrainingSet(recordings, heads, plan.shape, statistics, plan.recipe), statistics, heads

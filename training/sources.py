@@ -1,0 +1,56 @@
+"""Where a run's truth comes from: a project in Label Studio, or an export of one."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from shared.connections import Connections
+from shared.credentials import Credentials
+from shared.errors import LabelConfigError, LabelStudioError
+from shared.fetching import Fetcher
+from shared.label_config import LabelConfig, parse_label_config
+from shared.label_studio import LabelStudio
+from shared.model_card import Snapshot
+from shared.settings import Settings
+from training.exports import OfflineSource, read_export
+from training.load import Source
+from training.tasks import AnnotatedTask, annotated_tasks
+
+
+class Truth(NamedTuple):
+    """What a run learns from, as it is at one moment."""
+
+    config: LabelConfig
+    tasks: list[AnnotatedTask]
+    snapshot: Snapshot
+    source: Source
+    project_created: str  # as Label Studio sends it after the dot of "id.created"; "" offline
+
+
+def truth_of_project(project: int, settings: Settings) -> Truth:
+    """Annotated tasks of a project. Raises LabelStudioError, LabelConfigError."""
+    connections = Connections()
+    credentials = Credentials(settings, connections)
+    found = LabelStudio(credentials, connections).project(project)
+    if found is None:
+        raise LabelStudioError(
+            f"Label Studio at {settings.label_studio_host} has no project {project}, or the user of the token may not "
+            "see it."
+        )
+    config = parse_label_config(found.label_config)
+    annotated = annotated_tasks(credentials, project, config.fingerprint)
+    source = Fetcher(settings, credentials, connections)
+    return Truth(config, annotated.tasks, annotated.snapshot, source, found.created)
+
+
+def truth_of_export(tasks: Path, label_config: Path, settings: Settings) -> Truth:
+    """Annotated tasks of a JSON export. Raises LabelConfigError, TrainingDataError."""
+    try:
+        xml = label_config.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabelConfigError(f"The labelling configuration {label_config} cannot be read: {error}.") from error
+    config = parse_label_config(xml)
+    annotated = read_export(tasks, config.fingerprint)
+    connections = Connections()
+    fetcher = Fetcher(settings, Credentials(settings, connections), connections)
+    source = OfflineSource(tasks.parent, fetcher, settings.data_root)
+    return Truth(config, annotated.tasks, annotated.snapshot, source, "")
