@@ -90,7 +90,13 @@ class ObjectStorage:
             for attempt in range(ATTEMPTS):
                 try:
                     return _tag(obstore.put(self._store, key, data, mode=mode, use_multipart=False))
-                except (*_CONFLICT, *_MISSING) as error:
+                except _CONFLICT as error:
+                    return self._settle(key, data, error)
+                except _MISSING as error:
+                    if if_match is None or "NoSuchBucket" in str(error):
+                        raise StoreError(
+                            f"{self._address} does not exist: make the bucket or set MODEL_DIR."
+                        ) from error
                     return self._settle(key, data, error)
                 except exceptions.GenericError as error:
                     if "409" not in str(error) or attempt == ATTEMPTS - 1:
@@ -179,7 +185,7 @@ def _tag(meta: Any) -> str:
 
 def _version(tag: str) -> Any:
     e_tag, _, version = tag.rpartition("|")
-    return {"e_tag": e_tag or None, "version": version or None}
+    return {name: value for name, value in (("e_tag", e_tag), ("version", version)) if value}
 
 
 def _reason(error: BaseException) -> str:

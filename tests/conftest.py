@@ -1,0 +1,35 @@
+"""Stores to test on: a folder, and a bucket of a real S3 server on loopback (marked s3)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from shared.folder_storage import FolderStorage
+from shared.object_storage import ObjectStorage
+from shared.storage import Storage
+from tests.s3.seaweed import BUCKET, Seaweed
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
+    """One S3 server for all tests that want one."""
+    with Seaweed(tmp_path_factory.mktemp("seaweed")) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(seaweed: Seaweed, monkeypatch: pytest.MonkeyPatch) -> str:
+    """MODEL_DIR of an empty store in a bucket, with the variables that lead there."""
+    for name, value in seaweed.environment.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{uuid4().hex}"
+
+
+@pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.s3)])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    """An empty store of each kind."""
+    if request.param == "folder":
+        return FolderStorage(tmp_path / "store")
+    return ObjectStorage(request.getfixturevalue("bucket"))
