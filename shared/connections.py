@@ -5,8 +5,9 @@ import socket
 import ssl
 import threading
 import time
+import zlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http.client import HTTPResponse
 from typing import Any
 
@@ -162,12 +163,36 @@ def read_body(response: BaseHTTPResponse, limit: int, source: str, setting: str)
     except ValueError:
         pass
     body = io.BytesIO()
-    for chunk in response.stream(CHUNK):
-        if body.tell() + len(chunk) > limit:
+    for piece in _decoded(response):
+        if body.tell() + len(piece) > limit:
             raise too_large
-        body.write(chunk)
+        body.write(piece)
     response.release_conn()
     return body.getvalue()
+
+
+def _decoded(response: BaseHTTPResponse) -> Iterator[bytes]:
+    """The body in pieces of at most CHUNK bytes. Unlike in urllib3 it is an error if a compressed one ends too early."""
+    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding in ("identity", ""):
+        yield from response.stream(CHUNK, decode_content=False)
+        return
+    if coding not in ("gzip", "x-gzip"):
+        raise DecodeError(f"its encoding {coding} was not asked for")
+    unpacker = zlib.decompressobj(wbits=31)
+    for packed in response.stream(CHUNK, decode_content=False):
+        rest = packed
+        while rest:
+            try:
+                yield unpacker.decompress(rest, CHUNK)
+            except zlib.error as error:
+                raise DecodeError(f"its compressed body is damaged ({error})") from error
+            rest = unpacker.unconsumed_tail
+            if unpacker.eof:
+                rest = unpacker.unused_data
+                unpacker = zlib.decompressobj(wbits=31) if rest else unpacker
+    if not unpacker.eof:
+        raise DecodeError("its compressed body broke off")
 
 
 def describe(error: HTTPError, seconds: float) -> str:
@@ -182,7 +207,7 @@ def describe(error: HTTPError, seconds: float) -> str:
         case SSLError():
             return f"the encrypted connection failed ({_innermost(error)})"
         case DecodeError():
-            return "its compressed body is damaged"
+            return str(error)
     for cause in (error, *error.args):
         if isinstance(cause, IncompleteRead):
             return f"the body broke off after {cause.partial} bytes"

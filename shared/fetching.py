@@ -158,7 +158,7 @@ class Fetcher:
                 return response
 
     def _headers(self, url: Url, at_home: bool, known: Entry | None) -> dict[str, str]:
-        headers = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", **(known.conditions if known else {})}
+        headers = {"Accept": "*/*", "Accept-Encoding": "gzip", **(known.conditions if known else {})}
         if at_home:
             headers |= self._credentials.headers()
             if not _RESOLVE.search(url.path):
@@ -194,6 +194,8 @@ class Fetcher:
             raise
         if response.status == 206 and not _is_whole(response.headers.get("Content-Range", ""), len(body)):
             raise FetchError(f"{source.shown} was not read: {response.headers.get('Content-Range')} is only a part.")
+        if not body:  # also what is left when the head of an answer breaks off
+            raise FetchError(f"{source.shown} was not read: it is empty.")
         return body
 
     def _complaint(self, source: _Source, response: BaseHTTPResponse) -> str:
