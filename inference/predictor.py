@@ -127,7 +127,7 @@ class Predictor:
         self._check_time(batch)
         value = decode_value(task.data[config.value_key])
         number = task.id if isinstance(task.id, int) else None
-        data = self._fetcher.fetch(value, task=number, deadline=batch.deadline)
+        data = self._fetcher.fetch(value, task_id=number, deadline=batch.deadline)
         with self._cores:
             self._check_time(batch)
             series = read_series(data, msgspec.structs.replace(config, channels=card.label_config.channels))

@@ -21,7 +21,8 @@ async def echo(request: Request) -> JSONResponse:
 
 def client(**settings: Any) -> TestClient:
     routes = [
-        Route(path, echo, methods=["GET", "POST"]) for path in ("/health", "/predict", "/webhook", "/setup", "/versions")
+        Route(path, echo, methods=["GET", "POST"])
+        for path in ("/health", "/predict", "/webhook", "/setup", "/versions")
     ]
     return TestClient(Access(Starlette(routes=routes), Settings(**settings)))
 

@@ -84,7 +84,9 @@ def test_a_project_update_brings_the_fingerprint_of_its_configuration() -> None:
     )
     assert first.fingerprint
     assert first.fingerprint == same.fingerprint != other.fingerprint
-    assert parse_event(event(action="PROJECT_UPDATED", project={**PROJECT, "label_config": "<broken"})).fingerprint == ""
+    assert (
+        parse_event(event(action="PROJECT_UPDATED", project={**PROJECT, "label_config": "<broken"})).fingerprint == ""
+    )
 
 
 @pytest.mark.parametrize(
