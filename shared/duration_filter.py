@@ -56,62 +56,45 @@ def filter_runs(runs: Runs, least: Sequence[int]) -> tuple[Counts, Counts]:
     the run's rows, the left one of equals. Returns the first run of every group and the group's column; neighbouring
     groups differ in column. O(R log R) for R runs.
     """
+    count = len(runs)
     short = np.flatnonzero(runs.lengths < np.asarray(least)[runs.columns])
     if not len(short):
-        return np.arange(len(runs)), runs.columns
-    return _Chain(runs, least).shortened(short.tolist())
+        return np.arange(count), runs.columns
+    # A group goes by its first run and ends where the next one begins, so that sums up to each run tell all of it.
+    rows: list[int] = [0, *np.cumsum(runs.lengths).tolist()]
+    sums = np.concatenate([np.zeros((1, runs.evidence.shape[1])), np.cumsum(runs.evidence, axis=0)]).data
+    columns: list[int] = runs.columns.tolist()
+    previous, following = list(range(-1, count - 1)), list(range(1, count + 1))
+    alive = bytearray(b"\1") * count
+    heap: list[int] = (runs.lengths[short] * count + short).tolist()  # length and first run as one number
+    heapq.heapify(heap)
+    while heap:
+        length, first = divmod(heapq.heappop(heap), count)
+        left, right = previous[first], following[first]
+        if not alive[first] or rows[right] - rows[first] != length:
+            continue  # joined another since; if it is still short, it stands in the heap with its new length
+        if left < 0 and right == count:
+            break
+        if right == count or (left >= 0 and _speaks_for(sums, first, right, columns[left], columns[right])):
+            alive[first] = 0
+            first, column = left, columns[left]
+        else:
+            column = columns[right]
+        if right < count and columns[right] == column:
+            alive[right] = 0
+            right = following[right]
+        columns[first], following[first] = column, right
+        if right < count:
+            previous[right] = first
+        if rows[right] - rows[first] < least[column]:
+            heapq.heappush(heap, (rows[right] - rows[first]) * count + first)
+    starts = np.flatnonzero(np.frombuffer(alive, np.uint8))
+    return starts, np.array(columns)[starts]
 
 
-class _Chain:
-    """Runs as a linked list in which neighbours join."""
-
-    def __init__(self, runs: Runs, least: Sequence[int]) -> None:
-        count = len(runs)
-        self._least = least
-        self._columns: list[int] = runs.columns.tolist()
-        self._lengths: list[int] = runs.lengths.tolist()
-        self._evidence = runs.evidence.copy()
-        self._starts = list(range(count))  # first run of the group that goes by this index
-        self._left = list(range(-1, count - 1))
-        self._right = [*range(1, count), -1]
-        self._alive = [True] * count
-
-    def shortened(self, short: list[int]) -> tuple[Counts, Counts]:
-        heap = [(self._lengths[index], index) for index in short]
-        heapq.heapify(heap)
-        while heap:
-            length, index = heapq.heappop(heap)
-            if not self._alive[index] or self._lengths[index] != length:
-                continue  # joined another since, and stands in the heap with its new length if it is still short
-            left, right = self._left[index], self._right[index]
-            if left < 0 and right < 0:
-                break
-            target = self._likelier(index, left, right)
-            self._absorb(target, index)
-            other = right if target == left else left
-            if other >= 0 and self._columns[other] == self._columns[target]:
-                self._absorb(target, other)
-            if self._lengths[target] < self._least[self._columns[target]]:
-                heapq.heappush(heap, (self._lengths[target], target))
-        alive = [index for index, lives in enumerate(self._alive) if lives]
-        return np.array([self._starts[i] for i in alive]), np.array([self._columns[i] for i in alive])
-
-    def _likelier(self, index: int, left: int, right: int) -> int:
-        if left < 0 or right < 0:
-            return max(left, right)
-        evidence = self._evidence[index]
-        return left if evidence[self._columns[left]] >= evidence[self._columns[right]] else right
-
-    def _absorb(self, target: int, index: int) -> None:
-        left, right = self._left[index], self._right[index]
-        if left >= 0:
-            self._right[left] = right
-        if right >= 0:
-            self._left[right] = left
-        self._alive[index] = False
-        self._lengths[target] += self._lengths[index]
-        self._evidence[target] += self._evidence[index]
-        self._starts[target] = min(self._starts[target], self._starts[index])
+def _speaks_for(sums: memoryview, first: int, end: int, column: int, other: int) -> bool:
+    """Whether the rows of runs `first` to `end` are at least as likely under `column` as under `other`."""
+    return bool(sums[end, column] - sums[first, column] >= sums[end, other] - sums[first, other])
 
 
 def snap_borders(runs: Runs, starts: Counts, columns: Counts, least: Sequence[int]) -> Counts:

@@ -6,7 +6,7 @@ with the most probability around the peak.
 """
 
 import bisect
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,7 @@ Floats = NDArray[np.float32]
 OPEN_PEAKS = 100_000  # peaks that may wait for their taller neighbours; beyond that the first half is settled
 
 
-@dataclass(frozen=True, slots=True)
-class Peak:
+class Peak(NamedTuple):
     """A local maximum of the smoothed evidence."""
 
     row: int
@@ -77,34 +76,36 @@ class InstantDecoder:
 
     def _peaks(self, ready: int) -> list[Peak]:
         """Peaks among the next `ready` undecided rows."""
-        reach, behind = self._reach, self._behind
+        reach, widest = self._reach, 2 * self._reach + 3
         evidence = 1.0 - self._rows[:, 0].astype(np.float64)
         window = np.full(2 * reach + 1, 1 / (2 * reach + 1))
         smooth = np.convolve(evidence, window, "valid").round(9)  # [0]: row next − 1; rounded: flat tops stay flat
         if self._next == 0:
             smooth[0] = -1.0  # whatever the first row begins with counts as rising
         here, before, after = smooth[1 : ready + 1], smooth[:ready], smooth[2 : ready + 2]
-        rising = (here > before) & (here >= after) & (here >= min(self._head.threshold))
-        found: list[Peak] = []
-        for index in np.flatnonzero(rising).tolist():
-            flat = smooth[index + 1 : index + 2 * reach + 4]  # a flat top counts as one peak at its middle
-            lower = np.flatnonzero(flat != flat[0])
-            if len(lower) and flat[lower[0]] > flat[0]:
-                continue
-            width = int(lower[0]) if len(lower) else len(flat)
-            row = min(self._next + index + (width - 1) // 2, self._taken - 1)
-            place = behind + row - self._next
-            mass = self._rows[place - reach : place + reach + 1].sum(axis=0, dtype=np.float64)
-            column = 1 + int(mass[1:].argmax())
-            if flat[0] < self._head.threshold[column - 1]:
-                continue
-            mass[0] -= max(reach - row, 0) + max(row + reach + 1 - self._taken, 0)  # rows outside the recording
-            found.append(Peak(row, float(flat[0]), column, self._score(mass, column)))
-        return found
+        tops = 1 + np.flatnonzero((here > before) & (here >= after) & (here >= min(self._head.threshold)))
+        if not len(tops):
+            return []
+        changes = np.append(1 + np.flatnonzero(smooth[1:] != smooth[:-1]), len(smooth))
+        ends = changes[np.searchsorted(changes, tops, side="right")]  # a flat top counts as one peak at its middle
+        rises = (ends - tops < widest) & (smooth[np.minimum(ends, len(smooth) - 1)] > smooth[tops])
+        tops, widths = tops[~rises], np.minimum(ends - tops, widest)[~rises]
+        rows = np.minimum(self._next + tops - 1 + (widths - 1) // 2, self._taken - 1)
+        return self._labelled(rows, smooth[tops])
 
-    def _score(self, mass: NDArray[np.float64], column: int) -> float:
-        mean = (mass / mass.sum()).astype(np.float32)[None]
-        return min(float(calibrate(log_probabilities(mean), self._head.calibration)[0, column]), 1.0)
+    def _labelled(self, rows: NDArray[np.int64], heights: NDArray[np.float64]) -> list[Peak]:
+        """Peaks at `rows` with their likeliest label and its calibrated probability, if high enough for the label."""
+        reach = self._reach
+        around = (rows - self._next + self._behind)[:, None] + np.arange(-reach, reach + 1)
+        mass = self._rows[around].sum(axis=1, dtype=np.float64)  # [peaks, columns]
+        columns = 1 + mass[:, 1:].argmax(axis=1)
+        mass[:, 0] -= np.maximum(reach - rows, 0) + np.maximum(rows + reach + 1 - self._taken, 0)  # outside
+        mean = (mass / mass.sum(axis=1, keepdims=True)).astype(np.float32)
+        calibrated = calibrate(log_probabilities(mean), self._head.calibration)
+        scores = np.minimum(calibrated[np.arange(len(rows)), columns], 1.0)
+        enough = heights >= np.asarray(self._head.threshold)[columns - 1]
+        found = zip(rows.tolist(), heights.tolist(), columns.tolist(), scores.tolist(), enough.tolist(), strict=True)
+        return [Peak(row, height, column, score) for row, height, column, score, high in found if high]
 
     def _close_separate(self) -> None:
         """Close the open peaks that nothing later can reach."""

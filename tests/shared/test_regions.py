@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from shared.regions import from_regions, to_regions
 from shared.segments import Segment
@@ -14,7 +13,7 @@ from tests.shared.graphs import make_config
 
 CONFIG = make_config(("Run", "Walk", "7"))
 AXIS = TimeAxis.of_rows(100)
-TIMES: NDArray[np.float64] = np.arange(100.0) * 250.0 + 1.7e12
+TIMES = np.asarray(1.7e12 + 250.0 * np.arange(100), np.float64)
 CLOCK = TimeAxis(TIMES, "%Y-%m-%d %H:%M:%S.%L")
 
 
