@@ -10,6 +10,7 @@ from shared.folder_storage import FolderStorage
 from shared.object_storage import ObjectStorage
 from shared.storage import Storage
 from tests.s3.seaweed import BUCKET, Seaweed
+from tests.shared.memory_storage import MemoryStorage
 
 
 @pytest.fixture(scope="session")
@@ -27,9 +28,11 @@ def bucket(seaweed: Seaweed, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"s3://{BUCKET}/{uuid4().hex}"
 
 
-@pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.s3)])
+@pytest.fixture(params=["folder", "memory", pytest.param("bucket", marks=pytest.mark.s3)])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    """An empty store of each kind."""
+    """An empty store of each kind. The one in memory is for tests only, and is held to the same suite."""
     if request.param == "folder":
         return FolderStorage(tmp_path / "store")
+    if request.param == "memory":
+        return MemoryStorage()
     return ObjectStorage(request.getfixturevalue("bucket"))
