@@ -12,9 +12,12 @@ EXAMPLE = Path(__file__).parent / "watch"
 
 def main() -> int:
     """Train, then become the server. Returns the trainer's exit code if it fails."""
+    os.environ.setdefault("LOG_FORMAT", "text")
     settings = Settings.from_environment()
     if not _has_model(settings.model_dir):
-        print("No model yet: training one on the shipped recordings (examples/watch), about half a minute …", flush=True)
+        print(
+            "No model yet: training one on the shipped recordings (examples/watch), about half a minute …", flush=True
+        )
         command = [sys.executable, "-m", "training", "run"]
         command += ["--tasks", str(EXAMPLE / "tasks.json"), "--label-config", str(EXAMPLE / "label_config.xml")]
         trained = subprocess.run(command, check=False).returncode

@@ -1,6 +1,7 @@
 """Command line of the server: `python -m inference serve`, and tools that need no server."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -13,6 +14,8 @@ Command = Callable[[argparse.Namespace, Settings], int]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Exit codes: 0 done, 1 partly or not done, 2 wrong usage, settings or data, 75 try again later."""
     options = _parser().parse_args(arguments)
+    if options.command is not _serve:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `… | head` ends quietly
     try:
         settings = Settings.from_environment()
         command: Command = options.command

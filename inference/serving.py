@@ -4,6 +4,7 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -35,8 +36,8 @@ def serve(settings: Settings) -> int:
         timeout_keep_alive=75,  # longer than the 60 s that proxies keep idle connections
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-    server = _Server(config)
-    _say_hello(settings, listener)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    server = _Server(config, lambda: _say_hello(settings, listener))
     try:
         server.run(sockets=[listener])
     finally:
@@ -45,7 +46,15 @@ def serve(settings: Settings) -> int:
 
 
 class _Server(uvicorn.Server):
-    """Ends at once at the second signal."""
+    """Greets when it is up; ends at once at the second signal."""
+
+    def __init__(self, config: uvicorn.Config, greet: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._greet = greet
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._greet()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit:
