@@ -4,13 +4,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from shared.settings import Settings
 
 EXAMPLE = Path(__file__).parent / "watch"
 
 
-def main() -> int:
+def main() -> int | NoReturn:
     """Train, then become the server. Returns the trainer's exit code if it fails."""
     os.environ.setdefault("LOG_FORMAT", "text")
     settings = Settings.from_environment()
@@ -23,7 +24,7 @@ def main() -> int:
         trained = subprocess.run(command, check=False).returncode
         if trained:
             return trained
-    os.execv(sys.executable, [sys.executable, "-m", "inference", "serve"])
+    return os.execv(sys.executable, [sys.executable, "-m", "inference", "serve"])
 
 
 def _has_model(model_dir: str) -> bool:

@@ -80,7 +80,7 @@ class ChildProcessLauncher:
             if self._closed or launch.project in self._children:
                 return
             process = subprocess.Popen(
-                [*self._command, "--project", str(launch.project)],
+                [*self._command, "--project", str(launch.project), "--number", str(launch.number)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
