@@ -6,6 +6,7 @@ with the most probability around the peak.
 """
 
 import bisect
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -134,6 +135,8 @@ def around_event(probabilities: Floats, row: int, half_width: int) -> Floats:
 
 
 def _spaced(peaks: list[Peak], spacing: tuple[int, ...]) -> list[Peak]:
+    if all(right.row - left.row >= max(spacing) for left, right in pairwise(peaks)):
+        return peaks
     rows: list[int] = []
     kept: list[Peak] = []
     for peak in sorted(peaks, key=lambda each: (-each.height, each.row)):

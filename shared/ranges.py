@@ -29,8 +29,8 @@ class RangeDecoder:
         logs = log_probabilities(probabilities)
         calibrated = calibrate(logs, self._head.calibration)
         columns = probabilities.argmax(axis=1)
-        starts = np.concatenate([[0], np.flatnonzero(columns[1:] != columns[:-1]) + 1])
-        lengths = np.diff(starts, append=len(columns))
+        bounds = np.concatenate([[0], np.flatnonzero(columns[1:] != columns[:-1]) + 1, [len(columns)]])
+        starts, lengths = bounds[:-1], bounds[1:] - bounds[:-1]
         self._parts.append(Runs(columns[starts], lengths, _sums(logs, starts), _sums(calibrated, starts)))
         self._count += len(starts)
         if self._count > self._open_runs:
