@@ -172,7 +172,7 @@ def read_body(response: BaseHTTPResponse, limit: int, source: str, setting: str)
 
 
 def _decoded(response: BaseHTTPResponse) -> Iterator[bytes]:
-    """The body in pieces of at most CHUNK bytes. Unlike in urllib3 it is an error if a compressed one ends too early."""
+    """The body in pieces of at most CHUNK bytes. Unlike in urllib3 a compressed one that ends too early is an error."""
     coding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if coding in ("identity", ""):
         yield from response.stream(CHUNK, decode_content=False)

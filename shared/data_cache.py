@@ -122,6 +122,6 @@ class DataCache:
 def _read_entry(file: BinaryIO, url: str) -> Entry | None:
     try:
         entry = msgspec.json.decode(file.readline(2**16), type=Entry)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return entry if entry.url == url else None

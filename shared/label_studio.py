@@ -277,5 +277,5 @@ def _query(filters: list[dict[str, Any]], ordering: str, size: int) -> dict[str,
 def _decode(reply: Reply, kind: type[T]) -> T | None:
     try:
         return reply.decode(kind)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None

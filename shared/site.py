@@ -33,7 +33,7 @@ class Reply(NamedTuple):
         return str(found.get("detail", "")) if isinstance(found, dict) else ""
 
     def decode(self, kind: type[T]) -> T:
-        """The body as `kind`. Raises msgspec.MsgspecError."""
+        """The body as `kind`. Raises msgspec.MsgspecError or UnicodeDecodeError."""
         return msgspec.json.decode(self.body, type=kind, strict=False)
 
 
