@@ -12,7 +12,7 @@ import msgspec
 from shared.errors import LeaseHeldError, RunCancelledError, SegmenterError, StoreError
 from shared.lease import HEARTBEAT_SECONDS, Lease, take_lease
 from shared.model_card import Snapshot
-from shared.runs import WITHOUT_A_WORD, Outcome, Progress, RunRecord, Runs, State
+from shared.runs import Outcome, Progress, RunRecord, Runs, State
 from shared.storage import Storage
 from shared.updates import Update, Updates
 
@@ -95,7 +95,8 @@ class ActiveRun:
     def end(self, outcome: Outcome, *, exit_code: int, reason: str = "") -> RunRecord:
         """Record the end, delete the updates it started from if it settled them, and give the lease back.
 
-        Settled: another run would do the same again (exit code 0 or 2, or cancelled). To be called after publishing.
+        Settled: another run would do the same again (exit code 0 or 2), or is not wanted (cancelled with a snapshot).
+        To be called after publishing.
         Raises LeaseHeldError if the lease is not this run's any more, StoreError.
         """
         self.lease.renew()
@@ -152,7 +153,7 @@ def begin_run(storage: Storage, project: int, *, launcher: str, host: str, numbe
     if left is not None and number == expected:
         attempt = left.attempt + 1
     elif left is not None:
-        runs.record_failed(project, expected, WITHOUT_A_WORD)
+        runs.end_abandoned(project)
         expected += 1
     now = storage.now()
     record = RunRecord(

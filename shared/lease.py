@@ -117,20 +117,6 @@ def take_lease(storage: Storage, project: int, holder: str) -> Lease:
     return lease
 
 
-def break_lease(storage: Storage, project: int, fence: int) -> None:
-    """Release the lease of a holder that is known to be dead, so that nobody has to wait for it to expire."""
-    found = storage.get(keys.lease(project))
-    if found is None:
-        return
-    record = decode_lease(storage, project, found.data)
-    if record.fence == fence and not record.released:
-        released = msgspec.structs.replace(record, released=True)
-        try:
-            storage.put(keys.lease(project), msgspec.json.encode(released), if_match=found.tag)
-        except ConflictError:
-            return  # somebody has taken it over: not broken any more
-
-
 def decode_lease(storage: Storage, project: int, data: bytes) -> LeaseRecord:
     """A lease from its bytes. Raises StoreError on anything else."""
     try:

@@ -12,7 +12,7 @@ import msgspec
 
 from shared import store_keys as keys
 from shared.errors import ConflictError
-from shared.lease import break_lease, read_lease
+from shared.lease import read_lease
 from shared.model_card import Snapshot
 from shared.storage import Storage
 from shared.updates import START_TRAINING, Update, Updates
@@ -61,8 +61,9 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def finished(self) -> bool:
-        """Whether another run on the same annotations would only do the same again."""
-        return self.outcome in ("published", "rejected", "unchanged", "cancelled") or self.exit_code == 2
+        """Whether another run on the same annotations would only do the same again, or is not wanted."""
+        cancelled = self.outcome == "cancelled" and self.snapshot is not None
+        return cancelled or self.outcome in ("published", "rejected", "unchanged") or self.exit_code == 2
 
     def starting_from(self, updates: Iterable[Update]) -> Self:
         """The same record with the updates that waited when it started."""
@@ -93,12 +94,9 @@ class Runs:
         """Where a project's training stands. A run that died without a word is recorded as failed first."""
         number = self.next_number(project)
         record = self.record(project, number)
-        lease = read_lease(self._storage, project)  # after the record: a run that has one has had its lease before
+        lease = read_lease(self._storage, project)
         live = lease is not None and lease.live(self._storage.now())
-        if record is not None and not live:
-            self.record_failed(
-                project, number, "It ended without a word: killed, out of memory, or its machine is gone."
-            )
+        if record is not None and not live and self.record_failed(project, number, WITHOUT_A_WORD):
             number, record = self.next_number(project), None
         if live and record is None:
             record = RunRecord(project=project, number=number, fence=lease.fence if lease else 0)
@@ -144,21 +142,27 @@ class Runs:
         *,
         exit_code: int | None = None,
         updates: Iterable[Update] | None = None,
-    ) -> None:
+    ) -> bool:
         """Record that a run is over which did not say so itself: a Job that failed, a child that crashed at once.
 
         `updates` are those that waited when it was launched (default: that wait now), in case it did not get so far as
-        to say. To be called only when its process is known to be gone, or its lease has expired; a run that has
-        recorded its end is left as it is.
+        to say. A run that has recorded its end is left as it is, and so is one whose lease is live, be it another
+        process's: ask again until it has expired. Returns whether it is over now.
         """
         record = self.record(project, number) or RunRecord(
             project=project, number=number, started_at=self._storage.now()
         )
-        if not record.seen:
-            record = record.starting_from(Updates(self._storage).of(project) if updates is None else updates)
-        self.end(record, "failed", exit_code=exit_code, reason=reason)
-        if record.fence:
-            break_lease(self._storage, project, record.fence)
+        lease = read_lease(self._storage, project)  # after the record: a run that has one has had its lease before
+        if lease is not None and lease.live(self._storage.now()):
+            return number < self.next_number(project)
+        self._end_for_it(record, reason, exit_code=exit_code, updates=updates)
+        return True
+
+    def end_abandoned(self, project: int) -> None:
+        """Record what died without a word as failed. To be called by who holds the project's lease."""
+        record = self.record(project, self.next_number(project))
+        if record is not None:
+            self._end_for_it(record, WITHOUT_A_WORD)
 
     def end(self, record: RunRecord, outcome: Outcome, *, exit_code: int | None, reason: str) -> RunRecord:
         """Record the end of a run, unless somebody has, and return what is recorded."""
@@ -189,6 +193,18 @@ class Runs:
     def save(self, record: RunRecord) -> None:
         """Write what a run that goes on says of itself."""
         self._storage.put(keys.run(record.project, "records", record.number, ".json"), msgspec.json.encode(record))
+
+    def _end_for_it(
+        self,
+        record: RunRecord,
+        reason: str,
+        *,
+        exit_code: int | None = None,
+        updates: Iterable[Update] | None = None,
+    ) -> None:
+        if not record.seen:
+            record = record.starting_from(Updates(self._storage).of(record.project) if updates is None else updates)
+        self.end(record, "failed", exit_code=exit_code, reason=reason)
 
     def _forget(self, project: int, ended: int) -> None:
         doomed = [

@@ -9,7 +9,7 @@ from shared.active_run import LOG_LINES, ActiveRun, begin_run
 from shared.errors import LeaseHeldError, RunCancelledError, StoreError
 from shared.folder_storage import FolderStorage
 from shared.lease import LEASE_SECONDS, read_lease, take_lease
-from shared.runs import HISTORY, Progress, RunRecord, Runs
+from shared.runs import HISTORY, Outcome, Progress, RunRecord, Runs
 from shared.storage import Storage
 from shared.updates import START_TRAINING, Updates
 from tests.shared.memory_storage import MemoryStorage
@@ -60,14 +60,25 @@ def test_a_finished_run_deletes_the_updates_it_started_from_and_no_others(storag
     assert updates.of(PROJECT) == [late]
 
 
-@pytest.mark.parametrize(("exit_code", "kept"), [(75, 1), (1, 1), (2, 0)])
-def test_updates_stay_unless_the_run_settled_them(exit_code: int, kept: int) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "exit_code", "read", "kept"),
+    [
+        ("failed", 75, True, 1),
+        ("failed", 1, True, 1),
+        ("failed", 2, False, 0),
+        ("rejected", 0, True, 0),
+        ("cancelled", 0, True, 0),
+        ("cancelled", 0, False, 1),
+    ],
+)
+def test_updates_stay_unless_the_run_settled_them(outcome: Outcome, exit_code: int, read: bool, kept: int) -> None:
     storage = MemoryStorage()
     updates = Updates(storage)
     updates.add(PROJECT, "ANNOTATION_CREATED", 1.0)
     run = begin(storage)
     run.start_from(updates.of(PROJECT))
-    run.end("failed", exit_code=exit_code)
+    run.report(snapshot=snapshot(1) if read else None)
+    run.end(outcome, exit_code=exit_code)
     assert len(updates.of(PROJECT)) == kept
 
 
@@ -197,15 +208,30 @@ def test_leaving_a_run_without_an_end_gives_the_lease_back(storage: Storage) -> 
     assert (state.active, state.last.outcome) == (None, "failed")
 
 
-def test_recording_a_dead_run_frees_its_project_at_once(storage: Storage) -> None:
-    updates = Updates(storage)
-    updates.add(PROJECT, START_TRAINING, 1.0, job="7-button")
+def test_a_dead_run_is_recorded_as_failed_once_its_lease_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "this_process", lambda: "")
+    storage = MemoryStorage()
+    Updates(storage).add(PROJECT, START_TRAINING, 1.0, job="7-button")
     begin(storage)  # and is killed before it says what it starts from
-    Runs(storage).record_failed(PROJECT, 1, "Job train-7-1 failed: OOMKilled.", exit_code=137)
-    last = Runs(storage).state(PROJECT).last
+    runs = Runs(storage)
+    assert not runs.record_failed(PROJECT, 1, "Job train-7-1 failed: OOMKilled.", exit_code=137)
+    assert runs.next_number(PROJECT) == 1
+    storage.time += LEASE_SECONDS
+    assert runs.record_failed(PROJECT, 1, "Job train-7-1 failed: OOMKilled.", exit_code=137)
+    last = runs.state(PROJECT).last
     assert last is not None
     assert (last.exit_code, last.seen, last.buttons) == (137, 1, ("7-button",))
     assert begin(storage).number == 2
+
+
+def test_a_launcher_whose_trainer_found_the_lease_held_ends_nobody_elses_run(storage: Storage) -> None:
+    run = begin(storage)
+    assert not Runs(storage).record_failed(PROJECT, 1, "It ended with exit code 75.")
+    assert run.end("published", exit_code=0).outcome == "published"
+    assert Runs(storage).record_failed(PROJECT, 1, "It ended with exit code 75.")
+    last = Runs(storage).last_ended(PROJECT)
+    assert last is not None
+    assert last.outcome == "published"
 
 
 def test_an_end_is_recorded_once(storage: Storage) -> None:
@@ -221,7 +247,7 @@ def test_history_is_bounded(storage: Storage) -> None:
     runs = Runs(storage)
     for number in range(1, HISTORY + 6):
         runs.save_log(RunRecord(project=PROJECT, number=number), ["line"])
-        runs.record_failed(PROJECT, number, "no")
+        assert runs.record_failed(PROJECT, number, "no")
     history = runs.history(PROJECT)
     assert [record.number for record in history] == list(range(HISTORY + 5, 5, -1))
     assert history[0].failures == HISTORY + 5
