@@ -143,7 +143,10 @@ def _list(sdk: Any, project: int, last: int) -> list[Mapping[str, Any]]:
         review=True,  # or else Label Studio asks our own server for predictions that are missing
         request_options={"max_retries": 0},
     )
-    return [{name: getattr(task, name, None) for name in ("id", "data", "meta", "annotations")} for task in found.items]
+    return [
+        {"id": int(task.id), "data": task.data, "meta": getattr(task, "meta", None), "annotations": task.annotations}
+        for task in found.items
+    ]
 
 
 def _ask(
@@ -171,7 +174,7 @@ def _ask(
                 raise LabelStudioError(_sentence(home, status, detail)) from error
         except httpx.HTTPError as error:
             reason, trouble = f"{type(error).__name__}: {error}", error
-        except ValueError as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise LabelStudioError(f"{show(home)} did not answer as Label Studio 1.23 does: {error}") from error
         pause = next(waits, None)
         if pause is None:
