@@ -8,6 +8,7 @@ import csv
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 
 from shared.errors import SeriesError
 from shared.label_config import LabelConfig
@@ -38,22 +39,31 @@ class Layout:
 
 
 def split_line(line: str, separator: str) -> list[str]:
-    """Cells of a line; quotes around a cell are taken off, those that are not closed are dropped."""
+    """Cells of a line; the quotes around a cell are taken off."""
     line = line.strip(" \r\n" if separator == "\t" else None)
     if '"' not in line:
         return line.split(separator)
-    if not quoting(separator.encode()).fullmatch(line.encode(errors="replace")):
-        return line.replace('"', "").split(separator)
     try:
-        return next(csv.reader([line], delimiter=separator))
+        return next(csv.reader([mend_quotes(line.encode(), separator.encode()).decode()], delimiter=separator))
     except csv.Error as error:
         raise SeriesError(f"The line {line[:60]!r} cannot be split into cells: {error}.") from None
 
 
-def quoting(separator: bytes) -> re.Pattern[bytes]:
-    """Lines in which each quote belongs to a cell that is quoted as a whole."""
-    cell = rb'(?:"(?:[^"]|"")*+"|[^"%s]*+)' % re.escape(separator)
-    return re.compile(rb"\s*%s(?:%s%s)*+\s*" % (cell, re.escape(separator), cell))
+def mend_quotes(line: bytes, separator: bytes) -> bytes:
+    """The line as it is, or, where a quote never closes or stands within a cell, in the cells the page sees."""
+    if b'"' not in line:
+        return line
+    good, page = _patterns(separator)
+    return line if good.fullmatch(line) else separator.join(page.findall(line.strip()))
+
+
+@lru_cache(maxsize=16)
+def _patterns(separator: bytes) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    between = re.escape(separator)
+    cell = rb'(?:"(?:[^"]|"")*+"|[^"%s]*+)' % between
+    good = rb"\s*+%s(?:%s%s)*+\s*+" % (cell, between, cell)
+    page = rb'"(?:""|[^"])*"|[^"%s]+|(?=%s(?:%s|$))|^(?=%s)' % (between, between, between, between)
+    return re.compile(good), re.compile(page)
 
 
 def long_line(start: bytes) -> SeriesError:
@@ -88,6 +98,8 @@ def lay_out(data: memoryview, config: LabelConfig) -> Layout:
     known = lowered if header else [str(index) for index in range(len(names))]
     channels = [_column(name, known, True, header, first) for name in config.channels]
     time = _column(config.time_column, known, False, header, first) if config.time_column else None
+    if config.time_format and time in channels:
+        raise SeriesError(f"Column {config.time_column!r} holds the recording's times and cannot be a channel as well.")
     return Layout(separator, after if header else begin, len(names), tuple(channels), time)
 
 

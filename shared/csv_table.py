@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.csv_layout import MAX_LINE, Layout, lay_out, long_line, quoting, split_line
+from shared.csv_layout import MAX_LINE, Layout, lay_out, long_line, mend_quotes, split_line
 from shared.errors import SeriesError
 from shared.label_config import LabelConfig
 from shared.numbers import number_of, read_times
@@ -123,17 +123,15 @@ class _Reader:
             if self.separator == b" " and (block[:1] in b" \t" or b"\n " in block or b"\n\t" in block):
                 block = re.sub(rb"(?m)^[ \t]+", b"", block)
             if any(end in block for end in (b" \n", b" \r", b"\t\n", b"\t\r")) or block[-1:] in b" \t":
-                block = re.sub(rb"(?m)[ \t\r]+$", b"", block)
+                block = re.sub(rb"(?m)(?<![ \t\r])[ \t\r]++$", b"", block)
         return block
 
     def _frame(self, block: bytes, row: int) -> "pd.DataFrame":
         """The used columns of a block. Raises SeriesError on a row with more cells than the header."""
-        end = block.find(b"\n")
-        self._check_widths(block[:end] if end >= 0 else block, row)
+        block = self._pad(block.lstrip(b"\r\n"), row)
         frame = self._parse(block)
         if b'"' in block and (frame is None or len(frame) != sum(1 for line in block.split(b"\n") if line.strip())):
-            good = quoting(self.separator)  # a quote opened and never closed: without the quotes of its line
-            block = b"\n".join(line if good.fullmatch(line) else line.replace(b'"', b"") for line in block.split(b"\n"))
+            block = b"\n".join(mend_quotes(line, self.separator) for line in block.split(b"\n"))
             frame = self._parse(block)
         if frame is None:
             raise SeriesError(f"The recording cannot be read as CSV after row {row}: {block[:60]!r} …")
@@ -141,6 +139,13 @@ class _Reader:
         if separators != len(frame) * (self.layout.columns - 1):
             self._check_widths(block, row)
         return frame
+
+    def _pad(self, block: bytes, row: int) -> bytes:
+        """The block with a first line that has all columns: pandas wants one to have them."""
+        line, feed, rest = block.partition(b"\n")
+        self._check_widths(line, row)
+        missing = self.layout.columns - len(split_line(line.decode(errors="replace"), self.layout.separator))
+        return b"".join([line.rstrip(b"\r"), self.separator * missing, feed, rest]) if missing > 0 else block
 
     def _check_widths(self, block: bytes, row: int) -> None:
         """Raise SeriesError on the first row with more cells than the header has names; fewer are missing cells."""
@@ -170,7 +175,9 @@ class _Reader:
         for each in (types, types | dict.fromkeys(self.numeric, object)):
             with suppress(ValueError):  # some cell holds no number, or a quote never closes
                 frame: pd.DataFrame = pd.read_csv(BytesIO(block), dtype=each, **options)
-                return frame
+                bits = each is types and any(_all_bits(frame[column]) for column in self.numeric - self.textual)
+                if not bits or not re.search(rb"true|false", block, re.IGNORECASE):
+                    return frame  # else pandas has taken a column of such words for numbers, the page doesn't
         return None
 
     def _numbers(self, column: int, cells: "pd.Series[Any]", row: int) -> NDArray[np.float64]:
@@ -190,3 +197,9 @@ class _Reader:
         if self.bad[column]:
             self.textual.add(column)
         return numbers
+
+
+def _all_bits(cells: "pd.Series[Any]") -> bool:
+    """Whether a column holds nothing but 0, 1 and missing values."""
+    numbers = cells.to_numpy()
+    return all(bool(((part == 0) | (part == 1) | np.isnan(part)).all()) for part in (numbers[:100], numbers))

@@ -73,11 +73,12 @@ def split_format(time_format: str) -> tuple[Piece, ...]:
 
 @lru_cache(maxsize=256)
 def reads_back(time_format: str) -> bool:
-    """Whether what `format_time` writes means the same time when read: not `%I` without `%p`, nor `%-d%-m`."""
+    """Whether reading gives back the time that was written: not `%I` without `%p`, `%j` with a month, `%-d%-m`."""
     pieces = split_format(time_format)
     letters = {piece.letter for piece in pieces}
     bare = any(a.letter and not a.pad and (b.letter or b.literal.isdigit()) for a, b in pairwise(pieces))
-    return not bare and not ("I" in letters and "p" not in letters)
+    twice = "j" in letters and bool(letters & set("mbBde"))
+    return not bare and not twice and not ("I" in letters and "p" not in letters)
 
 
 def parse_times(texts: Sequence[str] | NDArray[np.bytes_], time_format: str) -> NDArray[np.float64]:

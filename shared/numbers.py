@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from shared.d3_time import parse_times
 from shared.errors import SeriesError
 
-DECIMAL = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|Infinity)", re.ASCII)
+DECIMAL = re.compile(r"[+-]?(?:(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?|Infinity)", re.ASCII)
 PREFIXED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)")
 BLOCK = 1 << 16  # times read at once: their bytes stay within a few MiB
 
