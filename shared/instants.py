@@ -17,7 +17,7 @@ from shared.model_card import InstantHead
 from shared.segments import Segment
 
 Floats = NDArray[np.float32]
-OPEN_PEAKS = 100_000  # peaks that may wait for their taller neighbours; beyond that the first half is settled
+OPEN_PEAKS = 1 << 15  # peaks that may wait for their taller neighbours; beyond that the first half is settled
 
 
 class Peak(NamedTuple):

@@ -9,7 +9,7 @@ from shared.model_card import RangeHead
 from shared.segments import Segment
 
 Floats = NDArray[np.float32]
-OPEN_RUNS = 100_000  # runs kept open: 20 MiB at 8 labels; beyond that the first half is settled
+OPEN_RUNS = 1 << 15  # runs kept open, 10 MiB while they are settled; beyond that the first half is settled
 
 
 class RangeDecoder:
