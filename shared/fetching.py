@@ -117,7 +117,7 @@ class Fetcher:
                 return body
             known = None
         for _ in range(2):
-            response = self._follow(source, known, deadline)
+            response, at_home = self._follow(source, known, deadline)
             if response.status != 304 or not (self._cache and known):
                 break
             response.release_conn()
@@ -125,7 +125,7 @@ class Fetcher:
             if body is not None:
                 return body
             known = None  # damaged or deleted since; ask for all of it
-        body = self._receive(source, response)
+        body = self._receive(source, response, at_home)
         if self._cache:
             self._cache.put(
                 key,
@@ -136,8 +136,11 @@ class Fetcher:
             )
         return body
 
-    def _follow(self, source: _Source, known: Entry | None, deadline: float) -> BaseHTTPResponse:
-        """The answer at the end of all redirects, each hop checked and only the first ones, at home, with the token."""
+    def _follow(self, source: _Source, known: Entry | None, deadline: float) -> tuple[BaseHTTPResponse, bool]:
+        """The answer at the end of all redirects, each hop checked, and whether it is still Label Studio's own.
+
+        Only as long as it is, the token goes with the request.
+        """
         home = self._credentials.home
         url, at_home, renewed = source.url, source.at_home, False
         hops = 0
@@ -155,7 +158,7 @@ class Fetcher:
                 response.close()
                 renewed = True
             else:
-                return response
+                return response, at_home
 
     def _headers(self, url: Url, at_home: bool, known: Entry | None) -> dict[str, str]:
         headers = {"Accept": "*/*", "Accept-Encoding": "gzip", **(known.conditions if known else {})}
@@ -182,10 +185,10 @@ class Fetcher:
                 raise fetch_error(source.shown, error, self._seconds) from error
         raise FetchError(f"{source.shown} was not read: its host has no address.")
 
-    def _receive(self, source: _Source, response: BaseHTTPResponse) -> bytes:
+    def _receive(self, source: _Source, response: BaseHTTPResponse, at_home: bool) -> bytes:
         try:
             if response.status not in (200, 206):
-                raise FetchError(f"{source.shown} was not read: {self._complaint(source, response)}")
+                raise FetchError(f"{source.shown} was not read: {self._complaint(source, response, at_home)}")
             body = read_body(response, self._limit, source.shown, "MAX_SERIES_MB")
         except HTTPError as error:
             raise fetch_error(source.shown, error, self._seconds) from error
@@ -198,23 +201,26 @@ class Fetcher:
             raise FetchError(f"{source.shown} was not read: it is empty.")
         return body
 
-    def _complaint(self, source: _Source, response: BaseHTTPResponse) -> str:
+    def _complaint(self, source: _Source, response: BaseHTTPResponse, at_home: bool) -> str:
         """What an error answer means, as the end of a sentence."""
         status = response.status
-        at_home = source.at_home
-        detail = Reply(status, {}, read_body(response, 2**20, source.shown, "this program")).detail if at_home else ""
-        if at_home and status in (401, 403):
+        if not at_home:
+            return f"the server answered {status}."
+        if status in (401, 403):
+            detail = Reply(status, {}, read_body(response, 2**20, source.shown, "this program")).detail
             return self._credentials.refusal(status, detail)
-        if at_home and status == 404 and "/local-files/" in source.url.path:
+        if status == 404 and "/local-files/" in source.url.path:
             return (
                 "Label Studio answered 404; the file is missing, LOCAL_FILES_SERVING_ENABLED is off, "
                 "or no Local storage of the project covers its folder."
             )
-        if at_home and status == 404:
+        if status == 404:
             return "Label Studio answered 404; the file, the task or the storage that held it was deleted."
-        if at_home and status == 500 and "/data/upload/" in source.url.path:
+        if status == 424:
+            return "Label Studio answered 424; its storage does not give the file."
+        if status == 500 and "/data/upload/" in source.url.path:
             return "Label Studio answered 500, which it does for an upload that does not exist (any more)."
-        return f"the server answered {status}."
+        return f"Label Studio answered {status}."
 
 
 def _etag(response: BaseHTTPResponse) -> str:

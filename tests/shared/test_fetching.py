@@ -144,6 +144,15 @@ def test_a_redirect_to_another_origin_is_followed_without_the_token() -> None:
         assert "authorization" not in store.asked[0].headers
 
 
+def test_a_refusal_of_the_storage_is_not_taken_for_one_of_label_studio() -> None:
+    with (
+        serve(always(answer(b"<Error>", 403))) as store,
+        serve(lambda asked: answer(status=303, Location=f"{store.url}/b/a.csv?X-Sig=secret")) as home,
+        pytest.raises(FetchError, match=r"s3://bucket/a\.csv was not read: the server answered 403"),
+    ):
+        fetcher(home.url, data_hosts_allowed=("127.0.0.1",)).fetch("s3://bucket/a.csv", task_id=1)
+
+
 def test_the_token_does_not_come_back_when_a_redirect_leads_home_again() -> None:
     with serve(always(answer(CSV))) as home:
         with serve(lambda asked: answer(status=302, Location=home.url + UPLOAD)) as other:
