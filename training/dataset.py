@@ -1,5 +1,6 @@
 """Labelled recordings ► what a fit draws from: normalised rows, targets, windows that never leave a recording."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -122,11 +123,12 @@ class TrainingSet:
         self.windows = sum(shape.windows(recording.rows) for recording in recordings)
         self.columns = [1 + len(head.labels) for head in heads]
         self.features = 2 * statistics.channels
-        self._firsts = np.cumsum([0] + [recording.rows + window for recording in recordings])[:-1]
+        beyond = math.ceil(window * (1 + recipe.warp)) + 1
+        self._firsts = np.cumsum([0] + [recording.rows + beyond for recording in recordings])[:-1]
         self._lengths = np.array([recording.rows for recording in recordings])
         weights = recording_weights(recordings, recipe.longest_recording)
         self._shares = np.cumsum(weights / weights.sum())
-        self._features = np.zeros((self.rows + window * len(recordings), self.features), np.float32)
+        self._features = np.zeros((self.rows + beyond * len(recordings), self.features), np.float32)
         self._targets = np.full((len(self._features), len(heads)), UNKNOWN, np.int64)
         for first, recording in zip(self._firsts, recordings, strict=True):
             here = slice(first, first + recording.rows)
@@ -162,11 +164,19 @@ class TrainingSet:
         Half of the windows hold a row drawn uniformly over classes, then segments, then rows; the others start anywhere
         in a recording drawn by its weight.
         """
-        size, balanced = self._recipe.batch, round(self._recipe.batch * self._recipe.balanced_share)
-        starts = [self._around_a_segment(random) for _ in range(balanced)]
-        starts += [self._anywhere(random) for _ in range(size - balanced)]
-        rows = np.array(starts)[:, None] + np.arange(self.window)
-        return self._vary(self._features[rows], random), self._targets[rows]
+        size = self._recipe.batch
+        balanced = round(size * self._recipe.balanced_share) if self._runs else 0
+        speeds = np.exp(random.uniform(-1, 1, size) * np.log1p(self._recipe.warp))
+        starts = [self._around_a_segment(random, speed) for speed in speeds[:balanced]]
+        starts += [self._anywhere(random, speed) for speed in speeds[balanced:]]
+        rows = np.array(starts)[:, None] + speeds[:, None] * np.arange(self.window)
+        nearest = np.rint(rows).astype(np.int64)
+        if not self._recipe.warp:
+            return self._vary(self._features[nearest], random), self._targets[nearest]
+        before = rows.astype(np.int64)
+        share = (rows - before).astype(np.float32)[..., None]
+        features = self._features[before] * (1 - share) + self._features[before + 1] * share
+        return self._vary(features, random), self._targets[nearest]
 
     def _vary(self, features: Floats, random: np.random.Generator) -> Floats:
         """Another sensor, another day: gain, level and noise of each channel change, alike in both normalisations."""
@@ -185,19 +195,21 @@ class TrainingSet:
             features = features + drawn(recipe.noise, window)
         return features
 
-    def _around_a_segment(self, random: np.random.Generator) -> int:
+    def _around_a_segment(self, random: np.random.Generator, speed: float) -> int:
         runs = self._runs[random.integers(len(self._runs))]
         first, end = runs[random.integers(len(runs))]
         row = int(random.integers(first, end))
         recording = int(np.searchsorted(self._firsts, row, side="right")) - 1
-        return self._within(recording, row - int(random.integers(self.window)))
+        return self._within(recording, row - int(speed * random.integers(self.window)), speed)
 
-    def _anywhere(self, random: np.random.Generator) -> int:
+    def _anywhere(self, random: np.random.Generator, speed: float) -> int:
         recording = min(int(np.searchsorted(self._shares, random.random(), side="right")), len(self._shares) - 1)
         margin = self.window // 4  # lets the ends of a recording be drawn as often as its middle
         first, length = int(self._firsts[recording]), int(self._lengths[recording])
-        return self._within(recording, first + int(random.integers(-margin, max(1, length - self.window + margin))))
+        start = first + int(random.integers(-margin, max(1, length - self.window + margin)))
+        return self._within(recording, start, speed)
 
-    def _within(self, recording: int, start: int) -> int:
+    def _within(self, recording: int, start: int, speed: float) -> int:
+        """A start near `start` from which a window, played at `speed`, stays within a recording of enough rows."""
         first, length = int(self._firsts[recording]), int(self._lengths[recording])
-        return min(max(start, first), first + max(length - self.window, 0))
+        return min(max(start, first), first + max(length - math.ceil(speed * self.window), 0))

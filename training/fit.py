@@ -15,7 +15,6 @@ from training.network import Network
 from training.recipe import Recipe
 
 REPORT_EVERY = 10  # steps between two reports of progress: a report costs a thousandth of them
-SCORED_SHARE = 0.2  # of the schedule, at its end, whose batches give the scores on training rows
 
 Report = Callable[[int, float], None]  # step, loss
 
@@ -25,15 +24,12 @@ class Fitted:
     """A network and how it came to be.
 
     losses: mean loss of each REPORT_EVERY steps. epochs: passes over the training windows.
-    recalls, f1s: of each class that the last batches held, on the training rows they held.
     """
 
     network: Network
     steps: int
     epochs: float
     losses: tuple[float, ...]
-    recalls: tuple[float, ...]
-    f1s: tuple[float, ...]
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -82,7 +78,6 @@ def fit(
         counts = data.class_counts(head)
         chosen = class_weights(counts, recipe.weight_cap) if use_class_weights else (counts > 0).astype(np.float32)
         weights.append(torch.from_numpy(chosen).to(device))
-    confusions = [np.zeros((columns, columns), np.int64) for columns in data.columns]
     losses, recent = [], torch.zeros((), device=device)
 
     for step in range(steps):
@@ -97,18 +92,14 @@ def fit(
         schedule.step()
 
         recent += loss.detach()
-        if step >= (1 - SCORED_SHARE) * steps:
-            for head, part in enumerate(logits):
-                confusions[head] += _confusion(part, targets[..., head])
         if (step + 1) % REPORT_EVERY == 0 or step + 1 == steps:
             losses.append(float(recent) / (step % REPORT_EVERY + 1))
             recent.zero_()
             report(step + 1, losses[-1])
 
     network.eval()
-    recalls, f1s = _scores(confusions)
     epochs = steps * recipe.batch / data.windows
-    return Fitted(network, steps, epochs, tuple(losses), recalls, f1s)
+    return Fitted(network, steps, epochs, tuple(losses))
 
 
 def weighted_loss(logits: Sequence[Tensor], targets: Tensor, weights: Sequence[Tensor]) -> Tensor:
@@ -122,19 +113,3 @@ def weighted_loss(logits: Sequence[Tensor], targets: Tensor, weights: Sequence[T
         weighed = torch.where(wanted == UNKNOWN, 0.0, weight[wanted.clamp(min=0)]).sum()
         total = total + lost / weighed.clamp(min=1e-6)
     return total
-
-
-def _confusion(logits: Tensor, targets: Tensor) -> NDArray[np.int64]:
-    columns = logits.shape[-1]
-    pairs = (targets * columns + logits.detach().argmax(-1))[targets != UNKNOWN].cpu().numpy()
-    return np.bincount(pairs, minlength=columns * columns).reshape(columns, columns)
-
-
-def _scores(confusions: Sequence[NDArray[np.int64]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    recalls, f1s = [], []
-    for confusion in confusions:
-        right, true, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-        present = true > 0
-        recalls += (right[present] / true[present]).tolist()
-        f1s += (2 * right[present] / (true + predicted)[present]).tolist()
-    return tuple(recalls), tuple(f1s)

@@ -52,10 +52,11 @@ def text_report(report: Report) -> str:
         if name in figures.estimates:
             value, error = figures.estimates[name].value, figures.estimates[name].standard_error
             lines.append(f"{title:<{18}} {value:.3f}" + (f" ± {error:.3f}" if error is not None else ""))
-    fitted = report.trained.final.fitted
+    networks = report.trained.final.fits
+    fitted = networks[0]
     lines.append(
-        f"Fitted {fitted.steps} steps, {fitted.epochs:.1f} epochs; schedules judged: {len(report.trained.rounds)}; "
-        f"stopped because {report.trained.stopped_because}."
+        f"Fitted {len(networks)} × {fitted.steps} steps, {fitted.epochs:.1f} epochs; schedules judged: "
+        f"{len(report.trained.rounds)}; stopped because {report.trained.stopped_because}."
     )
     lines += [f"Note: {note}" for note in figures.notes]
     if report.published:

@@ -209,17 +209,18 @@ def _card(data: bytes) -> ModelCard:
 def _digest(trained: Trained, snapshot: Snapshot) -> str:
     """Six hex digits that tell two models of one second apart."""
     digest = hashlib.sha256(snapshot.digest.encode())
-    for name, value in sorted(trained.final.fitted.network.state().items()):
-        digest.update(name.encode() + value.numpy().tobytes())
+    for fitted in trained.final.fits:
+        for name, value in sorted(fitted.network.state().items()):
+            digest.update(name.encode() + value.numpy().tobytes())
     return digest.hexdigest()[:6]
 
 
 def _weights(trained: Trained, card: ModelCard) -> bytes:
-    """What torch.load(…, weights_only=True) gives back: the network's state, its arguments, the card as JSON."""
-    network = trained.final.fitted.network
+    """What torch.load(…, weights_only=True) gives back: states of the networks, their arguments, the card as JSON."""
+    networks = [fitted.network for fitted in trained.final.fits]
     content: Mapping[str, object] = {
-        "state": network.state(),
-        "arguments": network.arguments,
+        "states": [network.state() for network in networks],
+        "arguments": networks[0].arguments,
         "card": msgspec.json.encode(card).decode(),
     }
     buffer = io.BytesIO()

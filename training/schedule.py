@@ -1,8 +1,8 @@
 """How long to fit: whole schedules of S, 2S, 4S … steps, each judged on recordings that its networks have not seen."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -22,6 +22,7 @@ from training.heads import Shape, choose_shape, learn_heads
 from training.recipe import Recipe, recipe_for
 
 How = Literal["out-of-fold", "by-recording", "optimistic", "not judged"]
+SEEDS = 1000  # seeds that one SEED stands for
 TIME_SHARE = 0.5  # of TRAIN_TIMEOUT_SECONDS after which no further schedule is begun
 
 
@@ -62,10 +63,10 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """A fitted network with what an export needs beside it."""
+class Committee:
+    """Networks fitted on the same recordings from different seeds, and what an export needs beside them."""
 
-    fitted: Fitted
+    fits: tuple[Fitted, ...]
     statistics: Statistics
     heads: tuple[Head, ...]
 
@@ -75,9 +76,10 @@ class Round:
     """One schedule, judged. scores: None where nothing could be held out."""
 
     steps: int
+    members: int
     predictions: tuple[Prediction, ...]
     scores: Scores | None
-    fits: tuple[Fitted, ...]
+    committees: tuple[Committee, ...]
 
     def figure(self, name: str) -> float:
         """A figure on held-out recordings, 0 where there is none."""
@@ -89,7 +91,7 @@ class Trained:
     """The result: the network of all recordings, and the judged round with as many steps."""
 
     plan: Plan
-    final: Member
+    final: Committee
     judged: Round
     rounds: tuple[Round, ...] = field(repr=False)
     stopped_because: str = ""
@@ -168,30 +170,51 @@ class Schedule:
             if reason:
                 break
             steps *= 2
-        final = self.fit(self._plan.recordings, best.steps, self._settings.seed, "all recordings")
+        final = self.fit(self._plan.recordings, best.steps, range(best.members), 0, "all recordings")
         return Trained(self._plan, final, best, tuple(rounds), reason)
 
-    def fit(self, recordings: Sequence[Recording], steps: int, seed: int, what: str) -> Member:
-        """One network on these recordings."""
-        data, statistics, heads = self._training_set(recordings)
-        self._progress.begin(what, steps)
-        per_step = self._plan.recipe.batch / data.windows
-        fitted = fit(
-            data,
-            hidden_size=self._settings.hidden_size,
-            stem=self._plan.shape.stem,
-            steps=steps,
-            seed=seed,
-            use_class_weights=self._settings.use_class_weights,
-            device=self._device,
-            recipe=self._plan.recipe,
-            report=lambda step, loss: self._progress.step(step, loss, step * per_step),
-        )
-        return Member(fitted, statistics, heads)
+    def fit(
+        self, recordings: Sequence[Recording], steps: int, members: Iterable[int], fold: int, what: str
+    ) -> Committee:
+        """One network for each of `members` on these recordings; fold and member make the seed."""
+        plan, settings = self._plan, self._settings
+        heads = learn_heads(recordings, plan.kinds)
+        statistics = training_statistics(recordings, plan.recipe.longest_recording)
+        data = TrainingSet(recordings, heads, plan.shape, statistics, plan.recipe)
+        steps = min(steps, max(1, settings.train_epochs * data.windows // plan.recipe.batch))
+        per_step = plan.recipe.batch / data.windows
+        fits = []
+        for member in members:
+            self._progress.begin(what if member == 0 else f"{what}, again", steps)
+            fits.append(
+                fit(
+                    data,
+                    hidden_size=settings.hidden_size,
+                    stem=plan.shape.stem,
+                    steps=steps,
+                    seed=settings.seed * SEEDS + fold * plan.recipe.members + member,
+                    use_class_weights=settings.use_class_weights,
+                    device=self._device,
+                    recipe=plan.recipe,
+                    report=lambda step, loss: self._progress.step(step, loss, step * per_step),
+                )
+            )
+        return Committee(tuple(fits), statistics, heads)
 
-    def export(self, member: Member, card: ModelCard) -> bytes:
-        """The sealed file of a fitted network; the card's shape, heads and statistics are filled in here."""
-        return export_model([member.fitted.network], member.statistics, self._fill(card, member))
+    def export(self, committee: Committee, card: ModelCard) -> bytes:
+        """The sealed file of a committee; the card's heads (but for their calibration) and statistics are its own."""
+        heads = tuple(
+            with_fields(head, calibration=known.calibration)
+            for head, known in zip(committee.heads, card.heads, strict=True)
+        )
+        statistics = committee.statistics
+        card = with_fields(
+            card,
+            heads=heads,
+            channel_mean=tuple(statistics.mean.tolist()),
+            channel_std=tuple(statistics.std.tolist()),
+        )
+        return export_model([fitted.network for fitted in committee.fits], statistics, card)
 
     def blank_card(self) -> ModelCard:
         """A card that says no more than judging needs."""
@@ -212,38 +235,39 @@ class Schedule:
             snapshot=nothing,
         )
 
-    def _fill(self, card: ModelCard, member: Member) -> ModelCard:
-        return with_fields(
-            card,
-            heads=tuple(
-                with_fields(head, calibration=known.calibration)
-                for head, known in zip(member.heads, card.heads, strict=True)
-            ),
-            channel_mean=tuple(member.statistics.mean.tolist()),
-            channel_std=tuple(member.statistics.std.tolist()),
-        )
-
     def _judge(self, steps: int, number: int) -> Round:
+        """One network a fold; where these are not sure of it, as many as the recipe has."""
+        committees: list[Committee] = []
+        members = self._plan.recipe.members
+        judged = self._judge_members(steps, range(1), number, committees)
+        if members > 1 and judged.figure("balanced_accuracy") < self._plan.recipe.sure:
+            judged = self._judge_members(steps, range(1, members), number, committees)
+        return judged
+
+    def _judge_members(self, steps: int, added: range, number: int, committees: list[Committee]) -> Round:
+        """Fit `added` members for each fold, beside those that `committees` has, and judge all of them together."""
         predictions: list[Prediction] = []
-        fits = []
+        blank = self.blank_card()
         for index, split in enumerate(self._plan.splits):
             what = f"schedule {number + 1}, fold {index + 1} of {len(self._plan.splits)}"
-            member = self.fit(split.training, steps, self._settings.seed + 1 + index, what)
-            segmenter = Segmenter.load(self.export(member, self.blank_card()))
+            fitted = self.fit(split.training, steps, added, index + 1, what)
+            if added.start:
+                committees[index] = replace(fitted, fits=committees[index].fits + fitted.fits)
+            else:
+                committees.append(fitted)
+            segmenter = Segmenter.load(self.export(committees[index], blank))
             predictions += predict(segmenter, split.held_out)
-            fits.append(member.fitted)
         scores = score(predictions, self._plan.kinds, self._plan.tolerance) if predictions else None
-        return Round(steps, tuple(predictions), scores, tuple(fits))
+        return Round(steps, added.stop, tuple(predictions), scores, tuple(committees))
 
     def _reason_to_stop(self, judged: Round, seconds: float) -> str:
         """Why no longer schedule is tried, "" if one is. seconds: from the start to the end of the next schedule."""
         wanted = (self._settings.balanced_accuracy_threshold, self._settings.min_class_f1_threshold)
-        if not judged.fits:
+        if not judged.committees:
             return "nothing could be held out"
         if self._holds(judged.figure("balanced_accuracy"), judged.figure("min_class_f1"), wanted):
             return "both thresholds hold on held-out recordings"
-        training = [(float(np.mean(fitted.recalls)), min(fitted.f1s)) for fitted in judged.fits if fitted.recalls]
-        if training and all(self._holds(recall, f1, wanted) for recall, f1 in training):
+        if all(self._holds(*self._training_scores(number, judged), wanted) for number in range(len(self._plan.splits))):
             return "the training rows exceed both thresholds already, so that more steps would not help"
         if 2 * judged.steps > self._plan.most_steps(self._settings.train_epochs):
             return f"a longer schedule would exceed TRAIN_EPOCHS={self._settings.train_epochs}"
@@ -253,12 +277,14 @@ class Schedule:
             )
         return ""
 
+    def _training_scores(self, number: int, judged: Round) -> tuple[float, float]:
+        """Balanced accuracy and F1 of the worst class of a fold's graph on the recordings that it was fitted on."""
+        split = self._plan.splits[number]
+        segmenter = Segmenter.load(self.export(judged.committees[number], self.blank_card()))
+        scores = score(predict(segmenter, split.training), self._plan.kinds, self._plan.tolerance)
+        found = replace(scores, classes=judged.scores.classes if judged.scores else scores.classes).figures()
+        return found.get("balanced_accuracy", 0.0), found.get("min_class_f1", 0.0)
+
     @staticmethod
     def _holds(balanced_accuracy: float, min_class_f1: float, wanted: tuple[float, float]) -> bool:
         return balanced_accuracy >= wanted[0] and min_class_f1 >= wanted[1]
-
-    def _training_set(self, recordings: Sequence[Recording]) -> tuple[TrainingSet, Statistics, tuple[Head, ...]]:
-        plan = self._plan
-        heads = learn_heads(recordings, plan.kinds)
-        statistics = training_statistics(recordings, plan.recipe.longest_recording)
-        return TrainingSet(recordings, heads, plan.shape, statistics, plan.recipe), statistics, heads
