@@ -11,7 +11,7 @@ class MemoryStorage:
     address = "memory"
 
     def __init__(self) -> None:
-        self.time = 1_000_000.0
+        self.time = 1_800_000_000.0
         self._objects: dict[str, Blob] = {}
         self._count = 0
         self._lock = threading.Lock()
