@@ -4,14 +4,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 from shared.settings import Settings
 
 EXAMPLE = Path(__file__).parent / "watch"
 
 
-def main() -> int | NoReturn:
+def main() -> int:
     """Train, then become the server. Returns the trainer's exit code if it fails."""
     os.environ.setdefault("LOG_FORMAT", "text")
     settings = Settings.from_environment()

@@ -1,0 +1,3 @@
+from tests.inference.conftest import model_dir, publish, serve
+
+__all__ = ["model_dir", "publish", "serve"]

@@ -1,0 +1,134 @@
+from pathlib import Path
+
+import pytest
+
+from inference.models import Models
+from inference.protocol import ProjectRef
+from shared.errors import StoreError, UntrainedError
+from shared.model_store import ModelStore
+from shared.segmenter import Segmenter
+from shared.storage import open_storage
+from tests.inference.conftest import Publish
+
+FIRST = "20260101T000000Z-aaaaaa"
+SECOND = "20260102T000000Z-bbbbbb"
+PROJECT = ProjectRef(3)
+
+
+class Clock:
+    """Seconds that pass only when told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        self.seconds += 10
+        return self.seconds
+
+
+def models_over(model_dir: Path, cache_size: int = 4) -> Models:
+    return Models(ModelStore(open_storage(str(model_dir))), cache_size=cache_size, clock=Clock())
+
+
+def damage(model_dir: Path, project: int = 3) -> None:
+    path = model_dir / f"model_project_{project}.onnx"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def test_an_untrained_project_is_told_what_to_do(model_dir: Path) -> None:
+    with pytest.raises(UntrainedError, match="annotate"):
+        models_over(model_dir).serving(PROJECT)
+
+
+def test_naming_the_version_loads_nothing(model_dir: Path, publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(version=FIRST)
+    monkeypatch.setattr(Segmenter, "load", lambda data: pytest.fail("a model was loaded"))
+    assert models_over(model_dir).version(PROJECT) == FIRST
+
+
+def test_a_corrupt_graph_never_replaces_a_serving_one(model_dir: Path, publish: Publish) -> None:
+    publish(version=FIRST)
+    models = models_over(model_dir)
+    assert models.serving(PROJECT).version == FIRST
+    publish(version=SECOND)
+    damage(model_dir)
+    assert models.version(PROJECT) == FIRST
+    assert models.serving(PROJECT).version == FIRST
+    assert models.refusals == 1
+
+
+def test_the_next_good_model_is_picked_up_after_a_corrupt_one(model_dir: Path, publish: Publish) -> None:
+    publish(version=FIRST)
+    models = models_over(model_dir)
+    models.serving(PROJECT)
+    damage(model_dir)
+    assert models.serving(PROJECT).version == FIRST
+    publish(version=SECOND)
+    assert models.version(PROJECT) == models.serving(PROJECT).version == SECOND
+
+
+def test_after_a_restart_a_kept_version_stands_in_for_a_corrupt_model(model_dir: Path, publish: Publish) -> None:
+    publish(version=FIRST)
+    publish(version=SECOND)
+    damage(model_dir)
+    models = models_over(model_dir)
+    assert models.version(PROJECT) == SECOND  # its kept copy is whole
+    kept = model_dir / "versions" / "3" / f"{SECOND}.onnx"
+    kept.write_bytes(kept.read_bytes()[:-1])
+    models = models_over(model_dir)
+    assert models.version(PROJECT) == models.serving(PROJECT).version == FIRST
+
+
+def test_a_model_whose_probe_fails_is_refused_and_the_one_before_answers(
+    model_dir: Path, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(version=FIRST)
+    models = models_over(model_dir)
+    models.serving(PROJECT)
+    monkeypatch.setattr("shared.segmenter.TOLERANCE", -1.0)  # no graph meets it
+    publish(version=SECOND)
+    assert models.serving(PROJECT).version == FIRST
+    assert models.version(PROJECT) == FIRST
+
+
+def test_when_nothing_can_be_loaded_the_reason_is_said_and_the_search_ends(model_dir: Path, publish: Publish) -> None:
+    publish(version=FIRST)
+    for path in [model_dir / "model_project_3.onnx", *(model_dir / "versions" / "3").glob("*.onnx")]:
+        path.write_bytes(b"not a model")
+    with pytest.raises(UntrainedError):
+        models_over(model_dir).serving(PROJECT)
+
+
+def test_the_least_recently_used_model_leaves_a_full_cache(model_dir: Path, publish: Publish) -> None:
+    for project in (1, 2, 3):
+        publish(project=project, version=FIRST)
+    models = models_over(model_dir, cache_size=2)
+    for project in (1, 2, 1, 3):
+        models.serving(ProjectRef(project))
+    assert set(models.loaded()) == {1, 3}
+
+
+def test_a_store_that_is_away_changes_nothing_for_a_model_in_use(
+    model_dir: Path, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(version=FIRST)
+    models = models_over(model_dir)
+    models.serving(PROJECT)
+
+    def away(*_: object) -> None:
+        raise StoreError("The store is away.")
+
+    monkeypatch.setattr(ModelStore, "stamp", away)
+    monkeypatch.setattr(ModelStore, "current", away)
+    assert models.serving(PROJECT).version == models.version(PROJECT) == FIRST
+
+
+def test_a_roll_back_is_served_at_once(model_dir: Path, publish: Publish) -> None:
+    publish(version=FIRST)
+    publish(version=SECOND)
+    models = models_over(model_dir)
+    assert models.serving(PROJECT).version == SECOND
+    ModelStore(open_storage(str(model_dir))).roll_back(3)
+    assert models.version(PROJECT) == models.serving(PROJECT).version == FIRST

@@ -1,0 +1,48 @@
+"""README is held against the code."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from shared.label_config import parse_label_config
+from shared.series import read_series
+from shared.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def settings_table() -> str:
+    """The table that README must hold."""
+    lines = ["| variable | default | meaning |", "|---|---|---|"]
+    defaults = Settings().environment()
+    for each in fields(Settings):
+        names = [each.name.upper(), *each.metadata["aliases"]]
+        default = defaults[each.name.upper()]
+        about = f"{each.metadata['about']} Allowed: {each.metadata['reader'].allowed}."
+        lines.append(f"| {', '.join(f'`{name}`' for name in names)} | {f'`{default}`' if default else ''} | {about} |")
+    return "\n".join(lines)
+
+
+def test_each_setting_stands_in_readme_as_in_the_code() -> None:
+    found = README.partition("<!-- settings -->\n")[2].partition("\n<!-- /settings -->")[0]
+    assert found == settings_table()
+
+
+def test_the_printed_configurations_read_the_shipped_recording() -> None:
+    printed = README.partition("```xml\n")[2].partition("```")[0]
+    data = (ROOT / "tests" / "time_series.csv").read_bytes()
+    by_row = read_series(data, parse_label_config(printed))
+    timed = printed.replace('value="$csv_url"', 'value="$csv_url" timeColumn="time"')
+    by_time = read_series(data, parse_label_config(timed))
+    assert by_row.rows == by_time.rows > 100
+    assert by_row.axis.value(7) == 7
+    assert float(by_time.axis.value(7)) > 0
+
+
+def test_each_make_target_that_readme_names_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    named = set(re.findall(r"^make ([a-z0-9-]+)|`[^`]*\bmake ([a-z0-9-]+)[^`]*`", README, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z0-9-]+):", makefile, re.MULTILINE))
+    assert named
+    assert {first or second for first, second in named} <= targets
