@@ -1,6 +1,5 @@
 """One Label Studio for all tests, servers for those that ask, and figures that are printed at the end."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 from examples.demo import label_studio as installed
 from examples.demo import server as segmenter
 from examples.demo.client import Client
-from examples.demo.program import ROOT, Program, free_port
+from examples.demo.program import Program, free_port
 
 FIGURES = pytest.StashKey[dict[str, str]]()
 SERVER_SECONDS = 60
@@ -66,11 +65,10 @@ def figures(pytestconfig: pytest.Config) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def logs() -> Path:
-    """Logs of the last session's programs: the first thing to read when a test fails."""
-    folder = ROOT / ".label-studio" / "logs"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+def logs(tmp_path_factory: pytest.TempPathFactory, figures: dict[str, str]) -> Path:
+    """Logs of this session's programs: the first thing to read when a test fails."""
+    folder = tmp_path_factory.mktemp("logs")
+    figures["logs"] = str(folder)
     return folder
 
 
