@@ -41,6 +41,11 @@ class Piece(NamedTuple):
     pad: str
     literal: str
 
+    @property
+    def has_digits(self) -> bool:
+        """Whether the text of this piece may start with a digit."""
+        return self.letter in DIGITS or self.literal.isdigit()
+
 
 @lru_cache(maxsize=256)
 def split_format(time_format: str) -> tuple[Piece, ...]:
@@ -73,12 +78,17 @@ def split_format(time_format: str) -> tuple[Piece, ...]:
 
 @lru_cache(maxsize=256)
 def reads_back(time_format: str) -> bool:
-    """Whether reading gives back the time that was written: not `%I` without `%p`, `%j` with a month, `%-d%-m`."""
+    """Whether reading gives back the time that was written: not `%I` without `%p`, nor `%-d%-m`."""
     pieces = split_format(time_format)
     letters = {piece.letter for piece in pieces}
-    bare = any(a.letter and not a.pad and (b.letter or b.literal.isdigit()) for a, b in pairwise(pieces))
-    twice = "j" in letters and bool(letters & set("mbBde"))
-    return not bare and not twice and not ("I" in letters and "p" not in letters)
+    bare = any(before.letter and not before.pad and after.has_digits for before, after in pairwise(pieces))
+    month = letters & set("mbB")
+    lost = {
+        "I": "p" not in letters,
+        "j": bool(month or letters & set("de")) or not letters & set("Yy"),
+        "q": not month,
+    }
+    return not bare and not any(lost[letter] for letter in letters & set(lost))
 
 
 def parse_times(texts: Sequence[str] | NDArray[np.bytes_], time_format: str) -> NDArray[np.float64]:
@@ -92,10 +102,14 @@ def parse_times(texts: Sequence[str] | NDArray[np.bytes_], time_format: str) -> 
         return np.zeros(0)
     cursor = _Cursor(cells)
     fields: dict[str, Numbers] = {}
-    before = Piece("", "", "")
-    for piece in split_format(time_format):
-        _read(piece, before, cursor, fields)
-        before = piece
+    pieces = split_format(time_format)
+    for index, piece in enumerate(pieces):
+        point = index > 0 and pieces[index - 1].literal == "."
+        ends = index + 1 == len(pieces) or not pieces[index + 1].has_digits
+        if piece.letter in ("L", "f") and piece.pad == "0" and point and ends:
+            fields["L"] = cursor.fraction()
+        else:
+            _read(piece, cursor, fields)
     times = _compose(fields, len(cells))
     times[~cursor.at_end() | ~(np.abs(times) <= LAST)] = np.nan
     return times
@@ -244,7 +258,7 @@ class _Cursor:
         return sign * (hours[0] * np.int64(10) + hours[1]), sign * minutes * (tens * np.int64(10) + ones)
 
 
-def _read(piece: Piece, before: Piece, cursor: _Cursor, fields: dict[str, Numbers]) -> None:
+def _read(piece: Piece, cursor: _Cursor, fields: dict[str, Numbers]) -> None:
     """Read one piece of a format into `fields` (named as d3's own: y m d H M S L p q Q s and the zone's two)."""
     letter = piece.letter
     if not letter:
@@ -253,8 +267,6 @@ def _read(piece: Piece, before: Piece, cursor: _Cursor, fields: dict[str, Number
         fields["ZH"], fields["ZM"] = cursor.zone()
     elif letter in WORDS:
         fields[{"B": "m", "b": "m"}.get(letter, letter)] = cursor.word(WORDS[letter])
-    elif letter in "Lf" and before.literal == ".":
-        fields["L"] = cursor.fraction()
     else:
         number = cursor.number(DIGITS[letter])
         if letter == "y":
