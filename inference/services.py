@@ -14,15 +14,13 @@ from inference.predictor import Outcome, Predictor
 from inference.protocol import UNTRAINED, ProjectRef, SetupCall
 from inference.webhooks import START_TRAINING, Event
 from shared.connections import Connections
-from shared.control import Control
+from shared.control import Control, make_reconciler
 from shared.credentials import Credentials
 from shared.errors import LabelConfigError, StoreError, UntrainedError
 from shared.fetching import Fetcher
 from shared.label_config import parse_label_config
-from shared.label_studio import LabelStudio
 from shared.model_store import ModelStore
 from shared.projects import KnownProject, KnownProjects
-from shared.reconcile import Reconciler
 from shared.runs import Runs
 from shared.settings import Settings
 from shared.storage import open_storage
@@ -53,12 +51,11 @@ class Services:
         self.runs = Runs(storage)
         connections = Connections()
         self.credentials = Credentials(settings, connections)
-        self.label_studio = LabelStudio(self.credentials, connections)
         self.models = Models(self.store, cache_size=settings.model_cache_size)
         fetcher = Fetcher(settings, self.credentials, connections)
         self.predictor = Predictor(self.models, fetcher, settings, observe=self._observe)
         self.launcher = choose_launcher(settings, self.runs, self.credentials)
-        reconciler = Reconciler(self.label_studio, self.updates, self._last_snapshot, self.is_training_id)
+        reconciler = make_reconciler(storage, self.credentials, connections)
         self.control = Control(settings, storage, self.launcher, reconciler)
         self._quick = ThreadPoolExecutor(QUICK_THREADS, "quick")
         self._closing = threading.Event()
@@ -153,11 +150,7 @@ class Services:
 
     def is_training(self, project: ProjectRef) -> bool:
         """Whether a run of this project goes on."""
-        return self.is_training_id(project.id)
-
-    def is_training_id(self, project: int) -> bool:
-        """Whether a run of this project goes on."""
-        return self.runs.state(project).active is not None
+        return self.runs.state(project.id).active is not None
 
     def _remember(self, project: ProjectRef, schema: str, *, hostname: str | None) -> None:
         known = self.projects.get(project.id)
@@ -174,12 +167,8 @@ class Services:
 
     def _is_news(self, project: ProjectRef, fingerprint: str) -> bool:
         """Whether a labelling configuration is another one than that of the last finished run."""
-        snapshot = self._last_snapshot(project.id)
-        return snapshot is not None and snapshot.fingerprint != fingerprint
-
-    def _last_snapshot(self, project: int) -> Any:
-        ended = self.runs.last_ended(project)
-        return ended.trained if ended else None
+        ended = self.runs.last_ended(project.id)
+        return ended is not None and ended.trained is not None and ended.trained.fingerprint != fingerprint
 
     def _observe(self, outcome: Outcome) -> None:
         if outcome.reason:

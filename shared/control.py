@@ -8,8 +8,12 @@ import threading
 import time
 from collections.abc import Callable
 
+from shared.connections import Connections
+from shared.credentials import Credentials
 from shared.errors import SegmenterError
+from shared.label_studio import LabelStudio
 from shared.launching import Launcher
+from shared.model_card import Snapshot
 from shared.projects import KnownProjects
 from shared.reconcile import Finding, Reconciler
 from shared.runs import Runs
@@ -22,6 +26,20 @@ PASS_SECONDS = 2.0  # between two looks at the spool when nobody wakes the loop:
 ASKED_SECONDS = 10.0  # least time between two comparisons of one project that somebody asks for
 
 log = logging.getLogger(__name__)
+
+
+def make_reconciler(storage: Storage, credentials: Credentials, connections: Connections) -> Reconciler:
+    """A comparer of Label Studio with the runs of a store."""
+    runs = Runs(storage)
+
+    def last_snapshot(project: int) -> Snapshot | None:
+        ended = runs.last_ended(project)
+        return ended.trained if ended else None
+
+    def is_training(project: int) -> bool:
+        return runs.state(project).active is not None
+
+    return Reconciler(LabelStudio(credentials, connections), Updates(storage), last_snapshot, is_training)
 
 
 class Control:
@@ -40,7 +58,7 @@ class Control:
         self._storage = storage
         self._updates = Updates(storage)
         self._runs = Runs(storage)
-        self._projects = KnownProjects(storage)
+        self.projects = KnownProjects(storage)
         self._launcher = launcher
         self._reconciler = reconciler
         self._clock = clock
@@ -125,7 +143,7 @@ class Control:
             self._asked.wait(left)
 
     def _compare_known(self) -> None:
-        self._compare(self._projects.ids())
+        self._compare(self.projects.ids())
 
     def _compare_wanted(self) -> None:
         now = self._clock()

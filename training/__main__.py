@@ -27,22 +27,18 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "run": Command("training.run", "train one project once and publish its model"),
+    "watch": Command("training.watch", "train what is due, until ended: a worker for servers without torch"),
+    "reconcile": Command("training.reconcile", "compare projects with Label Studio once; write updates where they differ"),
+    "pending": Command("training.pending", "show what waits and what would be trained now"),
+    "cancel": Command("training.cancel", "ask the run of a project to stop"),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    chosen = next((word for word in given if word in COMMANDS), None)
-    parser = argparse.ArgumentParser(prog="python -m training", description="Trains models for time series.")
-    verbs = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, command in COMMANDS.items():
-        verb = verbs.add_parser(name, help=command.about, description=command.about.capitalize() + ".")
-        if name == chosen:  # the others need not be imported
-            import_module(command.module).configure(verb)
-    parsed = parser.parse_args(given)
     try:
         settings = Settings.from_environment()
+        parsed = _parse(list(sys.argv[1:] if arguments is None else arguments))
         secrets = (settings.label_studio_api_key, settings.basic_auth_pass, settings.webhook_secret)
         form = "text" if settings.log_format == "auto" else settings.log_format
         start_logging(settings.log_level, form, secrets)
@@ -53,6 +49,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TemporaryError as error:
         sys.stderr.write(f"{error}\n")
         return TEMPORARY
+
+
+def _parse(given: list[str]) -> argparse.Namespace:
+    chosen = next((word for word in given if word in COMMANDS), None)
+    parser = argparse.ArgumentParser(prog="python -m training", description="Trains models for time series.")
+    verbs = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        verb = verbs.add_parser(name, help=command.about, description=command.about.capitalize() + ".")
+        if name == chosen:  # the others need not be imported
+            import_module(command.module).configure(verb)
+    return parser.parse_args(given)
 
 
 if __name__ == "__main__":
