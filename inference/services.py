@@ -101,7 +101,8 @@ class Services:
             if self.credentials.adopt(call.hostname, token) and not had_token:
                 self.control.reconcile_soon(*self.projects.ids())  # what happened before there was a token
         try:
-            self._remember(project, call.schema, hostname=call.hostname)
+            if project.id:  # 0 is nobody's: Label Studio counts from 1
+                self._remember(project, call.schema, hostname=call.hostname)
         except StoreError as error:
             log.warning("A project could not be remembered: %s", error, extra={"project": project.id})
         try:

@@ -28,7 +28,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "run": Command("training.run", "train one project once and publish its model"),
     "watch": Command("training.watch", "train what is due, until ended: a worker for servers without torch"),
-    "reconcile": Command("training.reconcile", "compare projects with Label Studio once; write updates where they differ"),
+    "reconcile": Command("training.reconcile", "compare projects with Label Studio once"),
     "pending": Command("training.pending", "show what waits and what would be trained now"),
     "cancel": Command("training.cancel", "ask the run of a project to stop"),
 }
