@@ -190,7 +190,7 @@ class _Reader:
         for index in np.flatnonzero(np.isnan(numbers)):
             text = texts[index]
             if isinstance(text, str) and text.strip():  # else empty, or a word for a missing value
-                numbers[index] = number_of(text)
+                numbers[index] = number_of(text.strip('"'))  # the page drops a quote that has no partner
                 if np.isnan(numbers[index]):
                     self.bad[column] += 1
                     self.examples.setdefault(column, f"{text[:40]!r} in row {row + index}")
