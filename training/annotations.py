@@ -54,7 +54,8 @@ class Recording:
 
     key: Label Studio's task. name: for people. group: recordings of one group are held out together.
     labels: int16 [rows], 0 background, i the range label `kinds.ranges[i − 1]`. events: in order of their rows.
-    known: bool [rows].
+    known: bool [rows]. offset, whole: row of the task's recording that row 0 is, and its number of rows: this may be
+    a part of it.
     """
 
     key: str
@@ -65,6 +66,8 @@ class Recording:
     labels: NDArray[np.int16]
     events: tuple[Event, ...]
     known: NDArray[np.bool_]
+    offset: int = 0
+    whole: int = 0
 
     @property
     def rows(self) -> int:
@@ -99,7 +102,9 @@ class Recording:
         axis = self.series.axis
         return replace(
             self,
-            key=f"{self.key}[{first}:{end}]",
+            group=f"{self.group}, row {self.offset + first}",
+            offset=self.offset + first,
+            whole=self.whole,
             name=f"{self.name} rows {first} to {end - 1}",
             series=Series(self.series.values[first:end], TimeAxis(axis.times[first:end], axis.time_format)),
             labels=self.labels[first:end],
@@ -177,6 +182,7 @@ def label_rows(marked: Layered, kinds: Kinds, unlabelled: str, margin: int) -> R
         labels=labels,
         events=tuple(events),
         known=known,
+        whole=len(labels),
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.instants import InstantDecoder
-from shared.model_card import ClassFigures, Estimate, Head, InstantHead, RangeHead
+from shared.model_card import ClassFigures, Estimate, Head, RangeHead
 from shared.ranges import RangeDecoder
 from shared.segmenter import Segmenter
 from shared.segments import Segment
@@ -24,23 +24,24 @@ Floats = NDArray[np.float32]
 class Prediction:
     """What a graph that has not seen a recording makes of it.
 
-    heads: the graph's own, whose decoding parameters were learned without the recording.
+    fold: number of the graph. heads: its own, whose decoding parameters were learned without the recording.
     probabilities: averaged, uncalibrated, float32 [rows, columns].
     """
 
     recording: Recording
+    fold: int
     heads: tuple[Head, ...]
     probabilities: Floats
     segments: tuple[Segment, ...]
 
 
-def predict(segmenter: Segmenter, recordings: Sequence[Recording]) -> list[Prediction]:
+def predict(segmenter: Segmenter, recordings: Sequence[Recording], fold: int = 0) -> list[Prediction]:
     """Run the graph over each recording and decode, as serving does."""
     found = []
     for recording in recordings:
         probabilities = segmenter.probabilities(recording.series)
         heads = segmenter.card.heads
-        found.append(Prediction(recording, heads, probabilities, tuple(decode(heads, probabilities))))
+        found.append(Prediction(recording, fold, heads, probabilities, tuple(decode(heads, probabilities))))
     return found
 
 
@@ -171,14 +172,3 @@ def resample(tallies: Sequence[Tally], draws: NDArray[np.float64]) -> Tally:
     """Sums of each draw: every count gets a leading axis of draws."""
     stacked = {key: np.stack([tally[key] for tally in tallies]) for key in tallies[0]}
     return {key: np.asarray(np.tensordot(draws, counts, axes=1), float) for key, counts in stacked.items()}
-
-
-def out_of_thresholds(scores: Scores) -> dict[str, float]:
-    """The two figures that thresholds are about; 0 where no class could be judged."""
-    found = scores.figures()
-    return {name: found.get(name, 0.0) for name in ("balanced_accuracy", "min_class_f1")}
-
-
-def instant_heads(heads: Sequence[Head]) -> list[InstantHead]:
-    """Those of `heads` that tell instants apart."""
-    return [head for head in heads if isinstance(head, InstantHead)]

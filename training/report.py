@@ -1,21 +1,22 @@
-"""What a run says at its end."""
+"""What a run says at its end: figures for the card, report.json, a few lines for a terminal."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from shared.model_card import ModelCard
+import numpy as np
+
+from shared.model_card import Estimate, Figures, Head, ModelCard
+from training.calibration import (
+    Scored,
+    calibrate_heads,
+    calibration_noise,
+    cross_calibrate,
+    expected_calibration_error,
+    reliability,
+)
+from training.gate import Verdict
 from training.schedule import Trained
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A finished run. place: where the model lies."""
-
-    card: ModelCard
-    trained: Trained
-    published: bool
-    reason: str
-    place: str
-
+from training.stored import Bin, ReportFile, store_held_out
+from training.stored import Schedule as StoredSchedule
 
 HOW = {
     "out-of-fold": "every recording judged by a network that had not seen it",
@@ -34,9 +35,65 @@ SHOWN = {
 }
 
 
-def text_report(report: Report) -> str:
-    """A few lines for a terminal."""
-    card, figures = report.card, report.card.figures
+def calibrated_heads(heads: tuple[Head, ...], trained: Trained) -> tuple[Head, ...]:
+    """Heads whose scores mean what they say; as they are where too little was held out to know."""
+    if trained.plan.how not in ("out-of-fold", "by-recording"):
+        return heads
+    return calibrate_heads(heads, trained.judged.predictions, trained.plan.tolerance)
+
+
+def make_figures(trained: Trained, notes: Sequence[str]) -> Figures:
+    """Figures for the card."""
+    plan, scores = trained.plan, trained.judged.scores
+    estimates = scores.estimates() if scores else {}
+    scored = _scored(trained)
+    if scored is not None:
+        estimates["ece"] = Estimate(expected_calibration_error(scored.scores, scored.right))
+        estimates["ece_of_perfect_scores"] = Estimate(calibration_noise(scored))
+    return Figures(
+        how=plan.how,
+        recordings=len(plan.recordings),
+        classes=scores.class_figures() if scores else (),
+        confusion=scores.confusion() if scores else (),
+        estimates=estimates,
+        notes=(*plan.notes, *notes),
+    )
+
+
+def make_report(card: ModelCard, trained: Trained, verdict: Verdict) -> ReportFile:
+    """All of report.json."""
+    first = trained.final.fits[0]
+    scored = _scored(trained)
+    bins = reliability(scored.scores, scored.right) if scored is not None else []
+    return ReportFile(
+        version=card.version,
+        created_at=card.created_at,
+        project=card.project,
+        outcome="published" if verdict.accepted else "rejected",
+        reason=verdict.reason,
+        figures=card.figures,
+        steps=first.steps,
+        epochs=first.epochs,
+        members=len(trained.final.fits),
+        stopped_because=trained.stopped_because,
+        schedules=tuple(
+            StoredSchedule(
+                steps=each.steps,
+                members=each.members,
+                balanced_accuracy=each.figure("balanced_accuracy"),
+                min_class_f1=each.figure("min_class_f1"),
+            )
+            for each in trained.rounds
+        ),
+        losses=tuple(np.mean([fitted.losses for fitted in trained.final.fits], axis=0).round(4).tolist()),
+        reliability=tuple(Bin(*each) for each in bins),
+        held_out=store_held_out(trained.judged.predictions),
+    )
+
+
+def text_report(card: ModelCard, trained: Trained, outcome: str, reason: str, place: str) -> str:
+    """A few lines for a terminal. place: where the model lies."""
+    figures = card.figures
     lines = [f"{figures.recordings} recordings; {HOW[figures.how]}."]
     if figures.classes:
         width = max(10, *(len(each.label) for each in figures.classes))
@@ -51,16 +108,21 @@ def text_report(report: Report) -> str:
     for name, title in SHOWN.items():
         if name in figures.estimates:
             value, error = figures.estimates[name].value, figures.estimates[name].standard_error
-            lines.append(f"{title:<{18}} {value:.3f}" + (f" ± {error:.3f}" if error is not None else ""))
-    networks = report.trained.final.fits
-    fitted = networks[0]
+            lines.append(f"{title:<18} {value:.3f}" + (f" ± {error:.3f}" if error is not None else ""))
+    networks = trained.final.fits
     lines.append(
-        f"Fitted {len(networks)} × {fitted.steps} steps, {fitted.epochs:.1f} epochs; schedules judged: "
-        f"{len(report.trained.rounds)}; stopped because {report.trained.stopped_because}."
+        f"Fitted {len(networks)} × {networks[0].steps} steps, {networks[0].epochs:.1f} epochs; schedules judged: "
+        f"{len(trained.rounds)}; stopped because {trained.stopped_because}."
     )
     lines += [f"Note: {note}" for note in figures.notes]
-    if report.published:
-        lines.append(f"Published {card.version} as {report.place}/model_project_{card.project}.onnx")
+    if outcome == "published":
+        lines += [reason] if reason else []
+        lines.append(f"Published {card.version} as {place}/model_project_{card.project}.onnx")
     else:
-        lines.append(f"Not published: {report.reason}. Kept as version {card.version} in {report.place}.")
+        lines.append(f"Not published: {reason}. Kept as version {card.version} in {place}.")
     return "\n".join(lines) + "\n"
+
+
+def _scored(trained: Trained) -> Scored | None:
+    predictions = trained.judged.predictions
+    return cross_calibrate(predictions, trained.plan.tolerance) if predictions else None

@@ -5,38 +5,38 @@ import hashlib
 import io
 import logging
 import os
-import signal
 import socket
 import sys
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 
 import msgspec
 import torch
 
 from shared.active_run import ActiveRun, begin_run
-from shared.errors import PermanentError, RunCancelledError, TemporaryError
+from shared.errors import LeaseHeldError, PermanentError, RunCancelledError, TemporaryError
 from shared.graph_file import read_metadata
-from shared.model_card import Figures, ModelCard, Snapshot, decode_card
+from shared.model_card import ModelCard, Snapshot, decode_card
 from shared.model_store import ModelStore
 from shared.runs import Outcome, Runs
 from shared.settings import Settings
 from shared.snapshots import same_truth
 from shared.storage import Storage, open_storage
 from shared.store_keys import read_project
-from shared.updates import Update, Updates
+from shared.updates import Updates
 from training.export import packages
+from training.gate import Reference, Verdict, pass_gate
 from training.load import load_recordings
 from training.progress import KeepLines, RunProgress
-from training.report import Report, text_report
-from training.schedule import Plan, Schedule, Trained, make_plan
+from training.report import calibrated_heads, make_figures, make_report, text_report
+from training.schedule import Schedule, Trained, make_plan
 from training.sources import Truth, truth_of_export, truth_of_project
+from training.stopping import Terminated, stoppable
+from training.stored import ReportFile, read_held_out
 
+MOST_REFERENCES = 5  # kept versions that the gate compares with
 TERMINATED = 75
 CARD_SETTINGS = (
     "train_epochs",
@@ -50,10 +50,6 @@ CARD_SETTINGS = (
 )
 
 log = logging.getLogger("training")
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived, or the server that this run belongs to is gone."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +73,7 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
     launcher = (
         "process" if arguments.attached else "kubernetes" if "KUBERNETES_SERVICE_HOST" in os.environ else "by hand"
     )
-    with _stoppable(attached=arguments.attached):
+    with stoppable(attached=arguments.attached):
         try:
             with begin_run(
                 storage, project, launcher=launcher, host=socket.gethostname(), number=arguments.number
@@ -98,7 +94,7 @@ def _conduct(
     waiting = updates.of(active.record.project)
     try:
         active.start_from(waiting)
-        outcome, reason = _Run(active, storage, arguments, settings, waiting, by_hand=by_hand).execute()
+        outcome, reason = _Run(active, storage, arguments, settings, by_hand=by_hand).execute()
         updates.remove(waiting)
         active.end(outcome, exit_code=0, reason=reason)
     except RunCancelledError as error:
@@ -109,11 +105,16 @@ def _conduct(
         updates.remove(waiting)
         active.end("failed", exit_code=2, reason=str(error))
         raise
+    except LeaseHeldError:
+        raise  # whoever has it now records what was left
     except TemporaryError as error:
         active.end("failed", exit_code=75, reason=str(error))
         raise
     except Terminated:
         active.end("failed", exit_code=TERMINATED, reason="It was asked to stop (SIGTERM) before it had finished.")
+        raise
+    except Exception as error:
+        active.end("failed", exit_code=1, reason=f"It crashed: {type(error).__name__}: {error}")
         raise
     finally:
         logging.getLogger().removeHandler(keeper)
@@ -126,7 +127,6 @@ class _Run:
     storage: Storage
     arguments: argparse.Namespace
     settings: Settings
-    waiting: list[Update]
     by_hand: bool
 
     def execute(self) -> tuple[Outcome, str]:
@@ -135,7 +135,7 @@ class _Run:
         self.active.report(state="fetching", snapshot=truth.snapshot)
         store = ModelStore(self.storage, keep_versions=self.settings.keep_versions)
         champion = store.current(self._project)
-        champion_card = _card(champion.data) if champion else None
+        champion_card = read_card(champion.data) if champion else None
         if champion_card and self._asked_for_nothing_new(truth.snapshot):
             log.info("The annotations are those that %s was trained on: nothing to do.", champion_card.version)
             return "unchanged", "The annotations are those of the last run."
@@ -147,17 +147,43 @@ class _Run:
         with RunProgress(self.active, len(plan.splits) + 1) as progress:
             schedule = Schedule(plan, truth.config, self.settings, progress)
             trained = schedule.train()
+        self.active.report(state="judging")
+        verdict = pass_gate(trained.judged.predictions, self._references(store, truth), plan.tolerance)
         self.active.report(state="exporting")
-        card = self._card(schedule.blank_card(), truth, plan, trained, loaded.notes)
-        data = schedule.export(trained.final, card)
-        weights = _weights(trained, card)
+        card = self._card(schedule.blank_card(), truth, trained, loaded.notes)
+        data, weights = schedule.export(trained.final, card), make_weights(trained, card)
         self.active.report(state="publishing", version=card.version)
-        publication = store.publish(
-            self.active.lease, data, weights, again=self.by_hand or bool(self.active.record.buttons)
-        )
-        report = Report(card, trained, publication.published, publication.reason, self.storage.address)
-        sys.stdout.write(text_report(report))
-        return ("published" if publication.published else "rejected"), publication.reason
+        report = make_report(card, trained, verdict)
+        outcome, reason = self._publish(store, data, weights, report, verdict)
+        sys.stdout.write(text_report(card, trained, outcome, reason, self.storage.address))
+        return outcome, reason
+
+    def _publish(
+        self, store: ModelStore, data: bytes, weights: bytes, report: ReportFile, verdict: Verdict
+    ) -> tuple[Outcome, str]:
+        reports = {"report.json": msgspec.json.encode(report)}
+        if not verdict.accepted:
+            store.reject(self.active.lease, data, weights, reason=verdict.reason, reports=reports)
+            return "rejected", verdict.reason
+        asked = self.by_hand or bool(self.active.record.buttons)
+        publication = store.publish(self.active.lease, data, weights, reports=reports, again=asked)
+        return ("published", verdict.reason) if publication.published else ("rejected", publication.reason)
+
+    def _references(self, store: ModelStore, truth: Truth) -> list[Reference]:
+        """Kept versions that a candidate must not be worse than: of the same project, labels and channels."""
+        turned_down = store.turned_down(self._project)
+        names = [each.name for each in store.versions(self._project) if each.accepted][:MOST_REFERENCES]
+        found = []
+        for name in names:
+            model = store.load_version(self._project, name)
+            if model is None or model.stamp.mismatch(truth.project_created):
+                continue
+            config = read_card(model.data).label_config
+            same = set(config.labels) == set(truth.config.labels) and config.channels == truth.config.channels
+            if same and not (turned_down and turned_down.version == name):
+                report = store.file(self._project, name, "report.json")
+                found.append(Reference(name, read_held_out(report) if report else {}, model.data))
+        return found
 
     @property
     def _project(self) -> int:
@@ -175,17 +201,9 @@ class _Run:
         last = Runs(self.storage).last_ended(self._project)
         return last is not None and last.trained is not None and same_truth(last.trained, snapshot)
 
-    def _card(self, blank: ModelCard, truth: Truth, plan: Plan, trained: Trained, notes: list[str]) -> ModelCard:
+    def _card(self, blank: ModelCard, truth: Truth, trained: Trained, notes: list[str]) -> ModelCard:
         now = datetime.now(UTC)
-        scores = trained.judged.scores
-        figures = Figures(
-            how=plan.how,
-            recordings=len(plan.recordings),
-            classes=scores.class_figures() if scores else (),
-            confusion=scores.confusion() if scores else (),
-            estimates=scores.estimates() if scores else {},
-            notes=(*plan.notes, *notes),
-        )
+        plan = trained.plan
         environment = self.settings.environment()
         return msgspec.structs.replace(
             blank,
@@ -193,7 +211,8 @@ class _Run:
             created_at=now.isoformat(timespec="seconds"),
             project=self._project,
             project_created=truth.project_created,
-            figures=figures,
+            heads=calibrated_heads(blank.heads, trained),
+            figures=make_figures(trained, notes),
             snapshot=truth.snapshot,
             folds=dict(plan.folds),
             settings={name.upper(): environment[name.upper()] for name in CARD_SETTINGS},
@@ -202,7 +221,8 @@ class _Run:
         )
 
 
-def _card(data: bytes) -> ModelCard:
+def read_card(data: bytes) -> ModelCard:
+    """The card of a model file."""
     return decode_card(read_metadata(data)["card"])
 
 
@@ -215,7 +235,7 @@ def _digest(trained: Trained, snapshot: Snapshot) -> str:
     return digest.hexdigest()[:6]
 
 
-def _weights(trained: Trained, card: ModelCard) -> bytes:
+def make_weights(trained: Trained, card: ModelCard) -> bytes:
     """What torch.load(…, weights_only=True) gives back: states of the networks, their arguments, the card as JSON."""
     networks = [fitted.network for fitted in trained.final.fits]
     content: Mapping[str, object] = {
@@ -226,26 +246,3 @@ def _weights(trained: Trained, card: ModelCard) -> bytes:
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getvalue()
-
-
-@contextmanager
-def _stoppable(*, attached: bool) -> Iterator[None]:
-    """Raise Terminated in the main thread on SIGTERM, and when the pipe from the server that started us ends."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, stop)
-    if attached:
-        threading.Thread(target=_follow_parent, name="parent", daemon=True).start()
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _follow_parent() -> None:
-    while sys.stdin.buffer.read(4096):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)

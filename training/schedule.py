@@ -256,7 +256,7 @@ class Schedule:
             else:
                 committees.append(fitted)
             segmenter = Segmenter.load(self.export(committees[index], blank))
-            predictions += predict(segmenter, split.held_out)
+            predictions += predict(segmenter, split.held_out, index)
         scores = score(predictions, self._plan.kinds, self._plan.tolerance) if predictions else None
         return Round(steps, added.stop, tuple(predictions), scores, tuple(committees))
 
