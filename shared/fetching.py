@@ -95,7 +95,7 @@ class Fetcher:
             url = home._replace(target=join(home, f"/tasks/{task_id}/resolve/?fileuri={encoded}"))
             return _Source(url, value[:500], True)
         if name not in ("http", "https"):
-            raise RefusedError(f"{value[:200]!r} was not read: {name}: addresses are not supported.")
+            raise RefusedError(f"The task's value is a {name}: address; expected http, https or a storage's.")
         url = read_url(value)
         if _RESOLVE.match(url.path) and "fileuri=" in url.target and url.origin != home.origin:
             # Label Studio writes its own idea of its address into these
