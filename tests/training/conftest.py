@@ -1,0 +1,148 @@
+"""Small recordings that a small network learns in a second."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.segments import Segment
+from shared.series import Series
+from shared.settings import Settings
+from shared.time_axis import TimeAxis
+from training.annotations import Kinds, Layered, Recording, choose_kinds, label_rows
+
+LABELS = ("Run", "Walk")
+QUICK = {
+    "SEQUENCE_SIZE": "16",
+    "HIDDEN_SIZE": "8",
+    "TRAIN_EPOCHS": "12",
+    "TRAIN_THREADS": "1",
+    "LOG_FORMAT": "text",
+}
+
+
+def draw_ranges(random: np.random.Generator, rows: int) -> tuple[np.ndarray[Any, Any], list[Segment]]:
+    """Channels a, b: Run is a wave in a, Walk a step in b."""
+    values = random.normal(0, 0.3, (rows, 2))
+    segments = []
+    first, kind = int(random.integers(15, 40)), int(random.integers(2))
+    while first < rows - 45:
+        length = int(random.integers(30, 45))
+        last = first + length - 1
+        values[first : last + 1, kind] += 2 * np.sin(np.arange(length) * 0.8) if kind == 0 else 2
+        segments.append(Segment(first, last, LABELS[kind]))
+        first, kind = last + int(random.integers(20, 40)), 1 - kind
+    return values, segments
+
+
+def draw_instants(random: np.random.Generator, rows: int) -> tuple[np.ndarray[Any, Any], list[Segment]]:
+    """Channels a, b: Run is a spike in a, Walk one in b."""
+    values = random.normal(0, 0.3, (rows, 2))
+    segments = []
+    row = int(random.integers(10, 25))
+    while row < rows - 10:
+        kind = int(random.integers(2))
+        values[row - 1 : row + 2, kind] += (2, 5, 2)
+        segments.append(Segment(row, row, LABELS[kind], instant=True))
+        row += int(random.integers(18, 30))
+    return values, segments
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """Settings under which a fit takes about a second."""
+    return Settings.from_environment(QUICK)
+
+
+@pytest.fixture
+def make_recordings() -> Callable[..., list[Recording]]:
+    """Make labelled recordings: (count, rows=240, seed=0, draw=draw_ranges, groups=None)."""
+
+    def make(
+        count: int,
+        rows: int = 240,
+        seed: int = 0,
+        draw: Callable[[np.random.Generator, int], Any] = draw_ranges,
+        groups: Sequence[str] | None = None,
+    ) -> list[Recording]:
+        random = np.random.default_rng(seed)
+        layered = []
+        for number in range(count):
+            values, segments = draw(random, rows)
+            series = Series(values, TimeAxis.of_rows(rows))
+            group = groups[number] if groups else f"task {number + 1}"
+            layered.append(Layered(str(number + 1), f"task {number + 1}", group, series, (tuple(segments),)))
+        kinds = choose_kinds(layered, LABELS)
+        return [label_rows(each, kinds, "background", 0) for each in layered]
+
+    return make
+
+
+@pytest.fixture
+def make_recording() -> Callable[..., Recording]:
+    """Make one recording from its segments: (segments, rows=100, values=None, labels=LABELS)."""
+
+    def make(
+        segments: Sequence[Segment],
+        rows: int = 100,
+        values: np.ndarray[Any, Any] | None = None,
+        labels: Sequence[str] = LABELS,
+        kinds: Kinds | None = None,
+    ) -> Recording:
+        values = np.random.default_rng(0).normal(size=(rows, 2)) if values is None else values
+        layered = Layered("1", "task 1", "task 1", Series(values, TimeAxis.of_rows(rows)), (tuple(segments),))
+        return label_rows(layered, kinds or choose_kinds([layered], labels), "background", 0)
+
+    return make
+
+
+@pytest.fixture
+def write_export(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
+    """Write an export beside its recordings and return its path and that of its configuration."""
+
+    def write(
+        count: int = 3,
+        rows: int = 240,
+        seed: int = 0,
+        draw: Callable[[np.random.Generator, int], Any] = draw_ranges,
+        change: Callable[[list[dict[str, Any]]], None] = lambda tasks: None,
+        name: str = "export",
+    ) -> tuple[Path, Path]:
+        random = np.random.default_rng(seed)
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        tasks: list[dict[str, Any]] = []
+        for number in range(1, count + 1):
+            values, segments = draw(random, rows)
+            table = np.column_stack([np.arange(rows), values.round(4)])
+            np.savetxt(folder / f"{number}.csv", table, delimiter=",", header="time,a,b", comments="", fmt="%g")
+            regions = [
+                {
+                    "id": f"{number}-{place}",
+                    "from_name": "label",
+                    "to_name": "ts",
+                    "type": "timeserieslabels",
+                    "value": {
+                        "start": each.first,
+                        "end": each.last,
+                        "instant": each.instant,
+                        "timeserieslabels": [each.label],
+                    },
+                }
+                for place, each in enumerate(segments)
+            ]
+            annotation = {"id": number, "result": regions, "created_at": "2026-01-01T00:00:00Z"}
+            tasks.append({"id": number, "data": {"csv_url": f"{number}.csv"}, "annotations": [annotation]})
+        change(tasks)
+        (folder / "tasks.json").write_text(json.dumps(tasks))
+        (folder / "label_config.xml").write_text(
+            '<View><TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/>'
+            '</TimeSeriesLabels><TimeSeries name="ts" valueType="url" value="$csv_url" timeColumn="time">'
+            '<Channel column="a"/><Channel column="b"/></TimeSeries></View>'
+        )
+        return folder / "tasks.json", folder / "label_config.xml"
+
+    return write
