@@ -23,7 +23,7 @@ from inference.protocol import (
     is_interactive,
     parse_project,
 )
-from shared.errors import LabelConfigError, PermanentError, SegmenterError, SeriesError, TemporaryError
+from shared.errors import ForbiddenError, LabelConfigError, PermanentError, SegmenterError, SeriesError, TemporaryError
 from shared.fetching import Fetcher
 from shared.label_config import LabelConfig, parse_label_config
 from shared.regions import to_regions
@@ -104,7 +104,7 @@ class Predictor:
                 served = batch.serving(project, self._models)
                 version = served.version
             return Outcome(project.id, task.id, self._segment(task, served, batch))
-        except TemporaryError as error:
+        except (TemporaryError, ForbiddenError) as error:
             answer = batch.nothing_yet(version)
             reason = str(error)
         except (PermanentError, RequestError) as error:

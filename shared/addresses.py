@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
-from shared.errors import FetchError, RefusedError
+from shared.errors import FetchError, ForbiddenError, RefusedError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -183,7 +183,7 @@ class Guard:
         for address in addresses:
             if is_internal(address) and not self._is_allowed(address):
                 place = f"{url.host} ({address})" if str(address) != url.host else url.host
-                raise RefusedError(
+                raise ForbiddenError(
                     f"{url.shown} was not read: {place} is an internal address. "
                     f"If task data may come from there, add {url.host} to DATA_HOSTS_ALLOWED."
                 )

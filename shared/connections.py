@@ -26,7 +26,7 @@ from urllib3.exceptions import (
 )
 
 from shared.addresses import Url
-from shared.errors import FetchError, RefusedError
+from shared.errors import FetchError, ForbiddenError
 
 CHUNK = 2**16  # bytes read at a time
 MOST_POOLS = 32  # hosts kept connected; the longest unused one goes first
@@ -154,9 +154,9 @@ class Connections:
 def read_body(response: BaseHTTPResponse, limit: int, source: str, setting: str) -> bytes:
     """The decoded body of an answer, never more than `limit` bytes of it in memory.
 
-    Raises RefusedError naming `source` and `setting` when it is larger, urllib3's HTTPError when it breaks off.
+    Raises ForbiddenError naming `source` and `setting` when it is larger, urllib3's HTTPError when it breaks off.
     """
-    too_large = RefusedError(f"{source} is larger than {limit / 2**20:g} MiB, the limit that {setting} sets.")
+    too_large = ForbiddenError(f"{source} is larger than {limit / 2**20:g} MiB, the limit that {setting} sets.")
     try:
         if int(response.headers.get("Content-Length") or 0) > limit:
             raise too_large

@@ -5,7 +5,8 @@ SegmenterError
 │   ├── SettingsError               an environment variable holds what it must not
 │   ├── LabelConfigError            a labelling configuration that cannot be served
 │   ├── SeriesError                 a recording that cannot be read (column missing, unparsable or decreasing time)
-│   ├── RefusedError                a source that must not be read (internal address, foreign scheme, too large)
+│   ├── RefusedError                a source that must not be read, or a name that none is
+│   │   └── ForbiddenError            one that a setting forbids (internal address, too large): no result for a task
 │   ├── TrainingDataError           annotations that nothing can be learned from
 │   └── ModelError                  a graph that fails its checks
 └── TemporaryError                may work later: exit code 75, no result for a task
@@ -43,6 +44,10 @@ class SeriesError(PermanentError):
 
 class RefusedError(PermanentError):
     """A source of data that must not be read."""
+
+
+class ForbiddenError(RefusedError):
+    """A source of data that a setting forbids; another value of the setting would change that."""
 
 
 class TrainingDataError(PermanentError):

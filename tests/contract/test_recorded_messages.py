@@ -18,6 +18,13 @@ def requests_of(path: Path) -> list[dict[str, Any]]:
     return record.get("requests", []) if isinstance(record, dict) else []
 
 
+def projects_of(path: Path) -> set[int]:
+    """Ids of the projects that a record is about."""
+    bodies = [request["body"] for request in requests_of(path) if request["body"]]
+    named = [body["project"] for body in bodies if isinstance(body.get("project"), str)]
+    return {int(name.partition(".")[0]) for name in named} or {3}
+
+
 def with_requests() -> list[Path]:
     return [path for path in RECORDED if requests_of(path)]
 
@@ -27,7 +34,9 @@ def with_requests() -> list[Path]:
 def test_each_recorded_request_gets_an_answer_label_studio_can_use(
     path: Path, trained: bool, serve: Serve, publish: Publish
 ) -> None:
-    version = publish(channels=("sensorone", "sensortwo")) if trained else "untrained"
+    version = "untrained"
+    for project in projects_of(path) if trained else ():
+        version = publish(project=project, channels=("sensorone", "sensortwo"))
     with serve(label_studio_host="http://127.0.0.1:1") as client:  # nobody fetches recordings here
         for request in requests_of(path):
             answer = client.request(request["method"], request["path"], json=request["body"])
@@ -45,7 +54,7 @@ def _check(request: dict[str, Any], answer: Any, version: str) -> None:
             tasks = request["body"]["tasks"]
             assert len(answer["results"]) == len(tasks)
             interactive = (request["body"].get("params") or {}).get("context")
-            assert all(isinstance(each, dict) if interactive else each == [] for each in answer["results"])
+            assert all(isinstance(each, dict) if interactive else each == [] for each in answer["results"]), answer
         case "/versions":
             assert answer == {"versions": [] if version == "untrained" else [version]}
         case "/webhook":
