@@ -10,6 +10,7 @@ from shared.segments import Segment
 
 Floats = NDArray[np.float32]
 OPEN_RUNS = 1 << 15  # runs kept open, 10 MiB while they are settled; beyond that the first half is settled
+MOST_PARTS = 256  # blocks whose runs stand apart: joined now and then, a long recording of few runs stays small
 
 
 class RangeDecoder:
@@ -33,7 +34,7 @@ class RangeDecoder:
         starts, lengths = bounds[:-1], bounds[1:] - bounds[:-1]
         self._parts.append(Runs(columns[starts], lengths, _sums(logs, starts), _sums(calibrated, starts)))
         self._count += len(starts)
-        if self._count > self._open_runs:
+        if self._count > self._open_runs or len(self._parts) > MOST_PARTS:
             self._settle()
         return calibrated
 
@@ -52,7 +53,7 @@ class RangeDecoder:
         return self._sure
 
     def _settle(self) -> None:
-        """Close the groups of the first half of the open runs; the last of them stays open, as one run."""
+        """Join the parts; of too many open runs close the first half's groups but the last, which becomes one run."""
         runs = joined(self._parts)
         self._parts, self._count = [runs], len(runs)
         if self._count <= self._open_runs:
