@@ -25,10 +25,16 @@ def test_order_and_time_of_listing_change_nothing(stamps: list[Stamp], shuffle: 
     assert (one.tasks, one.annotations, one.newest) == (other.tasks, other.annotations, other.newest)
 
 
-@given(st.lists(STAMPS, unique=True), st.lists(STAMPS, unique=True))
-def test_any_difference_is_seen(some: list[Stamp], others: list[Stamp]) -> None:
-    same = same_truth(take_snapshot(some, "f", NOW), take_snapshot(others, "f", NOW))
-    assert same == (sorted(some) == sorted(others))
+@given(st.lists(STAMPS, min_size=1, unique=True), STAMPS, st.sampled_from(Stamp._fields))
+def test_a_difference_in_any_one_field_is_seen(stamps: list[Stamp], other: Stamp, field: str) -> None:
+    changed = [stamps[0]._replace(**{field: getattr(other, field)}), *stamps[1:]]
+    same = same_truth(take_snapshot(stamps, "f", NOW), take_snapshot(changed, "f", NOW))
+    assert same == (set(stamps) == set(changed))
+
+
+def test_an_annotation_less_is_seen() -> None:
+    stamp = Stamp(1, 1, "", False)
+    assert not same_truth(take_snapshot([stamp], "f", NOW), take_snapshot([], "f", NOW))
 
 
 def test_another_label_configuration_is_another_truth() -> None:
