@@ -31,6 +31,6 @@ def stoppable(*, attached: bool) -> Iterator[None]:
 
 
 def _follow_parent() -> None:
-    while sys.stdin.buffer.read(4096):
+    while os.read(sys.stdin.fileno(), 4096):  # sys.stdin's own lock, held here at exit, would abort the interpreter
         pass
     os.kill(os.getpid(), signal.SIGTERM)

@@ -1,5 +1,6 @@
 """One Label Studio for all tests, servers for those that ask, and figures that are printed at the end."""
 
+import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -23,6 +24,11 @@ class Server:
         self.program = program
         self.url = url
         self.models = models
+
+    def complaints(self) -> list[str]:
+        """What its log says above the level of information."""
+        lines = [json.loads(line) for line in self.program.log.read_text().splitlines()]
+        return [line["message"] for line in lines if line["level"] not in ("info", "debug")]
 
     def start(self) -> None:
         """Start, or start again on the same port and models."""

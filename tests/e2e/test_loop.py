@@ -131,6 +131,11 @@ def test_corrected_annotations_make_another_version_and_predictions_follow(loop:
     assert scores.segment_f1_50 >= 0.9
 
 
+def test_nothing_went_wrong_meanwhile(loop: Loop) -> None:
+    """A trainer that fails after it has published would go unseen: its model is there."""
+    assert loop.server.complaints() == []
+
+
 def _swapped(project: Project, number: int) -> list[Segment]:
     one, other = project.labels[:2]
     trade = {one: other, other: one}
