@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from shared.calibration import calibrate, log_probabilities
+from shared.instants import around_event
 from shared.model_card import Calibration, Head, InstantHead
 from shared.segments import Segment
 from training.evaluate import Prediction
@@ -49,15 +50,14 @@ def gather(index: int, predictions: Sequence[Prediction], tolerance: float) -> E
     logs, right, worth = [], [], 0
     for prediction in predictions:
         head = prediction.heads[index]
-        part = log_probabilities(_columns(prediction, index))
-        recording = prediction.recording
+        probabilities, recording = _columns(prediction, index), prediction.recording
         if isinstance(head, InstantHead):
-            rows, truth = _event_truth(prediction, head, tolerance)
-            worth += len(rows)
+            probabilities, truth = _event_probabilities(prediction, index), _event_truth(prediction, head, tolerance)
+            worth += len(truth)
         else:
-            rows, truth = np.flatnonzero(recording.known), recording.labels[recording.known].astype(np.int64)
+            probabilities, truth = probabilities[recording.known], recording.labels[recording.known].astype(np.int64)
             worth += 1 + int(np.count_nonzero(np.diff(truth)))
-        logs.append(part[rows])
+        logs.append(log_probabilities(probabilities))
         right.append(truth)
     return Evidence(np.concatenate(logs), np.concatenate(right), float(worth))
 
@@ -122,12 +122,13 @@ def cross_calibrate(predictions: Sequence[Prediction], tolerance: float) -> Scor
 
 def _score(prediction: Prediction, index: int, calibration: Calibration, tolerance: float) -> Scored:
     head, recording = prediction.heads[index], prediction.recording
-    calibrated = calibrate(log_probabilities(_columns(prediction, index)), calibration)
     if isinstance(head, InstantHead):
-        rows, truth = _event_truth(prediction, head, tolerance)
-        labels = [1 + head.labels.index(each.label) for each in _events(prediction, head)]
-        columns = np.array(labels, np.int64)
-        return Scored(calibrated[rows, columns].astype(float), truth == columns, np.arange(len(rows)))
+        calibrated = calibrate(log_probabilities(_event_probabilities(prediction, index)), calibration)
+        columns = np.array([1 + head.labels.index(each.label) for each in _events(prediction, head)], np.int64)
+        numbers = np.arange(len(columns))
+        right = _event_truth(prediction, head, tolerance) == columns
+        return Scored(calibrated[numbers, columns].astype(float), right, numbers)
+    calibrated = calibrate(log_probabilities(_columns(prediction, index)), calibration)
     painted = paint(prediction.segments, recording.kinds, recording.rows)
     rows = np.flatnonzero((painted > 0) & recording.known)
     numbers = np.cumsum(np.diff(painted, prepend=0) != 0)[rows]
@@ -167,11 +168,21 @@ def _events(prediction: Prediction, head: InstantHead) -> list[Segment]:
     return [each for each in prediction.segments if each.instant and each.label in head.labels and known[each.first]]
 
 
-def _event_truth(prediction: Prediction, head: InstantHead, tolerance: float) -> tuple[Integers, Integers]:
-    """Rows of the predicted events, and the column that is right at each: 0 where nothing is there."""
+def _event_probabilities(prediction: Prediction, index: int) -> Floats:
+    """Mean probabilities around each predicted event: [events, columns]."""
+    head = prediction.heads[index]
+    if not isinstance(head, InstantHead):
+        raise TypeError(f"Head {index} tells ranges apart, not instants.")
+    columns = _columns(prediction, index)
+    found = [around_event(columns, each.first, head.half_width) for each in _events(prediction, head)]
+    return np.array(found, np.float32).reshape(-1, columns.shape[1])
+
+
+def _event_truth(prediction: Prediction, head: InstantHead, tolerance: float) -> Integers:
+    """The column that is right for each predicted event: 0 where nothing is there."""
     rows = np.array([each.first for each in _events(prediction, head)], np.int64)
     true = [event for event in prediction.recording.events if event.label in head.labels]
     columns = np.zeros(len(rows), np.int64)
     for i, j in match_events(np.array([event.row for event in true], np.int64), rows, tolerance):
         columns[j] = 1 + head.labels.index(true[i].label)
-    return rows, columns
+    return columns

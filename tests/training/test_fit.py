@@ -1,0 +1,70 @@
+"""The loop learns, weighs, and repeats itself exactly."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from training.annotations import UNKNOWN, Recording
+from training.dataset import TrainingSet, training_statistics
+from training.fit import Fitted, choose_device, class_weights, fit, weighted_loss
+from training.heads import Shape, learn_heads
+from training.recipe import RANGES
+
+SHAPE = Shape(stem=2, window=32, hop=24, fit_window=32)
+RECIPE = replace(RANGES, noise=0.1)
+
+
+def run_fit(recordings: list[Recording], steps: int = 40, seed: int = 0) -> Fitted:
+    heads = learn_heads(recordings, recordings[0].kinds)
+    data = TrainingSet(recordings, heads, SHAPE, training_statistics(recordings, 4.0), RECIPE)
+    return fit(
+        data,
+        hidden_size=8,
+        stem=SHAPE.stem,
+        steps=steps,
+        seed=seed,
+        use_class_weights=True,
+        device=torch.device("cpu"),
+        recipe=RECIPE,
+        report=lambda step, loss: None,
+    )
+
+
+def test_the_loss_falls(make_recordings: Callable[..., list[Recording]]) -> None:
+    fitted = run_fit(make_recordings(3), steps=100)
+    assert fitted.losses[-1] < 0.7 * fitted.losses[0]
+
+
+def test_same_data_and_seed_give_the_same_weights(make_recordings: Callable[..., list[Recording]]) -> None:
+    one, same, other = (run_fit(make_recordings(2), steps=5, seed=seed).network.state() for seed in (1, 1, 2))
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_an_epoch_is_one_pass_over_the_training_windows(make_recordings: Callable[..., list[Recording]]) -> None:
+    recordings = make_recordings(2, rows=320)
+    windows = sum(SHAPE.windows(each.rows) for each in recordings)
+    assert run_fit(recordings, steps=7).epochs == pytest.approx(7 * RECIPE.batch / windows)
+
+
+def test_weights_are_square_roots_of_inverse_frequency_and_capped() -> None:
+    np.testing.assert_allclose(class_weights(np.array([10_000, 400, 1, 0]), 10.0), [1, 5, 10, 0])
+
+
+def test_unknown_rows_cost_nothing() -> None:
+    logits = torch.randn(1, 6, 3)
+    targets = torch.tensor([[[0], [1], [2], [UNKNOWN], [UNKNOWN], [UNKNOWN]]])
+    weights = [torch.tensor([1.0, 2.0, 3.0])]
+    whole = weighted_loss([logits], targets, weights)
+    known = weighted_loss([logits[:, :3]], targets[:, :3], weights)
+    torch.testing.assert_close(whole, known)
+    nothing = weighted_loss([logits], torch.full_like(targets, UNKNOWN), weights)
+    assert float(nothing) == 0
+
+
+def test_the_device_is_a_gpu_only_where_torch_finds_one() -> None:
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
