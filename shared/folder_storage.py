@@ -77,9 +77,12 @@ class FolderStorage:
                     file = files.open_to_read(folder, names[-1])
             except FileNotFoundError:
                 return None
-            with os.fdopen(file, "rb", buffering=0) as opened:
+            try:
                 status = files.regular(os.fstat(file), key)
-                return Blob(opened.readall(), files.tag(status))
+                with os.fdopen(file, "rb", buffering=0, closefd=False) as opened:
+                    return Blob(opened.readall(), files.tag(status))
+            finally:
+                os.close(file)
 
     def head(self, key: str) -> Stat | None:
         names = check_key(key)

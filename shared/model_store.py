@@ -1,7 +1,8 @@
 """Models of a store: which one serves, which versions are kept, publishing and going back.
 
 `model_project_{id}.onnx` serves; `versions/{id}/` keeps the last models with their weights (`.pt`) and reports, those
-that the gate rejected too (`.rejected` holds the reason). A version is there when its `.onnx` is, written last.
+that the gate rejected too. `.rejected` holds the reason; what has ever served has none. A version is there when its
+`.onnx` is, written last.
 """
 
 from collections.abc import Mapping
@@ -12,11 +13,12 @@ import msgspec
 from shared import store_keys as keys
 from shared.errors import ConflictError, ModelError, RefusedError, StoreError
 from shared.lease import Lease
-from shared.publication import Commit, TurnedDown, put_model, put_weights, read_turned_down
+from shared.publication import Commit, TurnedDown, accept, put_model, read_turned_down
 from shared.stamps import Stamp, StoredModel, moment, read_stamp
 from shared.storage import Storage
 
 ATTEMPTS = 3  # a roll back in the middle of a publication makes it look again
+UNFINISHED = "Its training ended before it could be published."
 REPORTS = ("report.json", "report.html")
 
 
@@ -24,7 +26,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     """A kept model."""
 
     name: str
-    accepted: bool  # passed the gate; rejected candidates are kept to be looked at, or promoted by a person
+    accepted: bool  # serves or has served; rejected candidates are kept to be looked at, or promoted by a person
     current: bool
     files: tuple[str, ...]  # suffixes: onnx, pt, report.json, …
 
@@ -132,14 +134,14 @@ class ModelStore:
                 lease.settle()
                 return Publication(published=False, reason=reason)
             if not kept:
-                self._keep(project, candidate.version, data, weights, reports)
+                self._keep(project, candidate.version, data, weights, reports, rejected=UNFINISHED)
                 kept = True
             lease.commit(Commit(version=candidate.version, replaces=current.tag if current else ""))
             try:
                 put_model(self._storage, project, data, current.tag if current else "")
             except ConflictError:
                 continue
-            put_weights(self._storage, project, candidate.version)
+            accept(self._storage, project, candidate.version)
             lease.settle()
             self._prune(project, candidate.version)
             return Publication(published=True, reason="")
@@ -176,7 +178,7 @@ class ModelStore:
                 put_model(self._storage, project, target.data, current.tag if current else "")
             except ConflictError:
                 continue
-            put_weights(self._storage, project, target.stamp.version)
+            accept(self._storage, project, target.stamp.version)
             return target.stamp.version
         raise StoreError(f"The model of project {project} kept changing; look at its versions and try again.")
 
@@ -217,13 +219,12 @@ class ModelStore:
         weights: bytes | None,
         reports: Mapping[str, bytes] | None,
         *,
-        rejected: str = "",
+        rejected: str,
     ) -> None:
         files = {suffix: content for suffix, content in (reports or {}).items() if suffix in REPORTS}
+        files["rejected"] = rejected.encode()
         if weights is not None:
             files["pt"] = weights
-        if rejected:
-            files["rejected"] = rejected.encode()
         for suffix, content in files.items():
             self._storage.put(keys.version(project, version, suffix), content)
         self._storage.put(keys.version(project, version, "onnx"), data)

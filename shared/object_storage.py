@@ -26,6 +26,7 @@ RETRY_SECONDS = 20
 CLOCK_SECONDS = 60.0  # how long one look at the store's clock is good for
 ATTEMPTS = 5  # S3 may answer 409 to two conditional writes at the same moment
 _MISSING = (exceptions.NotFoundError, FileNotFoundError)
+_DENIED = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError, PermissionError)
 _CONFLICT = (exceptions.AlreadyExistsError, exceptions.PreconditionError, FileExistsError)
 
 
@@ -156,16 +157,14 @@ class ObjectStorage:
     def _explained(self, key: str, verb: str) -> Iterator[None]:
         try:
             yield
-        except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError, PermissionError) as error:
-            raise StoreError(
-                f"{self._address}/{key} could not be {verb}: access denied ({_reason(error)}); check the credentials "
-                "and what they allow (get, put, delete, list)."
-            ) from error
         except (exceptions.BaseError, OSError, ValueError) as error:
-            raise StoreError(
-                f"{self._address}/{key} could not be {verb}: {_reason(error)}; check MODEL_DIR, the endpoint and "
-                "the network."
-            ) from error
+            denied = isinstance(error, _DENIED) or " 403 " in str(error) or " 401 " in str(error)
+            remedy = (
+                "check the credentials and what they allow (get, put, delete, list)"
+                if denied
+                else "check MODEL_DIR, the endpoint and the network"
+            )
+            raise StoreError(f"{self._address}/{key} could not be {verb}: {_reason(error)}; {remedy}.") from error
 
 
 def _config(address: str) -> Any:

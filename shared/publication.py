@@ -38,8 +38,9 @@ def put_model(storage: Storage, project: int, data: bytes, replaces: str) -> str
     return storage.put(keys.model(project), data, create=True)
 
 
-def put_weights(storage: Storage, project: int, version: str) -> None:
-    """Lay the weights of a version beside the model that serves."""
+def accept(storage: Storage, project: int, version: str) -> None:
+    """Follow up on a version that serves now: it is no rejected one, and its weights lie beside it."""
+    storage.delete([keys.version(project, version, "rejected")])
     found = storage.get(keys.version(project, version, "pt"))
     if found is None:
         storage.delete([keys.weights(project)])
@@ -57,7 +58,7 @@ def complete(storage: Storage, project: int, commit: Commit) -> None:
         put_model(storage, project, candidate.data, commit.replaces)
     current = storage.get(keys.model(project))
     if current is not None and current.data == candidate.data:
-        put_weights(storage, project, commit.version)
+        accept(storage, project, commit.version)
 
 
 def read_turned_down(storage: Storage, project: int) -> TurnedDown | None:
