@@ -251,6 +251,11 @@ def test_a_message_shows_neither_password_nor_signature() -> None:
         assert "secret" not in str(caught.value)
 
 
+def test_a_user_name_before_the_host_is_named_as_the_trouble() -> None:
+    with pytest.raises(RefusedError, match="carries a user name"):
+        read_url("http://data.example.org@127.0.0.1/a.csv")
+
+
 @given(st.text(max_size=40).map(lambda text: "http://" + text) | st.text(max_size=40))
 def test_any_text_is_a_url_in_one_reading_or_refused(text: str) -> None:
     try:
