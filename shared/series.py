@@ -67,7 +67,7 @@ def _decode(data: memoryview) -> Mapping[str, Any]:
 
 
 def _from_columns(columns: Mapping[str, Any], config: LabelConfig, max_cells: int) -> Series:
-    names = {str(name).lower(): name for name in reversed(list(columns))}
+    names = {str(name).lower(): name for name in columns}
     wanted = [*config.channels, *([config.time_column] if config.time_column else [])]
     lists: dict[str, Sequence[Any]] = {}
     for name in wanted:

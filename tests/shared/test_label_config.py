@@ -153,6 +153,7 @@ def test_the_fingerprint_changes_with_what_a_model_depends_on_and_with_nothing_e
         series('timeColumn="TIME" sep="," overviewWidth="50%"'),
         series('timeColumn="time"', '<Channel column="Value" units="g"/>').replace("Run", "X").replace('"X"', '"Run"'),
         series('timeColumn="time"').replace('value="Run"', 'value="Run" background="red"'),
+        series('timeColumn="time"').replace("Run", "-").replace("Walk", "Run").replace("-", "Walk"),
         series('timeColumn="time"').replace("</View>", '<Choices name="c" toName="ts"/></View>'),
     ]
     other = [

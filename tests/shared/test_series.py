@@ -122,6 +122,12 @@ def test_an_index_names_a_column_of_a_file_with_header() -> None:
     assert series.axis.times.tolist() == [5, 6]
 
 
+def test_digits_of_a_channel_are_an_index_and_of_the_time_a_name_first_as_on_the_page() -> None:
+    series = read_series(b"1,2,x\n0,5,7\n1,8,9\n", config("1", "2", time="2"))
+    assert series.values.tolist() == [[5, 7], [8, 9]]
+    assert series.axis.times.tolist() == [5, 8]
+
+
 def test_channels_stand_in_the_order_of_the_configuration() -> None:
     data = b"b,time,a\n1,0,2\n3,1,4\n"
     assert read_series(data, config("a", "b")).values.tolist() == [[2, 1], [4, 3]]
@@ -221,7 +227,7 @@ def test_any_kind_of_bytes_is_read(kind: Any) -> None:
 
 @pytest.mark.parametrize("wrap", [dict, json.dumps, lambda columns: json.dumps(columns).encode()])
 def test_json_columns_are_read_inline_as_text_and_from_a_url(wrap: Any) -> None:
-    columns = {"Time": [0, 0.5, "1"], "VALUE": [1, None, "2.5"], "other": ["x"]}
+    columns = {"Time": [0, 0.5, "1"], "VALUE": [1, None, " 2.5 "], "other": ["x"]}
     series = read_series(wrap(columns), config(time="time", valueType="json"))
     assert equal(series.values[:, 0].tolist(), [1, NAN, 2.5])
     assert series.axis.times.tolist() == [0, 0.5, 1]
