@@ -76,7 +76,11 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
     with stoppable(attached=arguments.attached):
         try:
             with begin_run(
-                storage, project, launcher=launcher, host=socket.gethostname(), number=arguments.number
+                storage,
+                project,
+                launcher=launcher,
+                host=f"{socket.gethostname()} pid {os.getpid()}",
+                number=arguments.number,
             ) as active:
                 return _conduct(active, storage, arguments, settings, by_hand=launcher == "by hand")
         except Terminated:
