@@ -142,9 +142,12 @@ def expected_calibration_error(scores: Doubles, right: NDArray[np.bool_]) -> flo
 
 
 def reliability(scores: Doubles, right: NDArray[np.bool_]) -> list[tuple[float, float, int]]:
-    """Mean score, share of right ones and number of each of 10 bins of equal mass."""
-    parts = np.array_split(np.argsort(scores, kind="stable"), BINS)
-    return [(float(scores[part].mean()), float(right[part].mean()), len(part)) for part in parts if len(part)]
+    """Mean score, share of right ones and number of each of 10 bins of equal mass; equal scores share a bin."""
+    if not len(scores):
+        return []
+    bins = np.searchsorted(np.quantile(scores, np.arange(1, BINS) / BINS), scores, side="right")
+    parts = [bins == each for each in range(BINS)]
+    return [(float(scores[part].mean()), float(right[part].mean()), int(part.sum())) for part in parts if part.any()]
 
 
 def calibration_noise(scored: Scored, seed: int = 0) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from shared.segments import Segment
 from shared.series import Series
@@ -49,6 +50,12 @@ def draw_instants(random: np.random.Generator, rows: int) -> tuple[np.ndarray[An
         segments.append(Segment(row, row, LABELS[kind], instant=True))
         row += int(random.integers(18, 30))
     return values, segments
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """More threads than cores that are free make a small fit many times slower."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture
