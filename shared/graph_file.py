@@ -21,9 +21,9 @@ DIMS, EXTERNAL_DATA, DATA_LOCATION = 1, 13, 14  # TensorProto
 # What a segmenter is made of. Nothing that loops, branches, calls out, or makes large tensors from small files.
 OPERATORS = frozenset(
     """
-    Add AveragePool Cast Clip Concat Constant Conv Div Exp Flatten Floor Ceil Gather Gemm Identity IsInf IsNaN
+    Add AveragePool Cast Clip Concat Constant Conv CumSum Div Exp Flatten Floor Ceil Gather Gemm Identity IsInf IsNaN
     LSTM LayerNormalization Log LogSoftmax MatMul Max MaxPool Min Mod Mul Neg Not Or Pad Pow Reciprocal
-    ReduceMax ReduceMean ReduceSum Relu Reshape Shape Sigmoid Slice Softmax Split Sqrt Squeeze
+    ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Shape Sigmoid Slice Softmax Split Sqrt Squeeze
     Sub Sum Tanh Transpose Unsqueeze Where
     """.split()  # noqa: SIM905
 )

@@ -1,8 +1,8 @@
 """Probabilities of instants, block by block ► one segment of one row for each event.
 
-The evidence for "some event" is summed as widely as training widened the events (a matched filter: times come out 4 ms
-off at 90 Hz, those of the highest row 15 ms); its peaks, at least a spacing apart, are the events; the label is the one
-with the most probability around the peak.
+Training makes an event a triangle of 2 half_width + 1 rows. The evidence for "some event" is summed as widely, as a
+share of a perfect event's sum (a matched filter: times come out 4 ms off at 90 Hz, those of the highest row 15 ms). Its
+peaks, at least a spacing apart, are the events; the label is the one with the most probability in the inner half.
 """
 
 import bisect
@@ -79,7 +79,7 @@ class InstantDecoder:
         """Peaks among the next `ready` undecided rows."""
         reach, widest = self._reach, 2 * self._reach + 3
         evidence = 1.0 - self._rows[:, 0].astype(np.float64)
-        window = np.full(2 * reach + 1, 1 / (2 * reach + 1))
+        window = np.full(2 * reach + 1, 1 / (reach + 1))
         smooth = np.convolve(evidence, window, "valid").round(9)  # [0]: row next − 1; rounded: flat tops stay flat
         if self._next == 0:
             smooth[0] = -1.0  # whatever the first row begins with counts as rising
@@ -95,14 +95,11 @@ class InstantDecoder:
         return self._labelled(rows, smooth[tops])
 
     def _labelled(self, rows: NDArray[np.int64], heights: NDArray[np.float64]) -> list[Peak]:
-        """Peaks at `rows` with their likeliest label and its calibrated probability, if high enough for the label."""
-        reach = self._reach
-        around = (rows - self._next + self._behind)[:, None] + np.arange(-reach, reach + 1)
-        mass = self._rows[around].sum(axis=1, dtype=np.float64)  # [peaks, columns]
-        columns = 1 + mass[:, 1:].argmax(axis=1)
-        mass[:, 0] -= np.maximum(reach - rows, 0) + np.maximum(rows + reach + 1 - self._taken, 0)  # outside
-        mean = (mass / mass.sum(axis=1, keepdims=True)).astype(np.float32)
-        calibrated = calibrate(log_probabilities(mean), self._head.calibration)
+        """Peaks at `rows`, high enough for their likeliest label, with its calibrated probability at the row."""
+        places, inner = rows - self._next + self._behind, self._reach // 2
+        around = self._rows[places[:, None] + np.arange(-inner, inner + 1), 1:]
+        columns = 1 + around.sum(axis=1, dtype=np.float64).argmax(axis=1)
+        calibrated = calibrate(log_probabilities(self._rows[places]), self._head.calibration)
         scores = np.minimum(calibrated[np.arange(len(rows)), columns], 1.0)
         enough = heights >= np.asarray(self._head.threshold)[columns - 1]
         found = zip(rows.tolist(), heights.tolist(), columns.tolist(), scores.tolist(), enough.tolist(), strict=True)
@@ -126,12 +123,6 @@ class InstantDecoder:
         for peak in _spaced(peaks, self._head.spacing):
             label = self._head.labels[peak.column - 1]
             self._segments.append(Segment(peak.row, peak.row, label, peak.score, instant=True))
-
-
-def around_event(probabilities: Floats, row: int, half_width: int) -> Floats:
-    """Mean probabilities [columns] of the rows that count as the event at `row`: what its score is calibrated from."""
-    mean: Floats = probabilities[max(row - half_width, 0) : row + half_width + 1].mean(axis=0)
-    return mean
 
 
 def _spaced(peaks: list[Peak], spacing: tuple[int, ...]) -> list[Peak]:

@@ -52,8 +52,8 @@ class InstantHead(msgspec.Struct, frozen=True, kw_only=True, tag="instant"):
 
     labels: tuple[str, ...]
     spacing: tuple[int, ...]  # least distance between two peaks of one label [rows]
-    threshold: tuple[float, ...]  # least probability of a peak, one a label
-    half_width: int  # rows on each side of an instant that training counted as the instant
+    threshold: tuple[float, ...]  # least evidence of a peak as a share of a perfect event's, one a label
+    half_width: int  # rows on each side of an instant over which training lets its target fall to 0
     calibration: Calibration = Calibration()
 
     def __post_init__(self) -> None:

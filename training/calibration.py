@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from shared.calibration import calibrate, log_probabilities
-from shared.instants import around_event
 from shared.model_card import Calibration, Head, InstantHead
 from shared.segments import Segment
 from training.evaluate import Prediction
@@ -172,13 +171,11 @@ def _events(prediction: Prediction, head: InstantHead) -> list[Segment]:
 
 
 def _event_probabilities(prediction: Prediction, index: int) -> Floats:
-    """Mean probabilities around each predicted event: [events, columns]."""
+    """Probabilities at the row of each predicted event: [events, columns]."""
     head = prediction.heads[index]
     if not isinstance(head, InstantHead):
         raise TypeError(f"Head {index} tells ranges apart, not instants.")
-    columns = _columns(prediction, index)
-    found = [around_event(columns, each.first, head.half_width) for each in _events(prediction, head)]
-    return np.array(found, np.float32).reshape(-1, columns.shape[1])
+    return _columns(prediction, index)[[each.first for each in _events(prediction, head)]]
 
 
 def _event_truth(prediction: Prediction, head: InstantHead, tolerance: float) -> Integers:

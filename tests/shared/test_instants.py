@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from shared.calibration import calibrate, log_probabilities
-from shared.instants import InstantDecoder, around_event
+from shared.instants import InstantDecoder
 from shared.model_card import Calibration, InstantHead
 from shared.segments import Segment
 
@@ -35,7 +35,9 @@ def naive(head: InstantHead, probabilities: Floats) -> list[Segment]:
     """All rows at once: each row that is the first of a flat or pointed top is looked at on its own."""
     rows, reach = len(probabilities), head.half_width
     padded = np.concatenate([np.zeros(reach), 1.0 - probabilities[:, 0].astype(np.float64), np.zeros(4 * reach + 4)])
-    smooth = [round(float(padded[row : row + 2 * reach + 1].mean()), 9) for row in range(rows + 2 * reach + 4)]
+    smooth = [
+        round(float(padded[row : row + 2 * reach + 1].sum()) / (reach + 1), 9) for row in range(rows + 2 * reach + 4)
+    ]
     peaks = []
     for row in range(rows):
         if (row and smooth[row - 1] >= smooth[row]) or not smooth[row]:
@@ -46,7 +48,7 @@ def naive(head: InstantHead, probabilities: Floats) -> list[Segment]:
         if end < row + 2 * reach + 3 and smooth[end] > smooth[row]:
             continue
         middle = min(row + (end - row - 1) // 2, rows - 1)
-        around = probabilities[max(middle - reach, 0) : middle + reach + 1]
+        around = probabilities[max(middle - reach // 2, 0) : middle + reach // 2 + 1]
         column = 1 + int(around[:, 1:].sum(axis=0, dtype=np.float64).argmax())
         if smooth[row] >= head.threshold[column - 1]:
             peaks.append((-smooth[row], middle, column))
@@ -56,8 +58,7 @@ def naive(head: InstantHead, probabilities: Floats) -> list[Segment]:
             kept.append((row, column))
     segments = []
     for row, column in sorted(kept):
-        mean = around_event(probabilities, row, reach)[None]
-        score = float(calibrate(log_probabilities(mean), head.calibration)[0, column])
+        score = float(calibrate(log_probabilities(probabilities[row : row + 1]), head.calibration)[0, column])
         segments.append(Segment(row, row, head.labels[column - 1], score, instant=True))
     return segments
 
@@ -70,11 +71,12 @@ def streamed(head: InstantHead, probabilities: Floats, block: int, open_peaks: i
 
 
 def bumps(rows: int, at: list[int], half_width: int, label: int = 1) -> Floats:
-    """Rows around each event that are sure of it, as training on widened targets makes them."""
+    """Rows around each event that speak for it as the target of training does: a triangle."""
     probabilities = np.zeros((rows, 3), np.float32)
-    probabilities[:, 0] = 1
     for row in at:
-        probabilities[max(row - half_width, 0) : row + half_width + 1] = np.eye(3, dtype=np.float32)[label]
+        away = np.abs(np.arange(rows) - row)
+        probabilities[:, label] += np.maximum(1 - away / (half_width + 1), 0).astype(np.float32)
+    probabilities[:, 0] = 1 - probabilities[:, 1:].sum(axis=1)
     return probabilities
 
 
@@ -98,34 +100,46 @@ def test_the_streamed_decoder_equals_the_naive_one(
 
 
 @pytest.mark.parametrize("half_width", [0, 1, 2, 5, 12])
-def test_a_widened_event_is_found_at_its_middle_row(half_width: int) -> None:
+def test_an_event_is_found_at_its_row(half_width: int) -> None:
     at = [40, 80, 200]
     found = streamed(make_head(half_width, spacing=8), bumps(300, at, half_width), 64)
     assert [each.first for each in found] == at
 
 
 def test_events_at_both_ends_of_a_recording_are_found() -> None:
-    found = streamed(make_head(half_width=3, threshold=0.4), bumps(100, [0, 99], 3), 16)
-    assert [(each.first <= 3, each.first >= 96) for each in found] == [(True, False), (False, True)]
+    first, last = streamed(make_head(half_width=3), bumps(100, [0, 99], 3), 16)
+    assert first.first <= 2
+    assert last.first >= 97
 
 
 def test_of_two_peaks_closer_than_the_spacing_the_taller_stays() -> None:
     probabilities = bumps(60, [30], 2)
-    probabilities[34:36] = [0.3, 0.7, 0.0]
+    probabilities[36:39] = [0.4, 0.6, 0.0]
+    assert len(streamed(make_head(2, spacing=3, threshold=0.2), probabilities, 7)) == 2
     assert [each.first for each in streamed(make_head(2, spacing=10, threshold=0.2), probabilities, 7)] == [30]
 
 
-def test_the_label_is_the_one_with_the_most_probability_around_the_peak() -> None:
-    probabilities = bumps(60, [30], 2, label=2)
+def test_the_label_is_the_one_with_the_most_probability_in_the_inner_half() -> None:
+    probabilities = bumps(60, [30], 4, label=2)
     probabilities[30] = [0.0, 0.9, 0.1]
-    (found,) = streamed(make_head(2), probabilities, 60)
+    probabilities[[26, 27, 33, 34]] = [0.1, 0.9, 0.0]
+    (found,) = streamed(make_head(4), probabilities, 60)
     assert (found.first, found.label) == (30, "extra")
+
+
+def test_the_score_is_the_calibrated_probability_at_the_events_row() -> None:
+    probabilities = bumps(60, [30], 2) * np.float32(0.8)
+    probabilities[:, 0] = 1 - probabilities[:, 1:].sum(axis=1)
+    (found,) = streamed(make_head(2), probabilities, 60)
+    raised = np.array([0.2, 0.8 * np.exp(0.1), 1e-7 * np.exp(0.2)]) ** (1 / 1.5)
+    assert found.score == pytest.approx(raised[1] / raised.sum(), rel=1e-4)
 
 
 def test_evidence_below_the_threshold_is_no_event() -> None:
     probabilities = bumps(60, [], 2)
-    probabilities[30] = [0.1, 0.9, 0.0]  # one row of five: .18
-    assert streamed(make_head(2), probabilities, 60) == []
+    probabilities[30] = [0.1, 0.9, 0.0]  # .9 of the 3 of a perfect event
+    assert streamed(make_head(2, threshold=0.31), probabilities, 60) == []
+    assert len(streamed(make_head(2, threshold=0.29), probabilities, 60)) == 1
 
 
 def test_a_recording_without_rows_has_no_events() -> None:
