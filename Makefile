@@ -7,7 +7,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help run test check format bench clean
+.PHONY: help run test check demo e2e format clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -37,6 +37,12 @@ check: .venv/.installed-dev  ## lint, format, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+demo: .venv/.installed  ## start a real Label Studio with the shipped example, annotate some tasks, show predictions
+	@$(BIN)/python -m examples.demo
+
+e2e: .venv/.installed-dev  ## the whole loop on a real Label Studio, in a real browser (needs chromium)
+	$(BIN)/python -m pytest tests/e2e -m e2e
 
 format: .venv/.installed-dev  ## rewrite the code in house style
 	$(BIN)/ruff check --fix .

@@ -43,6 +43,10 @@ def _parser() -> argparse.ArgumentParser:
     each.add_argument("files", nargs="+", metavar="FILE")
     each.set_defaults(command=_predict)
 
+    each = commands.add_parser("doctor", help="check everything that the loop needs; each failure names its remedy")
+    each.add_argument("--json", action="store_true", help="write an array of checks to stdout")
+    each.set_defaults(command=_doctor)
+
     each = commands.add_parser("promote", help="let a kept version serve, at once and everywhere")
     each.add_argument("--project", required=True, metavar="N")
     each.add_argument("version", metavar="VERSION", help="a kept version, a rejected one too")
@@ -65,6 +69,12 @@ def _predict(options: argparse.Namespace, settings: Settings) -> int:
     from inference.files import predict_files
 
     return predict_files(options.project, options.files, settings, as_json=options.json)
+
+
+def _doctor(options: argparse.Namespace, settings: Settings) -> int:
+    from inference.doctor import doctor
+
+    return doctor(settings, as_json=options.json)
 
 
 def _go_back(options: argparse.Namespace, settings: Settings) -> int:

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -72,16 +74,25 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     )
 
 
+def program_version() -> str:
+    """Version of this program as installed; "source" when it runs from a folder."""
+    try:
+        return package_version("time-series-segmenter")
+    except PackageNotFoundError:
+        return "source"
+
+
 class Answers:
     """One method a route."""
 
     def __init__(self, settings: Settings, services: Services) -> None:
         self._limit = settings.max_body_mb * 2**20
         self._services = services
+        self._health = msgspec.json.encode({"status": "UP", "model_class": NAME, "version": program_version()})
 
     async def health(self, request: Request) -> Response:
         """Alive; Label Studio waits one second for it, so nothing is asked of anybody."""
-        return json_answer({"status": "UP", "model_class": NAME, "version": package_version("time-series-segmenter")})
+        return encoded_answer(self._health)
 
     async def livez(self, request: Request) -> Response:
         """Alive, for a kubelet."""
