@@ -31,6 +31,7 @@ COMMANDS = {
     "reconcile": Command("training.reconcile", "compare projects with Label Studio once"),
     "pending": Command("training.pending", "show what waits and what would be trained now"),
     "cancel": Command("training.cancel", "ask the run of a project to stop"),
+    "request": Command("training.request", "ask for a training of each known project, as the train button does"),
 }
 
 
