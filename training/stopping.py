@@ -22,15 +22,18 @@ def stoppable(*, attached: bool) -> Iterator[None]:
         raise Terminated
 
     before = signal.signal(signal.SIGTERM, stop)
+    ended = threading.Event()
     if attached:
-        threading.Thread(target=_follow_parent, name="parent", daemon=True).start()
+        threading.Thread(target=_follow_parent, args=(ended,), name="parent", daemon=True).start()
     try:
         yield
     finally:
+        ended.set()
         signal.signal(signal.SIGTERM, before)
 
 
-def _follow_parent() -> None:
+def _follow_parent(ended: threading.Event) -> None:
     while os.read(sys.stdin.fileno(), 4096):  # sys.stdin's own lock, held here at exit, would abort the interpreter
         pass
-    os.kill(os.getpid(), signal.SIGTERM)
+    if not ended.is_set():
+        os.kill(os.getpid(), signal.SIGTERM)

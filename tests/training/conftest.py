@@ -13,43 +13,8 @@ from shared.segments import Segment
 from shared.series import Series
 from shared.settings import Settings
 from shared.time_axis import TimeAxis
+from tests.training.synthetic import LABELS, QUICK, draw_ranges
 from training.annotations import Kinds, Layered, Recording, choose_kinds, label_rows
-
-LABELS = ("Run", "Walk")
-QUICK = {
-    "SEQUENCE_SIZE": "16",
-    "HIDDEN_SIZE": "8",
-    "TRAIN_EPOCHS": "12",
-    "TRAIN_THREADS": "1",
-    "LOG_FORMAT": "text",
-}
-
-
-def draw_ranges(random: np.random.Generator, rows: int) -> tuple[np.ndarray[Any, Any], list[Segment]]:
-    """Channels a, b: Run is a wave in a, Walk a step in b."""
-    values = random.normal(0, 0.3, (rows, 2))
-    segments = []
-    first, kind = int(random.integers(15, 40)), int(random.integers(2))
-    while first < rows - 45:
-        length = int(random.integers(30, 45))
-        last = first + length - 1
-        values[first : last + 1, kind] += 2 * np.sin(np.arange(length) * 0.8) if kind == 0 else 2
-        segments.append(Segment(first, last, LABELS[kind]))
-        first, kind = last + int(random.integers(20, 40)), 1 - kind
-    return values, segments
-
-
-def draw_instants(random: np.random.Generator, rows: int) -> tuple[np.ndarray[Any, Any], list[Segment]]:
-    """Channels a, b: Run is a spike in a, Walk one in b."""
-    values = random.normal(0, 0.3, (rows, 2))
-    segments = []
-    row = int(random.integers(10, 25))
-    while row < rows - 10:
-        kind = int(random.integers(2))
-        values[row - 1 : row + 2, kind] += (2, 5, 2)
-        segments.append(Segment(row, row, LABELS[kind], instant=True))
-        row += int(random.integers(18, 30))
-    return values, segments
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """Who is believed, what lies on top, which rows are known."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
@@ -59,7 +60,10 @@ def test_a_later_long_region_covers_an_earlier_short_one() -> None:
 
 
 def test_of_overlapping_regions_of_one_annotation_the_shorter_is_on_top() -> None:
-    for segments in ([Segment(0, 59, "Run"), Segment(20, 29, "Walk")], [Segment(20, 29, "Walk"), Segment(0, 59, "Run")]):
+    for segments in (
+        [Segment(0, 59, "Run"), Segment(20, 29, "Walk")],
+        [Segment(20, 29, "Walk"), Segment(0, 59, "Run")],
+    ):
         assert label_runs(rows_of(segments).labels) == [(0, 19, 1), (20, 29, 2), (30, 59, 1), (60, 99, 0)]
 
 
@@ -138,5 +142,5 @@ def test_runs_cover_every_row_once(labels: list[int]) -> None:
     runs = label_runs(np.array(labels))
     painted = [label for first, last, label in runs for _ in range(first, last + 1)]
     assert painted == labels
-    assert all(one[2] != other[2] for one, other in zip(runs, runs[1:], strict=False))
+    assert all(one[2] != other[2] for one, other in pairwise(runs))
     assert UNKNOWN == -1

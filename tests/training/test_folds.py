@@ -1,6 +1,7 @@
 """Which recordings are held out together."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
@@ -59,7 +60,7 @@ def test_parts_of_one_recording_cover_it_and_leave_a_gap(make_recordings: Callab
     held = sorted((part.offset, part.offset + part.rows) for split in splits for part in split.held_out)
     assert held[0][0] == 0
     assert held[-1][1] == recording.rows
-    assert all(one[1] == other[0] for one, other in zip(held, held[1:], strict=False))
+    assert all(one[1] == other[0] for one, other in pairwise(held))
     for split in splits:
         (held_out,) = split.held_out
         for part in split.training:
