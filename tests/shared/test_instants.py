@@ -142,6 +142,20 @@ def test_evidence_below_the_threshold_is_no_event() -> None:
     assert len(streamed(make_head(2, threshold=0.29), probabilities, 60)) == 1
 
 
+def test_each_label_has_its_own_threshold() -> None:
+    head = InstantHead(labels=("beat", "extra"), spacing=(6, 6), threshold=(0.2, 0.6), half_width=2)
+    weak = bumps(60, [30], 2, label=2) * np.float32(0.5)
+    weak[:, 0] = 1 - weak[:, 1:].sum(axis=1)
+    assert streamed(head, weak, 60) == []
+    assert len(streamed(head, weak[:, [0, 2, 1]], 60)) == 1
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_an_event_in_a_recording_shorter_than_its_target_lies_inside(rows: int) -> None:
+    (found,) = streamed(make_head(half_width=5, threshold=0.1), np.tile(np.array([0, 1, 0], np.float32), (rows, 1)), 8)
+    assert 0 <= found.first < rows
+
+
 def test_a_recording_without_rows_has_no_events() -> None:
     assert InstantDecoder(make_head()).finish() == []
 
