@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.csv_layout import MAX_LINE, Layout, lay_out, long_line, mend_quotes, split_line
+from shared.d3_time import LONGEST_TEXT
 from shared.errors import SeriesError
 from shared.label_config import LabelConfig
 from shared.numbers import number_of, read_times
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 MAX_CELLS = 2**27  # values of one recording: 1 GiB
 BLOCK = MAX_LINE  # bytes parsed at once
-TIME_WIDTH = 64  # bytes read of a time; longer ones fit no format
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class _Reader:
 
         types: dict[int, Any] = {column: object if column in self.textual else "float64" for column in self.numeric}
         if self.layout.time is not None and self.layout.time not in self.numeric:
-            types[self.layout.time] = f"S{TIME_WIDTH}"
+            types[self.layout.time] = f"S{LONGEST_TEXT}"
         options: dict[str, Any] = {
             "sep": self.layout.separator, "header": None, "names": range(self.layout.columns), "index_col": False,
             "usecols": sorted(types), "engine": "c", "low_memory": False, "encoding_errors": "replace",

@@ -25,8 +25,7 @@ DIGITS = {"Y": 4, "y": 2, "m": 2, "d": 2, "e": 2, "j": 3, "H": 2, "I": 2, "M": 2
           "u": 1, "w": 1, "Q": 18, "s": 18}  # fmt: skip
 WORDS = {"B": MONTHS, "b": tuple(name[:3] for name in MONTHS), "A": DAYS, "a": tuple(name[:3] for name in DAYS),
          "p": ("AM", "PM")}  # fmt: skip
-LONGEST_FORMAT = 100  # characters
-LONGEST_TEXT = 120  # bytes of a time; longer ones match no format
+LONGEST_TEXT = 80  # bytes of a time and one; longer ones fit no format
 DAY = 86_400_000  # ms
 LAST = 8.64e15  # ms: the last time JavaScript knows
 EPOCH = date(1970, 1, 1)
@@ -42,6 +41,12 @@ class Piece(NamedTuple):
     literal: str
 
     @property
+    def width(self) -> int:
+        """Most bytes that its text has."""
+        words = max(map(len, WORDS.get(self.letter, ("±hh:mm",))))
+        return DIGITS.get(self.letter, words) if self.letter else len(self.literal.encode())
+
+    @property
     def has_digits(self) -> bool:
         """Whether the text of this piece may start with a digit."""
         return self.letter in DIGITS or self.literal.isdigit()
@@ -50,8 +55,6 @@ class Piece(NamedTuple):
 @lru_cache(maxsize=256)
 def split_format(time_format: str) -> tuple[Piece, ...]:
     """The pieces of a format. Raises ValueError, a sentence, on what d3 does not know or cannot be read back."""
-    if len(time_format) > LONGEST_FORMAT:
-        raise ValueError(f"it is longer than {LONGEST_FORMAT} characters")
     pieces: list[Piece] = []
     characters = iter(time_format)
     for character in characters:
@@ -73,6 +76,8 @@ def split_format(time_format: str) -> tuple[Piece, ...]:
             raise ValueError(f"%{letter} is none of d3's directives that can be read: {known}")
     if not any(piece.letter for piece in pieces):
         raise ValueError("it holds no directive such as %Y")
+    if sum(piece.width for piece in pieces) >= LONGEST_TEXT:
+        raise ValueError(f"its times may have {LONGEST_TEXT} characters or more")
     return tuple(pieces)
 
 

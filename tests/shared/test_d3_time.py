@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from shared.d3_time import format_time, parse_times, reads_back, split_format
@@ -89,6 +89,7 @@ def test_a_fraction_without_digits_or_with_too_many_is_no_time(text: str) -> Non
 @settings(deadline=None, max_examples=300)
 def test_what_is_written_reads_back_in_every_format_that_says_so(time_format: str, times: list[int]) -> None:
     """To the precision of the format: writing what was read gives the same text."""
+    assume(len(time_format) < 30)
     if reads_back(time_format):
         once = parse_times([format_time(time, time_format) for time in times], time_format)
         assert not np.isnan(once).any()
@@ -116,7 +117,7 @@ def test_formats_that_lose_the_time_say_so(time_format: str) -> None:
 @pytest.mark.parametrize(
     ("time_format", "words"),
     [("%Y-%z", "%z is none"), ("%T", "%T is none"), ("%Y %", "% is none"), ("seconds", "no directive"),
-     ("%Y" * 51, "longer than 100")],
+     ("%Y" * 51, "80 characters or more")],
 )  # fmt: skip
 def test_a_format_that_d3_cannot_read_is_refused_in_words(time_format: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
