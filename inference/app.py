@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as package_version
 
 import msgspec
 from starlette.applications import Starlette
@@ -16,6 +14,8 @@ from starlette.routing import Route
 from inference.access import Access, unauthorized
 from inference.bodies import encoded_answer, json_answer, read_body
 from inference.failures import handlers
+from inference.metrics import CONTENT_TYPE
+from inference.observing import Observing
 from inference.protocol import (
     RequestError,
     decode_object,
@@ -24,6 +24,7 @@ from inference.protocol import (
     encode_results,
     parse_project,
 )
+from inference.release import program_version
 from inference.services import Services
 from inference.webhooks import START_TRAINING, parse_event
 from shared.errors import LabelConfigError
@@ -65,21 +66,24 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         # what an operator's machinery calls
         Route("/livez", answers.livez),
         Route("/readyz", answers.readyz),
+        Route("/metrics", answers.metrics),
     ]
+    names = [route.path for route in routes]
     return Starlette(
         routes=routes,
         lifespan=lifespan,
-        middleware=[Middleware(Access, settings=settings)],
+        middleware=[
+            Middleware(
+                Observing,
+                metrics=services.metrics,
+                journal=services.journal,
+                routes=names,
+                secret=settings.webhook_secret,
+            ),
+            Middleware(Access, settings=settings),
+        ],
         exception_handlers=handlers(settings),
     )
-
-
-def program_version() -> str:
-    """Version of this program as installed; "source" when it runs from a folder."""
-    try:
-        return package_version("time-series-segmenter")
-    except PackageNotFoundError:
-        return "source"
 
 
 class Answers:
@@ -102,6 +106,10 @@ class Answers:
         """Ready for requests, or why not."""
         reason = self._services.not_ready()
         return json_answer({"status": reason or "ready"}, 503 if reason else 200)
+
+    async def metrics(self, request: Request) -> Response:
+        """For Prometheus."""
+        return Response(await self._services.quick(self._services.metrics.text), media_type=CONTENT_TYPE)
 
     async def setup(self, request: Request) -> Response:
         """Label Studio connects, or is about to predict: say which version would answer."""

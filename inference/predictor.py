@@ -48,6 +48,13 @@ class Outcome(msgspec.Struct, frozen=True):
     task: int | str | None
     answer: Answer
     reason: str = ""  # why there is nothing to see; "" when all went well
+    kind: str = ""  # of the error behind `reason`: a class of shared/errors.py, or unforeseen
+    rows: int = 0  # of the recording
+
+    @property
+    def segments(self) -> int:
+        """How many were found."""
+        return len(self.answer.result) if isinstance(self.answer, Prediction) else 0
 
 
 class Predictor:
@@ -60,6 +67,7 @@ class Predictor:
         settings: Settings,
         *,
         observe: Callable[[Outcome], None],
+        stage: Callable[[str, float], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         threads = settings.predict_threads * FETCHES_PER_CORE
@@ -67,6 +75,7 @@ class Predictor:
         self._fetcher = fetcher
         self._settings = settings
         self._observe = observe
+        self._stage = stage
         self._clock = clock
         self._pool = ThreadPoolExecutor(threads, "predict")
         self._share = max(1, threads // 2)
@@ -103,20 +112,21 @@ class Predictor:
             finally:
                 served = batch.serving(project, self._models)
                 version = served.version
-            return Outcome(project.id, task.id, self._segment(task, served, batch))
+            prediction, rows = self._segment(task, served, batch)
+            return Outcome(project.id, task.id, prediction, rows=rows)
         except (TemporaryError, ForbiddenError) as error:
             answer = batch.nothing_yet(version)
-            reason = str(error)
+            reason, kind = str(error), type(error).__name__
         except (PermanentError, RequestError) as error:
             answer = Prediction(result=[], score=0.0, model_version=version)
-            reason = str(error)
+            reason, kind = str(error), type(error).__name__
         except Exception:
             log.exception("A task failed in a way nobody foresaw; Label Studio will ask again.")
             answer = batch.nothing_yet(version)
-            reason = "an internal error, see the log"
-        return Outcome(project.id, task.id if task else None, answer, reason)
+            reason, kind = "an internal error, see the log", "unforeseen"
+        return Outcome(project.id, task.id if task else None, answer, reason, kind)
 
-    def _segment(self, task: Task, served: Served, batch: "_Batch") -> Prediction:
+    def _segment(self, task: Task, served: Served, batch: "_Batch") -> tuple[Prediction, int]:
         card = served.segmenter.card
         config = batch.label_config(card.label_config)
         if config.value_key not in task.data:
@@ -127,13 +137,19 @@ class Predictor:
         self._check_time(batch)
         value = decode_value(task.data[config.value_key])
         number = task.id if isinstance(task.id, int) else None
+        begun = self._clock()
         data = self._fetcher.fetch(value, task_id=number, deadline=batch.deadline)
+        self._stage("fetch", self._clock() - begun)
         with self._cores:
             self._check_time(batch)
+            begun = self._clock()
             series = read_series(data, msgspec.structs.replace(config, channels=card.label_config.channels))
+            parsed = self._clock()
             found = served.segmenter.segment(series, task_score=self._settings.task_score)
             regions = to_regions(found.segments, series.axis, config)
-        return Prediction(result=regions, score=found.score, model_version=served.version)
+            self._stage("parse", parsed - begun)
+            self._stage("segment", self._clock() - parsed)
+        return Prediction(result=regions, score=found.score, model_version=served.version), series.rows
 
     def _check_time(self, batch: "_Batch") -> None:
         if self._clock() > batch.deadline:

@@ -6,12 +6,18 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, ParamSpec, TypeVar
 
+from inference.journal import Journal
 from inference.launchers import choose_launcher
+from inference.metrics import Metrics
 from inference.models import Models
 from inference.predictor import Outcome, Predictor
-from inference.protocol import UNTRAINED, ProjectRef, SetupCall
+from inference.protocol import UNTRAINED, Prediction, ProjectRef, SetupCall
+from inference.release import program_version
+from inference.survey import Survey
+from inference.watched import WatchedStorage
 from inference.webhooks import START_TRAINING, Event
 from shared.connections import Connections
 from shared.control import Control, make_reconciler
@@ -21,7 +27,7 @@ from shared.fetching import Fetcher
 from shared.label_config import parse_label_config
 from shared.model_store import ModelStore
 from shared.projects import KnownProject, KnownProjects
-from shared.runs import Runs
+from shared.runs import RunRecord, Runs
 from shared.settings import Settings
 from shared.storage import open_storage
 from shared.updates import Updates
@@ -44,7 +50,9 @@ class Services:
         """`hide` is told each secret that turns up later, to keep it out of the log."""
         self._settings = settings
         self._hide = hide
-        storage = open_storage(settings.model_dir)
+        self.metrics = Metrics(program_version())
+        self.journal = Journal()
+        storage = WatchedStorage(open_storage(settings.model_dir), self.metrics.store_failed)
         self.store = ModelStore(storage, keep_versions=settings.keep_versions)
         self.updates = Updates(storage)
         self.projects = KnownProjects(storage)
@@ -53,7 +61,9 @@ class Services:
         self.credentials = Credentials(settings, connections)
         self.models = Models(self.store, cache_size=settings.model_cache_size)
         fetcher = Fetcher(settings, self.credentials, connections)
-        self.predictor = Predictor(self.models, fetcher, settings, observe=self._observe)
+        self.predictor = Predictor(self.models, fetcher, settings, observe=self._observe, stage=self.metrics.stage)
+        self.survey = Survey(self.store, self.runs, self.updates, self.projects, ended=self._run_ended)
+        self.metrics.watch(self.models, self.survey)
         self.launcher = choose_launcher(settings, self.runs, self.credentials)
         reconciler = make_reconciler(storage, self.credentials, connections)
         self.control = Control(settings, storage, self.launcher, reconciler)
@@ -88,7 +98,8 @@ class Services:
     async def quick(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do something short that may block, outside the event loop."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._quick, lambda: work(*args, **kwargs))
+        context = copy_context()  # carries the request's number into the log lines of the thread
+        return await loop.run_in_executor(self._quick, lambda: context.run(work, *args, **kwargs))
 
     # What routes ask for; called in threads
 
@@ -114,21 +125,28 @@ class Services:
     def take(self, event: Event) -> str:
         """Write an event down if it matters; returns its job, "" if it does not matter."""
         log.info("Event %s.", event.action, extra={"project": event.project.id if event.project else None})
+        self.metrics.event(event.action)
         if event.project is None:
             if event.matters:
                 self.control.reconcile_soon(*self.projects.ids())
+                self.journal.note(None, event.action, "It names no project: all are compared with Label Studio.")
             return ""
         matters = event.matters or (event.fingerprint != "" and self._is_news(event.project, event.fingerprint))
         if not matters:
+            self.journal.note(event.project.id, event.action, "Nothing to learn from it.")
             return ""
         update = self.updates.add(event.project.id, event.action, time.time(), weight=event.weight)
         self.control.wake()
+        self.survey.touch(event.project.id)
+        self.journal.note(event.project.id, event.action, f"Written down as {event.weight} waiting update(s).")
         return update.job
 
     def train(self, project: ProjectRef) -> str:
         """Have a project trained now; returns the job."""
         update = self.updates.add(project.id, START_TRAINING, time.time())
         self.control.wake()
+        self.survey.touch(project.id)
+        self.journal.note(project.id, START_TRAINING, "A training starts as soon as there is room for it.")
         return update.job
 
     def versions(self, project: ProjectRef | None) -> list[str]:
@@ -171,8 +189,18 @@ class Services:
         ended = self.runs.last_ended(project.id)
         return ended is not None and ended.trained is not None and ended.trained.fingerprint != fingerprint
 
+    def _run_ended(self, record: RunRecord) -> None:
+        self.metrics.run_ended(record)
+        effect = f"Run {record.number} was {record.outcome}{f': {record.reason}' if record.reason else ''}"
+        self.journal.note(record.project, "RUN_ENDED", effect)
+
     def _observe(self, outcome: Outcome) -> None:
+        self.metrics.task(outcome)
+        if isinstance(outcome.answer, Prediction) and not outcome.reason:
+            answer = outcome.answer
+            self.journal.score(outcome.project, outcome.task, answer.model_version, answer.score, outcome.segments)
         if outcome.reason:
+            self.journal.skip(outcome.project, outcome.task, outcome.reason)
             log.warning("No segments: %s", outcome.reason, extra={"project": outcome.project, "task": outcome.task})
 
     def _warm_up(self) -> None:

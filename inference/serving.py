@@ -10,6 +10,7 @@ from types import FrameType
 import uvicorn
 
 from inference.app import create_app
+from inference.observing import RequestNumbers
 from inference.services import Services
 from shared.errors import SettingsError
 from shared.logs import start_logging
@@ -25,6 +26,8 @@ def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT. Requests in flight are finished; a second signal ends at once."""
     secrets = (settings.label_studio_api_key, settings.basic_auth_pass, settings.webhook_secret)
     redaction = start_logging(settings.log_level, settings.log_format, secrets)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(RequestNumbers())
     listener = _listen(settings)
     services = Services(settings, hide=redaction.add)
     config = uvicorn.Config(

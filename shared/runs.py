@@ -117,6 +117,10 @@ class Runs:
         """What a run that goes on says of itself."""
         return self._read(project, "records", number)
 
+    def ended(self, project: int, number: int) -> RunRecord | None:
+        """How a run ended; None if it did not, or is forgotten."""
+        return self._read(project, "ended", number)
+
     def log(self, project: int, number: int) -> str:
         """The last lines that a run wrote."""
         found = self._storage.get(keys.run(project, "logs", number, ".txt"))

@@ -1,0 +1,139 @@
+"""What happened lately, in memory and within bounds: events, tasks, requests. For pages; the log keeps everything."""
+
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from itertools import islice
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+EVENTS = 200  # kept of all projects together
+PROJECTS = 500
+TASKS = 200  # kept of each project: skipped ones, and ones with a score
+MINUTES = 60
+
+
+class Noted(msgspec.Struct, frozen=True, kw_only=True):
+    """An event and what it caused."""
+
+    at: float  # seconds since the epoch
+    project: int | None
+    what: str  # an action such as ANNOTATION_CREATED
+    effect: str  # a sentence
+
+
+class Skipped(msgspec.Struct, frozen=True, kw_only=True):
+    """A task without segments, and why."""
+
+    at: float
+    task: str
+    reason: str
+
+
+class Scored(msgspec.Struct, frozen=True, kw_only=True):
+    """A task's last prediction."""
+
+    at: float
+    task: str
+    version: str
+    score: float
+    segments: int
+
+
+class Hour(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests of the last hour; errors are answers of 500 and above."""
+
+    requests: int = 0
+    errors: int = 0
+
+
+class Journal:
+    """For any number of threads."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._events: deque[Noted] = deque(maxlen=EVENTS)
+        self._skipped: OrderedDict[int, OrderedDict[str, Skipped]] = OrderedDict()
+        self._scored: OrderedDict[int, OrderedDict[str, Scored]] = OrderedDict()
+        self._minutes: deque[tuple[int, int, int]] = deque(maxlen=MINUTES)
+
+    def note(self, project: int | None, what: str, effect: str) -> None:
+        """Keep an event; `effect` is a sentence that says what it caused."""
+        noted = Noted(at=self._clock(), project=project, what=what[:64], effect=effect[:500])
+        with self._lock:
+            self._events.append(noted)
+
+    def skip(self, project: int, task: int | str | None, reason: str) -> None:
+        """Keep that a task got no segments, and why."""
+        name = str(task)[:64]
+        with self._lock:
+            _recent(self._scored, project).pop(name, None)
+            _put(_recent(self._skipped, project), name, Skipped(at=self._clock(), task=name, reason=reason[:500]))
+
+    def score(self, project: int, task: int | str | None, version: str, score: float, segments: int) -> None:
+        """Keep how sure a task's prediction is."""
+        if task is None:
+            return
+        name = str(task)[:64]
+        found = Scored(at=self._clock(), task=name, version=version, score=score, segments=segments)
+        with self._lock:
+            _recent(self._skipped, project).pop(name, None)
+            _put(_recent(self._scored, project), name, found)
+
+    def request(self, status: int) -> None:
+        """Count an answered request."""
+        minute = int(self._clock() // 60)
+        with self._lock:
+            last = self._minutes[-1] if self._minutes else (0, 0, 0)
+            if last[0] == minute:
+                self._minutes[-1] = (minute, last[1] + 1, last[2] + (status >= 500))
+            else:
+                self._minutes.append((minute, 1, int(status >= 500)))
+
+    def last_hour(self) -> Hour:
+        """Requests and errors of the last hour, to the minute."""
+        since = int(self._clock() // 60) - MINUTES
+        with self._lock:
+            recent = [each for each in self._minutes if each[0] > since]
+        return Hour(requests=sum(each[1] for each in recent), errors=sum(each[2] for each in recent))
+
+    def events(self, project: int, most: int) -> list[Noted]:
+        """The last events of a project, newest first."""
+        with self._lock:
+            return list(islice((each for each in reversed(self._events) if each.project in (project, None)), most))
+
+    def last_events(self) -> dict[int, Noted]:
+        """The last event of each project."""
+        with self._lock:
+            return {each.project: each for each in self._events if each.project is not None}
+
+    def skipped(self, project: int) -> list[Skipped]:
+        """Tasks without segments, latest first."""
+        with self._lock:
+            return list(reversed(self._skipped.get(project, OrderedDict()).values()))
+
+    def least_sure(self, project: int, most: int) -> list[Scored]:
+        """Tasks with the lowest scores, lowest first."""
+        with self._lock:
+            found = list(self._scored.get(project, OrderedDict()).values())
+        return sorted(found, key=lambda each: each.score)[:most]
+
+
+def _recent(projects: OrderedDict[int, OrderedDict[str, T]], project: int) -> OrderedDict[str, T]:
+    found = projects.setdefault(project, OrderedDict())
+    projects.move_to_end(project)
+    while len(projects) > PROJECTS:
+        projects.popitem(last=False)
+    return found
+
+
+def _put(tasks: OrderedDict[str, T], name: str, value: T) -> None:
+    tasks[name] = value
+    tasks.move_to_end(name)
+    while len(tasks) > TASKS:
+        tasks.popitem(last=False)
