@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.d3_time import format_time, parse_times, reads_back, split_format
@@ -55,8 +55,8 @@ READ = [
     ("%Y", "", None),
 ]
 PADS = st.sampled_from(["", "-", "_", "0"])
-DIRECTIVES = st.builds("%{}{}".format, PADS, st.sampled_from("YymdejHIMSLfbBaApZuwcxX"))
-FORMATS = st.lists(st.tuples(DIRECTIVES, st.sampled_from([*"-/:.,T ", ""])), min_size=1, max_size=6).map(
+DIRECTIVES = st.builds("%{}{}".format, PADS, st.sampled_from("YymdejHIMSLfbBaApZuwxX"))
+FORMATS = st.lists(st.tuples(DIRECTIVES, st.sampled_from([*"-/:.,T ", ""])), min_size=1, max_size=5).map(
     lambda parts: "".join(directive + literal for directive, literal in parts)
 )
 
@@ -89,7 +89,6 @@ def test_a_fraction_without_digits_or_with_too_many_is_no_time(text: str) -> Non
 @settings(deadline=None, max_examples=300)
 def test_what_is_written_reads_back_in_every_format_that_says_so(time_format: str, times: list[int]) -> None:
     """To the precision of the format: writing what was read gives the same text."""
-    assume(len(time_format) < 30)
     if reads_back(time_format):
         once = parse_times([format_time(time, time_format) for time in times], time_format)
         assert not np.isnan(once).any()
