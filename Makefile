@@ -7,7 +7,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help run test check demo e2e format clean
+.PHONY: help run test check demo e2e bench format clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -43,6 +43,11 @@ demo: .venv/.installed  ## start a real Label Studio with the shipped example, a
 
 e2e: .venv/.installed-dev  ## the whole loop on a real Label Studio, in a real browser (needs chromium)
 	$(BIN)/python -m pytest tests/e2e -m e2e
+
+bench: .venv/.installed-dev  ## speed and memory as tables of ratios (a quarter of an hour)
+	$(BIN)/python -m benchmarks.predict
+	$(BIN)/python -m benchmarks.serve
+	$(BIN)/python -m benchmarks.memory
 
 format: .venv/.installed-dev  ## rewrite the code in house style
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,123 @@
+"""The processes of a benchmark: a file server that plays Label Studio's storage, servers under test, HTTP clients."""
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import psutil
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+class _Files(SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def child(arguments: list[str], environment: Mapping[str, str] | None = None) -> Iterator[psutil.Process]:
+    """A Python process, ended at the end. Its standard error goes to this one's."""
+    whole = {**os.environ, **ONE_THREAD, **(environment or {})}
+    process = subprocess.Popen([sys.executable, *arguments], env=whole, stdout=subprocess.DEVNULL)
+    try:
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@contextmanager
+def file_server(folder: Path) -> Iterator[str]:
+    """Serve a folder from another process, with connections that stay open; yields the address, with a slash."""
+    port = free_port()
+    with child(["-m", "benchmarks.processes", str(folder), str(port)]):
+        wait_for(port, "/")
+        yield f"http://127.0.0.1:{port}/"
+
+
+@contextmanager
+def segmenter_server(model_dir: Path, **settings: str) -> Iterator[tuple[int, psutil.Process]]:
+    """This project's server on a free port, ready; training off."""
+    port = free_port()
+    environment = {
+        "MODEL_DIR": str(model_dir), "PORT": str(port), "TRAIN_LAUNCHER": "none", "RECONCILE_SECONDS": "0",
+        "DATA_HOSTS_ALLOWED": "127.0.0.1", "LOG_LEVEL": "error", "LOG_FORMAT": "json", **settings,
+    }  # fmt: skip
+    with child(["-m", "inference", "serve"], environment) as process:
+        wait_for(port, "/readyz")
+        yield port, process
+
+
+@contextmanager
+def baseline_server() -> Iterator[tuple[int, psutil.Process]]:
+    """The baseline on a free port."""
+    port = free_port()
+    with child(["-m", "benchmarks.baseline", str(port)]) as process:
+        wait_for(port, "/health")
+        yield port, process
+
+
+def wait_for(port: int, path: str, seconds: float = 60) -> None:
+    """Ask until the answer is 200."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            with Client(port) as client:
+                if client.get(path)[0] == 200:
+                    return
+        except OSError:
+            pass
+        time.sleep(0.005)
+    raise TimeoutError(f"Nothing answers on port {port} after {seconds:g} s.")
+
+
+class Client:
+    """One keep-alive connection."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+        self._connection.connect()
+        self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Status and body."""
+        self._connection.request("GET", path)
+        answer = self._connection.getresponse()
+        return answer.status, answer.read()
+
+    def predict(self, body: bytes) -> bytes:
+        """Body of the answer of POST /predict. Raises RuntimeError unless it is 200 with a result for each task."""
+        self._connection.request("POST", "/predict", body, {"Content-Type": "application/json"})
+        answer = self._connection.getresponse()
+        found = answer.read()
+        if answer.status != 200 or b"[[]" in found[:14]:
+            raise RuntimeError(f"{answer.status}: {found[:300]!r}")
+        return found
+
+
+if __name__ == "__main__":
+    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), partial(_Files, directory=sys.argv[1])).serve_forever()
