@@ -17,7 +17,7 @@ from shared.probe import TOLERANCE, Probe, decode_probe
 from shared.ranges import RangeDecoder
 from shared.segments import Segment
 from shared.sureness import Sureness, TaskScore
-from shared.windows import OverlapMean, window_blocks
+from shared.windows import BLOCK_WINDOWS, OverlapMean, window_blocks
 
 if TYPE_CHECKING:
     from shared.series import Series  # for its name only: a graph needs no reader of recordings
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 INPUTS = {"windows": "tensor(float)", "center": "tensor(double)", "scale": "tensor(float)"}
 OUTPUT = "probabilities"
+BLOCKS_AT_ONCE = 4  # forward passes between two turns of numpy, whose calls cost the more the smaller their arrays
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,10 @@ class Segmenter:
             raise SeriesError(f"A series has {channels} channels, the model was trained on {len(card.channel_mean)}.")
         center, scale = recording_statistics(values, np.asarray(card.channel_mean), np.asarray(card.channel_std))
         overlap = OverlapMean(rows, card.window, card.hop)
-        for windows in window_blocks(values, center, card.window, card.hop):
-            yield overlap.add(self._run(windows, center[None, None], scale[None, None]))
+        for windows in window_blocks(values, center, card.window, card.hop, BLOCKS_AT_ONCE * BLOCK_WINDOWS):
+            blocks = [windows[first : first + BLOCK_WINDOWS] for first in range(0, len(windows), BLOCK_WINDOWS)]
+            found = [self._run(block, center[None, None], scale[None, None]) for block in blocks]
+            yield overlap.add(np.concatenate(found))
 
     def _run(self, windows: Floats, center: NDArray[np.float64], scale: Floats) -> Floats:
         found: Floats = self._session.run([OUTPUT], {"windows": windows, "center": center, "scale": scale})[0]

@@ -67,7 +67,10 @@ class OverlapMean:
             counts[: len(self._counts)] = self._counts
         for start, window in zip((starts - self._first).tolist(), probabilities, strict=True):
             sums[start : start + self._length] += window
-            counts[start : start + self._length] += 1
+        change = np.zeros(len(counts) + 1, np.float32)
+        change[starts - self._first] = 1
+        change[starts - self._first + self._length] -= 1
+        counts += np.cumsum(change[:-1])
 
         ready = final - self._first
         self._sums, self._counts, self._first = sums[ready:].copy(), counts[ready:].copy(), final

@@ -62,13 +62,23 @@ def test_no_value_whatsoever_gives_something_that_is_not_a_number(column: list[f
     assert (rows[~np.isfinite(values)] == 0).all()
 
 
+@pytest.mark.parametrize("rows", [1, 127, 128, 129, BLOCK_ROWS + 130])
+def test_statistics_do_not_depend_on_how_values_lie_in_memory(rows: int) -> None:
+    values = np.random.default_rng(rows).normal(size=(rows, 3))
+    values[rows // 2, 1] = np.nan
+    expected = recording_statistics(values, np.zeros(3), np.ones(3))
+    found = recording_statistics(np.asfortranarray(values), np.zeros(3), np.ones(3))
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-6)
+
+
 def test_statistics_look_at_a_block_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     blocks: list[int] = []
 
     def counted(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-        blocks.append(len(values))
+        blocks.append(values.size)
         return missing(values)
 
     monkeypatch.setattr("shared.normalisation.missing", counted)
     recording_statistics(np.ones((5 * BLOCK_ROWS + 1, 2)), np.zeros(2), np.ones(2))
-    assert blocks == [*[BLOCK_ROWS] * 5, 1] * 2
+    assert blocks == [*[2 * BLOCK_ROWS] * 5, 2] * 2
