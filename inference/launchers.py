@@ -2,9 +2,12 @@
 
 import importlib.util
 import logging
+import os
 
+from inference.kubernetes_api import SERVICE_ACCOUNT, Cluster, ClusterApi
+from inference.kubernetes_launcher import KubernetesLauncher
 from shared.credentials import Credentials
-from shared.errors import SettingsError
+from shared.errors import ClusterError, SettingsError
 from shared.launching import ChildProcessLauncher, Launcher
 from shared.runs import Runs
 from shared.scheduler import Launch
@@ -31,8 +34,17 @@ class NoLauncher:
 
 def choose_launcher(settings: Settings, runs: Runs, credentials: Credentials) -> Launcher:
     """The launcher that TRAIN_LAUNCHER names. Raises SettingsError where it cannot work."""
+    if settings.train_launcher in ("auto", "kubernetes"):
+        jobs = _kubernetes(settings, runs)
+        if jobs is not None:
+            return jobs
     can_train = importlib.util.find_spec("torch") is not None
     match settings.train_launcher:
+        case "kubernetes":
+            raise SettingsError(
+                "TRAIN_LAUNCHER is 'kubernetes', but this is no pod with a service account token "
+                f"({SERVICE_ACCOUNT}): set automountServiceAccountToken, or another launcher."
+            )
         case "process" if not can_train:
             raise SettingsError(
                 "TRAIN_LAUNCHER is 'process', but torch is not installed here: install '.[serve,train]', or set it to "
@@ -49,3 +61,23 @@ def choose_launcher(settings: Settings, runs: Runs, credentials: Credentials) ->
             return NoLauncher()
         case _:
             return NoLauncher()
+
+
+def _kubernetes(settings: Settings, runs: Runs) -> KubernetesLauncher | None:
+    """The launcher of Jobs where a token is mounted; if nobody asked for it by name, the CronJob must be readable, too.
+
+    An API server that is away for a moment changes nothing.
+    """
+    cluster = Cluster.of_pod(os.environ)
+    if cluster is None:
+        return None
+    api = ClusterApi(cluster)
+    if settings.train_launcher == "auto":
+        try:
+            api.cronjob(settings.train_cronjob)
+        except ClusterError as error:
+            if error.status in (401, 403, 404):
+                log.info("Trainings are no Kubernetes Jobs here: %s", error)
+                return None
+            log.warning("%s", error)
+    return KubernetesLauncher(settings, api, runs=runs)

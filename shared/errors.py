@@ -12,6 +12,7 @@ SegmenterError
 └── TemporaryError                may work later: exit code 75, no result for a task
     ├── FetchError                  a recording that did not arrive (time-out, connection, 5xx, 404 of a moved file)
     ├── LabelStudioError            Label Studio unreachable, refusing the token, or answering nonsense
+    ├── ClusterError                the Kubernetes API server unreachable, or refusing what a launch takes
     ├── StoreError                  the model store cannot be read or written
     │   └── ConflictError             an object is not what a conditional write expected
     ├── LeaseHeldError              somebody else trains this project
@@ -68,6 +69,16 @@ class FetchError(TemporaryError):
 
 class LabelStudioError(TemporaryError):
     """Label Studio is unreachable, refuses the token or answers nonsense."""
+
+
+class ClusterError(TemporaryError):
+    """The Kubernetes API server is unreachable or refuses what a launch takes."""
+
+    def __init__(self, message: str, *, status: int = 0, retry_after: float = 0.0) -> None:
+        """`status` as it answered, 0 if it did not; `retry_after` in seconds, 0 if it named no time."""
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
 
 
 class StoreError(TemporaryError):
