@@ -38,7 +38,7 @@ Answer = Prediction | list[Prediction]
 
 
 class OutOfTimeError(TemporaryError):
-    """PREDICT_BUDGET_SECONDS ended before the task's turn came."""
+    """PREDICT_BUDGET_SECONDS ended before the task was done."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -145,7 +145,9 @@ class Predictor:
             begun = self._clock()
             series = read_series(data, msgspec.structs.replace(config, channels=card.label_config.channels))
             parsed = self._clock()
-            found = served.segmenter.segment(series, task_score=self._settings.task_score)
+            found = served.segmenter.segment(
+                series, task_score=self._settings.task_score, check=lambda: self._check_time(batch)
+            )
             regions = to_regions(found.segments, series.axis, config)
             self._stage("parse", parsed - begun)
             self._stage("segment", self._clock() - parsed)
@@ -154,7 +156,7 @@ class Predictor:
     def _check_time(self, batch: "_Batch") -> None:
         if self._clock() > batch.deadline:
             raise OutOfTimeError(
-                f"PREDICT_BUDGET_SECONDS={self._settings.predict_budget_seconds:g} ended before this task's turn; "
+                f"PREDICT_BUDGET_SECONDS={self._settings.predict_budget_seconds:g} ended before this task was done; "
                 "Label Studio asks again."
             )
 

@@ -1,6 +1,6 @@
 """A graph and its card: series ► segments. The same object judges in training and serves in inference."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -68,13 +68,17 @@ class Segmenter:
         segmenter._check_probe(decode_probe(metadata["probe"]))
         return segmenter
 
-    def segment(self, series: "Series", *, task_score: TaskScore = "mean") -> Segmentation:
+    def segment(
+        self, series: "Series", *, task_score: TaskScore = "mean", check: Callable[[], None] = lambda: None
+    ) -> Segmentation:
         """Find segments; memory does not grow with the recording's length, but with what is found in it.
 
+        check: called every few thousand rows; what it raises ends the work.
         Raises SeriesError where the series has other channels than the model.
         """
         heads = [(head, _decoder(head), Sureness(task_score)) for head in self.card.heads]
         for rows in self._averaged(series.values):
+            check()
             first = 0
             for head, decoder, sureness in heads:
                 width = 1 + len(head.labels)

@@ -1,0 +1,88 @@
+"""Regressions of speed are caught by counting: forward passes, windows, blocks, parses. Never by a clock."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.segmenter import Segmenter
+from shared.series import Series, read_series
+from shared.time_axis import TimeAxis
+from shared.windows import BLOCK_WINDOWS
+from tests.shared.graphs import make_config, make_model
+
+ROWS = 20_000
+CHANNELS = ("a", "b")
+
+
+class Passes:
+    """Shapes of the blocks that a graph is given."""
+
+    def __init__(self, segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+        run = segmenter._run
+
+        def counted(windows: Any, *others: Any) -> Any:
+            self.shapes.append(windows.shape)
+            return run(windows, *others)
+
+        monkeypatch.setattr(segmenter, "_run", counted)
+
+
+def make_segmenter(**changes: Any) -> Segmenter:
+    return Segmenter.load(make_model(channels=CHANNELS, **{"window": 200, "hop": 148, "stem": 4, **changes}))
+
+
+def make_series(rows: int = ROWS) -> Series:
+    return Series(np.sin(np.arange(rows * 2).reshape(rows, 2) / 30), TimeAxis.of_rows(rows))
+
+
+def test_the_network_sees_each_row_little_more_than_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    segmenter = make_segmenter()
+    passes = Passes(segmenter, monkeypatch)
+    segmenter.segment(make_series())
+    seen = sum(windows * length for windows, length, _ in passes.shapes)
+    assert ROWS <= seen <= 1.37 * ROWS  # 200 / 148, and the last window
+
+
+def test_windows_go_through_the_network_in_blocks_of_sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
+    segmenter = make_segmenter()
+    passes = Passes(segmenter, monkeypatch)
+    segmenter.segment(make_series())
+    assert {windows for windows, _, _ in passes.shapes[:-1]} == {BLOCK_WINDOWS}
+    assert len(passes.shapes) == -(-sum(windows for windows, _, _ in passes.shapes) // BLOCK_WINDOWS)
+
+
+def test_a_check_that_raises_ends_a_long_series_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    segmenter = make_segmenter()
+    passes = Passes(segmenter, monkeypatch)
+    segmenter.segment(make_series())
+    whole, turns = len(passes.shapes), iter(range(2))
+    passes.shapes.clear()
+
+    def check() -> None:
+        if next(turns) == 1:
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        segmenter.segment(make_series(), check=check)
+    assert 0 < len(passes.shapes) < whole
+
+
+def test_a_clean_csv_is_parsed_once_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pandas as pd
+
+    monkeypatch.setattr("shared.csv_table.BLOCK", 1 << 18)
+    lines = 20_000
+    data = b"time,a,b\n" + b"".join(b"%d,0.%05d,-1.5\n" % (row, row) for row in range(lines))
+    parsed: list[int] = []
+    read_csv = pd.read_csv
+
+    def counted(source: Any, **options: Any) -> Any:
+        parsed.append(len(source.getvalue()))
+        return read_csv(source, **options)
+
+    monkeypatch.setattr(pd, "read_csv", counted)
+    assert read_series(data, make_config(channels=CHANNELS)).rows == lines
+    assert sum(parsed) == len(data) - len(b"time,a,b\n")
+    assert len(parsed) <= 1 + len(data) // ((1 << 18) - 100)
