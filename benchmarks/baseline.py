@@ -12,12 +12,13 @@ import json
 import sys
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 WINDOW, STRIDE = 50, 25
@@ -53,7 +54,7 @@ class Baseline:
         return self.regions(frame)
 
     @torch.no_grad()
-    def probabilities(self, values: "np.ndarray[Any, np.dtype[np.float32]]") -> "np.ndarray[Any, np.dtype[np.float32]]":
+    def probabilities(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Averaged probabilities [rows, classes]."""
         values = (values - values.mean(axis=0)) / (values.std(axis=0) + 1e-6)
         rows = len(values)
@@ -67,7 +68,8 @@ class Baseline:
         for start, window in zip(starts, found, strict=True):
             total[start : start + WINDOW] += window
             counts[start : start + WINDOW] += 1
-        return total / counts
+        total /= counts
+        return total
 
     def regions(self, frame: pd.DataFrame) -> list[dict[str, Any]]:
         """Neighbouring rows of one label as a region, row by row."""
@@ -93,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
-    models: dict[str, Baseline] = {}
+    models: ClassVar[dict[str, Baseline]] = {}
 
     def do_GET(self) -> None:
         self._answer({"status": "UP"})

@@ -5,6 +5,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
@@ -12,7 +13,6 @@ import numpy as np
 import onnxruntime
 import psutil
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 GEMM = 1024  # size of the matrices whose product tells the machine's limit
 
 
@@ -23,15 +23,8 @@ class Timing(NamedTuple):
     middle: float
 
 
-def one_thread() -> None:
-    """Bind numpy's BLAS to one thread. To be called before the first product."""
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1)
-
-
 def alternate(cases: Mapping[str, Callable[[], object]], repetitions: int) -> dict[str, Timing]:
-    """CPU time of this process for each case: forwards, backwards, forwards … through the cases; first one to warm up."""
+    """CPU time of this process for each case: through the cases forwards, backwards, forwards …, after a warm-up."""
     found: dict[str, list[float]] = {name: [] for name in cases}
     for each in cases.values():
         each()
@@ -85,7 +78,7 @@ def say_where(command: str) -> None:
 def processor() -> str:
     """Name of the processor."""
     try:
-        with open("/proc/cpuinfo") as file:
+        with Path("/proc/cpuinfo").open() as file:
             return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.machine()

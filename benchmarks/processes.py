@@ -14,8 +14,6 @@ from pathlib import Path
 
 import psutil
 
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
 
 class _Files(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -35,7 +33,7 @@ def free_port() -> int:
 @contextmanager
 def child(arguments: list[str], environment: Mapping[str, str] | None = None) -> Iterator[psutil.Process]:
     """A Python process, ended at the end. Its standard error goes to this one's."""
-    whole = {**os.environ, **ONE_THREAD, **(environment or {})}
+    whole = {**os.environ, **(environment or {})}
     process = subprocess.Popen([sys.executable, *arguments], env=whole, stdout=subprocess.DEVNULL)
     try:
         yield psutil.Process(process.pid)
@@ -55,7 +53,7 @@ def file_server(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def segmenter_server(model_dir: Path, **settings: str) -> Iterator[tuple[int, psutil.Process]]:
-    """This project's server on a free port, ready; training off."""
+    """The server of this project on a free port, ready; training off."""
     port = free_port()
     environment = {
         "MODEL_DIR": str(model_dir), "PORT": str(port), "TRAIN_LAUNCHER": "none", "RECONCILE_SECONDS": "0",
