@@ -42,6 +42,10 @@ def wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def children_of_project_3() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if child.cmdline()[-4:-2] == ["--project", "3"]]
+
+
 def last(folder: Storage) -> RunRecord | None:
     return Runs(folder).last_ended(3)
 
@@ -62,7 +66,7 @@ def test_a_child_gets_project_number_and_credentials_and_a_process_group_of_its_
     launcher.launch(LAUNCH)
     wait_until(told.exists)
     assert told.read_text() == "['--project', '3', '--number', '1'] the-token-of-setup 1 True"
-    (child,) = psutil.Process().children()
+    (child,) = children_of_project_3()
     wait_until(lambda: child.nice() == 19)
     launcher.close()
 
@@ -72,7 +76,7 @@ def test_a_project_has_one_child_at_a_time(folder: Storage) -> None:
     launcher.launch(LAUNCH)
     launcher.launch(LAUNCH)
     assert launcher.running() == {3}
-    assert len(psutil.Process().children()) == 1
+    assert len(children_of_project_3()) == 1
     launcher.close()
     wait_until(lambda: launcher.running() == set())
 
