@@ -8,7 +8,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from inference.access import Access, unauthorized
@@ -26,6 +26,7 @@ from inference.protocol import (
 )
 from inference.release import program_version
 from inference.services import Services
+from inference.status.routes import status_routes
 from inference.webhooks import START_TRAINING, parse_event
 from shared.errors import LabelConfigError
 from shared.label_config import parse_label_config
@@ -56,7 +57,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         Route("/webhook", answers.webhook, methods=["POST"]),
         Route("/versions", answers.versions, methods=["GET", "POST"]),
         # what older ones, or people's scripts, call
-        Route("/", answers.health),
+        Route("/", answers.root),
         Route("/train", answers.train, methods=["POST"]),
         Route("/job_status", answers.job_status, methods=["GET", "POST"]),
         Route("/is_training", answers.is_training),
@@ -67,6 +68,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         Route("/livez", answers.livez),
         Route("/readyz", answers.readyz),
         Route("/metrics", answers.metrics),
+        *status_routes(settings, services),
     ]
     names = [route.path for route in routes]
     return Starlette(
@@ -97,6 +99,12 @@ class Answers:
     async def health(self, request: Request) -> Response:
         """Alive; Label Studio waits one second for it, so nothing is asked of anybody."""
         return encoded_answer(self._health)
+
+    async def root(self, request: Request) -> Response:
+        """People go to the status page; programs are told that it is up."""
+        if "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse("ui/", 307)
+        return await self.health(request)
 
     async def livez(self, request: Request) -> Response:
         """Alive, for a kubelet."""

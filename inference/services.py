@@ -16,6 +16,8 @@ from inference.models import Models
 from inference.predictor import Outcome, Predictor
 from inference.protocol import UNTRAINED, Prediction, ProjectRef, SetupCall
 from inference.release import program_version
+from inference.status.examine import Examiner
+from inference.studio import StudioWatch
 from inference.survey import Survey
 from inference.watched import WatchedStorage
 from inference.webhooks import START_TRAINING, Event
@@ -25,6 +27,7 @@ from shared.credentials import Credentials
 from shared.errors import LabelConfigError, StoreError, UntrainedError
 from shared.fetching import Fetcher
 from shared.label_config import parse_label_config
+from shared.label_studio import LabelStudio
 from shared.model_store import ModelStore
 from shared.projects import KnownProject, KnownProjects
 from shared.runs import RunRecord, Runs
@@ -67,12 +70,18 @@ class Services:
         self.launcher = choose_launcher(settings, self.runs, self.credentials)
         reconciler = make_reconciler(storage, self.credentials, connections)
         self.control = Control(settings, storage, self.launcher, reconciler)
+        label_studio = LabelStudio(self.credentials, connections)
+        self.studio = StudioWatch(
+            label_studio, self.credentials, self.projects, settings.label_studio_host, told=self.metrics.studio
+        )
+        self.examiner = Examiner(self.models, fetcher, label_studio, self.projects)
         self._quick = ThreadPoolExecutor(QUICK_THREADS, "quick")
         self._closing = threading.Event()
         self._ready = threading.Event()
         self._threads = [
             threading.Thread(target=self._warm_up, name="warm-up", daemon=True),
             threading.Thread(target=self._swap, name="swap", daemon=True),
+            threading.Thread(target=self.studio.run, args=(self._closing,), name="studio", daemon=True),
         ]
 
     def start(self) -> None:
@@ -87,6 +96,7 @@ class Services:
         self.control.stop()
         self.launcher.close()
         self.predictor.close()
+        self.examiner.close()
         self._quick.shutdown()
 
     def not_ready(self) -> str:

@@ -123,8 +123,20 @@ class OpenTask(msgspec.Struct, frozen=True):
     predictions: list[_Prediction] = []
 
 
+class MarkedTask(msgspec.Struct, frozen=True):
+    """A task with what people marked in it."""
+
+    id: int
+    data: dict[str, Any]
+    annotations: list[dict[str, Any]] = []
+
+
 class _OpenPage(msgspec.Struct):
     tasks: list[OpenTask]
+
+
+class _MarkedPage(msgspec.Struct):
+    tasks: list[MarkedTask]
 
 
 class LabelStudio:
@@ -194,6 +206,13 @@ class LabelStudio:
                 break
             last = max(task.id for task in page.tasks)
         return found[:most]
+
+    def task(self, project: int, task: int) -> MarkedTask | None:
+        """One task of a project with its annotations, None if the project has none of this number."""
+        query = _query([{**after(task), "operator": "equal"}], "tasks:id", 1)
+        query |= {"project": project, "include": "id,data,annotations,result,was_cancelled,ground_truth"}
+        page = self._read("/api/tasks/", _MarkedPage, query)
+        return next((each for each in page.tasks if each.id == task), None)
 
     def create_predictions(self, project: int, predictions: Sequence[dict[str, Any]]) -> int:
         """Store predictions: dicts of task, result, score and model_version. Returns how many were stored."""

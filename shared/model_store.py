@@ -102,6 +102,11 @@ class ModelStore:
         found = self._storage.get(keys.version(project, version, suffix))
         return None if found is None else found.data
 
+    def size(self, project: int, version: str) -> int:
+        """Bytes of a version's model file, 0 if it is gone."""
+        status = self._storage.head(keys.version(project, version, "onnx"))
+        return 0 if status is None else status.size
+
     def turned_down(self, project: int) -> TurnedDown | None:
         """The newest snapshot that a roll back turned down: only newer annotations (or the button) train again."""
         return read_turned_down(self._storage, project)

@@ -78,11 +78,7 @@ class Studio:
     def _list(self, query: dict[str, list[str]]) -> bytes:
         assert query["review"][0].lower() == "true", "or else Label Studio asks the backend for predictions"
         asked = json.loads(query["query"][0])
-        last = -1
-        for each in asked["filters"]["items"]:
-            if each["filter"] == "filter:tasks:id":
-                last = each["value"]
-        found = [task for task in self.tasks if task["id"] > last and self._count(task)]
+        found = [task for task in self.tasks if self._fits(task, asked["filters"]["items"])]
         if asked["ordering"] == ["tasks:id"]:
             found.sort(key=lambda task: int(task["id"]))
         else:
@@ -93,6 +89,13 @@ class Studio:
         page = [self._only(task, fields) for task in found[:size]]
         total = sum(map(self._count, found))
         return answer_json({"tasks": page, "total": len(found), "total_annotations": total, "total_predictions": 0})
+
+    def _fits(self, task: dict[str, Any], filters: list[dict[str, Any]]) -> bool:
+        for each in filters:
+            value = task["id"] if each["filter"] == "filter:tasks:id" else self._count(task)
+            if not {"greater": value > each["value"], "equal": value == each["value"]}[each["operator"]]:
+                return False
+        return True
 
     @staticmethod
     def _count(task: dict[str, Any]) -> int:

@@ -1,0 +1,313 @@
+"""What the pages show, as data: each page's JSON twin is exactly this, and the templates render nothing else."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import msgspec
+
+from inference.journal import Hour, Noted, Scored, Skipped
+from inference.release import program_version
+from inference.reports import Bin, Report, Summary
+from inference.services import Services
+from inference.studio import StudioState
+from inference.survey import Standing
+from shared.errors import SegmenterError
+from shared.model_card import Estimate, Figures
+from shared.runs import RunRecord
+from shared.scheduler import due_at
+from shared.settings import Settings
+from shared.updates import START_TRAINING
+
+EVENTS = 50
+RUNS = 10
+TASKS = 20
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What training does about a project."""
+
+    name: str  # idle, waiting, queued, training, failed, backing off, untrained
+    sentence: str
+    fraction: float | None = None  # of a run that goes on
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A project in the overview."""
+
+    project: int
+    title: str
+    link: str  # to Label Studio, "" where that is not known
+    recordings: int
+    waiting: int
+    needed: int  # START_TRAINING_EACH_N_UPDATES
+    state: State
+    version: str
+    created_at: float | None  # of the version
+    balanced_accuracy: Estimate | None
+    segment_f1_50: Estimate | None
+    history: list[float]  # balanced accuracy of kept versions, oldest first
+    last_event: Noted | None
+
+
+class Overview(msgspec.Struct, frozen=True, kw_only=True):
+    """The first page."""
+
+    now: float
+    release: str
+    ready: str  # "ready", or why not
+    launcher: str
+    studio: StudioState
+    hour: Hour
+    store: str
+    store_error: str
+    url: str  # to paste into Label Studio
+    projects: list[Row]
+
+
+class VersionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A kept version."""
+
+    name: str
+    created_at: float | None
+    standing: str  # serves, kept, rejected, turned down
+    reason: str
+    recordings: int
+    estimates: dict[str, Estimate]
+    size: int  # bytes
+    has_report: bool
+
+
+class ProjectPage(msgspec.Struct, frozen=True, kw_only=True):
+    """All about one project."""
+
+    now: float
+    release: str
+    row: Row
+    missing: list[str]  # what stands between the project and predictions
+    finding: str  # of the last comparison with Label Studio
+    left_out: list[str]  # of the labelling configuration
+    versions: list[VersionRow]
+    figures: Figures | None
+    labels: list[str]  # of the labelling configuration
+    names: list[str]  # of the confusion's rows and columns
+    losses: list[float]
+    reliability: list[Bin]
+    learning: list[tuple[int, float]]  # recordings, balanced accuracy of kept versions
+    held_out: list[str]  # tasks with an out-of-fold prediction
+    run: RunRecord | None
+    runs: list[RunRecord]
+    log: str
+    least_sure: list[Scored]
+    skipped: list[Skipped]
+    events: list[Noted]
+
+
+class Pages:
+    """Builds pages from what the services know. Reads the store, never a model."""
+
+    def __init__(self, settings: Settings, services: Services, clock: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._services = services
+        self._clock = clock
+
+    def overview(self, url: str) -> Overview:
+        """The first page. url: by which the browser reached this server."""
+        services = self._services
+        last = services.journal.last_events()
+        standings = services.survey.standings()
+        return Overview(
+            now=self._clock(),
+            release=program_version(),
+            ready=services.not_ready() or "ready",
+            launcher=services.launcher.name,
+            studio=services.studio.state,
+            hour=services.journal.last_hour(),
+            store=self._settings.model_dir,
+            store_error=services.survey.error,
+            url=url,
+            projects=[self._row(each, last.get(each.project)) for each in standings],
+        )
+
+    def project(self, project: int) -> ProjectPage | None:
+        """All about one project, None if nobody knows it."""
+        services = self._services
+        standing = services.survey.standing(project)
+        if standing is None:
+            return None
+        report, trouble = self._report(standing)
+        active, last = standing.runs.active, standing.runs.last
+        logged = active or last
+        finding = services.control.findings.get(project)
+        row = self._row(standing, services.journal.last_events().get(project))
+        missing = [*self._missing(standing, row), *([trouble] if trouble else [])]
+        return ProjectPage(
+            now=self._clock(),
+            release=program_version(),
+            row=row,
+            missing=missing,
+            finding=finding.sentence if finding else "",
+            left_out=list(standing.config.left_out) if standing.config else [],
+            versions=self._versions(standing),
+            figures=report.figures if report else None,
+            labels=list(standing.config.labels) if standing.config else [],
+            names=_names(report.figures) if report else [],
+            losses=[point[1] for point in active.progress.losses] if active else list(report.losses) if report else [],
+            reliability=list(report.reliability) if report else [],
+            learning=_learning(standing),
+            held_out=[each.task for each in report.held_out] if report else [],
+            run=active,
+            runs=self._history(standing),
+            log=services.runs.log(project, logged.number) if logged else "",
+            least_sure=services.journal.least_sure(project, TASKS),
+            skipped=services.journal.skipped(project)[:TASKS],
+            events=services.journal.events(project, EVENTS),
+        )
+
+    def _row(self, standing: Standing, last_event: Noted | None) -> Row:
+        summary = standing.summaries.get(standing.version, Summary())
+        trained = standing.runs.last.trained if standing.runs.last else None
+        history = [
+            standing.summaries[each.name].estimates["balanced_accuracy"].value
+            for each in reversed(standing.versions)
+            if "balanced_accuracy" in standing.summaries[each.name].estimates
+        ]
+        known = standing.known
+        return Row(
+            project=standing.project,
+            title=(known.title if known else "") or f"Project {standing.project}",
+            link=_link(known.hostname if known else "", self._settings.label_studio_host, standing.project),
+            recordings=summary.recordings or (trained.tasks if trained else 0),
+            waiting=sum(update.weight for update in standing.updates),
+            needed=self._settings.start_training_each_n_updates,
+            state=self._state(standing),
+            version=standing.version,
+            created_at=_seconds(summary.created_at) or _of_name(standing.version),
+            balanced_accuracy=summary.estimates.get("balanced_accuracy"),
+            segment_f1_50=summary.estimates.get("segment_f1_50"),
+            history=history,
+            last_event=last_event,
+        )
+
+    def _state(self, standing: Standing) -> State:
+        active, last = standing.runs.active, standing.runs.last
+        if active is not None:
+            progress = active.progress
+            left = f", about {progress.eta_seconds / 60:.0f} min left" if progress.eta_seconds else ""
+            sentence = f"{active.state} {progress.fraction:.0%}{left}"
+            return State(name="training", sentence=sentence, fraction=progress.fraction)
+        due = due_at(standing.updates, standing.runs, self._settings)
+        if standing.updates and due is None:
+            return State(name="waiting", sentence=self._lacking(standing))
+        if standing.updates and due is not None and due > self._clock():
+            why = f" after: {last.reason}" if last and last.reason else ""
+            return State(name="backing off", sentence=f"backing off for {due - self._clock():.0f} s{why}")
+        if standing.updates:
+            return State(name="queued", sentence="queued: a training starts as soon as there is room")
+        if last is not None and last.outcome == "failed":
+            return State(name="failed", sentence=f"failed: {last.reason or 'its log says more'}")
+        if not standing.version:
+            return State(name="untrained", sentence="no model yet")
+        return State(name="idle", sentence="idle")
+
+    def _lacking(self, standing: Standing) -> str:
+        needed = self._settings.start_training_each_n_updates
+        waiting = sum(update.weight for update in standing.updates)
+        return f"{waiting} of START_TRAINING_EACH_N_UPDATES={needed} updates; {max(1, needed - waiting)} more"
+
+    def _missing(self, standing: Standing, row: Row) -> list[str]:
+        found = []
+        if standing.error:
+            found.append(f"The store could not be read: {standing.error}")
+        if standing.config_error:
+            found.append(f"The labelling configuration cannot be served. {standing.config_error}")
+        if standing.refused:
+            found.append(f"The model in the store was refused, the last good one serves on. {standing.refused}")
+        if not standing.version and not standing.refused:
+            found.append(f"There is no model yet: {row.state.sentence}.")
+            last = standing.runs.last
+            if last is not None and last.reason and last.reason not in row.state.sentence:
+                found.append(f"The last training was {last.outcome}: {last.reason}")
+            if last is None and not standing.updates:
+                found.append("Annotate a few tasks in Label Studio; training starts by itself.")
+        if standing.updates and self._services.launcher.name == "none":
+            found.append("This server trains nothing itself: `python -m training watch` must run over the same store.")
+        pressed = any(update.action == START_TRAINING for update in standing.updates)
+        if pressed and row.state.name == "queued":
+            found.append("The train button was pressed.")
+        return found
+
+    def _report(self, standing: Standing) -> tuple[Report | None, str]:
+        if not standing.version:
+            return None, ""
+        try:
+            return self._services.survey.reports.report(standing.project, standing.version), ""
+        except SegmenterError as error:
+            return None, str(error)
+
+    def _versions(self, standing: Standing) -> list[VersionRow]:
+        store = self._services.store
+        rows = []
+        for each in standing.versions:
+            summary = standing.summaries.get(each.name, Summary())
+            place = "serves" if each.current else "kept" if each.accepted else "rejected"
+            if place == "kept" and standing.version and each.name > standing.version:
+                place = "rolled back"
+            reason = summary.reason
+            if not each.accepted:
+                reason = (store.file(standing.project, each.name, "rejected") or b"").decode(errors="replace") or reason
+            rows.append(
+                VersionRow(
+                    name=each.name,
+                    created_at=_seconds(summary.created_at) or _of_name(each.name),
+                    standing=place,
+                    reason=reason,
+                    recordings=summary.recordings,
+                    estimates=summary.estimates,
+                    size=store.size(standing.project, each.name),
+                    has_report="report.html" in each.files,
+                )
+            )
+        return rows
+
+    def _history(self, standing: Standing) -> list[RunRecord]:
+        numbers = range(standing.runs.next_number - 1, max(0, standing.runs.next_number - 1 - RUNS), -1)
+        found = (self._services.runs.ended(standing.project, number) for number in numbers)
+        return [record for record in found if record is not None]
+
+
+def _names(figures: Figures) -> list[str]:
+    """Names of the confusion's rows: those of the classes, with background first."""
+    names = [each.label for each in figures.classes]
+    whole = ["background", *names] if len(names) < len(figures.confusion) else names
+    return [*whole, *("?" for _ in range(len(figures.confusion) - len(whole)))]
+
+
+def _learning(standing: Standing) -> list[tuple[int, float]]:
+    points = {
+        summary.recordings: summary.estimates["balanced_accuracy"].value
+        for summary in (standing.summaries[each.name] for each in reversed(standing.versions))
+        if summary.recordings and "balanced_accuracy" in summary.estimates
+    }
+    return sorted(points.items())
+
+
+def _link(hostname: str, host: str, project: int) -> str:
+    """Address of the project's page in Label Studio; only http(s), since anybody may call /setup."""
+    for address in (hostname, host):
+        if urlsplit(address).scheme in ("http", "https") and project:
+            return f"{address.rstrip('/')}/projects/{project}"
+    return ""
+
+
+def _seconds(moment: str) -> float | None:
+    try:
+        return datetime.fromisoformat(moment).timestamp()
+    except ValueError:
+        return None
+
+
+def _of_name(version: str) -> float | None:
+    """When a version was made, from its name, 20261123T231501Z-9f3c2a."""
+    return _seconds(version.partition("Z-")[0] + "+00:00") if version else None

@@ -1,0 +1,319 @@
+"""The pages' routes: HTML for people, the same as JSON for programs, and the few actions, guarded."""
+
+import gzip
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import jinja2
+import msgspec
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from inference.bodies import json_answer, read_body
+from inference.protocol import ProjectRef
+from inference.release import program_version
+from inference.services import Services
+from inference.status import charts, words
+from inference.status.examine import Examination
+from inference.status.pages import Pages
+from shared.errors import SegmenterError, StoreError
+from shared.settings import Settings
+
+HERE = Path(__file__).parent
+STATIC = {"style.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
+LARGEST_FORM = 4096  # bytes
+LARGEST_NUMBER = 10**15  # of projects, tasks, rows
+GUARDS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Vary": "Accept, Accept-Encoding",
+}
+REPORT_GUARDS = {
+    **GUARDS,
+    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+}
+NOTICES = {
+    "train": "A training was asked for; it starts as soon as there is room.",
+    "stop": "The run was asked to stop.",
+    "idle": "No run goes on.",
+    "roll-back": "The version before serves again, everywhere within a second.",
+    "promote": "That version serves now, everywhere within a second.",
+}
+
+
+class TaskPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A task, why it gets what it gets, and its recording."""
+
+    project: int
+    title: str
+    task: int
+    link: str  # to Label Studio
+    found: Examination
+    last_skip: str  # why Label Studio got nothing when it asked last
+    release: str
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """What went wrong."""
+
+    error: str
+    release: str
+
+
+def status_routes(settings: Settings, services: Services) -> list[Route]:
+    """All routes below /ui."""
+    pages = StatusPages(settings, services)
+    return [
+        Route("/ui", pages.enter),
+        Route("/ui/", pages.overview),
+        Route("/ui/index.json", pages.overview),
+        Route("/ui/static/{name}", pages.static),
+        Route("/ui/projects/{project:int}.json", pages.project),
+        Route("/ui/projects/{project:int}", pages.project),
+        Route("/ui/projects/{project:int}/task.json", pages.task),
+        Route("/ui/projects/{project:int}/task", pages.task),
+        Route("/ui/projects/{project:int}/versions/{version}/report.html", pages.report),
+        Route("/ui/projects/{project:int}/{action}", pages.act, methods=["POST"]),
+    ]
+
+
+class StatusPages:
+    """One method a route."""
+
+    def __init__(self, settings: Settings, services: Services) -> None:
+        self._settings = settings
+        self._services = services
+        self._pages = Pages(settings, services)
+        self._files = {name: (HERE / "static" / name).read_bytes() for name in STATIC}
+        self._templates = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            auto_reload=False,
+            trim_blocks=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        stamp = hashlib.sha256(b"".join(self._files.values())).hexdigest()[:8]
+        self._templates.globals |= {
+            "stamp": stamp,
+            "ago": words.ago,
+            "iso": words.iso,
+            "figure": words.figure,
+            "size": words.size,
+            **{
+                each.__name__: each
+                for each in (charts.line, charts.curve, charts.signal, charts.limits, charts.place, charts.zooms)
+            },
+        }
+
+    async def enter(self, _: Request) -> Response:
+        """To the overview."""
+        return RedirectResponse("ui/", 307)
+
+    async def static(self, request: Request) -> Response:
+        """Style, script, icon."""
+        name = request.path_params["name"]
+        if name not in STATIC:
+            return self._fail(request, "There is no such file.", 404, "../")
+        headers = {**GUARDS, "Cache-Control": "public, max-age=86400"}
+        return _packed(request, Response(self._files[name], headers=headers, media_type=STATIC[name]))
+
+    async def overview(self, request: Request) -> Response:
+        """The first page."""
+        root = request.headers.get("host", f"localhost:{self._settings.port}")
+        secret = f"/{self._settings.webhook_secret}" if self._settings.webhook_secret else ""
+        shown = f"{request.url.scheme}://{root}{'/WEBHOOK_SECRET' if secret else ''}"
+
+        def work() -> Response:
+            page = self._pages.overview(shown)
+            return self._answer(request, "overview.html", page, root="./", twin="index.json")
+
+        return await self._services.quick(work)
+
+    async def project(self, request: Request) -> Response:
+        """All about one project."""
+        number = request.path_params["project"]
+
+        def work() -> Response:
+            page = self._pages.project(number) if number < LARGEST_NUMBER else None
+            if page is None:
+                return self._fail(request, f"Project {number} is not known: connect it in Label Studio.", 404, "../")
+            notice = NOTICES.get(request.query_params.get("done", ""), "")
+            return self._answer(request, "project.html", page, root="../", twin=f"{number}.json", notice=notice)
+
+        return await self._services.quick(work)
+
+    async def task(self, request: Request) -> Response:
+        """One task: why it gets what it gets, and its recording."""
+        number = request.path_params["project"]
+        asked = [_number(request.query_params.get(name), least) for name, least in WINDOW.items()]
+        task, first, last = asked
+        if task is None or first is None or last is None or number >= LARGEST_NUMBER:
+            return self._fail(
+                request, "Expected ?number=12, the number of a task in Label Studio.", 400, f"../{number}"
+            )
+        standing = await self._services.quick(self._services.survey.standing, number)
+        if standing is None:
+            return self._fail(request, f"Project {number} is not known: connect it in Label Studio.", 404, "../")
+
+        def work() -> Response:
+            page = self._pages.project(number)
+            assert page is not None  # noqa: S101 - known a moment ago, and projects are not forgotten in between
+            reports = self._services.survey.reports
+            report = reports.report(number, standing.version) if standing.version else None
+            held_out = next((each for each in report.held_out if each.task == str(task)), None) if report else None
+            found = self._services.examiner.examine(number, task, held_out, (first, last))
+            skips = {each.task: each.reason for each in self._services.journal.skipped(number)}
+            labels = page.labels
+            shown = TaskPage(
+                project=number,
+                title=page.row.title,
+                task=task,
+                link=f"{page.row.link}/data?task={task}" if page.row.link else "",
+                found=found,
+                last_skip=skips.get(str(task), ""),
+                release=program_version(),
+            )
+            colors = charts.colors(labels, standing.config.colors if standing.config else ())
+            twin = f"task.json?number={task}"
+            return self._answer(request, "task.html", shown, root="../../", twin=twin, colors=colors)
+
+        try:
+            return await self._services.examiner.aside(work)
+        except SegmenterError as error:
+            return self._fail(request, str(error), 503 if isinstance(error, StoreError) else 409, f"../{number}")
+
+    async def report(self, request: Request) -> Response:
+        """A version's report as training wrote it, in a sandbox of its own."""
+        number, version = request.path_params["project"], request.path_params["version"]
+        try:
+            data = await self._services.quick(self._services.store.file, number, version, "report.html")
+        except SegmenterError as error:
+            return self._fail(request, str(error), 404, "../../")
+        if data is None:
+            return self._fail(request, f"Version {version} has no report.", 404, "../../")
+        return _packed(request, Response(data, headers=REPORT_GUARDS, media_type="text/html"))
+
+    async def act(self, request: Request) -> Response:
+        """Train, stop, roll back, promote. Access has asked for credentials; here the origin must be this page's."""
+        number, action = request.path_params["project"], request.path_params["action"]
+        back = f"../{number}"
+        if not is_same_origin(request):
+            sentence = "This came from another page than the server's own: press the button there."
+            return self._fail(request, sentence, 403, back)
+        actions: dict[str, Callable[[int, str], str]] = {
+            "train": self._train,
+            "stop": self._stop,
+            "roll-back": self._go_back,
+            "promote": self._go_back,
+        }
+        if action not in actions or number >= LARGEST_NUMBER:
+            return self._fail(request, "There is no such action.", 404, back)
+        form = parse_qs((await read_body(request, LARGEST_FORM)).decode(errors="replace"))
+        version = form.get("version", [""])[0]
+        if action == "promote" and not version:
+            return self._fail(request, "Expected version=…: the one that shall serve.", 400, back)
+        try:
+            done = await self._services.quick(actions[action], number, "" if action == "roll-back" else version)
+        except StoreError as error:
+            return self._fail(request, str(error), 503, back)
+        except SegmenterError as error:
+            return self._fail(request, str(error), 409, back)
+        if _wants_json(request):
+            return json_answer({"done": NOTICES[done or action]}, headers=GUARDS)
+        return RedirectResponse(f"{back}?done={done or action}", 303, GUARDS)
+
+    def _train(self, project: int, _: str) -> str:
+        self._services.train(ProjectRef(project))
+        return ""
+
+    def _stop(self, project: int, _: str) -> str:
+        number = self._services.runs.request_cancel(project)
+        if number is None:
+            return "idle"
+        self._services.journal.note(project, "STOP", f"Run {number} was asked to stop, on the page.")
+        return ""
+
+    def _go_back(self, project: int, version: str) -> str:
+        served = self._services.store.roll_back(project, version or None)
+        action = "PROMOTE" if version else "ROLL_BACK"
+        self._services.journal.note(project, action, f"Version {served} serves, by a person's wish.")
+        self._services.survey.touch(project)
+        return ""
+
+    def _answer(
+        self,
+        request: Request,
+        template: str,
+        page: Any,
+        *,
+        root: str,
+        twin: str = "",
+        status: int = 200,
+        notice: str = "",
+        **more: Any,
+    ) -> Response:
+        """The page as HTML or as JSON; 304 where the browser has it already."""
+        if _wants_json(request):
+            return _packed(request, json_answer(page, status, GUARDS))
+        release = page.release
+        text = self._templates.get_template(template).render(
+            page=page, root=root, twin=twin, notice=notice, release=release, **more
+        )
+        tag = f'W/"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
+        headers = {**GUARDS, "ETag": tag}
+        if status == 200 and request.headers.get("if-none-match") == tag:
+            return Response(None, 304, headers)
+        return _packed(request, Response(text, status, headers, media_type="text/html"))
+
+    def _fail(self, request: Request, sentence: str, status: int, back: str) -> Response:
+        if _wants_json(request):
+            return json_answer({"error": sentence}, status, GUARDS)
+        depth = request.url.path.rpartition("/ui/")[2].count("/")
+        page = Failure(error=sentence, release=program_version())
+        root = "../" * depth or "./"
+        return self._answer(request, "error.html", page, root=root, twin=root, status=status, back=back)
+
+
+WINDOW = {"number": 1, "first": 0, "last": -1}  # query of a task's page ► least, and default but for the number
+
+
+def is_same_origin(request: Request) -> bool:
+    """Whether a browser sent this from a page of this server. Requests without an Origin are not let through."""
+    origin = request.headers.get("origin", "")
+    return urlsplit(origin).netloc != "" and urlsplit(origin).netloc == request.headers.get("host", "")
+
+
+def _number(text: str | None, least: int) -> int | None:
+    """A number from a query; its default where there is none, None where it is none or out of bounds."""
+    if text is None:
+        return None if least == 1 else least
+    digits = text.removeprefix("-") if least < 0 else text
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 15):
+        return None
+    return int(text) if int(text) >= least else None
+
+
+def _wants_json(request: Request) -> bool:
+    if request.url.path.endswith(".json"):
+        return True
+    accepted = request.headers.get("accept", "")
+    return "application/json" in accepted and "text/html" not in accepted
+
+
+def _packed(request: Request, response: Response) -> Response:
+    """Compressed where the browser can read that and it pays."""
+    if "gzip" in request.headers.get("accept-encoding", "") and len(response.body) > 1024:
+        response.body = gzip.compress(bytes(response.body), compresslevel=4)
+        headers = MutableHeaders(raw=response.raw_headers)
+        headers["Content-Encoding"] = "gzip"
+        headers["Content-Length"] = str(len(response.body))
+    return response

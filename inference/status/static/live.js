@@ -1,0 +1,36 @@
+// Keeps the page's parts up to date: fetches the page again and swaps what changed. Without it a reload does the same.
+"use strict";
+const PERIOD = 2000; // ms; a look costs the server a few ms
+let tag = "";
+
+async function refresh() {
+  if (!document.hidden && document.querySelector("[data-live]")) {
+    try {
+      const headers = tag ? { "If-None-Match": tag } : {};
+      const answer = await fetch(location.pathname, { headers: { Accept: "text/html", ...headers }, cache: "no-store" });
+      if (answer.ok) {
+        tag = answer.headers.get("ETag") || "";
+        swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      }
+      document.body.classList.toggle("stale", !answer.ok && answer.status !== 304);
+    } catch {
+      document.body.classList.add("stale");
+    }
+  }
+  setTimeout(refresh, PERIOD);
+}
+
+function swap(fresh) {
+  for (const part of document.querySelectorAll("[data-live]")) {
+    const other = fresh.getElementById(part.id);
+    if (other && other.innerHTML !== part.innerHTML && !part.contains(document.activeElement)) {
+      part.replaceChildren(...other.childNodes);
+    }
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-confirm]");
+  if (button && !confirm(button.dataset.confirm)) event.preventDefault();
+});
+setTimeout(refresh, PERIOD);
