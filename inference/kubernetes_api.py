@@ -298,3 +298,5 @@ def _lines(response: BaseHTTPResponse) -> Iterator[bytes]:
     for piece in response.stream(2**16, decode_content=False):
         *whole, rest = (rest + piece).split(b"\n")
         yield from (line for line in whole if line.strip())
+    if rest.strip():
+        yield rest

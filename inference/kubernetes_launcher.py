@@ -24,6 +24,7 @@ REASON_ANNOTATION = "time-series-segmenter/reason"
 PROJECT_VARIABLE = "TRAIN_PROJECT"
 NUMBER_VARIABLE = "TRAIN_NUMBER"
 FIRST_WAIT, LONGEST_WAIT = 2.0, 60.0  # seconds until a refused launch is tried again
+REST_SECONDS = 0.1  # between two watches, in case they end at once
 HEARD_SECONDS = 5.0  # for the first list of Jobs
 CAUSES = {  # what the API server's words mean most of the time
     "DeadlineExceeded": "it took longer than activeDeadlineSeconds, or its image could not be pulled",
@@ -156,7 +157,7 @@ class KubernetesLauncher:
 
     def _watch_from(self, version: str) -> None:
         """Follow what happens; returns when it is to be listed again."""
-        while not self._closing.is_set():
+        while not self._closing.wait(REST_SECONDS):
             try:
                 for kind, job in self._api.watch_jobs(self._selector, version):
                     version = job.metadata.resource_version

@@ -78,6 +78,7 @@ def _kubernetes(settings: Settings, runs: Runs) -> KubernetesLauncher | None:
         except ClusterError as error:
             if error.status in (401, 403, 404):
                 log.info("Trainings are no Kubernetes Jobs here: %s", error)
+                api.close()
                 return None
             log.warning("%s", error)
     return KubernetesLauncher(settings, api, runs=runs)
