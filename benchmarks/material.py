@@ -1,24 +1,28 @@
-"""What the benchmarks run on: recordings as CSV, and models exported by training with random weights.
+"""What the benchmarks run on: simulated recordings as CSV, and models of them, exported by training's exporter.
 
-Speed does not depend on what a network has learned; how often the label changes does matter for decoding, so the last
-layer is scaled until it changes as often as in annotated recordings (about every 100 rows).
+The speed of a forward pass does not depend on what a network has learned, but decoding does: the networks are fitted
+for a second, so that they find about as many segments and events as there are.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch.nn import functional
 
 from shared.label_config import parse_label_config
 from shared.model_card import Figures, Head, InstantHead, ModelCard, RangeHead, Snapshot
 from shared.windows import window_starts
-from training.dataset import Statistics
+from training.dataset import Statistics, normalise
 from training.export import export_model
 from training.network import Network
 
 Kind = Literal["ranges", "ranges, one network", "instants"]
+KINDS: tuple[Kind, ...] = ("ranges", "ranges, one network", "instants")
 
 CHANNELS = {"ranges": 6, "ranges, one network": 6, "instants": 2}
 LABELS = {
@@ -28,8 +32,8 @@ LABELS = {
 }
 MEMBERS = {"ranges": 2, "ranges, one network": 1, "instants": 1}
 HIDDEN = 64  # units of each LSTM layer and direction
-SHARPER = 20.0  # factor on the weights of the last layer
-PART = 10_000  # rows of CSV made at once
+PART = 10_000  # rows of a recording before it repeats
+STEPS = 150
 
 
 def label_config(kind: Kind, value_type: str = "url") -> str:
@@ -43,15 +47,36 @@ def label_config(kind: Kind, value_type: str = "url") -> str:
     )
 
 
-def csv_parts(rows: int, kind: Kind) -> Iterator[bytes]:
-    """A recording of a wrist sensor (or an ECG), piece by piece: a time and channels with five decimals, 10 Hz."""
-    channels = CHANNELS[kind]
-    yield ("time," + ",".join(f"c{index}" for index in range(channels)) + "\n").encode()
+def simulate(kind: Kind) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Values [10,000, channels] and columns of the head [10,000].
+
+    Ranges: exercises of 40 to 200 rows that differ in rhythm and size. Instants: beats every 65 rows or so, one in
+    eight a wide one.
+    """
     rng = np.random.default_rng(0)
-    at = np.arange(min(rows, PART))[:, None]
-    waves = np.sin(at * (0.3 + 0.1 * ((at // 100) % 7)) + np.arange(channels)) * (1 + (at // 100) % 3)
-    cells = np.char.mod("%.5f", waves + 0.1 * rng.standard_normal(waves.shape))
-    lines = [",".join(row) for row in cells.tolist()]
+    channels, columns = CHANNELS[kind], np.zeros(PART, np.int64)
+    values = 0.1 * rng.standard_normal((PART, channels))
+    row = 0
+    while row < PART:
+        if kind == "instants":
+            row += int(rng.integers(55, 75))
+            label = 1 + int(rng.random() < 0.125)
+            around = np.arange(max(row - 12, 0), min(row + 13, PART))
+            values[around] += (2 * np.exp(-np.square((around - row) / (1.5 * label**2))))[:, None]
+            columns[max(row - 3, 0) : row + 4] = label
+        else:
+            end, label = row + int(rng.integers(40, 200)), int(rng.integers(7))
+            at = np.arange(row, min(end, PART))[:, None]
+            values[row:end] += (0.3 + 0.3 * label) * np.sin(at * (0.2 + 0.15 * label) + np.arange(channels))
+            columns[row:end] = label
+            row = end
+    return values, columns
+
+
+def csv_parts(rows: int, kind: Kind) -> Iterator[bytes]:
+    """A recording piece by piece: a time at 10 Hz and channels with five decimals."""
+    yield ("time," + ",".join(f"c{index}" for index in range(CHANNELS[kind])) + "\n").encode()
+    lines = [",".join(row) for row in np.char.mod("%.5f", simulate(kind)[0]).tolist()]
     for first in range(0, rows, PART):
         some = range(first, min(first + PART, rows))
         yield "".join([f"{row / 10:.1f},{line}\n" for row, line in zip(some, lines, strict=False)]).encode()
@@ -94,27 +119,35 @@ def make_card(kind: Kind, *, number: int = 0, project: int = 1) -> ModelCard:
     )
 
 
-def make_networks(kind: Kind, members: int | None = None) -> list[Network]:
-    """Networks of the shape that training fits, with random weights."""
-    torch.manual_seed(0)
+@lru_cache
+def make_networks(kind: Kind) -> tuple[Network, ...]:
+    """Networks of the shape that training fits, after a second of it."""
     card = make_card(kind)
+    values, columns = simulate(kind)
+    features, targets = torch.from_numpy(normalise(values, _statistics(card))), torch.from_numpy(columns)
     found = []
-    for _ in range(MEMBERS[kind] if members is None else members):
-        network = Network(2 * CHANNELS[kind], card.columns, HIDDEN, card.stem).eval()
-        with torch.no_grad():
-            columns = network.head.weight[: card.columns]
-            network.head.weight.copy_(SHARPER * columns.repeat(card.stem, 1))  # the rows of a step agree, as fitted
-            network.head.bias.zero_()
-        found.append(network)
-    return found
+    for seed in range(MEMBERS[kind]):
+        torch.manual_seed(seed)
+        network = Network(2 * CHANNELS[kind], card.columns, HIDDEN, card.stem)
+        optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
+        for _ in range(STEPS):
+            rows = torch.randint(PART - card.window, (8, 1)) + torch.arange(card.window)
+            loss = functional.cross_entropy(network(features[rows]).flatten(0, 1), targets[rows].flatten())
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+        found.append(network.eval())
+    return tuple(found)
 
 
 def make_model(kind: Kind, *, number: int = 0, project: int = 1) -> bytes:
     """A sealed model file, made by the exporter of training."""
     card = make_card(kind, number=number, project=project)
-    statistics = Statistics(np.array(card.channel_mean), np.array(card.channel_std))
-    networks = make_networks(kind)
-    return export_model(networks, statistics, card)
+    return export_model(make_networks(kind), _statistics(card), card)
+
+
+def _statistics(card: ModelCard) -> Statistics:
+    return Statistics(np.array(card.channel_mean), np.array(card.channel_std))
 
 
 def flop_a_row(kind: Kind, rows: int) -> float:
