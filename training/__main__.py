@@ -5,6 +5,7 @@ Exit codes are an API: 0 published, or rejected with a report; 2 permanent (bad 
 """
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -64,4 +65,5 @@ def _parse(given: list[str]) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TEMPORARY))  # or the first process of a container would ignore it
     sys.exit(main())
