@@ -1,0 +1,95 @@
+"""docker-compose.yml is held against settings, commands and images; Docker itself is not needed."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from inference.__main__ import _parser as serving_parser
+from shared.settings import Settings
+from training.__main__ import COMMANDS
+
+ROOT = Path(__file__).parents[1]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+OURS = ("server", "worker")
+NAMES = [each.name.upper() for each in fields(Settings)]
+DEFAULTS = Settings().environment()
+VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
+TRAINING = NAMES[NAMES.index("START_TRAINING_EACH_N_UPDATES") : NAMES.index("DEVICE") + 1]
+
+
+def default(text: str) -> str:
+    """What a value is with nothing set but the token."""
+    return VARIABLE.sub(lambda found: (found[3] or "") if found[2] == "-" else "the-token", str(text))
+
+
+def environment(service: str) -> dict[str, str]:
+    return {name: default(value) for name, value in SERVICES[service]["environment"].items()}
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_each_variable_is_a_setting_and_takes_its_default(service: str) -> None:
+    assert environment(service).keys() <= set(NAMES)
+    settings = Settings.from_environment(environment(service))
+    assert settings.label_studio_host == "http://host.docker.internal:8080"
+    assert settings.label_studio_api_key == "the-token"
+    assert settings.model_dir == "/app/models"
+
+
+def test_each_training_setting_is_listed_with_its_default() -> None:
+    elsewhere = {"TRAIN_LAUNCHER", "TRAIN_CRONJOB"}  # a worker is the launcher
+    listed = environment("worker")
+    for name in TRAINING:
+        if name not in elsewhere:
+            assert listed[name] == DEFAULTS[name], name
+            assert VARIABLE.fullmatch(SERVICES["worker"]["environment"][name]), f"{name} can be set from outside"
+
+
+def test_the_server_trains_nothing_and_is_reached_from_outside_its_container() -> None:
+    settings = Settings.from_environment(environment("server"))
+    assert (settings.train_launcher, settings.host) == ("none", "0.0.0.0")
+    assert SERVICES["server"]["ports"] == [f"9090:{settings.port}"]
+
+
+def test_only_the_token_has_to_be_set() -> None:
+    required = {found[1] for found in VARIABLE.finditer((ROOT / "docker-compose.yml").read_text()) if found[2] == "?"}
+    assert required == {"LABEL_STUDIO_API_KEY"}
+
+
+def test_each_service_is_built_from_its_file_and_runs_what_it_runs() -> None:
+    for service, kind in zip(OURS, ("serve", "train"), strict=True):
+        build = SERVICES[service]["build"]
+        assert (ROOT / build["context"] / build["dockerfile"]).name == f"Dockerfile.{kind}"
+        assert SERVICES[service]["image"].startswith(f"time-series-segmenter-{kind}:")
+        command = SERVICES[service]["command"]
+        text = (ROOT / f"Dockerfile.{kind}").read_text()
+        assert f"CMD {str(command).replace(chr(39), chr(34))}" in text
+    assert serving_parser().parse_args(SERVICES["server"]["command"][3:])
+    assert SERVICES["worker"]["command"][3] in COMMANDS
+
+
+def test_server_and_worker_share_one_volume() -> None:
+    assert {tuple(SERVICES[service]["volumes"]) for service in OURS} == {("models:/app/models",)}
+    named = {volume.partition(":")[0] for service in SERVICES.values() for volume in service["volumes"]}
+    assert named == COMPOSE["volumes"].keys()
+
+
+def test_both_reach_the_host_and_write_nowhere_else() -> None:
+    for service in OURS:
+        assert SERVICES[service]["extra_hosts"] == ["host.docker.internal:host-gateway"]
+        assert SERVICES[service]["read_only"] is True
+        assert SERVICES[service]["tmpfs"] == ["/tmp"]
+
+
+def test_label_studio_is_a_profile_that_may_call_us() -> None:
+    studio = SERVICES["label-studio"]
+    assert studio["profiles"] == ["label-studio"]
+    assert not any("profiles" in SERVICES[service] or "depends_on" in SERVICES[service] for service in OURS)
+    variables = studio["environment"]
+    assert (variables["SSRF_PROTECTION_ENABLED"], variables["ML_BLOCK_LOCAL_IP"]) == ("false", "false")
+    assert variables["LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN"] == "true"
+    assert default(variables["LABEL_STUDIO_USER_TOKEN"]) == environment("server")["LABEL_STUDIO_API_KEY"]
