@@ -7,7 +7,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help run test check demo e2e bench format clean
+.PHONY: help run test check demo e2e bench format clean images images-test
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -52,6 +52,12 @@ bench: .venv/.installed-dev  ## speed and memory as tables of ratios (a quarter 
 format: .venv/.installed-dev  ## rewrite the code in house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+images:  ## build the images of server and trainer (docker; another builder: BUILDER, BUILD_FLAGS, BASE, TORCH_INDEX)
+	k8s/images/build
+
+images-test: .venv/.installed-dev  ## run both images: read-only, as nobody, predict, train, stop (RUNNER, RUN_FLAGS)
+	$(BIN)/python -m pytest tests/kubernetes/images.py
 
 clean:  ## remove what was built and installed, but no model
 	rm -rf .venv .label-studio build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
