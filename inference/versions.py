@@ -1,14 +1,17 @@
 """Going back to a kept version, from the command line."""
 
+import json
+
 from shared.model_store import ModelStore
 from shared.settings import Settings
 from shared.storage import open_storage
 from shared.store_keys import read_project
 
 
-def go_back(project: str, version: str | None, settings: Settings) -> int:
+def go_back(project: str, version: str | None, settings: Settings, *, as_json: bool) -> int:
     """Let a kept version serve again; running servers notice within a second."""
     store = ModelStore(open_storage(settings.model_dir), keep_versions=settings.keep_versions)
     served = store.roll_back(read_project(project), version)
-    print(f"Project {project} is served by {served} from now on; no restart is needed.")  # noqa: T201
+    said = json.dumps({"project": int(project), "version": served})
+    print(said if as_json else f"Project {project} is served by {served} from now on; no restart is needed.")  # noqa: T201
     return 0

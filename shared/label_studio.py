@@ -131,8 +131,17 @@ class MarkedTask(msgspec.Struct, frozen=True):
     annotations: list[dict[str, Any]] = []
 
 
+class Lacking(NamedTuple):
+    """A page of tasks that lack a prediction."""
+
+    tasks: list[OpenTask]
+    looked_at: int  # tasks so far, those that lack none included
+    total: int  # to look at
+
+
 class _OpenPage(msgspec.Struct):
     tasks: list[OpenTask]
+    total: int = 0
 
 
 class _MarkedPage(msgspec.Struct):
@@ -192,20 +201,25 @@ class LabelStudio:
                 return found
             last = max(task.id for task in page.tasks)
 
-    def tasks_lacking(self, project: int, version: str, most: int) -> list[OpenTask]:
-        """At most `most` tasks without annotations that have no prediction of `version`, by number."""
-        found: list[OpenTask] = []
-        last = 0
-        unlabelled = {**ANNOTATED, "operator": "equal"}
-        while len(found) < most:
-            query = _query([unlabelled, after(last)], "tasks:id", PAGE)
+    def tasks_lacking(self, project: int, version: str, *, only_unlabelled: bool = True) -> Iterator[Lacking]:
+        """Tasks that have no prediction of `version`, by number, page by page.
+
+        A page is asked for when the one before has been worked off, so predictions made meanwhile are seen.
+        """
+        last = looked_at = 0
+        total: int | None = None
+        filters = [{**ANNOTATED, "operator": "equal"}] if only_unlabelled else []
+        while True:
+            query = _query([*filters, after(last)], "tasks:id", PAGE)
             query |= {"project": project, "include": "id,data,meta,predictions,model_version"}
             page = self._read("/api/tasks/", _OpenPage, query)
-            found += [task for task in page.tasks if all(each.model_version != version for each in task.predictions)]
+            looked_at += len(page.tasks)
+            total = page.total if total is None else total
+            lacking = [task for task in page.tasks if all(each.model_version != version for each in task.predictions)]
+            yield Lacking(lacking, looked_at, total)
             if len(page.tasks) < PAGE:
-                break
+                return
             last = max(task.id for task in page.tasks)
-        return found[:most]
 
     def task(self, project: int, task: int) -> MarkedTask | None:
         """One task of a project with its annotations, None if the project has none of this number."""

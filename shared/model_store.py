@@ -19,6 +19,7 @@ from shared.storage import Storage
 
 ATTEMPTS = 3  # a roll back in the middle of a publication makes it look again
 UNFINISHED = "Its training ended before it could be published."
+BROUGHT = "It came as a file, and was never judged here; promote it to let it serve."
 REPORTS = ("report.json", "report.html")
 
 
@@ -186,6 +187,21 @@ class ModelStore:
             accept(self._storage, project, target.stamp.version)
             return target.stamp.version
         raise StoreError(f"The model of project {project} kept changing; look at its versions and try again.")
+
+    def bring(self, project: int, data: bytes) -> str:
+        """Keep a model that came as a file and return its version; `roll_back` to it lets it serve.
+
+        Raises ModelError if it is no model of this project, RefusedError if another model has its name here.
+        """
+        stamp = read_stamp(data, "", project)
+        kept = self._storage.get(keys.version(project, stamp.version, "onnx"))
+        if kept is None:
+            self._keep(project, stamp.version, data, None, None, rejected=BROUGHT)
+        elif kept.data != data:
+            raise RefusedError(
+                f"Project {project} keeps another model under the name {stamp.version}; delete that first."
+            )
+        return stamp.version
 
     def delete(self, project: int) -> int:
         """Delete everything about a project and return how many objects that were. A run that goes on stops."""

@@ -65,6 +65,11 @@ def turned_down(project: int) -> str:
     return f"{runs(project)}/turned-down.json"
 
 
+def preannotation(project: int) -> str:
+    """The batch of predictions that is on its way to Label Studio."""
+    return f"{runs(project)}/preannotation.json"
+
+
 def run(project: int, kind: str, number: int, suffix: str) -> str:
     """A file of one run; `kind` is records (of runs that go on), ended, logs or cancel."""
     return f"{runs(project)}/{kind}/{number:08d}{suffix}"

@@ -73,9 +73,10 @@ def test_open_tasks_without_a_versions_prediction_are_listed() -> None:
         {"id": number, "data": {"csv_url": "a"}, "meta": None, "predictions": [{"model_version": version}]}
         for number, version in ((1, "old"), (2, "new"), (3, None))
     ]
-    with serve(lambda asked: answer_json({"tasks": tasks})) as web:
-        assert [task.id for task in client(web.url).tasks_lacking(1, "new", 10)] == [1, 3]
-        assert [task.id for task in client(web.url).tasks_lacking(1, "new", 1)] == [1]
+    with serve(lambda asked: answer_json({"tasks": tasks, "total": 3})) as web:
+        (page,) = client(web.url).tasks_lacking(1, "new")
+        assert [task.id for task in page.tasks] == [1, 3]
+        assert (page.looked_at, page.total) == (3, 3)
 
 
 def test_predictions_are_stored_in_bulk() -> None:
