@@ -57,7 +57,7 @@ images:  ## build the images of server and trainer (docker; another builder: BUI
 	k8s/images/build
 
 images-test: .venv/.installed-dev  ## run both images: read-only, as nobody, predict, train, stop (RUNNER, RUN_FLAGS)
-	$(BIN)/python -m pytest tests/kubernetes/images.py
+	$(BIN)/python -m pytest -s --timeout 900 tests/kubernetes/images.py
 
 clean:  ## remove what was built and installed, but no model
 	rm -rf .venv .label-studio build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
