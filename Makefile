@@ -7,7 +7,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help run test check demo e2e bench format clean images images-test
+.PHONY: help run test check demo e2e bench pages screenshots format clean images images-test
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -30,7 +30,7 @@ run: .venv/.installed  ## train the shipped example if there is no model yet, th
 	@$(BIN)/python -m examples.start
 
 test: .venv/.installed-dev  ## all tests that run on one machine without Label Studio
-	$(BIN)/python -m pytest -m "not e2e"
+	$(BIN)/python -m pytest -m "not e2e and not pages"
 
 check: .venv/.installed-dev  ## lint, format, types, layers
 	$(BIN)/ruff check .
@@ -48,6 +48,12 @@ bench: .venv/.installed-dev  ## speed and memory as tables of ratios (a quarter 
 	$(BIN)/python -m benchmarks.predict
 	$(BIN)/python -m benchmarks.serve
 	$(BIN)/python -m benchmarks.memory
+
+pages: .venv/.installed-dev  ## the status page in a real browser (needs chromium and npm)
+	$(BIN)/python -m pytest tests/pages -m pages
+
+screenshots: .venv/.installed-dev  ## pictures of the status page, from the shipped example (a few minutes)
+	$(BIN)/python -m tests.pages.screenshots docs
 
 format: .venv/.installed-dev  ## rewrite the code in house style
 	$(BIN)/ruff check --fix .

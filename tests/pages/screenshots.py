@@ -1,0 +1,105 @@
+"""Pictures of the status page from the shipped example: `make screenshots` writes them into a folder.
+
+The example is trained twice, on half of its recordings and on all, unless MODEL_DIR holds that already. Label Studio is
+the tests' small one, holding the example's tasks.
+"""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import sync_playwright
+
+from shared.model_store import ModelStore
+from shared.projects import KnownProject, KnownProjects
+from shared.settings import Settings
+from shared.storage import open_storage
+from tests.pages.conftest import CHROMIUM, FLAGS, running
+from tests.shared.studio import TOKEN, Studio
+from tests.shared.web_server import serve as serve_web
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "watch"
+CONFIG = (EXAMPLE / "label_config.xml").read_text()
+TITLE = "Shoulder exercises"
+PICTURES = {
+    "overview": ("/ui/", "light"),
+    "project": ("/ui/projects/1", "light"),
+    "project-dark": ("/ui/projects/1", "dark"),
+    "task": ("/ui/projects/1/task?number=3", "light"),
+}
+
+
+def main() -> int:
+    """Train, serve, and take the pictures into the folder named by the first argument."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        models = os.environ.get("MODEL_DIR", "") or f"{scratch}/models"
+        if not ModelStore(open_storage(models)).versions(1):
+            train(Path(scratch), models)
+        with serve_web(example_studio()) as web:
+            take(folder, models, web.url)
+    return 0
+
+
+def train(scratch: Path, models: str) -> None:
+    """Two versions of project 1."""
+    tasks = json.loads((EXAMPLE / "tasks.json").read_text())
+    for count in (len(tasks) // 2, len(tasks)):
+        export = scratch / f"tasks{count}.json"
+        export.write_text(json.dumps(tasks[:count]))
+        command = [sys.executable, "-m", "training", "run", "--project", "1", "--tasks", str(export)]
+        environment = {**os.environ, "MODEL_DIR": models, "DATA_ROOT": str(EXAMPLE)}
+        subprocess.run([*command, "--label-config", str(EXAMPLE / "label_config.xml")], env=environment, check=True)
+
+
+def example_studio() -> Studio:
+    """A Label Studio that holds the example's tasks."""
+    studio = Studio()
+    assert studio.project is not None
+    studio.project |= {"title": TITLE, "label_config": CONFIG}
+    for task in json.loads((EXAMPLE / "tasks.json").read_text()):
+        with (EXAMPLE / task["data"]["csv_url"]).open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        columns: dict[str, list[float]] = {name: [float(row[name]) for row in rows] for name in rows[0]}
+        studio.annotate(task["id"], result=task["annotations"][0]["result"])
+        studio.tasks[-1]["data"] = {"csv_url": columns}
+    return studio
+
+
+def take(folder: Path, models: str, label_studio: str) -> None:
+    """Serve, predict a few tasks, and take the pictures."""
+    settings = Settings(
+        model_dir=models,
+        train_launcher="none",
+        reconcile_seconds=0,
+        label_studio_host=label_studio,
+        label_studio_api_key=TOKEN,
+    )
+    storage = open_storage(models)
+    KnownProjects(storage).remember(KnownProject(id=1, title=TITLE, label_config=CONFIG, hostname=label_studio))
+    with running(settings) as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        for name, (path, scheme) in PICTURES.items():
+            options: dict[str, Any] = {"color_scheme": scheme, "viewport": {"width": 1280, "height": 800}}
+            page = browser.new_context(base_url=url, **options).new_page()
+            page.request.post("/predict", data=batch())
+            page.request.post("/webhook", data={"action": "ANNOTATION_CREATED", "project": {"id": 1}})
+            page.goto(path)
+            page.screenshot(path=folder / f"{name}.png")
+        browser.close()
+
+
+def batch() -> dict[str, Any]:
+    """What Label Studio asks for when some tasks are opened."""
+    tasks = [{"id": task["id"], "data": task["data"]} for task in example_studio().tasks[:4]]
+    return {"tasks": tasks, "project": "1", "label_config": CONFIG}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from shared.active_run import begin_run
+from shared.addresses import read_url
+from shared.connections import Connections
+from shared.projects import KnownProject, KnownProjects
+from shared.runs import Progress
+from shared.settings import Settings
+from shared.site import exchange
+from shared.storage import Storage
+from shared.updates import Updates
+from tests.inference.conftest import CONFIG, VALUES
+from tests.pages.conftest import Look, running
+from tests.shared.published import keep
+from tests.shared.studio import TOKEN, Studio
+from tests.shared.web_server import serve as serve_web
+
+pytestmark = pytest.mark.pages
+
+FIRST, SECOND, THIRD = "20260101T000000Z-aaaaaa", "20260102T000000Z-bbbbbb", "20260103T000000Z-cccccc"
+PHONE = {"width": 360, "height": 740}
+
+
+def connect(store: Storage, project: int = 3, title: str = "Falls at home") -> None:
+    KnownProjects(store).remember(
+        KnownProject(id=project, title=title, label_config=CONFIG, hostname="http://labels.example")
+    )
+
+
+def setup(url: str) -> str:
+    """The version that /setup answers."""
+    body = {"project": "3", "schema": CONFIG}
+    reply = exchange(Connections(), read_url(url), "POST", "/setup", seconds=10, body=body)
+    return str(reply.decode(dict[str, Any])["model_version"])
+
+
+@pytest.fixture
+def full(store: Storage) -> None:
+    """A project with two versions, and one without any."""
+    connect(store)
+    connect(store, 4, "Nothing yet")
+    keep(store, FIRST, 0.8, recordings=3)
+    keep(store, SECOND, 0.9, recordings=6)
+
+
+@pytest.fixture
+def recording(tmp_path: Path, store: Storage, full: None) -> Iterator[str]:
+    """Address of a server whose Label Studio has one annotated task."""
+    studio = Studio()
+    value = {"start": 60, "end": 79, "instant": False, "timeserieslabels": ["Run"]}
+    region = {"type": "timeserieslabels", "from_name": "label", "to_name": "ts", "value": value}
+    studio.annotate(1, result=[region])
+    studio.tasks[0]["data"] = {"csv_url": {"value": VALUES}}
+    with serve_web(studio) as web:
+        settings = Settings(
+            model_dir=str(tmp_path / "models"),
+            train_launcher="none",
+            reconcile_seconds=0,
+            label_studio_host=web.url,
+            label_studio_api_key=TOKEN,
+        )
+        with running(settings) as url:
+            yield url
+
+
+def overflow(page: Page) -> int:
+    """By how many pixels a page is wider than its window."""
+    return int(page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+def test_the_overview_leads_to_a_project(server: str, full: None, look: Look) -> None:
+    with look(server) as page:
+        page.goto("/")
+        expect(page).to_have_url(f"{server}/ui/")
+        expect(page.get_by_role("row")).to_have_count(3)
+        page.get_by_role("link", name="Falls at home", exact=True).click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Falls at home")
+        expect(page.locator("#serves")).to_contain_text(SECOND)
+        expect(page.locator("#versions tbody tr")).to_have_count(2)
+
+
+def test_train_now_shows_progress_and_the_new_version_without_a_reload(
+    server: str, store: Storage, full: None, look: Look
+) -> None:
+    with look(server) as page:
+        page.goto("/ui/projects/3")
+        page.get_by_role("button", name="Train now").click()
+        expect(page.get_by_role("status")).to_contain_text("training was asked for")
+        expect(page.locator("#state")).to_contain_text("queued")
+        page.evaluate("() => { window.stayed = true; }")
+        with begin_run(store, 3, launcher="test", host="here") as run:
+            run.start_from(Updates(store).of(3))
+            for fraction in (0.25, 0.75):
+                run.report(state="fitting", progress=Progress(fraction=fraction, losses=((1, 1.0), (2, fraction))))
+                run.beat()
+                expect(page.locator("#state")).to_contain_text(f"fitting {fraction:.0%}")
+            run.end("published", exit_code=0)
+        keep(store, THIRD, 0.95)
+        expect(page.locator("#serves")).to_contain_text(THIRD)
+        assert page.evaluate("() => window.stayed")
+
+
+def test_roll_back_lets_setup_answer_the_old_version(server: str, full: None, look: Look) -> None:
+    assert setup(server) == SECOND
+    with look(server) as page:
+        page.goto("/ui/projects/3")
+        page.once("dialog", lambda dialog: dialog.accept())
+        page.get_by_role("button", name="Roll back").click()
+        expect(page.locator("#serves")).to_contain_text(FIRST)
+        page.wait_for_timeout(1100)  # the server trusts what it knows of the store for a second
+        assert setup(server) == FIRST
+        page.once("dialog", lambda dialog: dialog.accept())
+        page.get_by_role("button", name=f"Promote {SECOND}").click()
+        expect(page.locator("#serves")).to_contain_text(SECOND)
+
+
+def test_a_recording_shows_signal_truth_and_prediction_and_zooms(recording: str, look: Look) -> None:
+    with look(recording) as page:
+        page.goto("/ui/projects/3")
+        page.get_by_role("spinbutton", name="Task").fill("1")
+        page.get_by_role("button", name="Why nothing?").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Task 1")
+        expect(page.locator(".signal path")).to_have_count(1)
+        expect(page.locator(".strip")).to_have_count(3)
+        expect(page.locator(".strip rect")).to_have_count(3)
+        page.get_by_role("link", name="zoom in").click()
+        expect(page.locator("main")).to_contain_text("Rows 45 to 134 of 180")
+
+
+def test_without_javascript_everything_is_there_and_buttons_work(server: str, full: None, look: Look) -> None:
+    with look(server, java_script_enabled=False) as page:
+        page.goto("/ui/projects/3")
+        page.get_by_role("button", name="Roll back").click()
+        expect(page.get_by_role("status")).to_contain_text("serves again")
+        expect(page.locator("#serves")).to_contain_text(FIRST)
+
+
+def test_the_first_visit_explains_three_steps(server: str, look: Look) -> None:
+    with look(server) as page:
+        page.goto("/ui/")
+        expect(page.locator(".steps li")).to_have_count(3)
+        expect(page.locator(".steps")).to_contain_text(server)
+
+
+@pytest.mark.parametrize("width", [360, 3840])
+@pytest.mark.parametrize("path", ["/ui/", "/ui/projects/3", "/ui/projects/4", "/ui/projects/3/task?number=1"])
+def test_pages_fit_phones_and_walls(recording: str, look: Look, path: str, width: int) -> None:
+    with look(recording, viewport={"width": width, "height": 900}) as page:
+        page.goto(path)
+        assert overflow(page) <= 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/ui/", "/ui/projects/3", "/ui/projects/4", "/ui/projects/3/task?number=1"])
+def test_axe_finds_nothing(recording: str, look: Look, axe: Path, path: str, scheme: str) -> None:
+    with look(recording, color_scheme=scheme, viewport=PHONE if path == "/ui/" else None, bypass_csp=True) as page:
+        page.goto(path)
+        page.add_script_tag(path=axe)
+        found = page.evaluate("() => axe.run()")
+        assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == []
+
+
+def test_dark_is_dark(server: str, look: Look) -> None:
+    for scheme, brightest in (("light", True), ("dark", False)):
+        with look(server, color_scheme=scheme) as page:
+            page.goto("/ui/")
+            color = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+            red = int(color.removeprefix("rgb(").partition(",")[0])
+            assert (red > 128) is brightest
