@@ -34,7 +34,7 @@ def image(kind: str) -> str:
 def runner(*words: str) -> str:
     done = subprocess.run([*RUNNER, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:] + done.stdout[-4000:]
-    return done.stdout
+    return done.stdout + done.stderr if words[0] == "logs" else done.stdout
 
 
 def run(kind: str, *command: str, options: tuple[str, ...] = ()) -> str:
