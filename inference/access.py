@@ -25,8 +25,7 @@ class Access:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._user = settings.basic_auth_user
-        self._password = settings.basic_auth_pass
+        self._credentials = _encodings(settings.basic_auth_user, settings.basic_auth_pass)
         self._prefix = f"/{settings.webhook_secret}" if settings.webhook_secret else ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +49,7 @@ class Access:
 
     def is_authorized(self, headers: Headers) -> bool:
         """Whether the request carries BASIC_AUTH_USER and BASIC_AUTH_PASS, or none are set."""
-        if not self._user:
+        if not self._credentials:
             return True
         scheme, _, encoded = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "basic":
@@ -59,7 +58,7 @@ class Access:
             given = base64.b64decode(encoded, validate=True)
         except (binascii.Error, ValueError):
             return False
-        return hmac.compare_digest(given, f"{self._user}:{self._password}".encode())
+        return any([hmac.compare_digest(given, expected) for expected in self._credentials])
 
     def _without_prefix(self, scope: Scope) -> tuple[Scope, bool]:
         path: str = scope["path"]
@@ -70,6 +69,17 @@ class Access:
             return scope, False
         root = scope.get("root_path", "")
         return {**scope, "path": rest or "/", "raw_path": (rest or "/").encode(), "root_path": root}, True
+
+
+def _encodings(user: str, password: str) -> list[bytes]:
+    """What may be sent: UTF-8, as browsers do, or latin-1, as Label Studio does; nothing without a user."""
+    if not user:
+        return []
+    text = f"{user}:{password}"
+    try:
+        return [text.encode(), text.encode("latin-1")]
+    except UnicodeEncodeError:
+        return [text.encode()]
 
 
 def unauthorized() -> JSONResponse:

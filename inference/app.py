@@ -140,7 +140,9 @@ class Answers:
 
     async def webhook(self, request: Request) -> Response:
         """An event: written down if it matters, before the answer leaves."""
-        event = parse_event(await read_body(request, self._limit))
+        body = await read_body(request, self._limit)
+        large = len(body) > DECODED_AT_ONCE
+        event = await self._services.quick(parse_event, body) if large else parse_event(body)
         if event.action == START_TRAINING and not request.state.authorized:
             return unauthorized()
         job = await self._services.quick(self._services.take, event)

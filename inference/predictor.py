@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
+from typing import Any
 
 import msgspec
 
@@ -129,13 +131,8 @@ class Predictor:
     def _segment(self, task: Task, served: Served, batch: "_Batch") -> tuple[Prediction, int]:
         card = served.segmenter.card
         config = batch.label_config(card.label_config)
-        if config.value_key not in task.data:
-            raise SeriesError(
-                f'The task has no "{config.value_key}", which value="${config.value_key}" of the TimeSeries tag names; '
-                f"it has {', '.join(sorted(task.data)[:10]) or 'nothing'}."
-            )
         self._check_time(batch)
-        value = decode_value(task.data[config.value_key])
+        value = _value(task, config)
         number = task.id if isinstance(task.id, int) else None
         begun = self._clock()
         data = self._fetcher.fetch(value, task_id=number, deadline=batch.deadline)
@@ -159,6 +156,19 @@ class Predictor:
                 f"PREDICT_BUDGET_SECONDS={self._settings.predict_budget_seconds:g} ended before this task was done; "
                 "Label Studio asks again."
             )
+
+
+def _value(task: Task, config: LabelConfig) -> Any:
+    """What the task's data hold for the TimeSeries tag; only the part that is needed is decoded."""
+    top = re.split(r"[.[]", config.value_key, maxsplit=1)[0]
+    needed = {name: decode_value(task.data[name]) for name in (config.value_key, top) if name in task.data}
+    value = config.value_of(needed)
+    if value is None:
+        raise SeriesError(
+            f'The task has no "{config.value_key}", which value="${config.value_key}" of the TimeSeries tag names; '
+            f"it has {', '.join(sorted(task.data)[:10]) or 'nothing'}."
+        )
+    return value
 
 
 class _Batch:

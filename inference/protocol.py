@@ -3,6 +3,7 @@
 Source: Label Studio 1.23, `label_studio/ml/api_connector.py`; recorded in tests/contract.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -72,7 +73,18 @@ _value: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 def decode_predict(body: bytes) -> PredictCall:
     """The batch in a body; its tasks are decoded one by one, so that a bad one spoils only itself."""
-    return _decode(_predict_call, body, 'an object with a list "tasks"')
+    try:
+        return _predict_call.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _decode(_predict_call, _without_surrogates(body), 'an object with a list "tasks"')
+
+
+def _without_surrogates(body: bytes) -> bytes:
+    """The body with question marks for half characters (lone surrogates), which Label Studio's encoder lets pass."""
+    try:
+        return json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", errors="replace")
+    except (ValueError, RecursionError):
+        return body
 
 
 def decode_setup(body: bytes) -> SetupCall:

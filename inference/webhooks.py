@@ -45,6 +45,8 @@ def parse_event(body: bytes) -> Event:
     if not isinstance(action, str) or not action:
         raise RequestError('The event has no "action": expected, for instance, "ANNOTATION_CREATED".')
     project = _project(payload)
+    if project is not None and project.id == 0:
+        raise RequestError("The event is of project 0; Label Studio counts from 1.")
     if action == "PROJECT_UPDATED":
         return Event(action=action, project=project, matters=False, fingerprint=_fingerprint(payload))
     weight = _weight(action, payload)

@@ -70,7 +70,7 @@ class Fetcher:
             return {str(name): column for name, column in value.items()}
         if not isinstance(value, str) or not value.strip():
             raise RefusedError(f"The task's value is {_brief(value)}, but must be a URL or a dict of columns.")
-        text: str = value.strip()
+        text: str = value.strip().encode(errors="replace").decode()  # half characters cannot be sent
         if text.startswith(("{", "[")):
             return text
         source = self._locate(text, task_id)

@@ -57,5 +57,8 @@ class KnownProjects:
 
 
 def _without_user(address: str) -> str:
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -81,3 +81,18 @@ def test_the_secret_path_does_not_replace_credentials() -> None:
 
 def test_a_longer_path_with_the_secret_at_its_start_is_not_the_secret_path() -> None:
     assert client(webhook_secret=SECRET).post(f"/{SECRET}x/webhook").status_code in (403, 404)
+
+
+def test_a_password_beyond_ascii_is_accepted_as_label_studio_and_as_browsers_send_it() -> None:
+    guarded = client(basic_auth_user="jörg", basic_auth_pass="pässword")
+    for encoding in ("latin-1", "utf-8"):
+        header = "Basic " + base64.b64encode("jörg:pässword".encode(encoding)).decode()
+        assert guarded.post("/predict", headers={"Authorization": header}).status_code == 200
+    wrong = "Basic " + base64.b64encode(b"j?rg:p?ssword").decode()
+    assert guarded.post("/predict", headers={"Authorization": wrong}).status_code == 401
+
+
+def test_question_marks_do_not_stand_for_what_latin_1_lacks() -> None:
+    guarded = client(basic_auth_user="ann", basic_auth_pass="пароль")
+    header = "Basic " + base64.b64encode(b"ann:??????").decode()
+    assert guarded.post("/predict", headers={"Authorization": header}).status_code == 401

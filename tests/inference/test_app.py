@@ -230,3 +230,25 @@ def test_validate_says_what_a_configuration_lacks(serve: Serve) -> None:
         answer = client.post("/validate", json={"config": "<View/>"}).json()
     assert answer["valid"] is False
     assert "TimeSeries" in answer["error"]
+
+
+@pytest.mark.parametrize("data", [{"files": {"csv": {"value": VALUES}}}, {"files.csv": {"value": VALUES}}])
+def test_a_value_within_the_data_is_found_as_in_training(serve: Serve, publish: Publish, data: Any) -> None:
+    publish()
+    config = CONFIG.replace("$csv_url", "$files.csv")
+    body = json.dumps({"tasks": [{"id": 1, "data": data}], "project": "3.17", "label_config": config})
+    with serve() as client:
+        (found,) = results(client, body.encode())
+    assert len(found["result"]) == 1
+
+
+def test_an_unreadable_hostname_costs_setup_nothing(serve: Serve, publish: Publish) -> None:
+    version = publish()
+    with serve() as client:
+        assert client.post("/setup", json={**SETUP, "hostname": "http://["}).json() == {"model_version": version}
+
+
+def test_an_event_of_project_0_is_refused(serve: Serve) -> None:
+    with serve() as client:
+        answer = client.post("/webhook", json={"action": "START_TRAINING", "project": {"id": 0}})
+    assert answer.status_code == 400

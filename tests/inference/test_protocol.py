@@ -67,3 +67,8 @@ def test_a_request_from_the_editor_is_told_by_its_context(params: str, expected:
 def test_results_keep_their_order_and_shape() -> None:
     body = encode_results([Prediction(result=[], score=0.5, model_version="v"), NO_ANSWER])
     assert msgspec.json.decode(body) == {"results": [{"result": [], "score": 0.5, "model_version": "v"}, []]}
+
+
+def test_half_a_character_in_one_task_costs_no_other() -> None:
+    call = decode_predict(b'{"tasks":[{"data":{"a\\ud800":"\\udc00"}},{"id":2,"data":{"csv_url":"\\ud83d\\ude00"}}]}')
+    assert decode_task(call.tasks[1]).id == 2
