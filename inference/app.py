@@ -16,6 +16,7 @@ from inference.bodies import encoded_answer, json_answer, read_body
 from inference.failures import handlers
 from inference.metrics import CONTENT_TYPE
 from inference.observing import Observing
+from inference.openapi import document
 from inference.protocol import (
     RequestError,
     decode_object,
@@ -68,6 +69,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         Route("/livez", answers.livez),
         Route("/readyz", answers.readyz),
         Route("/metrics", answers.metrics),
+        Route("/openapi.json", answers.openapi),
         *status_routes(settings, services),
     ]
     names = [route.path for route in routes]
@@ -118,6 +120,10 @@ class Answers:
     async def metrics(self, request: Request) -> Response:
         """For Prometheus."""
         return Response(await self._services.quick(self._services.metrics.text), media_type=CONTENT_TYPE)
+
+    async def openapi(self, request: Request) -> Response:
+        """The API, described."""
+        return json_answer(document())
 
     async def setup(self, request: Request) -> Response:
         """Label Studio connects, or is about to predict: say which version would answer."""

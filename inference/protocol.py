@@ -41,7 +41,7 @@ class PredictCall(msgspec.Struct):
     tasks: list[msgspec.Raw]
     project: int | str | None = None
     label_config: str | None = None
-    params: msgspec.Raw = msgspec.Raw()
+    params: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
 
 
 class SetupCall(msgspec.Struct):

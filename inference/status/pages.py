@@ -204,7 +204,9 @@ class Pages:
             why = f" after: {last.reason}" if last and last.reason else ""
             return State(name="backing off", sentence=f"backing off for {due - self._clock():.0f} s{why}")
         if standing.updates:
-            return State(name="queued", sentence="queued: a training starts as soon as there is room")
+            elsewhere = self._services.launcher.name == "none"
+            next_step = "`python -m training watch` has to take it up" if elsewhere else "it starts when there is room"
+            return State(name="queued", sentence=f"queued: {next_step}")
         if last is not None and last.outcome == "failed":
             return State(name="failed", sentence=f"failed: {last.reason or 'its log says more'}")
         if not standing.version:

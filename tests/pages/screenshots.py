@@ -7,6 +7,7 @@ the tests' small one, holding the example's tasks.
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from tests.shared.web_server import serve as serve_web
 EXAMPLE = Path(__file__).parents[2] / "examples" / "watch"
 CONFIG = (EXAMPLE / "label_config.xml").read_text()
 TITLE = "Shoulder exercises"
+SKIP = {"action": "ANNOTATION_CREATED", "annotation": {"was_cancelled": True}, "project": {"id": 1}}
 PICTURES = {
     "overview": ("/ui/", "light"),
     "project": ("/ui/projects/1", "light"),
@@ -36,10 +38,11 @@ PICTURES = {
 
 def main() -> int:
     """Train, serve, and take the pictures into the folder named by the first argument."""
-    folder = Path(sys.argv[1])
+    folder = Path(sys.argv[1]).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        models = os.environ.get("MODEL_DIR", "") or f"{scratch}/models"
+        os.chdir(scratch)  # so that the pictures show ./models, and no path of this machine
+        models = os.environ.get("MODEL_DIR", "./models")
         if not ModelStore(open_storage(models)).versions(1):
             train(Path(scratch), models)
         with serve_web(example_studio()) as web:
@@ -50,11 +53,12 @@ def main() -> int:
 def train(scratch: Path, models: str) -> None:
     """Two versions of project 1."""
     tasks = json.loads((EXAMPLE / "tasks.json").read_text())
+    shutil.copytree(EXAMPLE / "csv", scratch / "csv")
     for count in (len(tasks) // 2, len(tasks)):
         export = scratch / f"tasks{count}.json"
         export.write_text(json.dumps(tasks[:count]))
         command = [sys.executable, "-m", "training", "run", "--project", "1", "--tasks", str(export)]
-        environment = {**os.environ, "MODEL_DIR": models, "DATA_ROOT": str(EXAMPLE)}
+        environment = {**os.environ, "MODEL_DIR": models, "PYTHONPATH": str(EXAMPLE.parents[1])}
         subprocess.run([*command, "--label-config", str(EXAMPLE / "label_config.xml")], env=environment, check=True)
 
 
@@ -86,12 +90,12 @@ def take(folder: Path, models: str, label_studio: str) -> None:
     with running(settings) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for name, (path, scheme) in PICTURES.items():
-            options: dict[str, Any] = {"color_scheme": scheme, "viewport": {"width": 1280, "height": 800}}
+            options: dict[str, Any] = {"color_scheme": scheme, "viewport": {"width": 1400, "height": 860}}
             page = browser.new_context(base_url=url, **options).new_page()
             page.request.post("/predict", data=batch())
-            page.request.post("/webhook", data={"action": "ANNOTATION_CREATED", "project": {"id": 1}})
+            page.request.post("/webhook", data=SKIP)
             page.goto(path)
-            page.screenshot(path=folder / f"{name}.png")
+            page.screenshot(path=folder / f"{name}.png", full_page=name == "task")
         browser.close()
 
 
