@@ -1,6 +1,9 @@
-"""Stores to test on: a folder, and a bucket of a real S3 server on loopback (marked s3)."""
+"""Stores to test on: a folder, and a bucket of a real S3 server on loopback (marked s3).
 
-from collections.abc import Iterator
+Every test fails whose output, log lines included, holds the token that tests use towards their Label Studio.
+"""
+
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,6 +14,18 @@ from shared.object_storage import ObjectStorage
 from shared.storage import Storage
 from tests.s3.seaweed import BUCKET, Seaweed
 from tests.shared.memory_storage import MemoryStorage
+from tests.shared.studio import TOKEN
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that lets the planted token out."""
+    report = yield
+    told = [name for name, text in report.sections if TOKEN in text]
+    if told and report.passed:
+        report.outcome = "failed"
+        report.longrepr = f"{report.nodeid}: a token is in its {', '.join(told)}."
+    return report
 
 
 @pytest.fixture(scope="session")
