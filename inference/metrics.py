@@ -139,7 +139,7 @@ class _Surveyed(Collector):
         failures = GaugeMetricFamily("tss_run_failures", "Trainings in a row that failed.", labels=["project"])
         served = GaugeMetricFamily("tss_model_info", "The version that serves.", labels=["project", "version"])
         refused = GaugeMetricFamily(
-            "tss_model_refused", "1 if the model in the store's first place failed its checks.", labels=["project"]
+            "tss_model_refused", "1 if the model that should serve failed its checks.", labels=["project"]
         )
         quality = GaugeMetricFamily(
             "tss_model_quality",
