@@ -53,7 +53,8 @@ pages: .venv/.installed-dev  ## the status page in a real browser (needs chromiu
 	$(BIN)/python -m pytest tests/pages -m pages
 
 screenshots: .venv/.installed-dev  ## pictures of the status page, from the shipped example (a few minutes)
-	$(BIN)/python -m tests.pages.screenshots docs
+	$(BIN)/python -m tests.pages.screenshots artifacts/screenshots
+	cp artifacts/screenshots/overview.png artifacts/screenshots/project.png artifacts/screenshots/task.png docs/
 
 format: .venv/.installed-dev  ## rewrite the code in house style
 	$(BIN)/ruff check --fix .
