@@ -59,10 +59,11 @@ class ActiveRun:
         state: State | None = None,
         progress: Progress | None = None,
         snapshot: Snapshot | None = None,
+        read: Snapshot | None = None,
         version: str | None = None,
     ) -> None:
         """Say how far it is. Goes to the store with the next heartbeat; costs nothing. Raises as `check` does."""
-        given = {"state": state, "progress": progress, "snapshot": snapshot, "version": version}
+        given = {"state": state, "progress": progress, "snapshot": snapshot, "read": read, "version": version}
         with self._writing:
             self._record = msgspec.structs.replace(
                 self._record, **{name: value for name, value in given.items() if value is not None}

@@ -23,6 +23,7 @@ from shared.storage import Storage
 from shared.updates import Updates
 
 PASS_SECONDS = 2.0  # between two looks at the spool when nobody wakes the loop: other processes write there, too
+MISSING_SECONDS = 3600.0  # until recordings that did not arrive are asked for again: most of them never will
 ASKED_SECONDS = 10.0  # least time between two comparisons of one project that somebody asks for
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,10 @@ def make_reconciler(storage: Storage, credentials: Credentials, connections: Con
 
     def last_snapshot(project: int) -> Snapshot | None:
         ended = runs.last_ended(project)
-        return ended.trained if ended else None
+        if ended is None:
+            return None
+        waits = ended.read is not None and storage.now() - (ended.ended_at or 0.0) < MISSING_SECONDS
+        return ended.snapshot if waits else ended.trained
 
     def is_training(project: int) -> bool:
         return runs.state(project).active is not None

@@ -34,15 +34,17 @@ class Marked:
 def from_regions(regions: Iterable[Any], axis: TimeAxis, config: LabelConfig) -> Marked:
     """Segments of an annotation's `result`, in its order; a region with several labels is one segment for each.
 
-    Results of other tags are passed over. A region that reaches beyond the recording is cut to it; unknown labels,
-    regions outside the recording and unreadable ones are left out, named and counted. An instant at a time that
-    several rows share is at the middle one.
+    Results of other kinds of tags are passed over. A region that reaches beyond the recording is cut to it; unknown
+    labels, regions of another TimeSeriesLabels tag, outside the recording or unreadable are left out, named and
+    counted. An instant at a time that several rows share is at the middle one.
     """
     marked = Marked()
     for region in regions:
         if not isinstance(region, Mapping) or str(region.get("type", "")).lower() != KIND:
             continue
         if region.get("from_name") != config.from_name:
+            other = str(region.get("from_name"))[:80]
+            marked.left_out[f"a region is of the tag {other!r}, not of {config.from_name!r} which is learned from"] += 1
             continue
         value = region.get("value")
         if not isinstance(value, Mapping) or not isinstance(value.get(KIND), list) or not value[KIND]:

@@ -52,6 +52,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome | None = None
     reason: str = ""  # sentences for people
     snapshot: Snapshot | None = None  # of the annotations it started from
+    read: Snapshot | None = None  # the part of it whose recordings arrived, where some did not
     version: str = ""  # of the model it made
     progress: Progress = Progress()
     seen: int = 0  # updates that waited when it started
@@ -177,10 +178,11 @@ class Runs:
             record, state="ended", ended_at=now, heartbeat_at=now, exit_code=exit_code, outcome=outcome, reason=reason
         )
         failed = not record.finished
+        known = before.trained if before else None
         record = msgspec.structs.replace(
             record,
             failures=(1 + (before.failures if before else 0)) if failed else 0,
-            trained=record.snapshot if record.finished and record.snapshot else before.trained if before else None,
+            trained=known if failed or record.snapshot is None else record.read or record.snapshot,
         )
         try:
             self._storage.put(keys.run(project, "ended", number, ".json"), msgspec.json.encode(record), create=True)

@@ -9,9 +9,9 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from shared.errors import PermanentError, TemporaryError
+from shared.errors import PermanentError, SettingsError, TemporaryError
 from shared.logs import start_logging
 from shared.settings import Settings
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         secrets = (settings.label_studio_api_key, settings.basic_auth_pass, settings.webhook_secret)
         form = "text" if settings.log_format == "auto" else settings.log_format
         start_logging(settings.log_level, form, secrets)
-        return int(import_module(COMMANDS[parsed.command].module).main(parsed, settings))
+        return int(_module(parsed.command).main(parsed, settings))
     except PermanentError as error:
         sys.stderr.write(f"{error}\n")
         return PERMANENT
@@ -60,8 +60,18 @@ def _parse(given: list[str]) -> argparse.Namespace:
     for name, command in COMMANDS.items():
         verb = verbs.add_parser(name, help=command.about, description=command.about.capitalize() + ".")
         if name == chosen:  # the others need not be imported
-            import_module(command.module).configure(verb)
+            _module(name).configure(verb)
     return parser.parse_args(given)
+
+
+def _module(command: str) -> Any:
+    """The module of a command. Raises SettingsError where the libraries of training are not installed."""
+    try:
+        return import_module(COMMANDS[command].module)
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"{command!r} needs {error.name}, which is not installed here: pip install '.[serve,train]'."
+        ) from error
 
 
 if __name__ == "__main__":

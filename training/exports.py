@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from shared.errors import FetchError, LabelStudioError, RefusedError, TrainingDataError
+from shared.errors import LabelStudioError, RefusedError, SeriesError, TrainingDataError
 from shared.fetching import Fetcher
 from shared.snapshots import Stamp, take_snapshot
 from training.tasks import Annotated, AnnotatedTask, read_task, stamps
@@ -29,16 +29,23 @@ def read_export(path: Path, fingerprint: str) -> Annotated:
         raise TrainingDataError(f"The export {path} is not JSON ({error}); {EXPECTED}.") from error
     if not isinstance(content, list):
         raise TrainingDataError(f"The export {path} holds a {type(content).__name__}; {EXPECTED}.")
-    tasks = []
+    tasks: list[AnnotatedTask] = []
+    notes: list[str] = []
     for number, raw in enumerate(content, 1):
-        _check_format(path, number, raw)
+        if isinstance(raw, Mapping) and "annotation_id" in raw:
+            raise TrainingDataError(f"The export {path} has the format JSON_MIN, without regions; {EXPECTED}.")
         try:
             task = read_task(_complete(raw, number))
         except LabelStudioError as error:
-            raise TrainingDataError(f"Task {number} of the export {path}: {error}") from error
+            notes.append(f"Task {number} of the export was skipped: {error}")
+            continue
         if task:
             tasks.append(task)
-    return Annotated(tasks, take_snapshot(_dated(tasks), fingerprint, datetime.now(UTC)))
+    if content and not tasks and not any(isinstance(raw, Mapping) and "annotations" in raw for raw in content):
+        raise TrainingDataError(f"The export {path} has no data or annotations; {EXPECTED}.")
+    if notes and not tasks:
+        raise TrainingDataError(f"No annotated task of the export {path} can be read; {EXPECTED}. {notes[0]}")
+    return Annotated(tasks, take_snapshot(_dated(tasks), fingerprint, datetime.now(UTC)), tuple(notes))
 
 
 class OfflineSource:
@@ -55,7 +62,7 @@ class OfflineSource:
     ) -> bytes | str | dict[str, Any]:
         """The recording that a task's `value` names, as Fetcher.fetch gives it.
 
-        Raises FetchError for a file that is not there, and what Fetcher.fetch raises.
+        Raises SeriesError for a file that is not there, and what Fetcher.fetch raises.
         """
         if not isinstance(value, str) or not value.strip() or value.lstrip().startswith(("{", "[")):
             return self._fetcher.fetch(value, task_id=task_id, deadline=deadline)
@@ -68,7 +75,7 @@ class OfflineSource:
             return path.read_bytes()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise FetchError(f"The file {path} of the task's value {text!r} cannot be read: {reason}.") from error
+            raise SeriesError(f"The file {path} of the task's value {text!r} cannot be read: {reason}.") from error
 
     def _media(self, text: str) -> Path:
         if self._root is None:
@@ -86,17 +93,10 @@ class OfflineSource:
         return path
 
 
-def _check_format(path: Path, number: int, raw: Any) -> None:
-    readable = isinstance(raw, Mapping) and isinstance(raw.get("data"), Mapping)
-    if readable and isinstance(raw.get("annotations") or [], list):
-        return
-    if isinstance(raw, Mapping) and "annotation_id" in raw:
-        raise TrainingDataError(f"The export {path} has the format JSON_MIN, without regions; {EXPECTED}.")
-    raise TrainingDataError(f"Task {number} of the export {path} has no data or annotations; {EXPECTED}.")
-
-
-def _complete(raw: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """A task with numbers for whatever was written by hand without them."""
+def _complete(raw: Any, number: int) -> dict[str, Any]:
+    """A task with numbers for whatever was written by hand without them. Raises LabelStudioError if it is none."""
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("annotations") or [], list):
+        raise LabelStudioError(f"it is no object with a list of annotations: {str(raw)[:200]}")
     annotations = [
         {"id": place, **each} if isinstance(each, Mapping) else each
         for place, each in enumerate(raw.get("annotations") or (), 1)

@@ -1,12 +1,13 @@
 """Annotated tasks ► recordings with layers of segments: fetch, parse, believe. A bad task is skipped and named."""
 
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from shared.errors import FetchError, PermanentError, SegmenterError, TrainingDataError
+from shared.errors import FetchError, SegmenterError, TemporaryError, TrainingDataError
 from shared.label_config import LabelConfig
 from shared.normalisation import missing
 from shared.regions import from_regions
@@ -15,6 +16,7 @@ from training.annotations import Kinds, Layered, Recording, choose_kinds, label_
 from training.heads import segment_durations
 from training.tasks import AnnotatedTask, Annotation
 
+WAITS = (1.0, 2.0, 4.0, 8.0)  # s before trying again, for all recordings of a run together
 MOST_NAMED = 20  # notes of one kind that are written out
 LONGEST_MARGIN = 500  # rows around regions that count as known where the rest is not
 
@@ -33,13 +35,21 @@ class Loaded(NamedTuple):
     recordings: list[Recording]
     kinds: Kinds
     notes: list[str]  # sentences about what was left out
+    missing: list[AnnotatedTask]  # whose recordings did not arrive, but may another time
 
 
-def load_recordings(tasks: Sequence[AnnotatedTask], config: LabelConfig, source: Source, unlabelled: str) -> Loaded:
-    """Read every task's recording and label its rows.
+def load_recordings(
+    tasks: Sequence[AnnotatedTask],
+    config: LabelConfig,
+    source: Source,
+    unlabelled: str,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Loaded:
+    """Read every task's recording and label its rows; a fetch that fails in passing is tried again, WAITS in all.
 
-    Raises TrainingDataError with one sentence where nothing can be learned; FetchError where no recording arrived and
-    the same may work later.
+    Raises TrainingDataError with one sentence where nothing can be learned; FetchError where that may be because
+    recordings did not arrive.
     """
     if not tasks:
         raise TrainingDataError(
@@ -48,13 +58,32 @@ def load_recordings(tasks: Sequence[AnnotatedTask], config: LabelConfig, source:
     layered: list[Layered] = []
     left_out: Counter[str] = Counter()
     failures: list[tuple[AnnotatedTask, SegmenterError]] = []
+    waits = iter(WAITS)
     for task in tasks:
         try:
-            layered.append(_read_task(task, config, source, left_out))
+            layered.append(_read_patiently(task, config, source, left_out, waits, sleep))
         except SegmenterError as error:
             failures.append((task, error))
+    missing = [task for task, error in failures if isinstance(error, TemporaryError)]
     if not layered:
         raise _nothing_readable(failures)
+    try:
+        return _label(layered, config, unlabelled, failures, left_out, missing)
+    except TrainingDataError as error:
+        if missing:
+            raise FetchError(f"{error} But {len(missing)} recordings did not arrive; they are tried again.") from error
+        raise
+
+
+def _label(
+    layered: Sequence[Layered],
+    config: LabelConfig,
+    unlabelled: str,
+    failures: Sequence[tuple[AnnotatedTask, SegmenterError]],
+    left_out: Counter[str],
+    missing: list[AnnotatedTask],
+) -> Loaded:
+    """Rows of what was read, and sentences about what was not."""
     notes = [f"Task {task.id} was skipped: {error}" for task, error in failures[:MOST_NAMED]]
     if len(failures) > MOST_NAMED:
         notes.append(f"{len(failures) - MOST_NAMED} more tasks were skipped.")
@@ -71,7 +100,7 @@ def load_recordings(tasks: Sequence[AnnotatedTask], config: LabelConfig, source:
         notes += more
     notes += kinds.notes
     _check_learnable(recordings, kinds, config)
-    return Loaded(recordings, kinds, notes)
+    return Loaded(recordings, kinds, notes, missing)
 
 
 def believed(annotations: Sequence[Annotation]) -> list[Annotation]:
@@ -81,11 +110,33 @@ def believed(annotations: Sequence[Annotation]) -> list[Annotation]:
     return sorted(truth or kept, key=lambda each: (each.updated_at or each.created_at, each.id))
 
 
+def _read_patiently(
+    task: AnnotatedTask,
+    config: LabelConfig,
+    source: Source,
+    left_out: Counter[str],
+    waits: Iterator[float],
+    sleep: Callable[[float], None],
+) -> Layered:
+    """Read a task, again after a passing failure as long as there are waits left for the whole run."""
+    while True:
+        try:
+            return _read_task(task, config, source, left_out)
+        except TemporaryError:
+            pause = next(waits, None)
+            if pause is None:
+                raise
+            sleep(pause)
+
+
 def _read_task(task: AnnotatedTask, config: LabelConfig, source: Source, left_out: Counter[str]) -> Layered:
     value = config.value_of(task.data)
     if value is None:
-        raise TrainingDataError(f"its data have no {config.value_key!r}, they have {sorted(task.data)[:10]}.")
+        raise TrainingDataError(
+            f"its data hold nothing under {config.value_key!r}; they have {sorted(task.data)[:10]}."
+        )
     series = read_series(source.fetch(value, task_id=task.id), config)
+    left_out.update(f"task {task.id}: {note}" for note in series.notes)
     layers = []
     for annotation in believed(task.annotations):
         marked = from_regions(annotation.result, series.axis, config)
@@ -107,9 +158,9 @@ def group_of(task: AnnotatedTask) -> str:
 def _nothing_readable(failures: Sequence[tuple[AnnotatedTask, SegmenterError]]) -> SegmenterError:
     task, error = failures[0]
     sentence = f"None of the {len(failures)} annotated recordings could be read; the first, task {task.id}: {error}"
-    if any(isinstance(each, PermanentError) for _, each in failures):
-        return TrainingDataError(sentence)
-    return FetchError(sentence)
+    if any(isinstance(each, TemporaryError) for _, each in failures):
+        return FetchError(sentence)
+    return TrainingDataError(sentence)
 
 
 def _with_margins(

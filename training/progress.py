@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -93,7 +93,7 @@ class RunProgress:
         elif self._clock() - self._spoke > LINE_SECONDS and step < self._steps:
             self._say(f"{self._what}: step {step} of {self._steps}, epoch {epoch:.1f}, loss {loss:.3f}.")
 
-    def judged(self, figures: dict[str, float], more: bool) -> None:
+    def judged(self, figures: Mapping[str, float], *, more: bool) -> None:
         """A schedule was judged; `more` says that another one follows."""
         self._metrics = {name: round(value, 4) for name, value in figures.items()}
         if more:

@@ -94,19 +94,14 @@ def _conduct(
     """Train, and record however that ends. Updates go where another run on the same annotations would do the same."""
     keeper = KeepLines(active)
     logging.getLogger().addHandler(keeper)
-    updates = Updates(storage)
-    waiting = updates.of(active.record.project)
     try:
-        active.start_from(waiting)
+        active.start_from(Updates(storage).of(active.record.project))
         outcome, reason = _Run(active, storage, arguments, settings, by_hand=by_hand).execute()
-        updates.remove(waiting)
         active.end(outcome, exit_code=0, reason=reason)
     except RunCancelledError as error:
-        updates.remove(waiting)
         active.end("cancelled", exit_code=0, reason=str(error))
         log.warning("%s", error)
     except PermanentError as error:
-        updates.remove(waiting)
         active.end("failed", exit_code=2, reason=str(error))
         raise
     except LeaseHeldError:
@@ -145,8 +140,15 @@ class _Run:
             return "unchanged", "The annotations are those of the last run."
         log.info("Reading %d annotated recordings.", len(truth.tasks))
         loaded = load_recordings(truth.tasks, truth.config, truth.source, self.settings.unlabelled)
-        for note in loaded.notes:
+        notes = [*truth.notes, *loaded.notes]
+        for note in notes:
             log.warning("%s", note)
+        if loaded.missing:  # reconciling then finds annotations that no run has seen
+            absent = {task.id for task in loaded.missing}
+            truth = truth._replace(snapshot=truth.snapshot_of(task for task in truth.tasks if task.id not in absent))
+            self.active.report(read=truth.snapshot)
+            if champion_card and self._asked_for_nothing_new(truth.snapshot):
+                return "unchanged", "What was annotated since the last run has not arrived yet; it is tried again."
         plan = make_plan(loaded.recordings, loaded.kinds, self.settings, champion_card.folds if champion_card else {})
         with RunProgress(self.active, len(plan.splits) + 1) as progress:
             schedule = Schedule(plan, truth.config, self.settings, progress)
@@ -154,7 +156,7 @@ class _Run:
         self.active.report(state="judging")
         verdict = pass_gate(trained.judged.predictions, self._references(store, truth), plan.tolerance)
         self.active.report(state="exporting")
-        card = self._card(schedule.blank_card(), truth, trained, loaded.notes)
+        card = self._card(schedule.blank_card(), truth, trained, notes)
         data, weights = schedule.export(trained.final, card), make_weights(trained, card)
         self.active.report(state="publishing", version=card.version)
         report = make_report(card, trained, verdict)

@@ -1,19 +1,22 @@
 """Where a run's truth comes from: a project in Label Studio, or an export of one."""
 
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from shared.connections import Connections
 from shared.credentials import Credentials
-from shared.errors import LabelConfigError, LabelStudioError
+from shared.errors import LabelConfigError, TrainingDataError
 from shared.fetching import Fetcher
 from shared.label_config import LabelConfig, parse_label_config
 from shared.label_studio import LabelStudio
 from shared.model_card import Snapshot
 from shared.settings import Settings
+from shared.snapshots import take_snapshot
 from training.exports import OfflineSource, read_export
 from training.load import Source
-from training.tasks import AnnotatedTask, annotated_tasks
+from training.tasks import AnnotatedTask, annotated_tasks, stamps
 
 
 class Truth(NamedTuple):
@@ -24,15 +27,21 @@ class Truth(NamedTuple):
     snapshot: Snapshot
     source: Source
     project_created: str  # as Label Studio sends it after the dot of "id.created"; "" offline
+    notes: tuple[str, ...] = ()  # sentences about tasks that are none
+
+    def snapshot_of(self, tasks: Iterable[AnnotatedTask]) -> Snapshot:
+        """What the snapshot would be if only these were annotated."""
+        moment = datetime.fromisoformat(self.snapshot.taken_at)
+        return take_snapshot(stamps(tasks), self.snapshot.fingerprint, moment)
 
 
 def truth_of_project(project: int, settings: Settings) -> Truth:
-    """Annotated tasks of a project. Raises LabelStudioError, LabelConfigError."""
+    """Annotated tasks of a project. Raises LabelStudioError, LabelConfigError, TrainingDataError if there is none."""
     connections = Connections()
     credentials = Credentials(settings, connections)
     found = LabelStudio(credentials, connections).project(project)
     if found is None:
-        raise LabelStudioError(
+        raise TrainingDataError(
             f"Label Studio at {settings.label_studio_host} has no project {project}, or the user of the token may not "
             "see it."
         )
@@ -53,4 +62,4 @@ def truth_of_export(tasks: Path, label_config: Path, settings: Settings) -> Trut
     connections = Connections()
     fetcher = Fetcher(settings, Credentials(settings, connections), connections)
     source = OfflineSource(tasks.parent, fetcher, settings.data_root)
-    return Truth(config, annotated.tasks, annotated.snapshot, source, "")
+    return Truth(config, annotated.tasks, annotated.snapshot, source, "", annotated.notes)

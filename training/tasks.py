@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,9 +20,6 @@ from shared.model_card import Snapshot
 from shared.site import show
 from shared.snapshots import Stamp, take_snapshot, utc_text
 
-if TYPE_CHECKING:
-    pass
-
 FIELDS = "id,data,meta,annotations,result,created_at,updated_at,ground_truth,was_cancelled"
 PAGE_SECONDS = 60.0  # s for a page to arrive
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)  # s before asking again; a restart of Label Studio takes about 20
@@ -33,7 +30,7 @@ class Annotation(msgspec.Struct, frozen=True, kw_only=True):
     """One annotation of a task, with Label Studio's regions as they are."""
 
     id: int
-    result: list[dict[str, Any]]
+    result: list[Any]  # regions; what is none is left out and named where they are read
     created_at: str = ""  # UTC, ISO 8601; "" when unknown
     updated_at: str = ""
     ground_truth: bool = False
@@ -54,6 +51,7 @@ class Annotated(NamedTuple):
 
     tasks: list[AnnotatedTask]
     snapshot: Snapshot
+    notes: tuple[str, ...] = ()  # sentences about tasks that are none
 
 
 def annotated_tasks(
@@ -80,18 +78,23 @@ def stamps(tasks: Iterable[AnnotatedTask]) -> Iterator[Stamp]:
             yield Stamp(task.id, each.id, each.updated_at, each.ground_truth)
 
 
-def read_task(raw: Mapping[str, Any]) -> AnnotatedTask | None:
+def read_task(raw: Any) -> AnnotatedTask | None:
     """A task as Label Studio's API and exports write it; None without an annotation that counts.
 
-    Raises LabelStudioError if it is none.
+    Data that are no object are none, which is said where a recording is looked for in them. Raises LabelStudioError
+    if it has no number, or if its annotations are no list of numbered ones.
     """
     try:
         found = [_read_annotation(each) for each in raw.get("annotations") or ()]
         kept = sorted((each for each in found if not each.was_cancelled), key=lambda each: (each.created_at, each.id))
         if not kept:
             return None
+        data, meta = raw.get("data"), raw.get("meta")
         return AnnotatedTask(
-            id=int(raw["id"]), data=dict(raw["data"]), meta=dict(raw.get("meta") or {}), annotations=kept
+            id=int(raw["id"]),
+            data=dict(data) if isinstance(data, Mapping) else {},
+            meta=dict(meta) if isinstance(meta, Mapping) else {},
+            annotations=kept,
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise LabelStudioError(
@@ -100,9 +103,12 @@ def read_task(raw: Mapping[str, Any]) -> AnnotatedTask | None:
 
 
 def _read_annotation(raw: Mapping[str, Any]) -> Annotation:
+    result = raw.get("result") or []
+    if not isinstance(result, list):
+        raise TypeError(f"a result is {type(result).__name__}, not a list")
     return Annotation(
         id=int(raw["id"]),
-        result=[dict(region) for region in raw.get("result") or ()],
+        result=result,
         created_at=utc_text(raw.get("created_at")),
         updated_at=utc_text(raw.get("updated_at")),
         ground_truth=bool(raw.get("ground_truth")),

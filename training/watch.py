@@ -4,6 +4,7 @@ It shares MODEL_DIR with them: the server writes updates, this worker turns them
 """
 
 import argparse
+import importlib.util
 import logging
 import signal
 import threading
@@ -11,6 +12,7 @@ import threading
 from shared.connections import Connections
 from shared.control import Control, make_reconciler
 from shared.credentials import Credentials
+from shared.errors import SettingsError
 from shared.launching import ChildProcessLauncher
 from shared.runs import Runs
 from shared.settings import Settings
@@ -26,6 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG001  every verb is called so
     """Train what is due until SIGTERM or SIGINT. Returns 0."""
+    if importlib.util.find_spec("torch") is None:
+        raise SettingsError("watch trains, but torch is not installed here: pip install '.[serve,train]'.")
     storage = open_storage(settings.model_dir)
     connections = Connections()
     credentials = Credentials(settings, connections)

@@ -97,8 +97,15 @@ def test_what_cannot_be_used_is_named_and_counted() -> None:
     assert marked.left_out.total() == 8
 
 
+def test_regions_of_a_renamed_tag_are_counted() -> None:
+    marked = from_regions([{**region(1, 5, "Run"), "from_name": "second"}], AXIS, CONFIG)
+    assert not marked.segments
+    assert marked.left_out.total() == 1
+    assert "'second'" in next(iter(marked.left_out))
+
+
 def test_results_of_other_tags_are_passed_over() -> None:
-    others = [None, 3, {}, {"type": "textarea"}, {**region(1, 5, "Run"), "from_name": "second"}, {"type": "relation"}]
+    others = [None, 3, {}, {"type": "textarea"}, {"type": "relation"}]
     marked = from_regions([*others, region(1, 5, "Run")], AXIS, CONFIG)
     assert marked.segments == [Segment(1, 5, "Run")]
     assert not marked.left_out

@@ -8,7 +8,7 @@ import pytest
 
 from shared.connections import Connections
 from shared.credentials import Credentials
-from shared.errors import FetchError, RefusedError, TrainingDataError
+from shared.errors import RefusedError, SeriesError, TrainingDataError
 from shared.fetching import Fetcher
 from shared.settings import Settings
 from tests.shared.web_server import answer, serve
@@ -93,8 +93,8 @@ def test_a_list_written_by_hand_needs_no_numbers_and_no_times(tmp_path: Path) ->
         ({"tasks": []}, "holds a dict"),
         ([{"id": 1, "csv_url": "a", "label": [], "annotator": 1, "annotation_id": 1}], "JSON_MIN"),
         ([{"csv_url": "a"}], "has no data or annotations"),
-        ([5], "Task 1 of the export"),
-        ([{"data": "a", "annotations": []}], "Task 1 of the export"),
+        ([5], "has no data or annotations"),
+        ([{"data": {}, "annotations": 5}], "Task 1 of the export"),
         ([{"data": {}, "annotations": [5]}], "Task 1 of the export"),
         ([{"data": {}, "annotations": [{"result": 5}]}], "Task 1 of the export"),
         ([{"data": {}, "annotations": [{"result": [], "created_at": "soon"}]}], "Task 1 of the export"),
@@ -103,6 +103,15 @@ def test_a_list_written_by_hand_needs_no_numbers_and_no_times(tmp_path: Path) ->
 def test_another_format_is_named(tmp_path: Path, content: Any, sentence: str) -> None:
     with pytest.raises(TrainingDataError, match=sentence):
         read_export(write(tmp_path, content), "f")
+
+
+def test_one_malformed_task_is_named_and_the_others_are_read(tmp_path: Path) -> None:
+    good = {"id": 1, "data": {"x": "a.csv"}, "annotations": [{"id": 1, "result": []}]}
+    odd = {"id": 2, "data": None, "meta": "x", "annotations": [{"id": 2, "result": ["x", {"type": "relation"}]}]}
+    found = read_export(write(tmp_path, [good, 7, odd, {"data": {}, "annotations": [17]}]), "f")
+    assert [task.id for task in found.tasks] == [1, 2]
+    assert len(found.notes) == 2
+    assert "Task 2 of the export was skipped" in found.notes[0]
 
 
 def test_what_is_no_json_or_not_there_is_named(tmp_path: Path) -> None:
@@ -120,11 +129,11 @@ def test_recordings_lie_beside_the_export_or_anywhere_by_absolute_path(tmp_path:
     assert beside.fetch("csv/a b.csv") == CSV
     assert source(Path("/")).fetch(str(tmp_path / "csv" / "a b.csv")) == CSV
     assert beside.fetch({"time": [0]}) == {"time": [0]}
-    with pytest.raises(FetchError, match=r"none\.csv.* cannot be read: No such file"):
+    with pytest.raises(SeriesError, match=r"none\.csv.* cannot be read: No such file"):
         beside.fetch("csv/none.csv")
-    with pytest.raises(FetchError, match="Is a directory"):
+    with pytest.raises(SeriesError, match="Is a directory"):
         beside.fetch("csv")
-    with pytest.raises(FetchError):
+    with pytest.raises(SeriesError):
         beside.fetch("a\0b")
 
 

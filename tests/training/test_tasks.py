@@ -138,7 +138,7 @@ def test_a_personal_token_that_was_revoked_gives_a_sentence() -> None:
         (answer(b"<html>", 404, Content_Type="text/html"), "answered 404.*check LABEL_STUDIO_HOST"),
         (answer(b"<html>", 200, Content_Type="text/html"), "did not answer as Label Studio 1.23 does|check LABEL"),
         (answer_json([]), "did not answer as Label Studio|not what Label Studio"),
-        (answer_json({"tasks": [{"id": 1, "data": None, "annotations": [{"id": 1}]}]}), "not what Label Studio"),
+        (answer_json({"tasks": [{"id": 1, "data": {}, "annotations": [{}]}]}), "not what Label Studio"),
         (answer(status=302, Location="https://studio.example.org/api/tasks/"), "redirects"),
     ],
 )
