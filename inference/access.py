@@ -58,7 +58,7 @@ class Access:
             given = base64.b64decode(encoded, validate=True)
         except (binascii.Error, ValueError):
             return False
-        return any([hmac.compare_digest(given, expected) for expected in self._credentials])
+        return any(hmac.compare_digest(given, expected) for expected in self._credentials)
 
     def _without_prefix(self, scope: Scope) -> tuple[Scope, bool]:
         path: str = scope["path"]
