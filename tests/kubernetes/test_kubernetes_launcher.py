@@ -218,14 +218,29 @@ def test_a_job_that_ends_is_followed_to_its_end(
     server: ApiServer, launcher: KubernetesLauncher, launch: Launch
 ) -> None:
     launcher.launch(launch)
-    launcher.running()
-    server.condition(name_of(launch), "SuccessCriteriaMet")
-    other = Launch(next(NUMBERS), 1, "to be heard of after it")
-    server.jobs[name_of(launch)]["status"]["active"] = 1
-    launcher.launch(other)
-    assert launcher.running() == {launch.project, other.project}, "its pod has not ended yet"
-    server.condition(name_of(launch), "Complete")
-    wait_until(lambda: launcher.running() == {other.project})
+    assert launcher.running() == {launch.project}
+    server.end(name_of(launch))
+    wait_until(lambda: launcher.running() == set())
+
+
+@pytest.mark.parametrize("first", ["SuccessCriteriaMet", "FailureTarget"])
+def test_a_job_that_is_about_to_end_goes_on(
+    server: ApiServer,
+    cluster: Cluster,
+    make: Callable[[], KubernetesLauncher],
+    store: Storage,
+    launch: Launch,
+    first: str,
+) -> None:
+    make().launch(launch)
+    server.condition(name_of(launch), first, "PodFailurePolicy")
+    job = ClusterApi(cluster).job(name_of(launch))
+    assert job is not None
+    assert job.end is None
+    other = make()
+    other.launch(launch)
+    assert other.running() == {launch.project}
+    assert Runs(store).last_ended(launch.project) is None
 
 
 def test_a_job_of_another_replica_is_heard_of(
@@ -288,13 +303,18 @@ def test_a_job_that_ended_without_a_word_is_a_failed_run(
 
 
 def test_a_job_that_recorded_its_end_is_left_alone(
-    server: ApiServer, make: Callable[[], KubernetesLauncher], store: Storage, launch: Launch
+    server: ApiServer,
+    make: Callable[[], KubernetesLauncher],
+    store: Storage,
+    launch: Launch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     make().launch(launch)
     with begin_run(store, launch.project, launcher="kubernetes", host="pod", number=1) as run:
         run.end("published", exit_code=0)
     server.end(name_of(launch))
     make().launch(launch)
+    assert caplog.text == "", "there is nothing to warn of"
     ended = Runs(store).last_ended(launch.project)
     assert ended is not None
     assert ended.outcome == "published"
