@@ -89,6 +89,11 @@ def test_label_studio_is_a_profile_that_may_call_us() -> None:
     studio = SERVICES["label-studio"]
     assert studio["profiles"] == ["label-studio"]
     assert not any("profiles" in SERVICES[service] or "depends_on" in SERVICES[service] for service in OURS)
+    tested = re.search(
+        r"^label-studio==(.+)$", (ROOT / "examples" / "demo" / "label-studio.txt").read_text(), re.MULTILINE
+    )
+    assert tested
+    assert default(studio["image"]) == f"heartexlabs/label-studio:{tested[1]}"
     variables = studio["environment"]
     assert (variables["SSRF_PROTECTION_ENABLED"], variables["ML_BLOCK_LOCAL_IP"]) == ("false", "false")
     assert variables["LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN"] == "true"
