@@ -119,7 +119,7 @@ class Answers:
 
     async def metrics(self, request: Request) -> Response:
         """For Prometheus."""
-        return Response(await self._services.quick(self._services.metrics.text), media_type=CONTENT_TYPE)
+        return Response(await self._services.leisurely(self._services.metrics.text), media_type=CONTENT_TYPE)
 
     async def openapi(self, request: Request) -> Response:
         """The API, described."""

@@ -32,6 +32,7 @@ from shared.model_store import ModelStore
 from shared.projects import KnownProject, KnownProjects
 from shared.runs import RunRecord, Runs
 from shared.settings import Settings
+from shared.site import show
 from shared.storage import open_storage
 from shared.updates import Updates
 
@@ -43,6 +44,7 @@ log = logging.getLogger(__name__)
 QUICK_THREADS = (
     4  # store writes of a few milliseconds; apart from predictions, so that an event never queues behind one
 )
+PAGE_THREADS = 2  # pages and metrics look through the whole store: they wait for it on their own
 SWAP_SECONDS = 0.5  # how often models in use are compared with the store
 
 
@@ -72,10 +74,11 @@ class Services:
         self.control = Control(settings, storage, self.launcher, reconciler)
         label_studio = LabelStudio(self.credentials, connections)
         self.studio = StudioWatch(
-            label_studio, self.credentials, self.projects, settings.label_studio_host, told=self.metrics.studio
+            label_studio, self.credentials, self.projects, show(self.credentials.home), told=self.metrics.studio
         )
         self.examiner = Examiner(self.models, fetcher, label_studio, self.projects)
         self._quick = ThreadPoolExecutor(QUICK_THREADS, "quick")
+        self._pages = ThreadPoolExecutor(PAGE_THREADS, "pages")
         self._closing = threading.Event()
         self._ready = threading.Event()
         self._threads = [
@@ -98,6 +101,7 @@ class Services:
         self.predictor.close()
         self.examiner.close()
         self._quick.shutdown()
+        self._pages.shutdown()
 
     def not_ready(self) -> str:
         """Why no requests should come, "" if they may."""
@@ -107,9 +111,11 @@ class Services:
 
     async def quick(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do something short that may block, outside the event loop."""
-        loop = asyncio.get_running_loop()
-        context = copy_context()  # carries the request's number into the log lines of the thread
-        return await loop.run_in_executor(self._quick, lambda: context.run(work, *args, **kwargs))
+        return await _aside(self._quick, work, *args, **kwargs)
+
+    async def leisurely(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do something that looks through the store; nothing that Label Studio waits for queues behind it."""
+        return await _aside(self._pages, work, *args, **kwargs)
 
     # What routes ask for; called in threads
 
@@ -225,6 +231,11 @@ class Services:
                 self.models.refresh()
             except Exception:
                 log.exception("Looking for new models failed; it is tried again.")
+
+
+async def _aside(pool: ThreadPoolExecutor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    context = copy_context()  # carries the request's number into the log lines of the thread
+    return await asyncio.get_running_loop().run_in_executor(pool, lambda: context.run(work, *args, **kwargs))
 
 
 def _fingerprint(schema: str) -> str:

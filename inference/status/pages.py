@@ -298,8 +298,10 @@ def _learning(standing: Standing) -> list[tuple[int, float]]:
 def _link(hostname: str, host: str, project: int) -> str:
     """Address of the project's page in Label Studio; only http(s), since anybody may call /setup."""
     for address in (hostname, host):
-        if urlsplit(address).scheme in ("http", "https") and project:
-            return f"{address.rstrip('/')}/projects/{project}"
+        parts = urlsplit(address)
+        if parts.scheme in ("http", "https") and project:
+            place = parts.netloc.rpartition("@")[2]  # no password on a page
+            return f"{parts.scheme}://{place}{parts.path.rstrip('/')}/projects/{project}"
     return ""
 
 

@@ -136,7 +136,7 @@ class StatusPages:
             page = self._pages.overview(shown)
             return self._answer(request, "overview.html", page, root="./", twin="index.json")
 
-        return await self._services.quick(work)
+        return await self._services.leisurely(work)
 
     async def project(self, request: Request) -> Response:
         """All about one project."""
@@ -149,7 +149,7 @@ class StatusPages:
             notice = NOTICES.get(request.query_params.get("done", ""), "")
             return self._answer(request, "project.html", page, root="../", twin=f"{number}.json", notice=notice)
 
-        return await self._services.quick(work)
+        return await self._services.leisurely(work)
 
     async def task(self, request: Request) -> Response:
         """One task: why it gets what it gets, and its recording."""
@@ -160,7 +160,7 @@ class StatusPages:
             return self._fail(
                 request, "Expected ?number=12, the number of a task in Label Studio.", 400, f"../{number}"
             )
-        standing = await self._services.quick(self._services.survey.standing, number)
+        standing = await self._services.leisurely(self._services.survey.standing, number)
         if standing is None:
             return self._fail(request, f"Project {number} is not known: connect it in Label Studio.", 404, "../")
 
@@ -195,7 +195,7 @@ class StatusPages:
         """A version's report as training wrote it, in a sandbox of its own."""
         number, version = request.path_params["project"], request.path_params["version"]
         try:
-            data = await self._services.quick(self._services.store.file, number, version, "report.html")
+            data = await self._services.leisurely(self._services.store.file, number, version, "report.html")
         except SegmenterError as error:
             return self._fail(request, str(error), 404, "../../")
         if data is None:
