@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from inference import kubernetes_api
 from inference.app import create_app
 from shared.settings import Settings
-from tests.kubernetes.api_server import CERTIFICATE, NAMESPACE, TOKEN, ApiServer
+from tests.kubernetes.api_server import CERTIFICATE, NAMESPACE, TOKEN, ApiServer, status
 from tests.kubernetes.api_server import serve as serve_api
 from tests.kubernetes.rendering import ROOT, Object, command_line, environment, find, overlay
 from tests.shared.studio import CONFIG, Studio
@@ -74,15 +74,53 @@ def wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.slow
-def test_from_a_webhook_to_the_next_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    objects = overlay("prod")
+@pytest.fixture
+def become_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[ApiServer], None]:
+    """Makes this process a pod of a cluster."""
     account = tmp_path / "serviceaccount"
     account.mkdir()
     (account / "token").write_text(TOKEN)
     (account / "namespace").write_text(NAMESPACE)
     (account / "ca.crt").write_bytes((CERTIFICATE / "cert.pem").read_bytes())
     monkeypatch.setattr(kubernetes_api, "SERVICE_ACCOUNT", account)
+
+    def become(api: ApiServer) -> None:
+        host, _, port = api.url.removeprefix("https://").partition(":")
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+
+    return become
+
+
+def test_an_api_server_in_trouble_costs_no_event_and_no_readiness(
+    tmp_path: Path,
+    become_pod: Callable[[ApiServer], None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("shared.control.PASS_SECONDS", 0.02)
+    monkeypatch.setattr("inference.kubernetes_launcher.FIRST_WAIT", 0.05)
+    objects = overlay("prod")
+    with serve_api(ApiServer(objects)) as api:
+        become_pod(api)
+        api.fault = lambda request: status(403, "jobs.batch is forbidden")
+        variables = find(objects, "ConfigMap", "settings")["data"] | {"MODEL_DIR": str(tmp_path / "models")}
+        with TestClient(create_app(Settings.from_environment(variables))) as client:
+            assert client.post("/webhook", json=event()).status_code == 201
+            wait_until(lambda: "Trainings cannot be started" in caplog.text)
+            wait_until(lambda: client.get("/readyz").status_code == 200)
+            assert client.get("/livez").status_code == 200
+            said = [each.getMessage() for each in caplog.records if "Trainings cannot" in each.getMessage()]
+            assert len(said) == 1
+            assert "apply k8s/base/role.yaml" in said[0]
+            api.fault = lambda request: None
+            wait_until(lambda: "train-1-1" in api.jobs)
+            assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.slow
+def test_from_a_webhook_to_the_next_job(tmp_path: Path, become_pod: Callable[[ApiServer], None]) -> None:
+    objects = overlay("prod")
     studio = Studio()
     for task in range(1, 5):
         annotate(studio, task)
@@ -95,9 +133,7 @@ def test_from_a_webhook_to_the_next_job(tmp_path: Path, monkeypatch: pytest.Monk
 
     studio.fault = give_file
     with serve_api(ApiServer(objects)) as api, serve_web(studio) as web:
-        host, _, port = api.url.removeprefix("https://").partition(":")
-        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
-        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+        become_pod(api)
         here = {
             "LABEL_STUDIO_HOST": web.url,
             "LABEL_STUDIO_API_KEY": STUDIO_TOKEN,
