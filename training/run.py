@@ -26,6 +26,7 @@ from shared.snapshots import same_truth
 from shared.storage import Storage, open_storage
 from shared.store_keys import read_project
 from shared.updates import Updates
+from training import explain
 from training.export import packages
 from training.gate import Reference, Verdict, pass_gate
 from training.load import load_recordings
@@ -61,12 +62,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label-config", type=Path, help="labelling configuration (XML) that goes with --tasks")
     parser.add_argument("--attached", action="store_true", help="end when standard input does (child of a server)")
     parser.add_argument("--number", type=int, help="number that the launcher has given this run")
+    parser.add_argument("--explain", action="store_true", help="tell what would be trained on, and train nothing")
+    parser.add_argument("--json", action="store_true", help="with --explain: as JSON")
 
 
 def main(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run one training. Returns 0 for published or rejected, 75 when asked to stop; other ends raise SegmenterError."""
     if bool(arguments.tasks) != bool(arguments.label_config) or (arguments.tasks is None and arguments.project is None):
         raise PermanentError("run needs --project N, or --tasks EXPORT.json with --label-config CONFIG.xml.")
+    if arguments.explain:
+        return explain.main(arguments, settings)
     torch.set_num_threads(settings.train_threads)
     storage = open_storage(settings.model_dir)
     project = arguments.project or 0
