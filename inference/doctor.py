@@ -133,11 +133,16 @@ def _model(store: ModelStore, project: int) -> Check:
         stored = store.current(project)
         if stored is None:
             return Check(
-                False, f"Project {project} has no model yet.", "Annotate a few tasks, or press the train button."
+                False,
+                f"Project {project} has no model yet.",
+                f"Annotate a few tasks, or press Train now on /ui/projects/{project}, which says what is missing.",
             )
         Segmenter.load(stored.data)
     except ModelError as error:
-        remedy = f"`python -m inference rollback --project {project}` lets the one before serve."
+        remedy = (
+            f"`python -m inference rollback --project {project}` lets the one before serve; "
+            "`python -m inference models verify` checks them all."
+        )
         return Check(False, f"The model of project {project} does not hold: {error}", remedy)
     return Check(True, f"Project {project}: model {stored.stamp.version} loads, and its probe holds.")
 
@@ -151,7 +156,12 @@ def _history(storage: Storage, project: int) -> Iterator[Check]:
     if last is not None:
         done = last.outcome != "failed"
         age = storage.now() - (last.ended_at or 0.0)
-        yield Check(done, f"Project {project}: the last run was {last.outcome}, {age:.0f} s ago.", last.reason)
+        yield Check(
+            done,
+            f"Project {project}: the last run was {last.outcome}, {age:.0f} s ago.",
+            f"{last.reason} Its log is on /ui/projects/{project}; "
+            f"`python -m training run --project {project} --explain` tells what it would learn from.",
+        )
 
 
 def _connection(label_studio: LabelStudio, connections: Connections, project: int) -> Iterator[Check]:

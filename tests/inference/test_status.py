@@ -291,3 +291,29 @@ def test_skipped_tasks_and_events_are_listed_with_reasons(serve: Serve, publish:
     assert [each["task"] for each in found["least_sure"]] == ["1"]
     assert found["events"][0]["what"] == "ANNOTATION_CREATED"
     json.dumps(found)
+
+
+def test_pages_work_under_the_secret_path_and_do_not_show_it(serve: Serve, store: Storage) -> None:
+    secret = "0123456789abcdefXYZ"
+    keep(store, "20260101T000000Z-aaaaaa")
+    with serve(webhook_secret=secret) as client:
+        for path in (f"/{secret}/ui/", f"/{secret}/ui/projects/3"):
+            answer = client.get(path, headers=HTML)
+            assert answer.status_code == 200
+            assert secret not in answer.text
+            for tag, attributes in Tags(answer.text).tags:
+                if tag in ("script", "link"):
+                    source = attributes.get("src") or attributes.get("href") or ""
+                    assert client.get(str(answer.url.join(source))).status_code == 200
+        pressed = client.post(f"/{secret}/ui/projects/3/train", headers={**OURS, **HTML})
+        assert pressed.url.path == f"/{secret}/ui/projects/3"
+
+
+def test_a_password_in_an_address_is_on_no_page(serve: Serve) -> None:
+    setup = {"project": "3", "schema": CONFIG, "hostname": "http://ann:hush-hush@ls.example", "access_token": "quiet!"}
+    with serve() as client:
+        assert client.post("/setup", json=setup).status_code == 200
+        for path in ("/ui/", "/ui/projects/3", "/ui/index.json", "/ui/projects/3.json", "/metrics"):
+            text = client.get(path, headers=HTML).text
+            assert "hush-hush" not in text
+            assert "quiet!" not in text
