@@ -48,6 +48,7 @@ bench: .venv/.installed-dev  ## speed and memory as tables of ratios (a quarter 
 	$(BIN)/python -m benchmarks.predict
 	$(BIN)/python -m benchmarks.serve
 	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.status_page
 
 pages: .venv/.installed-dev  ## the status page in a real browser (needs chromium and npm)
 	$(BIN)/python -m pytest tests/pages -m pages

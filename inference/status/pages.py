@@ -226,6 +226,9 @@ class Pages:
             found.append(f"The labelling configuration cannot be served. {standing.config_error}")
         if standing.refused:
             found.append(f"The model in the store was refused, the last good one serves on. {standing.refused}")
+        for reason in self._services.models.refused(standing.project):
+            if reason != standing.refused:
+                found.append(f"A model was refused. {reason}")
         if not standing.version and not standing.refused:
             found.append(f"There is no model yet: {row.state.sentence}.")
             last = standing.runs.last

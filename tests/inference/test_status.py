@@ -317,3 +317,13 @@ def test_a_password_in_an_address_is_on_no_page(serve: Serve) -> None:
             text = client.get(path, headers=HTML).text
             assert "hush-hush" not in text
             assert "quiet!" not in text
+
+
+def test_a_model_that_failed_its_checks_is_told_with_the_reason(serve: Serve, store: Storage, model_dir: Path) -> None:
+    keep(store, "20260101T000000Z-aaaaaa")
+    file = model_dir / "model_project_3.onnx"
+    file.write_bytes(file.read_bytes()[:-7])
+    with serve() as client:
+        connect(client)
+        found = page(client, "/ui/projects/3.json")
+    assert any("was refused" in sentence for sentence in found["missing"])
