@@ -123,10 +123,10 @@ def _score(prediction: Prediction, index: int, calibration: Calibration, toleran
     head, recording = prediction.heads[index], prediction.recording
     if isinstance(head, InstantHead):
         calibrated = calibrate(log_probabilities(_event_probabilities(prediction, index)), calibration)
-        columns = np.array([1 + head.labels.index(each.label) for each in _events(prediction, head)], np.int64)
-        numbers = np.arange(len(columns))
-        right = _event_truth(prediction, head, tolerance) == columns
-        return Scored(calibrated[numbers, columns].astype(float), right, numbers)
+        said = np.array([1 + head.labels.index(each.label) for each in _events(prediction, head)], np.int64)
+        events = np.arange(len(said))
+        right = _event_truth(prediction, head, tolerance) == said
+        return Scored(calibrated[events, said].astype(float), right, events)
     calibrated = calibrate(log_probabilities(_columns(prediction, index)), calibration)
     painted = paint(prediction.segments, recording.kinds, recording.rows)
     rows = np.flatnonzero((painted > 0) & recording.known)

@@ -1,6 +1,5 @@
-"""Labelled recordings ► what a fit draws from: normalised rows, targets, windows that never leave a recording."""
+"""Labelled recordings ► normalised rows and their targets."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,8 +9,6 @@ from numpy.typing import NDArray
 from shared.model_card import Head, InstantHead
 from shared.normalisation import around_center, missing, recording_statistics
 from training.annotations import UNKNOWN, Recording
-from training.heads import Shape
-from training.recipe import Recipe
 
 LIMIT = 10.0  # standard deviations at which rows are clipped: a spike must not decide a window
 FLAT = 1e-6  # a spread below this share of the level is rounding noise of the files, not a signal
@@ -85,131 +82,30 @@ def scale_rows(centred: Floats, center: Doubles, scale: Floats, statistics: Stat
     return clipped
 
 
-def row_targets(recording: Recording, head: Head) -> Integers:
-    """Column of `head` that is right at each row, 0 for background, UNKNOWN where nobody said: int64 [rows]."""
-    targets = _widened(recording, head) if isinstance(head, InstantHead) else recording.labels.astype(np.int64)
-    return np.where(recording.known, targets, UNKNOWN)
+def row_targets(recording: Recording, head: Head) -> tuple[Integers, Floats]:
+    """Column of `head` that is right at each row, and the share of the row that it has; the rest is background.
+
+    Columns int64 [rows]: 0 background, UNKNOWN where nobody said. Shares float32 [rows]: 1 for ranges; for instants a
+    triangle of 2·half_width + 1 rows around each, so that the row itself counts most.
+    """
+    if isinstance(head, InstantHead):
+        targets, shares = _widened(recording, head)
+    else:
+        targets, shares = recording.labels.astype(np.int64), np.full(recording.rows, 1, np.float32)
+    return np.where(recording.known, targets, UNKNOWN), shares
 
 
-def _widened(recording: Recording, head: InstantHead) -> Integers:
-    """Instants as runs of 2·half_width + 1 rows; a row between two belongs to the nearer one."""
+def _widened(recording: Recording, head: InstantHead) -> tuple[Integers, Floats]:
+    """A row between two instants belongs to the nearer one."""
     targets = np.zeros(recording.rows, np.int64)
-    distance = np.full(recording.rows, head.half_width + 1)
+    reach = head.half_width + 1
+    distance = np.full(recording.rows, reach)
     for event in recording.events:
         if event.label not in head.labels:
             continue
-        first, last = max(event.row - head.half_width, 0), event.row + head.half_width + 1
-        away = np.abs(np.arange(first, min(last, recording.rows)) - event.row)
-        nearer = away < distance[first:last]
-        distance[first:last][nearer] = away[nearer]
-        targets[first:last][nearer] = 1 + head.labels.index(event.label)
-    return targets
-
-
-class TrainingSet:
-    """Recordings end to end, each followed by a window of unknown rows, so that any start is a whole window."""
-
-    def __init__(
-        self,
-        recordings: Sequence[Recording],
-        heads: Sequence[Head],
-        shape: Shape,
-        statistics: Statistics,
-        recipe: Recipe,
-    ) -> None:
-        self.window = window = shape.fit_window
-        self._recipe = recipe
-        self.rows = sum(recording.rows for recording in recordings)
-        self.windows = sum(shape.windows(recording.rows) for recording in recordings)
-        self.columns = [1 + len(head.labels) for head in heads]
-        self.features = 2 * statistics.channels
-        beyond = math.ceil(window * (1 + recipe.warp)) + 1
-        self._firsts = np.cumsum([0] + [recording.rows + beyond for recording in recordings])[:-1]
-        self._lengths = np.array([recording.rows for recording in recordings])
-        weights = recording_weights(recordings, recipe.longest_recording)
-        self._shares = np.cumsum(weights / weights.sum())
-        self._features = np.zeros((self.rows + beyond * len(recordings), self.features), np.float32)
-        self._targets = np.full((len(self._features), len(heads)), UNKNOWN, np.int64)
-        for first, recording in zip(self._firsts, recordings, strict=True):
-            here = slice(first, first + recording.rows)
-            self._features[here] = normalise(recording.series.values, statistics)
-            for index, head in enumerate(heads):
-                self._targets[here, index] = row_targets(recording, head)
-        self._runs = self._class_runs(heads)
-
-    def _class_runs(self, heads: Sequence[Head]) -> list[Integers]:
-        """For each class that occurs, where its runs begin and end: int64 [runs, 2], end exclusive.
-
-        The background of instants is everywhere and needs no share of its own.
-        """
-        found = []
-        for index, head in enumerate(heads):
-            targets = self._targets[:, index]
-            edges = np.flatnonzero(np.diff(targets, prepend=UNKNOWN - 1, append=UNKNOWN - 1))
-            runs = np.stack([edges[:-1], edges[1:]], axis=1)
-            classes = targets[edges[:-1]]
-            for column in range(1 if isinstance(head, InstantHead) else 0, self.columns[index]):
-                if (classes == column).any():
-                    found.append(runs[classes == column])
-        return found
-
-    def class_counts(self, head: int) -> Integers:
-        """Rows of each column of a head."""
-        targets = self._targets[:, head]
-        return np.bincount(targets[targets != UNKNOWN], minlength=self.columns[head]).astype(np.int64)
-
-    def draw(self, random: np.random.Generator) -> tuple[Floats, Integers]:
-        """A batch: features [batch, window, 2·channels] and targets [batch, window, heads], UNKNOWN beyond a recording.
-
-        Half of the windows hold a row drawn uniformly over classes, then segments, then rows; the others start anywhere
-        in a recording drawn by its weight.
-        """
-        size = self._recipe.batch
-        balanced = round(size * self._recipe.balanced_share) if self._runs else 0
-        speeds = np.exp(random.uniform(-1, 1, size) * np.log1p(self._recipe.warp))
-        starts = [self._around_a_segment(random, speed) for speed in speeds[:balanced]]
-        starts += [self._anywhere(random, speed) for speed in speeds[balanced:]]
-        rows = np.array(starts)[:, None] + speeds[:, None] * np.arange(self.window)
-        nearest = np.rint(rows).astype(np.int64)
-        if not self._recipe.warp:
-            return self._vary(self._features[nearest], random), self._targets[nearest]
-        before = rows.astype(np.int64)
-        share = (rows - before).astype(np.float32)[..., None]
-        features = self._features[before] * (1 - share) + self._features[before + 1] * share
-        return self._vary(features, random), self._targets[nearest]
-
-    def _vary(self, features: Floats, random: np.random.Generator) -> Floats:
-        """Another sensor, another day: gain, level and noise of each channel change, alike in both normalisations."""
-        size, window, width = features.shape
-        recipe = self._recipe
-
-        def drawn(spread: float, rows: int) -> Floats:
-            noise = random.standard_normal((size, rows, width // 2), np.float32)
-            return np.tile(noise * np.float32(spread), 2)
-
-        if recipe.gain:
-            features = features * np.exp(drawn(recipe.gain, 1))
-        if recipe.offset:
-            features = features + drawn(recipe.offset, 1)
-        if recipe.noise:
-            features = features + drawn(recipe.noise, window)
-        return features
-
-    def _around_a_segment(self, random: np.random.Generator, speed: float) -> int:
-        runs = self._runs[random.integers(len(self._runs))]
-        first, end = runs[random.integers(len(runs))]
-        row = int(random.integers(first, end))
-        recording = int(np.searchsorted(self._firsts, row, side="right")) - 1
-        return self._within(recording, row - int(speed * random.integers(self.window)), speed)
-
-    def _anywhere(self, random: np.random.Generator, speed: float) -> int:
-        recording = min(int(np.searchsorted(self._shares, random.random(), side="right")), len(self._shares) - 1)
-        margin = self.window // 4  # lets the ends of a recording be drawn as often as its middle
-        first, length = int(self._firsts[recording]), int(self._lengths[recording])
-        start = first + int(random.integers(-margin, max(1, length - self.window + margin)))
-        return self._within(recording, start, speed)
-
-    def _within(self, recording: int, start: int, speed: float) -> int:
-        """A start near `start` from which a window, played at `speed`, stays within a recording of enough rows."""
-        first, length = int(self._firsts[recording]), int(self._lengths[recording])
-        return min(max(start, first), first + max(length - math.ceil(speed * self.window), 0))
+        first, end = max(event.row - head.half_width, 0), min(event.row + reach, recording.rows)
+        away = np.abs(np.arange(first, end) - event.row)
+        nearer = away < distance[first:end]
+        distance[first:end][nearer] = away[nearer]
+        targets[first:end][nearer] = 1 + head.labels.index(event.label)
+    return targets, np.where(targets > 0, 1 - distance / reach, 1).astype(np.float32)

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from training.annotations import UNKNOWN
-from training.dataset import TrainingSet
+from training.batches import TrainingSet
+from training.experts import fit_experts
 from training.network import Network
-from training.recipe import Recipe
+from training.recipe import EXPERTS, Recipe
 
 REPORT_EVERY = 10  # steps between two reports of progress: a report costs a thousandth of them
 
@@ -37,13 +37,13 @@ def choose_device(wanted: str) -> torch.device:
     return torch.device("cuda" if wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()) else "cpu")
 
 
-def class_weights(counts: NDArray[np.int64], cap: float) -> NDArray[np.float32]:
+def class_weights(counts: NDArray[np.float64], cap: float) -> NDArray[np.float32]:
     """Square root of inverse frequency, 1 for the commonest class, at most `cap`; 0 for a class without rows.
 
     The full inverse costs .05 accuracy, none .03.
     """
     present = counts > 0
-    weights = np.where(present, np.sqrt(counts.max(initial=1) / np.maximum(counts, 1)), 0)
+    weights = np.where(present, np.sqrt(counts.max(initial=1) / np.where(present, counts, 1)), 0)
     capped: NDArray[np.float32] = np.minimum(weights, cap).astype(np.float32)
     return capped
 
@@ -53,18 +53,24 @@ def fit(
     *,
     hidden_size: int,
     stem: int,
+    ranges: int,
     steps: int,
+    epochs: int,
     seed: int,
     use_class_weights: bool,
     device: torch.device,
     recipe: Recipe,
     report: Report,
 ) -> Fitted:
-    """Fit one network on `data` in `steps` steps. Same arguments, same machine: same weights."""
+    """Fit one network on `data`: its LSTM in `steps` steps, at most `epochs` passes; its experts apart.
+
+    ranges: columns of the head of ranges, 0 without one. Same arguments, same machine: same weights.
+    """
     torch.manual_seed(seed)
     random = np.random.Generator(np.random.PCG64(seed))
+    steps = min(steps, max(1, epochs * data.windows // recipe.batch))
 
-    network = Network(data.features, sum(data.columns), hidden_size, stem, recipe.dropout).to(device)
+    network = Network(data.features, sum(data.columns), hidden_size, stem, ranges).to(device)
     network.train()
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
@@ -81,9 +87,9 @@ def fit(
     losses, recent = [], torch.zeros((), device=device)
 
     for step in range(steps):
-        rows, targets = (torch.from_numpy(each).to(device) for each in data.draw(random))
-        logits = network(rows).split(data.columns, dim=-1)
-        loss = weighted_loss(logits, targets, weights)
+        rows, targets, shares = (torch.from_numpy(each).to(device) for each in data.draw(random))
+        logits = torch.split(network.recurrent(rows), data.columns, dim=-1)
+        loss = weighted_loss(logits, targets, shares, weights)
 
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -97,19 +103,26 @@ def fit(
             recent.zero_()
             report(step + 1, losses[-1])
 
+    if network.experts is not None:
+        most = max(1, epochs * data.rows // (stem * EXPERTS.batch))
+        fit_experts(network.experts, data, weights[0], random, EXPERTS, most)
+
     network.eval()
-    epochs = steps * recipe.batch / data.windows
-    return Fitted(network, steps, epochs, tuple(losses))
+    return Fitted(network, steps, steps * recipe.batch / data.windows, tuple(losses))
 
 
-def weighted_loss(logits: Sequence[Tensor], targets: Tensor, weights: Sequence[Tensor]) -> Tensor:
-    """Sum over heads of the weighted cross entropy of known rows; a batch that knows nothing of a head adds 0."""
+def weighted_loss(logits: Sequence[Tensor], targets: Tensor, shares: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """Sum over heads of the weighted cross entropy of known rows; a batch that knows nothing of a head adds 0.
+
+    logits: of each head [batch, window, columns]. targets, shares: [batch, window, heads], the column that is right and
+    how much of the row it has; background has the rest. weights: of each head [columns].
+    """
     total = torch.zeros((), device=targets.device)
     for head, (part, weight) in enumerate(zip(logits, weights, strict=True)):
-        wanted = targets[..., head].reshape(-1)
-        lost = functional.cross_entropy(
-            part.reshape(-1, part.shape[-1]), wanted, weight, ignore_index=UNKNOWN, reduction="sum"
-        )
-        weighed = torch.where(wanted == UNKNOWN, 0.0, weight[wanted.clamp(min=0)]).sum()
-        total = total + lost / weighed.clamp(min=1e-6)
+        known = targets[..., head] != UNKNOWN
+        wanted, share = targets[..., head][known], shares[..., head][known]
+        logs = part[known].log_softmax(-1)
+        own, rest = weight[wanted] * share, weight[0] * (1 - share)
+        lost = -(own * logs.gather(-1, wanted[:, None])[:, 0] + rest * logs[:, 0]).sum()
+        total = total + lost / (own.sum() + rest.sum()).clamp(min=1e-6)
     return total

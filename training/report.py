@@ -79,7 +79,6 @@ def make_report(card: ModelCard, trained: Trained, verdict: Verdict) -> ReportFi
         schedules=tuple(
             StoredSchedule(
                 steps=each.steps,
-                members=each.members,
                 balanced_accuracy=each.figure("balanced_accuracy"),
                 min_class_f1=each.figure("min_class_f1"),
             )

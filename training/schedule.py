@@ -1,7 +1,7 @@
 """How long to fit: whole schedules of S, 2S, 4S … steps, each judged on recordings that its networks have not seen."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
@@ -13,7 +13,8 @@ from shared.model_card import Figures, Head, ModelCard, Snapshot
 from shared.segmenter import Segmenter
 from shared.settings import Settings
 from training.annotations import Kinds, Recording
-from training.dataset import Statistics, TrainingSet, training_statistics
+from training.batches import TrainingSet
+from training.dataset import Statistics, training_statistics
 from training.evaluate import Prediction, Scores, event_tolerance, predict, score
 from training.export import export_model
 from training.fit import Fitted, choose_device, fit
@@ -34,6 +35,9 @@ class Progress(Protocol):
 
     def step(self, step: int, loss: float, epoch: float) -> None:
         """So far in the fit that began last."""
+
+    def judged(self, figures: Mapping[str, float], *, more: bool) -> None:
+        """A schedule was judged on held-out recordings; `more` says that another one follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,6 @@ class Round:
     """One schedule, judged. scores: None where nothing could be held out."""
 
     steps: int
-    members: int
     predictions: tuple[Prediction, ...]
     scores: Scores | None
     committees: tuple[Committee, ...]
@@ -167,31 +170,31 @@ class Schedule:
                 best = judged
             spent = self._clock() - started
             reason = self._reason_to_stop(judged, self._clock() - began + 3 * spent)
+            self._progress.judged(judged.scores.figures() if judged.scores else {}, more=not reason)
             if reason:
                 break
             steps *= 2
-        final = self.fit(self._plan.recordings, best.steps, range(best.members), 0, "all recordings")
+        final = self.fit(self._plan.recordings, best.steps, 0, "all recordings")
         return Trained(self._plan, final, best, tuple(rounds), reason)
 
-    def fit(
-        self, recordings: Sequence[Recording], steps: int, members: Iterable[int], fold: int, what: str
-    ) -> Committee:
-        """One network for each of `members` on these recordings; fold and member make the seed."""
+    def fit(self, recordings: Sequence[Recording], steps: int, fold: int, what: str) -> Committee:
+        """The recipe's networks on these recordings; fold and member make the seed."""
         plan, settings = self._plan, self._settings
         heads = learn_heads(recordings, plan.kinds)
         statistics = training_statistics(recordings, plan.recipe.longest_recording)
         data = TrainingSet(recordings, heads, plan.shape, statistics, plan.recipe)
-        steps = min(steps, max(1, settings.train_epochs * data.windows // plan.recipe.batch))
         per_step = plan.recipe.batch / data.windows
         fits = []
-        for member in members:
-            self._progress.begin(what if member == 0 else f"{what}, again", steps)
+        for member in range(plan.recipe.members):
+            self._progress.begin(what if member == 0 else f"{what}, network {member + 1}", steps)
             fits.append(
                 fit(
                     data,
                     hidden_size=settings.hidden_size,
                     stem=plan.shape.stem,
+                    ranges=1 + len(plan.kinds.ranges) if plan.kinds.ranges else 0,
                     steps=steps,
+                    epochs=settings.train_epochs,
                     seed=settings.seed * SEEDS + fold * plan.recipe.members + member,
                     use_class_weights=settings.use_class_weights,
                     device=self._device,
@@ -236,29 +239,17 @@ class Schedule:
         )
 
     def _judge(self, steps: int, number: int) -> Round:
-        """One network a fold; where these are not sure of it, as many as the recipe has."""
-        committees: list[Committee] = []
-        members = self._plan.recipe.members
-        judged = self._judge_members(steps, range(1), number, committees)
-        if members > 1 and judged.figure("balanced_accuracy") < self._plan.recipe.sure:
-            judged = self._judge_members(steps, range(1, members), number, committees)
-        return judged
-
-    def _judge_members(self, steps: int, added: range, number: int, committees: list[Committee]) -> Round:
-        """Fit `added` members for each fold, beside those that `committees` has, and judge all of them together."""
         predictions: list[Prediction] = []
+        committees = []
         blank = self.blank_card()
         for index, split in enumerate(self._plan.splits):
             what = f"schedule {number + 1}, fold {index + 1} of {len(self._plan.splits)}"
-            fitted = self.fit(split.training, steps, added, index + 1, what)
-            if added.start:
-                committees[index] = replace(fitted, fits=committees[index].fits + fitted.fits)
-            else:
-                committees.append(fitted)
-            segmenter = Segmenter.load(self.export(committees[index], blank))
+            committee = self.fit(split.training, steps, index + 1, what)
+            segmenter = Segmenter.load(self.export(committee, blank))
             predictions += predict(segmenter, split.held_out, index)
+            committees.append(committee)
         scores = score(predictions, self._plan.kinds, self._plan.tolerance) if predictions else None
-        return Round(steps, added.stop, tuple(predictions), scores, tuple(committees))
+        return Round(steps, tuple(predictions), scores, tuple(committees))
 
     def _reason_to_stop(self, judged: Round, seconds: float) -> str:
         """Why no longer schedule is tried, "" if one is. seconds: from the start to the end of the next schedule."""

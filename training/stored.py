@@ -45,7 +45,6 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """A schedule that was tried."""
 
     steps: int
-    members: int
     balanced_accuracy: float
     min_class_f1: float
 

@@ -56,7 +56,12 @@ def make_card(heads: Sequence[Head], stem: int, window: int = 16) -> ModelCard:
 def make_networks(heads: Sequence[Head], stem: int, count: int = 1) -> list[Network]:
     torch.manual_seed(0)
     columns = sum(1 + len(head.labels) for head in heads)
-    return [Network(6, columns, 8, stem).eval() for _ in range(count)]
+    ranges = sum(1 + len(head.labels) for head in heads if isinstance(head, RangeHead))
+    networks = [Network(6, columns, 8, stem, ranges).eval() for _ in range(count)]
+    for experts in (network.experts for network in networks if network.experts is not None):
+        experts.center.normal_()
+        experts.rate.uniform_(0.5, 2)
+    return networks
 
 
 def draw_values(rows: int, seed: int = 0) -> NDArray[np.float64]:
@@ -75,7 +80,7 @@ def open_graph(data: bytes) -> Run:
         found: NDArray[np.float32] = session.run(
             None, {"windows": windows, "center": center[None, None], "scale": scale[None, None]}
         )[0]
-        return found[0]
+        return np.asarray(found[0])
 
     return run
 
@@ -95,7 +100,7 @@ def test_graph_and_network_agree_at_every_length(heads: list[Head], stem: int) -
 
 
 def test_probabilities_of_each_head_sum_to_one() -> None:
-    heads = [RANGES, INSTANTS]
+    heads: list[Head] = [RANGES, INSTANTS]
     found = open_graph(export_model(make_networks(heads, 1), STATISTICS, make_card(heads, 1)))(draw_values(20))
     np.testing.assert_allclose(found[:, :3].sum(axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(found[:, 3:].sum(axis=1), 1, atol=1e-6)

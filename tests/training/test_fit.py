@@ -8,13 +8,15 @@ import pytest
 import torch
 
 from training.annotations import UNKNOWN, Recording
-from training.dataset import TrainingSet, training_statistics
+from training.batches import TrainingSet
+from training.dataset import normalise, training_statistics
 from training.fit import Fitted, choose_device, class_weights, fit, weighted_loss
 from training.heads import Shape, learn_heads
 from training.recipe import RANGES
 
 SHAPE = Shape(stem=2, window=32, hop=24, fit_window=32)
 RECIPE = replace(RANGES, noise=0.1)
+ONES = torch.ones(1, 6, 1)
 
 
 def run_fit(recordings: list[Recording], steps: int = 40, seed: int = 0) -> Fitted:
@@ -24,7 +26,9 @@ def run_fit(recordings: list[Recording], steps: int = 40, seed: int = 0) -> Fitt
         data,
         hidden_size=8,
         stem=SHAPE.stem,
+        ranges=1 + len(recordings[0].kinds.ranges),
         steps=steps,
+        epochs=1000,
         seed=seed,
         use_class_weights=True,
         device=torch.device("cpu"),
@@ -51,18 +55,47 @@ def test_an_epoch_is_one_pass_over_the_training_windows(make_recordings: Callabl
 
 
 def test_weights_are_square_roots_of_inverse_frequency_and_capped() -> None:
-    np.testing.assert_allclose(class_weights(np.array([10_000, 400, 1, 0]), 10.0), [1, 5, 10, 0])
+    np.testing.assert_allclose(class_weights(np.array([10_000.0, 400.0, 1.0, 0.0]), 10.0), [1, 5, 10, 0])
 
 
 def test_unknown_rows_cost_nothing() -> None:
     logits = torch.randn(1, 6, 3)
     targets = torch.tensor([[[0], [1], [2], [UNKNOWN], [UNKNOWN], [UNKNOWN]]])
     weights = [torch.tensor([1.0, 2.0, 3.0])]
-    whole = weighted_loss([logits], targets, weights)
-    known = weighted_loss([logits[:, :3]], targets[:, :3], weights)
+    whole = weighted_loss([logits], targets, ONES, weights)
+    known = weighted_loss([logits[:, :3]], targets[:, :3], ONES[:, :3], weights)
     torch.testing.assert_close(whole, known)
-    nothing = weighted_loss([logits], torch.full_like(targets, UNKNOWN), weights)
+    nothing = weighted_loss([logits], torch.full_like(targets, UNKNOWN), ONES, weights)
     assert float(nothing) == 0
+
+
+def test_the_loss_is_the_weighted_cross_entropy() -> None:
+    logits, targets = torch.randn(1, 6, 3), torch.randint(3, (1, 6, 1))
+    weight = torch.tensor([1.0, 2.0, 3.0])
+    expected = torch.nn.functional.cross_entropy(logits[0], targets[0, :, 0], weight)
+    torch.testing.assert_close(weighted_loss([logits], targets, ONES, [weight]), expected)
+
+
+def test_a_row_that_is_an_instant_in_part_is_background_for_the_rest() -> None:
+    logits = torch.randn(1, 6, 2)
+    targets, shares = torch.ones(1, 6, 1, dtype=torch.int64), torch.full((1, 6, 1), 0.25)
+    logs = logits.log_softmax(-1)[0]
+    expected = -(0.25 * logs[:, 1] + 0.75 * logs[:, 0]).mean()
+    torch.testing.assert_close(weighted_loss([logits], targets, shares, [torch.ones(2)]), expected)
+
+
+def test_experts_learn_what_statistics_tell(make_recordings: Callable[..., list[Recording]]) -> None:
+    recordings = make_recordings(4, rows=400)
+    network = run_fit(recordings, steps=1).network
+    assert network.experts is not None
+    statistics = training_statistics(recordings, 4.0)
+    right = []
+    for recording in recordings:
+        rows = torch.from_numpy(normalise(recording.series.values, statistics))[None]
+        with torch.inference_mode():
+            said = network.experts(network.experts.statistics(rows))[0].argmax(-1)
+        right.append((said.numpy() == recording.labels[:: SHAPE.stem, None]).mean(axis=0))
+    assert np.mean(right, axis=0).min() > 0.8
 
 
 def test_the_device_is_a_gpu_only_where_torch_finds_one() -> None:

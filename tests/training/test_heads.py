@@ -40,6 +40,7 @@ def test_instants_are_a_tenth_of_their_gap_wide(make_recording: Callable[..., Re
     (head,) = learn_heads([recording], recording.kinds)
     assert isinstance(head, InstantHead)
     assert (head.half_width, head.spacing) == (4, (20,))
+    assert head.threshold == (0.3,)
 
 
 def test_two_instants_are_too_few_to_learn_from(make_recording: Callable[..., Recording]) -> None:
@@ -67,10 +68,10 @@ def test_ranges_and_instants_have_a_head_each(make_recording: Callable[..., Reco
 def test_a_stem_is_used_where_segments_are_long_against_it(make_recording: Callable[..., Recording]) -> None:
     long = make_recording(every(200, 100, 10), rows=2100)
     shape = choose_shape(50, 10**9, [long], long.kinds)
-    assert (shape.stem, shape.window) == (4, 200)
+    assert (shape.stem, shape.fit_window, shape.window, shape.hop) == (4, 200, 400, 300)
     short = make_recording(every(10, 4, 100), rows=1100)
     shape = choose_shape(50, 10**9, [short], short.kinds)
-    assert (shape.stem, shape.window) == (1, 50)
+    assert (shape.stem, shape.fit_window, shape.window) == (1, 50, 100)
 
 
 def test_instants_never_have_a_stem_and_see_a_few_gaps(make_recording: Callable[..., Recording]) -> None:

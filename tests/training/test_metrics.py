@@ -123,7 +123,7 @@ def test_time_errors_are_in_the_units_of_the_axis(make_recording: Callable[..., 
     from shared.time_axis import TimeAxis
 
     recording = make_recording([Segment(10, 10, "Run", instant=True)], rows=60)
-    series = Series(recording.series.values, TimeAxis(np.arange(60) * 0.5))
+    series = Series(recording.series.values, TimeAxis(np.arange(60, dtype=np.float64) * 0.5))
     recording = replace(recording, series=series, events=(Event(10, "Run"),))
     found = figures(count(recording, [Segment(12, 12, "Run", instant=True)], 3.0), np.ones(1, bool))
     assert (float(found["event_time_error"]), float(found["event_time_error_rows"])) == (1.0, 2.0)

@@ -118,7 +118,7 @@ def test_instants_become_instants(trainer: Trainer, write_export: Export) -> Non
 
 
 def test_same_data_and_seed_give_the_same_graph(trainer: Trainer, write_export: Export, tmp_path: Path) -> None:
-    graphs = []
+    graphs: list[bytes] = []
     for seed in ("1", "1", "2"):
         trainer.set(MODEL_DIR=str(tmp_path / f"models{len(graphs)}"), SEED=seed)
         assert trainer.run(write_export()) == 0
@@ -151,17 +151,17 @@ def test_a_candidate_of_shuffled_labels_is_rejected_and_kept(
     trainer: Trainer, write_export: Export, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trainer.set(TRAIN_EPOCHS="60")
-    assert trainer.run(write_export(count=6)) == 0
+    assert trainer.run(write_export(count=12)) == 0
     good = read_card(trainer.model()).version
 
     def shuffle(tasks: list[dict[str, Any]]) -> None:
         for place, region in enumerate(flatten(tasks)):  # right for half of each label
             region["value"]["timeserieslabels"] = [("Run", "Walk")[place // 2 % 2]]
 
-    from training import run
+    from training import gate, run
 
-    honest = run.pass_gate  # the candidate learned shuffled labels, the gate judges by the true ones
-    true = {each.key: each for each in _recordings(write_export(count=6, name="true"))}
+    honest = gate.pass_gate  # the candidate learned shuffled labels, the gate judges by the true ones
+    true = {each.key: each for each in _recordings(write_export(count=12, name="true"))}
 
     def judge_by_truth(predictions: Any, references: Any, tolerance: float) -> Any:
         return honest(
@@ -172,7 +172,7 @@ def test_a_candidate_of_shuffled_labels_is_rejected_and_kept(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "pass_gate", judge_by_truth)
-        assert trainer.run(write_export(count=6, change=shuffle)) == 0
+        assert trainer.run(write_export(count=12, change=shuffle)) == 0
     assert read_card(trainer.model()).version == good
     assert "Not published" in capsys.readouterr().out
     assert trainer.last().outcome == "rejected"
@@ -322,10 +322,18 @@ def test_updates_go_with_the_run_that_started_from_them(trainer: Trainer, write_
     assert len(updates.of(5)) == 1
 
 
-def test_a_run_that_may_work_later_keeps_its_updates(trainer: Trainer, write_export: Export) -> None:
+def test_a_run_that_may_work_later_keeps_its_updates(
+    trainer: Trainer, write_export: Export, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody_answers(tasks: list[dict[str, Any]]) -> None:
+        for task in tasks:
+            task["data"]["csv_url"] = "http://127.0.0.1:1/a.csv"
+
+    monkeypatch.setattr("training.load.WAITS", ())
+    trainer.set(DATA_HOSTS_ALLOWED="127.0.0.1")
     updates = Updates(trainer.storage)
     updates.add(0, "ANNOTATION_CREATED", 1.0)
-    assert trainer.run(write_export(change=no_file)) == 75
+    assert trainer.run(write_export(change=nobody_answers)) == 75
     assert len(updates.of(0)) == 1
     assert trainer.last().failures == 1
 

@@ -1,6 +1,6 @@
 """How long is fitted, and on what is judged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 from shared.label_config import parse_label_config
 from shared.segmenter import Segmenter
 from shared.settings import Settings
-from training import schedule
+from training import evaluate, schedule
 from training.annotations import Recording
 from training.schedule import Schedule, Trained, make_plan
 
@@ -25,6 +25,7 @@ class Silent:
 
     def __init__(self) -> None:
         self.fits: list[tuple[str, int]] = []
+        self.judgements: list[tuple[dict[str, float], bool]] = []
 
     def begin(self, what: str, steps: int) -> None:
         self.fits.append((what, steps))
@@ -32,11 +33,14 @@ class Silent:
     def step(self, step: int, loss: float, epoch: float) -> None:
         pass
 
+    def judged(self, figures: Mapping[str, float], *, more: bool) -> None:
+        self.judgements.append((dict(figures), more))
+
 
 def train(recordings: list[Recording], settings: Settings, **changes: object) -> tuple[Trained, Silent]:
     settings = replace(settings, **changes)  # type: ignore[arg-type]
     plan = make_plan(recordings, recordings[0].kinds, settings, {})
-    recipe = replace(plan.recipe, least_steps=20, members=1)
+    recipe = replace(plan.recipe, least_steps=20)
     silent = Silent()
     return Schedule(replace(plan, recipe=recipe), CONFIG, settings, silent).train(), silent
 
@@ -80,9 +84,7 @@ def test_train_epochs_bounds_the_passes(recordings: list[Recording], settings: S
     assert epochs[6] > epochs[2]
 
 
-def test_held_out_recordings_decide_not_training_rows(
-    recordings: list[Recording], settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_held_out_recordings_decide_not_training_rows(recordings: list[Recording], settings: Settings) -> None:
     """Labels that only the training rows agree on: fitted well, held out badly, and the figures say so."""
     judged, _ = train(hopeless(recordings), settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
     assert judged.judged.figure("balanced_accuracy") < 0.6
@@ -93,7 +95,7 @@ def test_no_recording_is_judged_by_a_network_that_saw_it(
 ) -> None:
     seen: dict[bytes, set[str]] = {}
     leaks: list[str] = []
-    fit, predict, export = Schedule.fit, schedule.predict, Schedule.export
+    fit, predict, export = Schedule.fit, evaluate.predict, Schedule.export
     committees: dict[int, set[str]] = {}
 
     def note_fit(self: Schedule, some: list[Recording], *rest: object) -> object:
@@ -122,21 +124,19 @@ def test_no_recording_is_judged_by_a_network_that_saw_it(
     monkeypatch.setattr(Schedule, "fit", note_fit)
     monkeypatch.setattr(Schedule, "export", note_export)
     monkeypatch.setattr(schedule, "predict", note_predict)
-    monkeypatch.setattr(schedule.Segmenter, "load", note_load)
+    monkeypatch.setattr(Segmenter, "load", note_load)
     train(recordings, settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
     assert sorted(judged) == ["1", "2", "3"]
     assert leaks == []
 
 
-def test_a_second_network_joins_only_where_one_is_not_sure(recordings: list[Recording], settings: Settings) -> None:
-    easy = replace(settings, train_epochs=40)
-    plan = make_plan(recordings, recordings[0].kinds, easy, {})
-    for sure, members in ((0.0, 1), (2.0, 2)):
-        recipe = replace(plan.recipe, least_steps=20, members=2, sure=sure)
-        settings = replace(easy, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
-        trained = Schedule(replace(plan, recipe=recipe), CONFIG, settings, Silent()).train()
-        assert len(trained.final.fits) == members
-        assert all(len(each.fits) == members for each in trained.judged.committees)
+def test_a_committee_is_judged_and_served_as_one(recordings: list[Recording], settings: Settings) -> None:
+    plan = make_plan(recordings, recordings[0].kinds, settings, {})
+    recipe = replace(plan.recipe, least_steps=5, members=2)
+    settings = replace(settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
+    trained = Schedule(replace(plan, recipe=recipe), CONFIG, settings, Silent()).train()
+    assert len(trained.final.fits) == 2
+    assert all(len(each.fits) == 2 for each in trained.judged.committees)
 
 
 def test_one_recording_is_judged_on_its_parts(
