@@ -54,7 +54,7 @@ def mend_quotes(line: bytes, separator: bytes) -> bytes:
     if b'"' not in line:
         return line
     good, page = _patterns(separator)
-    return line if good.fullmatch(line) else separator.join(page.findall(line.strip()))
+    return line if good.fullmatch(line) else separator.join(page.findall(line.strip()) or [b"?"])
 
 
 @lru_cache(maxsize=16)

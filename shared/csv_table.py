@@ -132,6 +132,7 @@ class _Reader:
         frame = self._parse(block)
         if b'"' in block and (frame is None or len(frame) != sum(1 for line in block.split(b"\n") if line.strip())):
             block = b"\n".join(mend_quotes(line, self.separator) for line in block.split(b"\n"))
+            block = self._pad(block, row)
             frame = self._parse(block)
         if frame is None:
             raise SeriesError(f"The recording cannot be read as CSV after row {row}: {block[:60]!r} …")

@@ -74,6 +74,7 @@ def test_the_shipped_csv_works_with_the_configuration_existing_users_have() -> N
         ('time,value\n0,"1\n1,2\n2,3\n', [1, 2, 3]),
         ('time,value\n0,1"\n1,2\n', [1, 2]),
         ('time,value\n0,"1\n', [1]),
+        ('value\n1\n"\n2\n', [1, NAN, 2]),
         ("\n\ntime,value\n\n0,1\n", [1]),
         (",value\n0,1\n1,2\n", [1, 2]),
         ("time,value\n2024-01-01,\n2024-01-02,x\n", [NAN, NAN]),
