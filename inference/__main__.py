@@ -1,6 +1,7 @@
 """Command line of the server: `python -m inference serve`, and tools that need no server."""
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -20,12 +21,13 @@ Command = Callable[[argparse.Namespace, Settings], int]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Exit codes: 0 done, 1 partly or not done, 2 wrong usage, settings or data, 75 try again later."""
     options = _parser().parse_args(arguments)
-    if options.command is not _serve:
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `… | head` ends quietly
     try:
         settings = Settings.from_environment()
         command: Command = options.command
         return command(options, settings)
+    except BrokenPipeError:  # `… | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except SegmenterError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2 if isinstance(error, PermanentError) else 75
