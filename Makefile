@@ -3,11 +3,14 @@ PYTHON ?= python3
 # Empty: the public index. On a machine without a GPU, the CPU wheels save gigabytes:
 #   make run TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
+TASKS ?= examples/watch/tasks.json
+LABEL_CONFIG ?= examples/watch/label_config.xml
+QUALITY_FLAGS ?= --peers boosting,ms-tcn
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help run test check demo e2e bench pages screenshots format clean images images-test
+.PHONY: help run test check demo e2e bench bench-quality pages screenshots format clean images images-test
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -49,6 +52,9 @@ bench: .venv/.installed-dev  ## speed and memory as tables of ratios (a quarter 
 	$(BIN)/python -m benchmarks.serve
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.status_page
+
+bench-quality: .venv/.installed-dev  ## quality beside known figures and peers (minutes; other exports: TASKS, LABEL_CONFIG, QUALITY_FLAGS)
+	@$(BIN)/python -m benchmarks.quality --tasks $(TASKS) --label-config $(LABEL_CONFIG) --beside benchmarks/baselines.md $(QUALITY_FLAGS)
 
 pages: .venv/.installed-dev  ## the status page in a real browser (needs chromium and npm)
 	$(BIN)/python -m pytest tests/pages -m pages
