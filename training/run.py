@@ -32,10 +32,11 @@ from training.gate import Reference, Verdict, pass_gate
 from training.load import load_recordings
 from training.progress import KeepLines, RunProgress
 from training.report import calibrated_heads, make_figures, make_report, text_report
+from training.report_html import render_report
 from training.schedule import Schedule, Trained, make_plan
 from training.sources import Truth, truth_of_export, truth_of_project
 from training.stopping import Terminated, stoppable
-from training.stored import ReportFile, read_held_out
+from training.stored import read_held_out
 
 MOST_REFERENCES = 5  # kept versions that the gate compares with
 TERMINATED = 75
@@ -165,14 +166,14 @@ class _Run:
         data, weights = schedule.export(trained.final, card), make_weights(trained, card)
         self.active.report(state="publishing", version=card.version)
         report = make_report(card, trained, verdict)
-        outcome, reason = self._publish(store, data, weights, report, verdict)
+        reports = {"report.json": msgspec.json.encode(report), "report.html": render_report(report, truth.config)}
+        outcome, reason = self._publish(store, data, weights, reports, verdict)
         sys.stdout.write(text_report(card, trained, outcome, reason, self.storage.address))
         return outcome, reason
 
     def _publish(
-        self, store: ModelStore, data: bytes, weights: bytes, report: ReportFile, verdict: Verdict
+        self, store: ModelStore, data: bytes, weights: bytes, reports: Mapping[str, bytes], verdict: Verdict
     ) -> tuple[Outcome, str]:
-        reports = {"report.json": msgspec.json.encode(report)}
         if not verdict.accepted:
             store.reject(self.active.lease, data, weights, reason=verdict.reason, reports=reports)
             return "rejected", verdict.reason

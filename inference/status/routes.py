@@ -21,6 +21,7 @@ from inference.services import Services
 from inference.status import charts, words
 from inference.status.examine import Examination
 from inference.status.pages import Pages
+from shared.colors import colors
 from shared.errors import SegmenterError, StoreError
 from shared.settings import Settings
 
@@ -182,9 +183,9 @@ class StatusPages:
                 last_skip=skips.get(str(task), ""),
                 release=program_version(),
             )
-            colors = charts.colors(labels, standing.config.colors if standing.config else ())
+            palette = colors(labels, standing.config.colors if standing.config else ())
             twin = f"task.json?number={task}"
-            return self._answer(request, "task.html", shown, root="../../", twin=twin, colors=colors)
+            return self._answer(request, "task.html", shown, root="../../", twin=twin, colors=palette)
 
         try:
             return await self._services.examiner.aside(work)

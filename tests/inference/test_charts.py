@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.status import words
-from inference.status.charts import PALETTE, colors, limits, line, signal, zooms
+from inference.status.charts import limits, line, signal, zooms
 from inference.status.examine import COLUMNS, Channel, Drawing, thin
+from shared.colors import PALETTE, colors
 from shared.model_card import Estimate
 
 
