@@ -70,6 +70,11 @@ def preannotation(project: int) -> str:
     return f"{runs(project)}/preannotation.json"
 
 
+def curve(project: int) -> str:
+    """How the score grows with the number of recordings."""
+    return f"{runs(project)}/curve.json"
+
+
 def run(project: int, kind: str, number: int, suffix: str) -> str:
     """A file of one run; `kind` is records (of runs that go on), ended, logs or cancel."""
     return f"{runs(project)}/{kind}/{number:08d}{suffix}"

@@ -32,6 +32,7 @@ COMMANDS = {
     "reconcile": Command("training.reconcile", "compare projects with Label Studio once"),
     "pending": Command("training.pending", "show what waits and what would be trained now"),
     "cancel": Command("training.cancel", "ask the run of a project to stop"),
+    "curve": Command("training.curve", "measure score against the number of recordings: is labelling more worth it?"),
     "request": Command("training.request", "ask for a training of each known project, as the train button does"),
 }
 
