@@ -21,7 +21,6 @@ from shared.segments import Segment
 from training.annotations import UNKNOWN, Kinds, Recording
 from training.dataset import normalise, row_targets, training_statistics
 from training.evaluate import decode
-from training.fit import class_weights
 from training.heads import learn_heads
 
 WINDOWS = (5, 15, 51, 151)  # rows of the rolling features
@@ -52,6 +51,13 @@ def targets(recording: Recording, head: Head) -> Integers:
     return np.where((columns == UNKNOWN) | (shares >= 0.5), columns, 0)
 
 
+def class_weights(right: Integers, columns: int) -> Floats:
+    """Square root of inverse frequency, 1 for the commonest class, at most WEIGHT_CAP: float32 [columns]."""
+    counts = np.bincount(right, minlength=columns)
+    weights: Floats = np.minimum(np.sqrt(counts.max() / np.maximum(counts, 1)), WEIGHT_CAP).astype(np.float32)
+    return weights
+
+
 def rolling_features(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Values and their mean, deviation, least and most in centred windows: [rows, channels · (1 + 4 · windows)]."""
     frame = pd.DataFrame(values).ffill().bfill().fillna(0.0)
@@ -68,7 +74,7 @@ def boosting(training: Sequence[Recording], test: Sequence[Recording], head: Hea
     right = np.concatenate([targets(each, head) for each in training])
     features = np.concatenate([rolling_features(each.series.values) for each in training])
     known, columns = right != UNKNOWN, 1 + len(head.labels)
-    weights = class_weights(np.bincount(right[known], minlength=columns).astype(float), WEIGHT_CAP)
+    weights = class_weights(right[known], columns)
     model = HistGradientBoostingClassifier(max_iter=ITERATIONS, random_state=seed, early_stopping=False)
     model.fit(features[known], right[known], sample_weight=weights[right[known]])
     found: list[Floats] = []
@@ -112,8 +118,8 @@ def ms_tcn(training: Sequence[Recording], test: Sequence[Recording], head: Head,
     rows = [rows_of(each) for each in training]
     right = [torch.from_numpy(targets(each, head))[None] for each in training]
     columns = 1 + len(head.labels)
-    counts = np.sum([np.bincount(each[each != UNKNOWN].numpy(), minlength=columns) for each in right], axis=0)
-    weights = torch.from_numpy(class_weights(counts.astype(float), WEIGHT_CAP))
+    every = torch.cat(right, dim=1).numpy()
+    weights = torch.from_numpy(class_weights(every[every != UNKNOWN], columns))
     stages = nn.ModuleList([Stage(rows[0].shape[1], columns), Stage(columns, columns)])
     optimizer = torch.optim.Adam(stages.parameters(), lr=RATE)
     for _ in range(max(EPOCHS, -(-LEAST_STEPS // len(training)))):
