@@ -58,6 +58,7 @@ class Services:
         self.metrics = Metrics(program_version())
         self.journal = Journal()
         storage = WatchedStorage(open_storage(settings.model_dir), self.metrics.store_failed)
+        self.storage = storage
         self.store = ModelStore(storage, keep_versions=settings.keep_versions)
         self.updates = Updates(storage)
         self.projects = KnownProjects(storage)

@@ -14,6 +14,7 @@ from inference.services import Services
 from inference.studio import StudioState
 from inference.survey import Standing
 from shared.errors import SegmenterError
+from shared.learning_curve import LearningCurve, read_curve
 from shared.model_card import Estimate, Figures
 from shared.runs import RunRecord
 from shared.scheduler import due_at
@@ -95,6 +96,7 @@ class ProjectPage(msgspec.Struct, frozen=True, kw_only=True):
     losses: list[float]
     reliability: list[Bin]
     learning: list[tuple[int, float]]  # recordings, balanced accuracy of kept versions
+    curve: LearningCurve | None  # that `python -m training curve` measured
     held_out: list[str]  # tasks with an out-of-fold prediction
     run: RunRecord | None
     runs: list[RunRecord]
@@ -137,11 +139,12 @@ class Pages:
         if standing is None:
             return None
         report, trouble = self._report(standing)
+        curve, damage = self._curve(project)
         active, last = standing.runs.active, standing.runs.last
         logged = active or last
         finding = services.control.findings.get(project)
         row = self._row(standing, services.journal.last_events().get(project))
-        missing = [*self._missing(standing, row), *([trouble] if trouble else [])]
+        missing = [*self._missing(standing, row), *(each for each in (trouble, damage) if each)]
         return ProjectPage(
             now=self._clock(),
             release=program_version(),
@@ -156,6 +159,7 @@ class Pages:
             losses=[point[1] for point in active.progress.losses] if active else list(report.losses) if report else [],
             reliability=list(report.reliability) if report else [],
             learning=_learning(standing),
+            curve=curve,
             held_out=[each.task for each in report.held_out] if report else [],
             run=active,
             runs=self._history(standing),
@@ -248,6 +252,12 @@ class Pages:
             return None, ""
         try:
             return self._services.survey.reports.report(standing.project, standing.version), ""
+        except SegmenterError as error:
+            return None, str(error)
+
+    def _curve(self, project: int) -> tuple[LearningCurve | None, str]:
+        try:
+            return read_curve(self._services.storage, project), ""
         except SegmenterError as error:
             return None, str(error)
 

@@ -10,6 +10,8 @@ from starlette.testclient import TestClient
 
 from shared.active_run import begin_run
 from shared.errors import RunCancelledError
+from shared.learning_curve import LearningCurve, Point, keep_curve
+from shared.model_card import Estimate
 from shared.projects import KnownProject, KnownProjects
 from shared.runs import Progress
 from shared.segmenter import Segmenter
@@ -122,6 +124,23 @@ def test_versions_stand_with_figures_and_the_one_that_serves(serve: Serve, store
     assert "0.900 ± 0.020" in text
     assert report.text == "<p>All."
     assert "sandbox" in report.headers["Content-Security-Policy"]
+
+
+def test_a_measured_learning_curve_is_drawn_with_its_verdict(serve: Serve, store: Storage) -> None:
+    keep(store, "20260101T000000Z-aaaaaa")
+    points = tuple(
+        Point(groups=number, recordings=number, steps=450, estimates={"macro_f1": Estimate(number / 5)})
+        for number in (1, 2, 4)
+    )
+    verdict = "Labelling more <b>is</b> worth it."
+    keep_curve(store, 3, LearningCurve(made_at="", recordings=6, groups=6, points=points, verdict=verdict))
+    with serve() as client:
+        assert page(client, "/ui/projects/3.json")["curve"]["points"][2]["recordings"] == 4
+        text = client.get("/ui/projects/3", headers=HTML).text
+        store.put("runs/3/curve.json", b"{")
+        assert any("no learning curve" in each for each in page(client, "/ui/projects/3.json")["missing"])
+    assert "recordings, to 4 " in text
+    assert "Labelling more &lt;b&gt;is" in text
 
 
 def test_roll_back_lets_the_old_version_answer_and_promote_the_new_one(serve: Serve, store: Storage) -> None:
