@@ -187,7 +187,7 @@ def judge(material: Material, found: Found, tolerance: float) -> dict[str, float
     if material.kinds.instants:
         shown |= _event_figures(material.kinds, total)
         scale = 1 if pairs[0][0].series.axis.time_format else 1000
-        shown["|dt| ms"] = scale * standard["event_time_error"]
+        shown["dt ms"] = scale * standard["event_time_error"]
     scores, right = _scores(pairs, tolerance)
     shown["ece"] = expected_calibration_error(scores, right)
     return shown | {"final CPU s": found.final, "whole CPU s": found.whole}
