@@ -11,6 +11,8 @@ from training.dataset import Doubles, Floats, Integers, Statistics, normalise, r
 from training.heads import Shape
 from training.recipe import Recipe
 
+INFLATION_BATCHES = 250  # of which only the targets are looked at
+
 
 class TrainingSet:
     """Recordings end to end, each followed by a window of unknown rows, so that any start is a whole window."""
@@ -71,11 +73,7 @@ class TrainingSet:
 
     def class_counts(self, head: int) -> Doubles:
         """Rows of each column of a head; a row that is an instant in part counts in part."""
-        known = self._targets[:, head] != UNKNOWN
-        targets, shares = self._targets[known, head], self._target_shares[known, head]
-        counts: Doubles = np.bincount(targets, shares, minlength=self.columns[head]).astype(float)
-        counts[0] += (1 - shares).sum()
-        return counts
+        return self._count(self._targets[:, head], self._target_shares[:, head], self.columns[head])
 
     def draw(self, random: np.random.Generator) -> tuple[Floats, Integers, Floats]:
         """A batch: features [batch, window, 2·channels], targets and their shares [batch, window, heads].
@@ -85,12 +83,7 @@ class TrainingSet:
         Where a class is rare, half of the windows hold a row drawn uniformly over classes, then segments, then rows;
         the others start anywhere in a recording drawn by its weight.
         """
-        size = self._recipe.batch
-        balanced = self._balanced
-        speeds = np.exp(random.uniform(-1, 1, size) * np.log1p(self._recipe.warp))
-        starts = [self._around_a_segment(random, speed) for speed in speeds[:balanced]]
-        starts += [self._anywhere(random, speed) for speed in speeds[balanced:]]
-        rows = np.array(starts)[:, None] + speeds[:, None] * np.arange(self.window)
+        rows = self._draw_places(random)
         nearest = np.rint(rows).astype(np.int64)
         if not self._recipe.warp:
             return self._vary(self._features[nearest], random), self._targets[nearest], self._target_shares[nearest]
@@ -98,6 +91,19 @@ class TrainingSet:
         share = (rows - before).astype(np.float32)[..., None]
         features = self._features[before] * (1 - share) + self._features[before + 1] * share
         return self._vary(features, random), self._targets[nearest], self._target_shares[nearest]
+
+    def inflation(self, head: int) -> Doubles:
+        """How much oftener batches hold each column of a head than recordings do, the commonest column being 1."""
+        counts = self.class_counts(head)
+        if not self._balanced:
+            return np.ones_like(counts)
+        random = np.random.Generator(np.random.PCG64(0))
+        drawn = np.zeros_like(counts)
+        for _ in range(INFLATION_BATCHES):
+            rows = np.rint(self._draw_places(random)).astype(np.int64)
+            drawn += self._count(self._targets[rows, head], self._target_shares[rows, head], self.columns[head])
+        rates = drawn / np.where(counts > 0, counts, 1)
+        return np.where(counts > 0, rates / max(rates[counts.argmax()], 1e-12), 1.0)
 
     def draw_rows(self, count: int, random: np.random.Generator) -> Integers:
         """Rows of recordings drawn by their weight: int64 [count, 2], number of the recording and row in it."""
@@ -110,6 +116,21 @@ class TrainingSet:
         """Features [rows, 2·channels] and targets [rows, heads] of a whole recording."""
         here = slice(self._firsts[number], self._firsts[number] + self._lengths[number])
         return self._features[here], self._targets[here]
+
+    def _draw_places(self, random: np.random.Generator) -> Doubles:
+        """Where the rows of a batch lie among all rows: [batch, window], between rows where time is warped."""
+        speeds = np.exp(random.uniform(-1, 1, self._recipe.batch) * np.log1p(self._recipe.warp))
+        starts = [self._around_a_segment(random, speed) for speed in speeds[: self._balanced]]
+        starts += [self._anywhere(random, speed) for speed in speeds[self._balanced :]]
+        places: Doubles = np.array(starts)[:, None] + speeds[:, None] * np.arange(self.window)
+        return places
+
+    @staticmethod
+    def _count(targets: Integers, shares: Floats, columns: int) -> Doubles:
+        known = targets != UNKNOWN
+        counts: Doubles = np.bincount(targets[known], shares[known], minlength=columns).astype(float)
+        counts[0] += (1 - shares[known]).sum()
+        return counts
 
     def _vary(self, features: Floats, random: np.random.Generator) -> Floats:
         """Another sensor, another day: gain, level and noise of each channel change, alike in both normalisations."""

@@ -90,3 +90,14 @@ def test_rows_are_drawn_from_recordings_by_their_weight(make_recordings: Callabl
     shares = np.bincount(drawn[:, 0]) / 3000
     np.testing.assert_allclose(shares, [1 / 6, 1 / 6, 4 / 6], atol=0.05)
     assert drawn[drawn[:, 0] < 2, 1].max() < 80 < drawn[:, 1].max() < 8000
+
+
+def test_inflation_tells_how_much_oftener_batches_hold_a_class(make_recording: Callable[..., Recording]) -> None:
+    rare = make_set([make_recording([Segment(500, 509, "Run")], rows=20_000)])
+    inflation = rare.inflation(0)
+    drawn = [rare.draw(np.random.default_rng(seed))[1] for seed in range(200)]
+    share = np.mean([(each == 1).mean() for each in drawn])
+    assert inflation[0] == 1
+    np.testing.assert_allclose(inflation[1], share / (1 - share) * 19_990 / 10, rtol=0.2)
+    common = make_set([make_recording([Segment(500, 9_999, "Run")], rows=20_000)])
+    assert common.inflation(0).tolist() == [1, 1]

@@ -12,16 +12,16 @@ from training.batches import TrainingSet
 from training.dataset import normalise, training_statistics
 from training.fit import Fitted, choose_device, class_weights, fit, weighted_loss
 from training.heads import Shape, learn_heads
-from training.recipe import RANGES
+from training.recipe import RANGES, Recipe
 
 SHAPE = Shape(stem=2, window=32, hop=24, fit_window=32)
 RECIPE = replace(RANGES, noise=0.1)
 ONES = torch.ones(1, 6, 1)
 
 
-def run_fit(recordings: list[Recording], steps: int = 40, seed: int = 0) -> Fitted:
+def run_fit(recordings: list[Recording], steps: int = 40, seed: int = 0, recipe: Recipe = RECIPE) -> Fitted:
     heads = learn_heads(recordings, recordings[0].kinds)
-    data = TrainingSet(recordings, heads, SHAPE, training_statistics(recordings, 4.0), RECIPE)
+    data = TrainingSet(recordings, heads, SHAPE, training_statistics(recordings, 4.0), recipe)
     return fit(
         data,
         hidden_size=8,
@@ -32,7 +32,7 @@ def run_fit(recordings: list[Recording], steps: int = 40, seed: int = 0) -> Fitt
         seed=seed,
         use_class_weights=True,
         device=torch.device("cpu"),
-        recipe=RECIPE,
+        recipe=recipe,
         report=lambda step, loss: None,
     )
 
@@ -55,7 +55,28 @@ def test_an_epoch_is_one_pass_over_the_training_windows(make_recordings: Callabl
 
 
 def test_weights_are_square_roots_of_inverse_frequency_and_capped() -> None:
-    np.testing.assert_allclose(class_weights(np.array([10_000.0, 400.0, 1.0, 0.0]), 10.0), [1, 5, 10, 0])
+    counts = np.array([10_000.0, 400.0, 1.0, 0.0])
+    np.testing.assert_allclose(class_weights(counts, np.ones(4), RECIPE), [1, 5, 10, 0])
+
+
+def test_what_batches_hold_oftener_weighs_less_in_the_end() -> None:
+    counts, inflation = np.array([10_000.0, 400.0, 1.0]), np.array([1.0, 4.0, 25.0])
+    np.testing.assert_allclose(class_weights(counts, inflation, RECIPE), [1, 5, 2])
+
+
+def test_the_mean_of_weights_over_a_fit_is_steadier_than_the_last(
+    make_recordings: Callable[..., list[Recording]],
+) -> None:
+    recordings = make_recordings(2)
+    plain, averaged = (
+        run_fit(recordings, steps=12, recipe=replace(RECIPE, averaging=each)).network.state() for each in (0.0, 0.98)
+    )
+    start = run_fit(recordings, steps=1, recipe=replace(RECIPE, learning_rate=0.0, weight_decay=0.0)).network.state()
+    moved, mean = (
+        sum(float((each[name] - start[name]).square().sum()) for name in start if not name.startswith("experts"))
+        for each in (plain, averaged)
+    )
+    assert 0 < mean < moved
 
 
 def test_unknown_rows_cost_nothing() -> None:
