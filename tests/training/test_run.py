@@ -107,8 +107,8 @@ def test_the_card_says_where_a_model_comes_from(trainer: Trainer, write_export: 
 
 
 def test_instants_become_instants(trainer: Trainer, write_export: Export) -> None:
-    trainer.set(TRAIN_EPOCHS="40")
-    assert trainer.run(write_export(draw=draw_instants)) == 0
+    trainer.set(TRAIN_EPOCHS="120")
+    assert trainer.run(write_export(count=5, draw=draw_instants)) == 0
     values, true = draw_instants(np.random.default_rng(99), 240)
     found = Segmenter.load(trainer.model()).segment(Series(values, TimeAxis.of_rows(240))).segments
     assert all(each.instant for each in found)
