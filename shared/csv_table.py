@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.csv_layout import MAX_LINE, Layout, lay_out, long_line, mend_quotes, split_line
+from shared.csv_numbers import read_numbers
 from shared.d3_time import LONGEST_TEXT
 from shared.errors import SeriesError
 from shared.label_config import LabelConfig
@@ -65,14 +66,22 @@ def _count_lines(data: memoryview, start: int) -> int:
 
 def _blocks(data: memoryview, start: int) -> Iterator[bytes]:
     while start < len(data):
-        block = bytes(data[start : start + BLOCK])
-        if start + len(block) < len(data):
-            end = block.rfind(b"\n") + 1
-            if not end:
-                raise long_line(block)
-            block = block[:end]
-        yield block
-        start += len(block)
+        end = min(start + BLOCK, len(data))
+        if end < len(data):
+            end = _line_end(data, start, end)
+        yield bytes(data[start:end])
+        start = end
+
+
+def _line_end(data: memoryview, start: int, end: int) -> int:
+    """Where the last whole line between two bytes ends."""
+    step = 1 << 16  # bytes looked at together: a block is copied once, not twice
+    for last in range(end, start, -step):
+        first = max(last - step, start)
+        found = bytes(data[first:last]).rfind(b"\n")
+        if found >= 0:
+            return first + found + 1
+    raise long_line(bytes(data[start:end]))
 
 
 class _Reader:
@@ -93,6 +102,13 @@ class _Reader:
         block = self._plain(block)
         if not block or block.isspace():
             return 0
+        if self.layout.time is None or self.layout.time in self.numeric:
+            plain = read_numbers(block, self.separator, self.layout.columns)
+            if plain is not None:
+                values[: len(plain)] = plain[:, self.layout.channels]
+                if times is not None and self.layout.time is not None:
+                    times[: len(plain)] = plain[:, self.layout.time]
+                return len(plain)
         frame = self._frame(block, row)
         rows = len(frame)
         numbers = {column: self._numbers(column, frame[column], row) for column in self.numeric}
@@ -143,10 +159,10 @@ class _Reader:
 
     def _pad(self, block: bytes, row: int) -> bytes:
         """The block with a first line that has all columns: pandas wants one to have them."""
-        line, feed, rest = block.partition(b"\n")
+        line = block[: block.find(b"\n")] if b"\n" in block else block
         self._check_widths(line, row)
         missing = self.layout.columns - len(split_line(line.decode(errors="replace"), self.layout.separator))
-        return b"".join([line.rstrip(b"\r"), self.separator * missing, feed, rest]) if missing > 0 else block
+        return line.rstrip(b"\r") + self.separator * missing + block[len(line) :] if missing > 0 else block
 
     def _check_widths(self, block: bytes, row: int) -> None:
         """Raise SeriesError on the first row with more cells than the header has names; fewer are missing cells."""

@@ -1,0 +1,31 @@
+"""Short CSVs of plain numbers ► one array, by the grammar of JSON: a data frame costs a millisecond to begin with."""
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_BYTES = 1 << 17  # beyond it pandas is as fast: 40 ns a cell here, 25 ns there
+
+_cells = msgspec.json.Decoder(list[float])
+
+
+def read_numbers(block: bytes, separator: bytes, columns: int) -> NDArray[np.float64] | None:
+    """Cells of a block of whole lines: [rows, columns]. None unless every line has `columns` plain numbers.
+
+    Plain is what JSON allows: no quotes, no empty cells, no words for missing values, no leading zeros or plus signs.
+    """
+    if len(block) > MOST_BYTES or (separator != b"," and b"," in block):
+        return None
+    lines = block.strip(b"\r\n")
+    try:
+        cells = _cells.decode(b"[%b]" % lines.replace(separator, b",").replace(b"\n", b","))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    marks = np.frombuffer(lines, np.uint8)
+    ends, between = np.flatnonzero(marks == ord("\n")), np.flatnonzero(marks == ord(separator))
+    rows = len(ends) + 1
+    if len(cells) != rows * columns or not np.array_equal(
+        np.searchsorted(between, ends), np.arange(1, rows) * (columns - 1)
+    ):
+        return None
+    return np.fromiter(cells, np.float64, len(cells)).reshape(rows, columns)
