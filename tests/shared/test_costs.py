@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shared.csv_numbers import read_numbers
 from shared.segmenter import Segmenter
 from shared.series import Series, read_series
 from shared.time_axis import TimeAxis
@@ -82,7 +83,14 @@ def test_a_clean_csv_is_parsed_once_a_block(monkeypatch: pytest.MonkeyPatch) -> 
         parsed.append(len(source.getvalue()))
         return read_csv(source, **options)
 
+    def counted_numbers(block: bytes, separator: bytes, columns: int) -> Any:
+        found = read_numbers(block, separator, columns)
+        if found is not None:
+            parsed.append(len(block))
+        return found
+
     monkeypatch.setattr(pd, "read_csv", counted)
+    monkeypatch.setattr("shared.csv_table.read_numbers", counted_numbers)
     assert read_series(data, make_config(channels=CHANNELS)).rows == lines
     assert sum(parsed) == len(data) - len(b"time,a,b\n")
     assert len(parsed) <= 1 + len(data) // ((1 << 18) - 100)
