@@ -68,15 +68,15 @@ def split_by_fold(recordings: Sequence[Recording], folds: Mapping[str, int]) -> 
     return splits
 
 
-def split_in_parts(recordings: Sequence[Recording], gap: int) -> list[Split]:
-    """Contiguous parts of each recording, cut along borders of segments, each held out in turn.
+def split_in_parts(recordings: Sequence[Recording], gap: int, count: int = MOST_FOLDS) -> list[Split]:
+    """Contiguous parts of each recording, `count` where its borders allow, each held out in turn.
 
-    gap: rows beside a held-out part that the fit doesn't see (a window's), at most a quarter of their own part. Gives
-    nothing where no recording has a border to cut at.
+    They are cut along borders of segments. gap: rows beside a held-out part that the fit doesn't see (a window's), at
+    most a quarter of their own part. Gives nothing where no recording has a border to cut at.
     """
-    cuts = [_cuts(recording) for recording in recordings]
+    cuts = [_cuts(recording, count) for recording in recordings]
     splits = []
-    for index in range(MOST_FOLDS):
+    for index in range(count):
         training, held_out = [], []
         for recording, borders in zip(recordings, cuts, strict=True):
             parts = list(pairwise(borders))
@@ -93,10 +93,10 @@ def split_in_parts(recordings: Sequence[Recording], gap: int) -> list[Split]:
     return splits
 
 
-def _cuts(recording: Recording) -> list[int]:
+def _cuts(recording: Recording, count: int) -> list[int]:
     """Rows at which parts begin, and the end of the last one: borders nearest to equal parts."""
     borders = recording.borders()
-    wanted = [recording.rows * part // MOST_FOLDS for part in range(1, MOST_FOLDS)]
+    wanted = [recording.rows * part // count for part in range(1, count)]
     chosen = {int(borders[np.abs(borders - row).argmin()]) for row in wanted} if len(borders) else set()
     return sorted({0, recording.rows, *chosen})
 

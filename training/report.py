@@ -34,10 +34,13 @@ SHOWN = {
     "ece": "calibration error",
 }
 
+PARTS = ("balanced_accuracy", "segment_f1_50", "event_f1")
+CALIBRATED = ("out-of-fold", "by-recording")
+
 
 def calibrated_heads(heads: tuple[Head, ...], trained: Trained) -> tuple[Head, ...]:
     """Heads whose scores mean what they say; as they are where too little was held out to know."""
-    if trained.plan.how not in ("out-of-fold", "by-recording"):
+    if trained.plan.how not in CALIBRATED:
         return heads
     return calibrate_heads(heads, trained.judged.predictions, trained.plan.tolerance)
 
@@ -46,6 +49,16 @@ def make_figures(trained: Trained, notes: Sequence[str]) -> Figures:
     """Figures for the card."""
     plan, scores = trained.plan, trained.judged.scores
     estimates = scores.estimates() if scores else {}
+    if plan.how == "optimistic":  # parts of one recording say nothing of the spread between recordings
+        estimates = {name: Estimate(each.value) for name, each in estimates.items()}
+    notes = [*plan.notes, *notes]
+    if trained.parts is not None and trained.parts.scores is not None:
+        parts = trained.parts.scores.figures()
+        estimates |= {f"parts_{name}": Estimate(parts[name]) for name in PARTS if name in parts}
+        shown = ", ".join(f"{SHOWN[name]} {parts[name]:.3f}" for name in PARTS if name in parts)
+        notes.append(
+            f"Two recordings: on halves of them, a network having seen the other halves, {shown} (optimistic)."
+        )
     scored = _scored(trained)
     if scored is not None:
         estimates["ece"] = Estimate(expected_calibration_error(scored.scores, scored.right))
@@ -56,7 +69,7 @@ def make_figures(trained: Trained, notes: Sequence[str]) -> Figures:
         classes=scores.class_figures() if scores else (),
         confusion=scores.confusion() if scores else (),
         estimates=estimates,
-        notes=(*plan.notes, *notes),
+        notes=tuple(notes),
     )
 
 
@@ -93,7 +106,7 @@ def make_report(card: ModelCard, trained: Trained, verdict: Verdict) -> ReportFi
 def text_report(card: ModelCard, trained: Trained, outcome: str, reason: str, place: str) -> str:
     """A few lines for a terminal. place: where the model lies."""
     figures = card.figures
-    lines = [f"{figures.recordings} recordings; {HOW[figures.how]}."]
+    lines = [f"{figures.recordings} recording{'s' * (figures.recordings != 1)}; {HOW[figures.how]}."]
     if figures.classes:
         width = max(10, *(len(each.label) for each in figures.classes))
         lines.append(f"{'class':<{width}} precision  recall      F1  support  segments found / true")
@@ -123,5 +136,5 @@ def text_report(card: ModelCard, trained: Trained, outcome: str, reason: str, pl
 
 
 def _scored(trained: Trained) -> Scored | None:
-    predictions = trained.judged.predictions
+    predictions = trained.judged.predictions if trained.plan.how in CALIBRATED else ()
     return cross_calibrate(predictions, trained.plan.tolerance) if predictions else None

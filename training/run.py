@@ -156,7 +156,7 @@ class _Run:
             if champion_card and self._asked_for_nothing_new(truth.snapshot):
                 return "unchanged", "What was annotated since the last run has not arrived yet; it is tried again."
         plan = make_plan(loaded.recordings, loaded.kinds, self.settings, champion_card.folds if champion_card else {})
-        with RunProgress(self.active, len(plan.splits) + 1) as progress:
+        with RunProgress(self.active, len(plan.splits) + len(plan.parts) + 1) as progress:
             schedule = Schedule(plan, truth.config, self.settings, progress)
             trained = schedule.train()
         self.active.report(state="judging")

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -42,7 +42,11 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is fitted and how it is judged. folds: of each group, {} where parts of a recording are held out."""
+    """What is fitted and how it is judged.
+
+    folds: of each group, {} where parts of a recording are held out. parts: halves of two recordings, judged as well:
+    what a network makes of a recording that it has seen another part of.
+    """
 
     recordings: tuple[Recording, ...]
     kinds: Kinds
@@ -53,6 +57,7 @@ class Plan:
     folds: Mapping[str, int]
     tolerance: float
     notes: tuple[str, ...]
+    parts: tuple[Split, ...] = ()
 
     def most_steps(self, epochs: int) -> int:
         """Steps in `epochs` passes over the training windows, at least one."""
@@ -62,7 +67,9 @@ class Plan:
     def first_steps(self, epochs: int) -> int:
         """Steps of the first schedule: by the number of training rows, within bounds and `epochs`."""
         rows = sum(recording.rows for recording in self.recordings)
-        wanted = int(np.clip(rows / self.recipe.rows_per_step, self.recipe.least_steps, self.recipe.most_steps))
+        recipe = self.recipe
+        early = min(rows / recipe.rows_per_early_step, recipe.enough_steps)
+        wanted = int(np.clip(rows / recipe.rows_per_step, max(early, recipe.least_steps), recipe.most_steps))
         return min(wanted, self.most_steps(epochs))
 
 
@@ -96,8 +103,9 @@ class Trained:
     plan: Plan
     final: Committee
     judged: Round
-    rounds: tuple[Round, ...] = field(repr=False)
-    stopped_because: str = ""
+    rounds: tuple[Round, ...]
+    parts: Round | None  # held-out parts of both recordings, where there are only two
+    stopped_because: str
 
 
 def make_plan(recordings: Sequence[Recording], kinds: Kinds, settings: Settings, folds: Mapping[str, int]) -> Plan:
@@ -131,6 +139,7 @@ def make_plan(recordings: Sequence[Recording], kinds: Kinds, settings: Settings,
         folds=assigned,
         tolerance=event_tolerance(recordings),
         notes=tuple(notes),
+        parts=tuple(split_in_parts(recordings, shape.window, 2)) if len(recordings) == 2 else (),
     )
 
 
@@ -164,7 +173,7 @@ class Schedule:
         best: Round | None = None
         while True:
             started = self._clock()
-            judged = self._judge(steps, len(rounds))
+            judged = self._judge(steps, self._plan.splits, f"schedule {len(rounds) + 1}")
             rounds.append(judged)
             if best is None or judged.figure("balanced_accuracy") > best.figure("balanced_accuracy"):
                 best = judged
@@ -174,8 +183,9 @@ class Schedule:
             if reason:
                 break
             steps *= 2
+        parts = self._judge(best.steps, self._plan.parts, "parts") if self._plan.parts else None
         final = self.fit(self._plan.recordings, best.steps, 0, "all recordings")
-        return Trained(self._plan, final, best, tuple(rounds), reason)
+        return Trained(self._plan, final, best, tuple(rounds), parts, reason)
 
     def fit(self, recordings: Sequence[Recording], steps: int, fold: int, what: str) -> Committee:
         """The recipe's networks on these recordings; fold and member make the seed."""
@@ -238,12 +248,12 @@ class Schedule:
             snapshot=nothing,
         )
 
-    def _judge(self, steps: int, number: int) -> Round:
+    def _judge(self, steps: int, splits: Sequence[Split], title: str) -> Round:
         predictions: list[Prediction] = []
         committees = []
         blank = self.blank_card()
-        for index, split in enumerate(self._plan.splits):
-            what = f"schedule {number + 1}, fold {index + 1} of {len(self._plan.splits)}"
+        for index, split in enumerate(splits):
+            what = f"{title}, fold {index + 1} of {len(splits)}"
             committee = self.fit(split.training, steps, index + 1, what)
             segmenter = Segmenter.load(self.export(committee, blank))
             predictions += predict(segmenter, split.held_out, index)
@@ -254,8 +264,10 @@ class Schedule:
     def _reason_to_stop(self, judged: Round, seconds: float) -> str:
         """Why no longer schedule is tried, "" if one is. seconds: from the start to the end of the next schedule."""
         wanted = (self._settings.balanced_accuracy_threshold, self._settings.min_class_f1_threshold)
-        if not judged.committees:
+        if judged.scores is None:
             return "nothing could be held out"
+        if not judged.scores.classes.judged.any():
+            return "no class is in two groups of recordings, so that none can be judged"
         if self._holds(judged.figure("balanced_accuracy"), judged.figure("min_class_f1"), wanted):
             return "both thresholds hold on held-out recordings"
         if all(self._holds(*self._training_scores(number, judged), wanted) for number in range(len(self._plan.splits))):

@@ -9,9 +9,11 @@ import pytest
 
 from shared.label_config import parse_label_config
 from shared.segmenter import Segmenter
+from shared.segments import Segment
 from shared.settings import Settings
 from training import evaluate, schedule
-from training.annotations import Recording
+from training.annotations import Kinds, Recording
+from training.report import calibrated_heads, make_figures
 from training.schedule import Schedule, Trained, make_plan
 
 CONFIG = parse_label_config(
@@ -40,7 +42,7 @@ class Silent:
 def train(recordings: list[Recording], settings: Settings, **changes: object) -> tuple[Trained, Silent]:
     settings = replace(settings, **changes)  # type: ignore[arg-type]
     plan = make_plan(recordings, recordings[0].kinds, settings, {})
-    recipe = replace(plan.recipe, least_steps=20)
+    recipe = replace(plan.recipe, least_steps=20, enough_steps=20)
     silent = Silent()
     return Schedule(replace(plan, recipe=recipe), CONFIG, settings, silent).train(), silent
 
@@ -132,7 +134,7 @@ def test_no_recording_is_judged_by_a_network_that_saw_it(
 
 def test_a_committee_is_judged_and_served_as_one(recordings: list[Recording], settings: Settings) -> None:
     plan = make_plan(recordings, recordings[0].kinds, settings, {})
-    recipe = replace(plan.recipe, least_steps=5, members=2)
+    recipe = replace(plan.recipe, least_steps=5, enough_steps=5, members=2)
     settings = replace(settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
     trained = Schedule(replace(plan, recipe=recipe), CONFIG, settings, Silent()).train()
     assert len(trained.final.fits) == 2
@@ -145,6 +147,52 @@ def test_one_recording_is_judged_on_its_parts(
     trained, _ = train(make_recordings(1, rows=500), settings, balanced_accuracy_threshold=0.0)
     assert trained.plan.how == "optimistic"
     assert len(trained.judged.predictions) == 3
+
+
+def test_two_recordings_are_judged_by_each_other_and_by_halves(
+    make_recordings: Callable[..., list[Recording]], settings: Settings
+) -> None:
+    trained, silent = train(make_recordings(2), settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
+    assert trained.plan.how == "out-of-fold"
+    assert len(trained.judged.predictions) == 2
+    assert trained.parts is not None
+    assert len(trained.parts.predictions) == 4
+    assert len(silent.fits) == 5
+    figures = make_figures(trained, [])
+    assert {"balanced_accuracy", "parts_balanced_accuracy"} <= set(figures.estimates)
+    assert "halves" in figures.notes[0]
+
+
+def test_parts_of_one_recording_give_no_standard_error_and_no_calibration(
+    make_recordings: Callable[..., list[Recording]], settings: Settings
+) -> None:
+    trained, _ = train(make_recordings(1, rows=500), settings, balanced_accuracy_threshold=0.0)
+    figures = make_figures(trained, [])
+    assert figures.how == "optimistic"
+    assert all(each.standard_error is None for each in figures.estimates.values())
+    assert "ece" not in figures.estimates
+    assert not any(head.calibration.fitted for head in calibrated_heads(trained.final.heads, trained))
+
+
+def test_where_no_class_can_be_judged_no_longer_schedule_is_tried(
+    make_recording: Callable[..., Recording], settings: Settings
+) -> None:
+    kinds = Kinds(("Run", "Walk"), (), ())
+    one = make_recording([Segment(0, 99, "Run")], kinds=kinds)
+    other = make_recording([Segment(0, 99, "Walk")], kinds=kinds)
+    trained, _ = train([one, replace(other, key="2", group="2")], settings, train_epochs=1000)
+    assert len(trained.rounds) == 1
+    assert "no class is in two groups" in trained.stopped_because
+
+
+def test_few_rows_want_few_steps(make_recordings: Callable[..., list[Recording]], settings: Settings) -> None:
+    plan = make_plan(make_recordings(1), make_recordings(1)[0].kinds, settings, {})
+    steps = {}
+    for rows in (1_000, 4_800, 6_400, 35_000, 10**6):
+        (recording,) = make_recordings(1, rows=100)
+        wide = replace(recording, labels=np.zeros(rows, np.int16))
+        steps[rows] = replace(plan, recordings=(wide,)).first_steps(100_000)
+    assert steps == {1_000: 300, 4_800: 300, 6_400: 400, 35_000: 512, 10**6: 3000}
 
 
 def test_groups_are_held_out_together_unless_there_are_too_few(
@@ -162,8 +210,6 @@ def test_groups_are_held_out_together_unless_there_are_too_few(
 def test_a_project_of_both_kinds_gets_two_heads(
     make_recording: Callable[..., Recording], settings: Settings, tmp_path: Path
 ) -> None:
-    from shared.segments import Segment
-
     random = np.random.default_rng(0)
     recordings = []
     for number in range(3):
