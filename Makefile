@@ -10,7 +10,7 @@ QUALITY_FLAGS ?= --peers boosting,ms-tcn
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help run test check demo e2e bench bench-quality pages screenshots format clean images images-test
+.PHONY: help run test check demo e2e bench bench-quality red pages screenshots format clean images images-test
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -55,6 +55,9 @@ bench: .venv/.installed-dev  ## speed and memory as tables of ratios (a quarter 
 
 bench-quality: .venv/.installed-dev  ## quality beside known figures and peers (minutes; other exports: TASKS, LABEL_CONFIG, QUALITY_FLAGS)
 	@$(BIN)/python -m benchmarks.quality --tasks $(TASKS) --label-config $(LABEL_CONFIG) --beside benchmarks/baselines.md $(QUALITY_FLAGS)
+
+red: .venv/.installed-dev  ## take each protection out in a copy, one by one, and see its tests go red (RED=05: those of promise 5)
+	@$(BIN)/python -m tests.red $(RED)
 
 pages: .venv/.installed-dev  ## the status page in a real browser (needs chromium and npm)
 	$(BIN)/python -m pytest tests/pages -m pages
