@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
 import msgspec
 from starlette.applications import Starlette
@@ -12,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from inference.access import Access, unauthorized
+from inference.admission import Admission
 from inference.bodies import encoded_answer, json_answer, read_body
 from inference.failures import handlers
 from inference.metrics import CONTENT_TYPE
@@ -85,8 +87,9 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
                 secret=settings.webhook_secret,
             ),
             Middleware(Access, settings=settings),
+            Middleware(Admission, settings=settings, metrics=services.metrics),
         ],
-        exception_handlers=handlers(settings),
+        exception_handlers=handlers(settings, services.metrics.refused),
     )
 
 
@@ -96,6 +99,7 @@ class Answers:
     def __init__(self, settings: Settings, services: Services) -> None:
         self._limit = settings.max_body_mb * 2**20
         self._services = services
+        self._document = cache(lambda: msgspec.json.encode(document()))
         self._health = msgspec.json.encode({"status": "UP", "model_class": NAME, "version": program_version()})
 
     async def health(self, request: Request) -> Response:
@@ -123,7 +127,7 @@ class Answers:
 
     async def openapi(self, request: Request) -> Response:
         """The API, described."""
-        return json_answer(document())
+        return encoded_answer(self._document())
 
     async def setup(self, request: Request) -> Response:
         """Label Studio connects, or is about to predict: say which version would answer."""

@@ -18,10 +18,11 @@ Handler = Callable[[Request, Any], Response]
 log = logging.getLogger(__name__)
 
 
-def handlers(settings: Settings) -> Mapping[Any, Handler]:
-    """A handler for each kind of failure."""
+def handlers(settings: Settings, refused: Callable[[str], object]) -> Mapping[Any, Handler]:
+    """A handler for each kind of failure; `refused` is told which limit a request met."""
 
     def too_large(request: Request, error: BodyTooLargeError) -> Response:
+        refused("body")
         sentence = f"The body is larger than MAX_BODY_MB={settings.max_body_mb}: send fewer tasks at a time."
         return json_answer({"error": sentence}, 413, {"Connection": "close"})
 

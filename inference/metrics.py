@@ -19,6 +19,14 @@ from shared.runs import RunRecord
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PROJECTS = 500  # that get series of their own, by number
 ACTIONS = frozenset({*ANNOTATED, *DELETED, START_TRAINING, "TASKS_CREATED", "PROJECT_UPDATED"})
+REFUSALS = (
+    "busy",  # MAX_REQUESTS of its kind are here: 503
+    "memory",  # the bodies that are here are large enough: 503
+    "body",  # beyond MAX_BODY_MB: 413
+    "head",  # headers too long, or too many requests before the first is answered: 431, 400
+    "slow",  # beyond CLIENT_TIMEOUT_SECONDS: 408, or cut off while it was to take its answer
+    "connections",  # beyond MAX_CONNECTIONS: cut off
+)
 FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 100.0)
 RUN_SECONDS = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 
@@ -31,6 +39,12 @@ class Metrics:
         self._requests = self._counter("tss_requests", "Requests answered.", "route", "result")
         self._request_seconds = self._histogram("tss_request_seconds", "Seconds to answer a request.", "route")
         self._in_flight = self._gauge("tss_requests_in_flight", "Requests being answered.")
+        self._refused = self._counter(
+            "tss_requests_refused", "Requests refused or cut off, by the limit that they met.", "reason"
+        )
+        for reason in REFUSALS:
+            self._refused.labels(reason)
+        self._connections = self._gauge("tss_connections", "Open connections.")
         self._stage_seconds = self._histogram(
             "tss_stage_seconds", "Seconds of a task's stages: fetch, parse, segment.", "stage"
         )
@@ -67,6 +81,14 @@ class Metrics:
         self._in_flight.dec()
         self._requests.labels(route, f"{status // 100}xx").inc()
         self._request_seconds.labels(route).observe(seconds)
+
+    def refused(self, reason: str) -> None:
+        """A request met a limit; `reason` is one of REFUSALS."""
+        self._refused.labels(reason).inc()
+
+    def connected(self, count: int) -> None:
+        """How many connections are open now."""
+        self._connections.set(count)
 
     def stage(self, name: str, seconds: float) -> None:
         """A stage of a task was done."""

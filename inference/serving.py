@@ -11,6 +11,7 @@ import uvicorn
 
 from inference.app import create_app
 from inference.observing import RequestNumbers
+from inference.patience import Limits, make_protocol
 from inference.services import Services
 from shared.errors import SettingsError
 from shared.logs import start_logging
@@ -30,8 +31,13 @@ def serve(settings: Settings) -> int:
         handler.addFilter(RequestNumbers())
     listener = _listen(settings)
     services = Services(settings, hide=redaction.add)
+    limits = Limits(
+        settings.max_connections, settings.client_timeout_seconds, services.metrics.refused, services.metrics.connected
+    )
     config = uvicorn.Config(
         create_app(settings, services),
+        http=make_protocol(limits),
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

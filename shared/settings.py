@@ -245,7 +245,29 @@ class Settings:
         one_of("mean", "min-segment", "margin", "entropy"),
         "How sure a task's prediction is, for ordering tasks.",
     )
-    max_body_mb: int = setting(64, whole(1, 4096), "Largest request body [MiB]; a batch of 10^4 tasks is about 10.")
+    max_body_mb: int = setting(
+        64,
+        whole(1, 4096),
+        "Largest request body [MiB]; a batch of 10^4 tasks is about 10. Four such bodies are held at a time.",
+    )
+    max_requests: int = setting(
+        64,
+        whole(1, 10**4),
+        "Requests of one kind (predictions; pages; events and the rest) that are answered or wait at a time; more get "
+        "503 with Retry-After. Label Studio asks from a few threads at a time, each for a whole batch.",
+    )
+    max_connections: int = setting(
+        512,
+        whole(8, 10**5),
+        "Open connections; for one more, that is cut off which has kept the server waiting longest. Half of the 1,024 "
+        "files that a process may usually open.",
+    )
+    client_timeout_seconds: float = setting(
+        30.0,
+        real(0.1, 3600),
+        "Seconds for a request to arrive whole, and for a client to take its answer; slower ones are cut off. A body "
+        "of 64 MiB takes 6 s at 100 Mbit/s.",
+    )
     max_series_mb: int = setting(1024, whole(1, 65536), "Largest recording [MiB] that is downloaded.")
     fetch_timeout_seconds: float = setting(30.0, real(0.1, 3600), "Seconds for one recording to arrive.")
     log_level: str = setting("info", one_of("debug", "info", "warning", "error"), "Least severe log line written.")
