@@ -24,7 +24,6 @@ class Runs:
     columns: Counts  # [runs]
     lengths: Counts  # [runs], rows
     evidence: Doubles  # [runs, columns], sums of log probabilities over a run's rows
-    expected: Doubles  # [runs, columns], sums of calibrated probabilities over a run's rows
 
     def __len__(self) -> int:
         return len(self.columns)
@@ -48,7 +47,6 @@ class Runs:
             columns,
             np.add.reduceat(self.lengths, starts),
             np.add.reduceat(self.evidence, starts, axis=0),
-            np.add.reduceat(self.expected, starts, axis=0),
         )
 
 
@@ -59,7 +57,6 @@ def joined(parts: Sequence[Runs]) -> Runs:
         columns,
         np.concatenate([part.lengths for part in parts]),
         np.concatenate([part.evidence for part in parts]),
-        np.concatenate([part.expected for part in parts]),
     )
     starts = _changes(columns)
     return whole if len(starts) == len(whole) else whole.grouped(starts, columns[starts])

@@ -45,13 +45,12 @@ class InstantDecoder:
         self._segments: list[Segment] = []
         self._sure = 0.0
 
-    def add(self, probabilities: Floats) -> Floats:
-        """Take the next rows' uncalibrated probabilities [rows, columns]; returns them calibrated."""
+    def add(self, probabilities: Floats) -> None:
+        """Take the next rows' uncalibrated probabilities [rows, columns]."""
         calibrated = calibrate(log_probabilities(probabilities), self._head.calibration)
         self._sure += float(calibrated.max(axis=1).sum(dtype=np.float64))
         self._taken += len(probabilities)
         self._decide(probabilities)
-        return calibrated
 
     def finish(self) -> list[Segment]:
         """Events of all rows taken, in order."""

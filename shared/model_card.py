@@ -35,16 +35,32 @@ def _check_head(labels: tuple[str, ...], calibration: Calibration) -> None:
     _require(len(calibration.bias) in (0, 1 + len(labels)), "bias is not one for background and each label")
 
 
+class Composition(msgspec.Struct, frozen=True, kw_only=True):
+    """What recordings are made of, as annotations show: see shared/composition.py. Logarithms of probabilities."""
+
+    counts: tuple[tuple[float, ...], ...]  # of 0, 1, … segments of each label in a recording; the last: or more
+    order: tuple[tuple[float, ...], ...]  # of each column after each other, beyond that of the second after any
+    rows: tuple[int, int]  # of the shortest and the longest recording that taught this
+
+
 class RangeHead(msgspec.Struct, frozen=True, kw_only=True, tag="range"):
     """Columns of `probabilities` that tell ranges apart: background, then `labels`; their softmax sums to 1."""
 
     labels: tuple[str, ...]
     min_rows: tuple[int, ...]  # shortest run kept, background first, then labels [rows]
+    composition: Composition | None = None  # None: not learned, or it did not help held-out recordings
     calibration: Calibration = Calibration()
 
     def __post_init__(self) -> None:
         _check_head(self.labels, self.calibration)
-        _require(len(self.min_rows) == 1 + len(self.labels), "min_rows are not one for background and each label")
+        columns = 1 + len(self.labels)
+        _require(len(self.min_rows) == columns, "min_rows are not one for background and each label")
+        if self.composition is not None:
+            counts, order = self.composition.counts, self.composition.order
+            _require(len(counts) == len(self.labels), "counts of the composition are not one row a label")
+            _require(min(map(len, counts)) == max(map(len, counts)) > 0, "counts of the composition differ in length")
+            square = len(order) == columns and all(len(row) == columns for row in order)
+            _require(square, "order of the composition is not square, background and labels")
 
 
 class InstantHead(msgspec.Struct, frozen=True, kw_only=True, tag="instant"):

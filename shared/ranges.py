@@ -1,16 +1,33 @@
-"""Probabilities of ranges, block by block ► segments: most likely label a row, least durations, borders, scores."""
+"""Probabilities of ranges, block by block ► segments: most likely label a row, least durations, borders, what
+recordings are made of, scores.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.calibration import calibrate, log_probabilities
-from shared.duration_filter import Counts, Runs, filter_runs, joined, snap_borders
+from shared.composition import applies, relabel
+from shared.duration_filter import Counts, Doubles, Runs, filter_runs, joined, snap_borders
 from shared.model_card import RangeHead
 from shared.segments import Segment
 
 Floats = NDArray[np.float32]
 OPEN_RUNS = 1 << 15  # runs kept open, 10 MiB while they are settled; beyond that the first half is settled
 MOST_PARTS = 256  # blocks whose runs stand apart: joined now and then, a long recording of few runs stays small
+
+
+class Groups(NamedTuple):
+    """Stretches of rows under one column each, in order; neighbours may have the same one.
+
+    logs: what the rows of each, and the rest of the recording, say of each column [groups, columns], in units of a
+    row's log probability.
+    """
+
+    columns: Counts
+    lengths: Counts  # rows
+    logs: Doubles
 
 
 class RangeDecoder:
@@ -25,31 +42,38 @@ class RangeDecoder:
         self._segments: list[Segment] = []
         self._sure = 0.0
 
-    def add(self, probabilities: Floats) -> Floats:
-        """Take the next rows' uncalibrated probabilities [rows, columns]; returns them calibrated."""
+    def add(self, probabilities: Floats) -> None:
+        """Take the next rows' uncalibrated probabilities [rows, columns]."""
         logs = log_probabilities(probabilities)
-        calibrated = calibrate(logs, self._head.calibration)
         columns = probabilities.argmax(axis=1)
         bounds = np.concatenate([[0], np.flatnonzero(columns[1:] != columns[:-1]) + 1, [len(columns)]])
         starts, lengths = bounds[:-1], bounds[1:] - bounds[:-1]
-        self._parts.append(Runs(columns[starts], lengths, _sums(logs, starts), _sums(calibrated, starts)))
+        self._parts.append(Runs(columns[starts], lengths, _sums(logs, starts)))
         self._count += len(starts)
         if self._count > self._open_runs or len(self._parts) > MOST_PARTS:
             self._settle()
-        return calibrated
 
     def finish(self) -> list[Segment]:
         """Segments of all rows taken, in order; background is left out."""
         if self._parts:
-            runs = joined(self._parts)
-            starts, columns = self._groups(runs)
-            self._close(runs.grouped(starts, columns))
+            self._close(self.groups())
             self._parts, self._count = [], 0
         return self._segments
 
+    def groups(self) -> Groups:
+        """What `finish` makes segments of: all rows taken, unless so many runs stood open that some were settled."""
+        runs = joined(self._parts)
+        starts, columns = self._starts(runs)
+        found = _means(runs.grouped(starts, columns))
+        composition, rows = self._head.composition, self._row + int(found.lengths.sum())
+        if composition is None or self._row or not applies(composition, rows, len(found.columns)):
+            return found
+        columns, logs = relabel(found.logs, found.columns, composition)
+        return Groups(columns, found.lengths, logs)
+
     @property
     def sure(self) -> float:
-        """Sum over the rows decoded so far of the calibrated probability of their decoded column."""
+        """Sum over the segments decoded so far, background too, of score times rows."""
         return self._sure
 
     def _settle(self) -> None:
@@ -59,28 +83,28 @@ class RangeDecoder:
         if self._count <= self._open_runs:
             return
         half = self._count // 2
-        starts, columns = self._groups(runs)
+        starts, columns = self._starts(runs)
         within = starts < half
         first = _part(runs, 0, half).grouped(starts[within], columns[within])
-        self._close(_part(first, 0, len(first) - 1))
+        self._close(_means(_part(first, 0, len(first) - 1)))
         self._parts = [_part(first, len(first) - 1, len(first)), _part(runs, half, len(runs))]
         self._count = 1 + len(self._parts[1])
 
-    def _groups(self, runs: Runs) -> tuple[Counts, Counts]:
+    def _starts(self, runs: Runs) -> tuple[Counts, Counts]:
         starts, columns = filter_runs(runs, self._head.min_rows)
         return snap_borders(runs, starts, columns, self._head.min_rows), columns
 
-    def _close(self, groups: Runs) -> None:
-        expected = groups.expected[np.arange(len(groups)), groups.columns]
-        self._sure += float(expected.sum())
+    def _close(self, groups: Groups) -> None:
+        calibrated = calibrate(groups.logs.astype(np.float32), self._head.calibration)
+        scores = np.minimum(calibrated[np.arange(len(calibrated)), groups.columns].astype(np.float64), 1.0)
+        self._sure += float(scores @ groups.lengths)
         ends = self._row + np.cumsum(groups.lengths)
-        for column, length, end, sure in zip(
-            groups.columns.tolist(), groups.lengths.tolist(), ends.tolist(), expected.tolist(), strict=True
+        for column, length, end, score in zip(
+            groups.columns.tolist(), groups.lengths.tolist(), ends.tolist(), scores.tolist(), strict=True
         ):
             if column:
-                score = min(sure / length, 1.0)
                 self._keep(Segment(end - length, end - 1, self._head.labels[column - 1], score))
-        if len(groups):
+        if len(ends):
             self._row = int(ends[-1])
 
     def _keep(self, segment: Segment) -> None:
@@ -99,6 +123,10 @@ def _sums(rows: Floats, starts: Counts) -> NDArray[np.float64]:
     return sums
 
 
+def _means(groups: Runs) -> Groups:
+    return Groups(groups.columns, groups.lengths, groups.evidence / groups.lengths[:, None])
+
+
 def _part(runs: Runs, first: int, end: int) -> Runs:
     some = slice(first, end)
-    return Runs(runs.columns[some], runs.lengths[some], runs.evidence[some], runs.expected[some])
+    return Runs(runs.columns[some], runs.lengths[some], runs.evidence[some])

@@ -76,13 +76,15 @@ class Segmenter:
         check: called every few thousand rows; what it raises ends the work.
         Raises SeriesError where the series has other channels than the model.
         """
-        heads = [(head, _decoder(head), Sureness(task_score)) for head in self.card.heads]
+        heads = [(head, _decoder(head), Sureness(task_score, head.calibration)) for head in self.card.heads]
         for rows in self._averaged(series.values):
             check()
             first = 0
             for head, decoder, sureness in heads:
                 width = 1 + len(head.labels)
-                sureness.add(decoder.add(rows[:, first : first + width]))
+                part = rows[:, first : first + width]
+                decoder.add(part)
+                sureness.add(part)
                 first += width
         found: list[Segment] = []
         scores: list[float] = []

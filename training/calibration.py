@@ -9,9 +9,10 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from shared.calibration import calibrate, log_probabilities
-from shared.model_card import Calibration, Head, InstantHead
+from shared.model_card import Calibration, Head, InstantHead, RangeHead
+from shared.ranges import RangeDecoder
 from shared.segments import Segment
-from training.evaluate import Prediction
+from training.evaluate import Prediction, columns_of
 from training.metrics import match_events, paint
 
 MOST_ROWS = 20_000  # of a fit: neighbouring rows say the same
@@ -45,18 +46,18 @@ def calibrate_heads(heads: Sequence[Head], predictions: Sequence[Prediction], to
 
 
 def gather(index: int, predictions: Sequence[Prediction], tolerance: float) -> Evidence:
-    """Evidence for head `index`: all known rows for ranges, the predicted events for instants."""
+    """Evidence for head `index`: all known rows for ranges, each with what its segment says, and predicted events."""
     logs, right, worth = [], [], 0
     for prediction in predictions:
-        head = prediction.heads[index]
-        probabilities, recording = _columns(prediction, index), prediction.recording
+        head, recording = prediction.heads[index], prediction.recording
         if isinstance(head, InstantHead):
-            probabilities, truth = _event_probabilities(prediction, index), _event_truth(prediction, head, tolerance)
+            logs.append(log_probabilities(_event_probabilities(prediction, index)))
+            truth = _event_truth(prediction, head, tolerance)
             worth += len(truth)
         else:
-            probabilities, truth = probabilities[recording.known], recording.labels[recording.known].astype(np.int64)
+            logs.append(_segment_logs(prediction, index, head)[recording.known])
+            truth = recording.labels[recording.known].astype(np.int64)
             worth += 1 + int(np.count_nonzero(np.diff(truth)))
-        logs.append(log_probabilities(probabilities))
         right.append(truth)
     return Evidence(np.concatenate(logs), np.concatenate(right), float(worth))
 
@@ -127,7 +128,7 @@ def _score(prediction: Prediction, index: int, calibration: Calibration, toleran
         events = np.arange(len(said))
         right = _event_truth(prediction, head, tolerance) == said
         return Scored(calibrated[events, said].astype(float), right, events)
-    calibrated = calibrate(log_probabilities(_columns(prediction, index)), calibration)
+    calibrated = calibrate(_segment_logs(prediction, index, head), calibration)
     painted = paint(prediction.segments, recording.kinds, recording.rows)
     rows = np.flatnonzero((painted > 0) & recording.known)
     numbers = np.cumsum(np.diff(painted, prepend=0) != 0)[rows]
@@ -160,9 +161,13 @@ def calibration_noise(scored: Scored, seed: int = 0) -> float:
     return float(np.percentile(errors, 90))
 
 
-def _columns(prediction: Prediction, index: int) -> Floats:
-    first = sum(1 + len(head.labels) for head in prediction.heads[:index])
-    return prediction.probabilities[:, first : first + 1 + len(prediction.heads[index].labels)]
+def _segment_logs(prediction: Prediction, index: int, head: RangeHead) -> Floats:
+    """For every row, what the segment that it is decoded into says of each column: float32 [rows, columns]."""
+    probabilities = columns_of(prediction.heads, index, prediction.probabilities)
+    decoder = RangeDecoder(head, open_runs=len(probabilities))
+    decoder.add(probabilities)
+    groups = decoder.groups()
+    return np.repeat(groups.logs.astype(np.float32), groups.lengths, axis=0)
 
 
 def _events(prediction: Prediction, head: InstantHead) -> list[Segment]:
@@ -175,7 +180,8 @@ def _event_probabilities(prediction: Prediction, index: int) -> Floats:
     head = prediction.heads[index]
     if not isinstance(head, InstantHead):
         raise TypeError(f"Head {index} tells ranges apart, not instants.")
-    return _columns(prediction, index)[[each.first for each in _events(prediction, head)]]
+    rows = [each.first for each in _events(prediction, head)]
+    return columns_of(prediction.heads, index, prediction.probabilities)[rows]
 
 
 def _event_truth(prediction: Prediction, head: InstantHead, tolerance: float) -> Integers:

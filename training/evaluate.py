@@ -1,9 +1,10 @@
 """Figures of an exported graph on recordings it has not seen: predictions ► counts a group ► figures with errors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec.structs import replace as with_fields
 from numpy.typing import NDArray
 
 from shared.instants import InstantDecoder
@@ -46,16 +47,33 @@ def predict(segmenter: Segmenter, recordings: Sequence[Recording], fold: int = 0
 
 
 def decode(heads: Sequence[Head], probabilities: Floats) -> list[Segment]:
-    """Segments of all heads, in order of their first rows."""
+    """Segments of all heads, by first row; exactly what serving gives."""
     segments: list[Segment] = []
-    first = 0
-    for head in heads:
-        end = first + 1 + len(head.labels)
+    for index, head in enumerate(heads):
         decoder = RangeDecoder(head) if isinstance(head, RangeHead) else InstantDecoder(head)
-        decoder.add(probabilities[:, first:end])
+        decoder.add(columns_of(heads, index, probabilities))
         segments += decoder.finish()
-        first = end
     return sorted(segments, key=lambda segment: (segment.first, segment.last))
+
+
+def columns_of(heads: Sequence[Head], index: int, probabilities: Floats) -> Floats:
+    """The columns of one of the heads, which stand side by side."""
+    first = sum(1 + len(head.labels) for head in heads[:index])
+    return probabilities[:, first : first + 1 + len(heads[index].labels)]
+
+
+def without_composition(heads: Sequence[Head]) -> tuple[Head, ...]:
+    """Heads that decode by rows alone."""
+    return tuple(with_fields(head, composition=None) if isinstance(head, RangeHead) else head for head in heads)
+
+
+def by_rows_alone(predictions: Sequence[Prediction]) -> list[Prediction]:
+    """The same probabilities, decoded without what recordings are made of."""
+    found = []
+    for each in predictions:
+        heads = without_composition(each.heads)
+        found.append(replace(each, heads=heads, segments=tuple(decode(heads, each.probabilities))))
+    return found
 
 
 def event_tolerance(recordings: Sequence[Recording]) -> float:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from shared.model_card import Head, InstantHead, RangeHead
 from shared.windows import window_starts
 from training.annotations import UNKNOWN, Kinds, Recording, label_runs
+from training.composition import learn_composition
 
 ENOUGH_SEGMENTS = 5  # of a class, for a percentile
 ENOUGH_GAPS = 3  # between events, for a width and a spacing
@@ -48,7 +49,13 @@ def learn_heads(recordings: Sequence[Recording], kinds: Kinds) -> tuple[Head, ..
     heads: list[Head] = []
     if kinds.ranges:
         durations = segment_durations(recordings, 1 + len(kinds.ranges))
-        heads.append(RangeHead(labels=kinds.ranges, min_rows=tuple(_least_duration(each) for each in durations)))
+        heads.append(
+            RangeHead(
+                labels=kinds.ranges,
+                min_rows=tuple(_least_duration(each) for each in durations),
+                composition=learn_composition(recordings, 1 + len(kinds.ranges)),
+            )
+        )
     if kinds.instants:
         gaps = event_gaps(recordings)
         enough = len(gaps) >= ENOUGH_GAPS

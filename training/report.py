@@ -34,6 +34,7 @@ SHOWN = {
     "ece": "calibration error",
 }
 
+GAINED = ("balanced_accuracy", "segment_f1_50")
 PARTS = ("balanced_accuracy", "segment_f1_50", "event_f1")
 CALIBRATED = ("out-of-fold", "by-recording")
 
@@ -58,6 +59,13 @@ def make_figures(trained: Trained, notes: Sequence[str]) -> Figures:
         shown = ", ".join(f"{SHOWN[name]} {parts[name]:.3f}" for name in PARTS if name in parts)
         notes.append(
             f"Two recordings: on halves of them, a network having seen the other halves, {shown} (optimistic)."
+        )
+    if scores is not None and trained.judged.alone is not None:
+        alone, found = trained.judged.alone.figures(), scores.figures()
+        notes.append(
+            "Labels are chosen with what recordings are usually made of, too: "
+            + ", ".join(f"{SHOWN[name]} {found[name]:.3f} (by rows alone {alone[name]:.3f})" for name in GAINED)
+            + "."
         )
     scored = _scored(trained)
     if scored is not None:

@@ -15,7 +15,15 @@ from shared.settings import Settings
 from training.annotations import Kinds, Recording
 from training.batches import TrainingSet
 from training.dataset import Statistics, training_statistics
-from training.evaluate import Prediction, Scores, event_tolerance, predict, score
+from training.evaluate import (
+    Prediction,
+    Scores,
+    by_rows_alone,
+    event_tolerance,
+    predict,
+    score,
+    without_composition,
+)
 from training.export import export_model
 from training.fit import Fitted, choose_device, fit
 from training.folds import Split, amounts_by_group, assign_folds, merge_groups, split_by_fold, split_in_parts
@@ -84,12 +92,17 @@ class Committee:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One schedule, judged. scores: None where nothing could be held out."""
+    """One schedule, judged. scores: None where nothing could be held out.
+
+    alone: the scores of rows alone, where it was better to decode with what recordings are made of; None where that
+    was not learned, or hurt.
+    """
 
     steps: int
     predictions: tuple[Prediction, ...]
     scores: Scores | None
     committees: tuple[Committee, ...]
+    alone: Scores | None = None
 
     def figure(self, name: str) -> float:
         """A figure on held-out recordings, 0 where there is none."""
@@ -185,6 +198,8 @@ class Schedule:
             steps *= 2
         parts = self._judge(best.steps, self._plan.parts, "parts") if self._plan.parts else None
         final = self.fit(self._plan.recordings, best.steps, 0, "all recordings")
+        if best.alone is None:
+            final = replace(final, heads=without_composition(final.heads))
         return Trained(self._plan, final, best, tuple(rounds), parts, reason)
 
     def fit(self, recordings: Sequence[Recording], steps: int, fold: int, what: str) -> Committee:
@@ -258,8 +273,22 @@ class Schedule:
             segmenter = Segmenter.load(self.export(committee, blank))
             predictions += predict(segmenter, split.held_out, index)
             committees.append(committee)
-        scores = score(predictions, self._plan.kinds, self._plan.tolerance) if predictions else None
-        return Round(steps, tuple(predictions), scores, tuple(committees))
+        if not predictions:
+            return Round(steps, (), None, tuple(committees))
+        return self._choose_decoding(Round(steps, tuple(predictions), self._score(predictions), tuple(committees)))
+
+    def _choose_decoding(self, judged: Round) -> Round:
+        """Decode with what recordings are made of only where all graphs know it and held-out recordings gain by it."""
+        plain = by_rows_alone(judged.predictions)
+        alone = self._score(plain)
+        learned = all(each.heads != other.heads for each, other in zip(judged.predictions, plain, strict=True))
+        if learned and judged.figure("balanced_accuracy") > alone.figures().get("balanced_accuracy", 0.0):
+            return replace(judged, alone=alone)
+        committees = tuple(replace(each, heads=without_composition(each.heads)) for each in judged.committees)
+        return Round(judged.steps, tuple(plain), alone, committees)
+
+    def _score(self, predictions: Sequence[Prediction]) -> Scores:
+        return score(predictions, self._plan.kinds, self._plan.tolerance)
 
     def _reason_to_stop(self, judged: Round, seconds: float) -> str:
         """Why no longer schedule is tried, "" if one is. seconds: from the start to the end of the next schedule."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from shared.calibration import calibrate, log_probabilities
 from shared.duration_filter import Runs, filter_runs, snap_borders
-from shared.model_card import Calibration, RangeHead
+from shared.model_card import Calibration, Composition, RangeHead
 from shared.ranges import RangeDecoder
 from shared.segments import Segment
 
@@ -27,25 +27,23 @@ def random_probabilities(rows: int, columns: int, seed: int, sharpness: float = 
 
 
 def naive(head: RangeHead, probabilities: Floats) -> tuple[list[Segment], float]:
-    """All rows at once; scores are means over the rows of each segment."""
+    """All rows at once; a segment's score comes from the mean logarithms of its rows."""
     logs = log_probabilities(probabilities).astype(np.float64)
     columns = probabilities.argmax(axis=1)
     firsts = np.flatnonzero(np.diff(columns, prepend=-1))
-    runs = Runs(columns[firsts], np.diff(firsts, append=len(columns)), np.add.reduceat(logs, firsts), 0 * logs[firsts])
+    runs = Runs(columns[firsts], np.diff(firsts, append=len(columns)), np.add.reduceat(logs, firsts))
     starts, groups = filter_runs(runs, head.min_rows)
     starts = snap_borders(runs, starts, groups, head.min_rows)
     decoded = np.repeat(groups, np.add.reduceat(runs.lengths, starts))
-    scaled = logs + np.array(head.calibration.bias or 0.0)
-    calibrated = np.exp(scaled / head.calibration.temperature)
-    calibrated /= calibrated.sum(axis=1, keepdims=True)
-    right = calibrated[np.arange(len(decoded)), decoded]
     edges = [*np.flatnonzero(np.diff(decoded, prepend=-1)).tolist(), len(decoded)]
-    segments = [
-        Segment(first, end - 1, head.labels[decoded[first] - 1], float(right[first:end].mean()))
-        for first, end in pairwise(edges)
-        if decoded[first]
-    ]
-    return segments, float(right.sum())
+    segments, sure = [], 0.0
+    for first, end in pairwise(edges):
+        mean = logs[first:end].mean(axis=0, keepdims=True).astype(np.float32)
+        score = float(calibrate(mean, head.calibration)[0, decoded[first]])
+        sure += score * (end - first)
+        if decoded[first]:
+            segments.append(Segment(first, end - 1, head.labels[decoded[first] - 1], score))
+    return segments, sure
 
 
 def streamed(head: RangeHead, probabilities: Floats, block: int, open_runs: int = 10**5) -> tuple[list[Segment], float]:
@@ -131,9 +129,27 @@ def test_open_runs_stay_bounded_where_every_row_is_a_segment() -> None:
     assert len(decoder.finish()) == 20 * 250
 
 
-def test_scores_are_the_expected_share_of_right_rows_under_calibrated_probabilities() -> None:
+def test_scores_are_calibrated() -> None:
     probabilities = np.tile(np.array([0.1, 0.8, 0.06, 0.04], np.float32), (50, 1))
     found, _ = streamed(CALIBRATED, probabilities, 16)
     expected = calibrate(log_probabilities(probabilities[:1]), CALIBRATED.calibration)[0, 1]
     assert abs(found[0].score - expected) < 1e-6
     assert found[0].score < 0.8
+
+
+def test_a_twin_is_told_apart_by_what_recordings_are_made_of() -> None:
+    once = (-4.0, -0.05, -4.0)  # each label once in a recording
+    composition = Composition(counts=(once,) * 3, order=((0.0,) * 4,) * 4, rows=(60, 200))
+    head = RangeHead(labels=("a", "b", "c"), min_rows=(4, 3, 6, 2), composition=composition)
+    background, a = np.eye(4)[[0, 1]] * 0.8 + 0.05
+    twin = np.array([0.05, 0.5, 0.4, 0.05])
+    rows = [background] * 20 + [a] * 20 + [background] * 20 + [twin] * 20
+    probabilities = np.array(rows, np.float32)
+    plain = RangeHead(labels=head.labels, min_rows=head.min_rows)
+    assert [each.label for each in streamed(plain, probabilities, 30)[0]] == ["a", "a"]
+    found, sure = streamed(head, probabilities, 30)
+    assert [each.label for each in found] == ["a", "b"]
+    assert found[1].score > 0.5
+    assert sure <= 80
+    longer = np.concatenate([probabilities, np.tile(background, (300, 1))]).astype(np.float32)
+    assert [each.label for each in streamed(head, longer, 30)[0]] == ["a", "a"]  # no recording was as long

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from shared.model_card import Calibration
 from shared.segments import Segment
 from shared.sureness import Sureness, TaskScore
 
@@ -10,7 +11,7 @@ UNSURE = np.array([[0.4, 0.3, 0.3], [0.3, 0.4, 0.3]], np.float32)
 
 
 def score(kind: TaskScore, rows: NDArray[np.float32], segments: tuple[Segment, ...] = ()) -> float:
-    sureness = Sureness(kind)
+    sureness = Sureness(kind, Calibration())
     for row in rows:
         sureness.add(row[None])
     return sureness.score(segments, float(rows.max(axis=1).sum()))
@@ -40,4 +41,4 @@ def test_entropy_of_even_odds_is_no_sureness_at_all() -> None:
 
 @pytest.mark.parametrize("kind", ["mean", "min-segment", "margin", "entropy"])
 def test_a_recording_without_rows_scores_zero(kind: TaskScore) -> None:
-    assert Sureness(kind).score((), 0.0) == 0.0
+    assert Sureness(kind, Calibration()).score((), 0.0) == 0.0

@@ -1,0 +1,91 @@
+"""What whole recordings are made of: how often each label comes, and what follows what.
+
+A network sees windows and mistakes a whole segment for its twin; people who label protocols, shifts or machine cycles
+know that each exercise comes once, or that C never follows A. Groups of rows that decoding has found are relabelled
+together: the sum of what rows say (a group counts as much as EVIDENCE rows, however long it is, because neighbouring
+rows repeat each other) and of what recordings are usually made of is as large as single changes and swaps make it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.model_card import Composition
+
+EVIDENCE = 2.0  # rows that a group's rows are worth together: 1.5 to 3 are level, cross-validated
+MOST_GROUPS = 64  # of a recording that is relabelled: work grows with their cube, and what people script is shorter
+SHORTER, LONGER = 0.5, 1.5  # of the shortest and the longest recording known: others may be made of something else
+LEAST_GAIN = 1e-9  # for which a label changes: less is rounding
+
+Columns = NDArray[np.int64]
+Doubles = NDArray[np.float64]
+
+
+class Relabelled(NamedTuple):
+    """columns: of each group. logs: what each column would have, all else at its best, in units of a row's log
+    probability [groups, columns].
+    """
+
+    columns: Columns
+    logs: Doubles
+
+
+def applies(composition: Composition | None, rows: int, groups: int) -> bool:
+    """Whether a recording is like those that the composition was learned from."""
+    if composition is None or not 0 < groups <= MOST_GROUPS:
+        return False
+    return SHORTER * composition.rows[0] <= rows <= LONGER * composition.rows[1]
+
+
+def relabel(means: Doubles, columns: Columns, composition: Composition) -> Relabelled:
+    """Most likely columns of groups, from those that rows alone speak for.
+
+    means: mean log probabilities of each group [groups, columns]; columns: of each group, background 0. Of equally
+    likely ones the given stay. Neighbours may come out with the same column: they are one segment then.
+    """
+    prior = _Prior(EVIDENCE * means, np.asarray(composition.counts), np.asarray(composition.order))
+    best = float(prior.totals(columns[None])[0])
+    while True:
+        others = _neighbours(columns, means.shape[1])
+        totals = prior.totals(others)
+        choice = int(totals.argmax())
+        if totals[choice] <= best + LEAST_GAIN:
+            break
+        columns, best = others[choice], float(totals[choice])
+    logs = np.full(means.shape, -np.inf)
+    for group, found in enumerate(others.T):
+        np.maximum.at(logs[group], found, totals)
+    return Relabelled(columns, (logs - best) / EVIDENCE)
+
+
+class _Prior(NamedTuple):
+    evidence: Doubles  # [groups, columns]
+    counts: Doubles  # [labels, 1 + most counted], log probabilities
+    order: Doubles  # [columns, columns], log probability of the second after the first beyond that of the second alone
+
+    def totals(self, labelings: Columns) -> Doubles:
+        """Log likelihood of each labeling [labelings, groups], up to a constant."""
+        before, after = labelings[:, :-1], labelings[:, 1:]
+        totals: Doubles = self.evidence[np.arange(len(self.evidence)), labelings].sum(axis=1)
+        totals += np.where(before != after, self.order[before, after], 0.0).sum(axis=1)
+        begins = np.concatenate([np.ones((len(labelings), 1), bool), before != after], axis=1)
+        most = self.counts.shape[1] - 1
+        for label, known in enumerate(self.counts, 1):
+            totals += known[np.minimum(((labelings == label) & begins).sum(axis=1), most)]
+        return totals
+
+
+def _neighbours(columns: Columns, width: int) -> Columns:
+    """All labelings in which one group has another column, or its own, or two groups have each other's."""
+    count = len(columns)
+    group, column = np.divmod(np.arange(count * width), width)
+    changed = np.repeat(columns[None], count * width, axis=0)
+    changed[np.arange(len(changed)), group] = column
+    one, other = np.triu_indices(count, 1)
+    differ = columns[one] != columns[other]
+    one, other = one[differ], other[differ]
+    swapped = np.repeat(columns[None], len(one), axis=0)
+    pairs = np.arange(len(one))
+    swapped[pairs, one], swapped[pairs, other] = columns[other], columns[one]
+    return np.concatenate([changed, swapped])
