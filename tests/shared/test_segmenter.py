@@ -2,6 +2,7 @@ import ast
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -162,6 +163,12 @@ def test_blocks_of_windows_are_all_that_a_long_series_needs(monkeypatch: pytest.
 def test_a_series_with_other_channels_is_refused() -> None:
     with pytest.raises(SeriesError, match="2 channels"):
         Segmenter.load(make_model()).segment(wave(10, channels=2))
+
+
+def test_a_model_made_before_the_graph_changed_still_serves() -> None:
+    file = Path(__file__).parent / "files" / "model_before_2026_11_26.onnx"  # experts and LSTM mixed row by row
+    found = Segmenter.load(file.read_bytes()).probabilities(wave(70))
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
 
 
 def test_a_damaged_file_is_refused_before_a_session_is_made(monkeypatch: pytest.MonkeyPatch) -> None:

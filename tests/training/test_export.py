@@ -17,7 +17,7 @@ from shared.normalisation import around_center, recording_statistics
 from shared.segmenter import Segmenter
 from shared.series import Series
 from shared.time_axis import TimeAxis
-from training import export
+from training import graph
 from training.dataset import Statistics, normalise
 from training.export import export_model, predict_probabilities
 from training.network import Network
@@ -161,6 +161,6 @@ def test_versions_of_the_format_are_pinned() -> None:
 
 
 def test_a_graph_that_differs_from_pytorch_is_not_exported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "GATES", (0, 1, 2, 3))
+    monkeypatch.setattr(graph, "GATES", (0, 1, 2, 3))
     with pytest.raises(ModelError, match="differs from PyTorch"):
         export_model(make_networks([RANGES], 1), STATISTICS, make_card([RANGES], 1))
