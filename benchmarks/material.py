@@ -19,18 +19,13 @@ from shared.model_card import Figures, Head, InstantHead, ModelCard, RangeHead, 
 from shared.windows import window_starts
 from training.dataset import Statistics, normalise
 from training.export import export_model
-from training.network import Network
+from training.network import CONTEXT, EXPERT_SIZE, WIDTHS, Network
 
-Kind = Literal["ranges", "ranges, one network", "instants"]
-KINDS: tuple[Kind, ...] = ("ranges", "ranges, one network", "instants")
+Kind = Literal["ranges", "instants"]
+KINDS: tuple[Kind, ...] = ("ranges", "instants")
 
-CHANNELS = {"ranges": 6, "ranges, one network": 6, "instants": 2}
-LABELS = {
-    "ranges": ("PEN", "ABD", "FEL", "IR", "ER", "ROW"),
-    "ranges, one network": ("PEN", "ABD", "FEL", "IR", "ER", "ROW"),
-    "instants": ("Normal", "PVC"),
-}
-MEMBERS = {"ranges": 2, "ranges, one network": 1, "instants": 1}
+CHANNELS = {"ranges": 6, "instants": 2}
+LABELS = {"ranges": ("PEN", "ABD", "FEL", "IR", "ER", "ROW"), "instants": ("Normal", "PVC")}
 HIDDEN = 64  # units of each LSTM layer and direction
 PART = 10_000  # rows of a recording before it repeats
 STEPS = 150
@@ -102,8 +97,8 @@ def make_card(kind: Kind, *, number: int = 0, project: int = 1) -> ModelCard:
         project=project,
         label_config=parse_label_config(label_config(kind)),
         heads=(head,),
-        window=200,
-        hop=148,
+        window=stem * 100 if stem > 1 else 200,
+        hop=stem * 75 if stem > 1 else 150,
         stem=stem,
         channel_mean=(0.0,) * channels,
         channel_std=(1.5,) * channels,
@@ -120,30 +115,27 @@ def make_card(kind: Kind, *, number: int = 0, project: int = 1) -> ModelCard:
 
 
 @lru_cache
-def make_networks(kind: Kind) -> tuple[Network, ...]:
-    """Networks of the shape that training fits, after a second of it."""
+def make_network(kind: Kind) -> Network:
+    """A network of the shape that training fits, after a second of it."""
     card = make_card(kind)
     values, columns = simulate(kind)
     features, targets = torch.from_numpy(normalise(values, _statistics(card))), torch.from_numpy(columns)
-    found = []
-    for seed in range(MEMBERS[kind]):
-        torch.manual_seed(seed)
-        network = Network(2 * CHANNELS[kind], card.columns, HIDDEN, card.stem)
-        optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
-        for _ in range(STEPS):
-            rows = torch.randint(PART - card.window, (8, 1)) + torch.arange(card.window)
-            loss = functional.cross_entropy(network(features[rows]).flatten(0, 1), targets[rows].flatten())
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
-        found.append(network.eval())
-    return tuple(found)
+    torch.manual_seed(0)
+    network = Network(2 * CHANNELS[kind], card.columns, HIDDEN, card.stem, 0 if kind == "instants" else card.columns)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    for _ in range(STEPS):
+        rows = torch.randint(PART - card.window, (8, 1)) + torch.arange(card.window)
+        loss = functional.cross_entropy(network(features[rows]).flatten(0, 1), targets[rows].flatten())
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+    return network.eval()
 
 
 def make_model(kind: Kind, *, number: int = 0, project: int = 1) -> bytes:
     """A sealed model file, made by the exporter of training."""
     card = make_card(kind, number=number, project=project)
-    return export_model(make_networks(kind), _statistics(card), card)
+    return export_model([make_network(kind)], _statistics(card), card)
 
 
 def _statistics(card: ModelCard) -> Statistics:
@@ -153,14 +145,17 @@ def _statistics(card: ModelCard) -> Statistics:
 def flop_a_row(kind: Kind, rows: int) -> float:
     """Multiplications and additions of one row's forward pass, overlaps of windows included [FLOP].
 
-    LSTM: 2 directions x 4 gates x (inputs + hidden) x hidden multiply-adds a step and layer; convolution and head.
+    LSTM: 2 directions x 4 gates x (inputs + hidden) x hidden multiply-adds a step and layer; convolution and head; the
+    linear layers of the experts. What pools, normalises and mixes is left out.
     """
     card, inputs = make_card(kind), 2 * CHANNELS[kind]
     layers = 2 * 4 * HIDDEN * ((HIDDEN + HIDDEN) + (2 * HIDDEN + HIDDEN))
-    step = (card.stem + 4) * inputs * HIDDEN + layers + 2 * HIDDEN * card.stem * card.columns
+    step = (card.stem + CONTEXT) * inputs * HIDDEN + layers + 2 * HIDDEN * card.stem * card.columns
+    if kind != "instants":
+        step += 2 * EXPERT_SIZE * (4 * len(WIDTHS) * inputs + card.columns)
     length = min(card.window, rows)
     steps = len(window_starts(rows, length, card.hop)) * -(-length // card.stem)
-    return 2.0 * step * steps * MEMBERS[kind] / rows
+    return 2.0 * step * steps / rows
 
 
 def batch(urls: list[str], kind: Kind, project: int = 1) -> bytes:

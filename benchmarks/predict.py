@@ -118,7 +118,7 @@ def main(rows_wanted: list[int]) -> None:
         for kind in KINDS:
             measured = {}
             for rows in rows_wanted:
-                name = f"{kind[:6]}-{rows}.csv"
+                name = f"{kind}-{rows}.csv"
                 (Path(folder) / name).write_bytes(csv_bytes(rows, kind))
                 measured[rows] = measure(kind, rows, fetcher, address + name)
             show(kind, measured)
