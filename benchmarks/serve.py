@@ -58,7 +58,7 @@ def publish(model_dir: Path, data: bytes, project: int) -> None:
 
 def address(files: str, kind: Kind, rows: int) -> str:
     """Where a recording for a kind of model lies."""
-    return f"{files}{kind.partition(',')[0]}-{rows}.csv"
+    return f"{files}{kind}-{rows}.csv"
 
 
 def cold_start(model_dir: Path) -> None:
