@@ -99,15 +99,10 @@ class FolderStorage:
         with _explained(self._root / key, "written"):
             if create or if_match is not None:
                 return self._put_if(names, data, None if create else if_match)
-            with self._folder([STAGING], make=True) as staging:
-                staged = f"{HIDDEN}{uuid4().hex}"
-                try:
-                    tag = files.write_new(staging, staged, data)
-                    self._publish(staging, staged, names)
-                except BaseException:
-                    files.remove(staging, staged)
-                    raise
-                return tag
+            for _ in range(ATTEMPTS):
+                with suppress(_OvertakenError, FileNotFoundError):
+                    return self._put_anyway(names, data)
+            raise StoreError(f"{self._root / key} could not be written: what is staged for it keeps disappearing.")
 
     def delete(self, keys: Iterable[str]) -> None:
         folders: dict[tuple[str, ...], list[str]] = {}
@@ -168,6 +163,22 @@ class FolderStorage:
                 if not files.is_there(staging, staged):
                     raise _OvertakenError from None
         raise StoreError(f"{self._root / '/'.join(names)} could not be written: its folder keeps disappearing.")
+
+    def _put_anyway(self, names: Sequence[str], data: bytes) -> str:
+        """Write without a condition.
+
+        Raises _OvertakenError if somebody whose clock is a day off took it for left behind, FileNotFoundError if the
+        staging folder itself was tidied away.
+        """
+        with self._folder([STAGING], make=True) as staging:
+            staged = f"{HIDDEN}{uuid4().hex}"
+            try:
+                tag = files.write_new(staging, staged, data)
+                self._publish(staging, staged, names)
+            except BaseException:
+                files.remove(staging, staged)
+                raise
+            return tag
 
     def _put_if(self, names: Sequence[str], data: bytes, expected: str | None) -> str:
         mine: set[str] = set()

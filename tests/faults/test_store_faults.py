@@ -252,6 +252,34 @@ def test_bytes_are_synced_before_they_get_their_name_and_the_folder_after(fresh:
     assert steps(lambda: storage.put("b", b"2", if_match=tag)) == ["write", "fsync", "rename", "rename", "fsync"]
 
 
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_write_that_somebody_sweeps_away_is_written_again(fresh: Callable[[], FolderStorage], what: str) -> None:
+    """At each of its steps once: somebody whose clock is a day off opens the store, or the empty folder is tidied."""
+    for n in range(1, 2000):
+        storage = fresh()
+        staging = Path(storage.address, STAGING)
+        swept: list[str] = []
+        count = 0
+
+        def before(name: str, args: tuple[Any, ...]) -> None:
+            nonlocal count
+            count += 1
+            if count == n:  # noqa: B023
+                if what == "folder" and staging.is_dir() and not any(staging.iterdir()):  # noqa: B023
+                    staging.rmdir()  # noqa: B023
+                for path in staging.glob("t*") if what == "file" else ():  # noqa: B023
+                    path.unlink()
+                swept.append(name)  # noqa: B023
+
+        with watched(before):
+            storage.put("a/b", b"new")
+        FAULTS["interleavings"] += 1
+        assert data_of(storage, "a/b") == b"new"
+        if not swept:
+            return
+    raise AssertionError("no end")
+
+
 class Rival:
     """Writes the same key just before the n-th step of somebody else's write."""
 
