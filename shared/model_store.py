@@ -6,6 +6,7 @@ that the gate rejected too. `.rejected` holds the reason; what has ever served h
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
@@ -218,17 +219,18 @@ class ModelStore:
         if ours is None:
             raise ModelError(f"Model {candidate.version} names no snapshot; train again.")
         turned_down = self.turned_down(project)
+        now = datetime.fromtimestamp(self._storage.now(), UTC)  # a later time was told by a clock that went wrong
         if turned_down is not None and not again:
             if turned_down.snapshot.digest == ours.digest:
                 return (
                     f"a model of the same annotations, {turned_down.version}, was turned down by a roll back; annotate "
                     "more, or press the train button"
                 )
-            if moment(turned_down.snapshot) > moment(ours):
+            if moment(ours) < moment(turned_down.snapshot) <= now:
                 return f"a model of newer annotations, {turned_down.version}, was turned down by a roll back meanwhile"
         if current is None or current.snapshot is None or candidate.mismatch(current.project_created):
             return ""
-        if moment(current.snapshot) > moment(ours):
+        if moment(ours) < moment(current.snapshot) <= now:
             return f"{current.version} serves already, it was trained on newer annotations"
         return ""
 

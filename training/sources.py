@@ -1,7 +1,7 @@
 """Where a run's truth comes from: a project in Label Studio, or an export of one."""
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,8 +35,13 @@ class Truth(NamedTuple):
         return take_snapshot(stamps(tasks), self.snapshot.fingerprint, moment)
 
 
-def truth_of_project(project: int, settings: Settings) -> Truth:
-    """Annotated tasks of a project. Raises LabelStudioError, LabelConfigError, TrainingDataError if there is none."""
+def truth_of_project(
+    project: int, settings: Settings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> Truth:
+    """Annotated tasks of a project. Raises LabelStudioError, LabelConfigError, TrainingDataError if there is none.
+
+    `now` dates the snapshot, which tells newer models from older ones.
+    """
     connections = Connections()
     credentials = Credentials(settings, connections)
     found = LabelStudio(credentials, connections).project(project)
@@ -46,7 +51,7 @@ def truth_of_project(project: int, settings: Settings) -> Truth:
             "see it."
         )
     config = parse_label_config(found.label_config)
-    annotated = annotated_tasks(credentials, project, config.fingerprint)
+    annotated = annotated_tasks(credentials, project, config.fingerprint, now=now)
     source = Fetcher(settings, credentials, connections)
     return Truth(config, annotated.tasks, annotated.snapshot, source, found.created)
 

@@ -1,5 +1,7 @@
 """Model files with a card and a seal, and no graph: all that a store looks at."""
 
+from datetime import UTC, datetime, timedelta
+
 import msgspec
 
 from shared.graph_file import add_metadata, seal
@@ -8,8 +10,9 @@ from shared.model_card import Snapshot
 
 def snapshot(state: int) -> Snapshot:
     """Snapshot of the annotations in their `state`-th state; later states are newer."""
+    taken_at = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(seconds=state)
     return Snapshot(
-        taken_at=f"2026-11-23T{state // 60:02d}:{state % 60:02d}:00.000000+00:00",
+        taken_at=taken_at.isoformat(timespec="microseconds"),
         newest="",
         tasks=state,
         annotations=state,
@@ -20,15 +23,18 @@ def snapshot(state: int) -> Snapshot:
 
 def version_name(number: int) -> str:
     """Name of the `number`-th version; later ones sort after earlier ones."""
-    return f"20261123T{number // 3600:02d}{number // 60 % 60:02d}{number % 60:02d}Z-{number:06x}"
+    made = datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=number)
+    return f"{made:%Y%m%dT%H%M%SZ}-{number:06x}"
 
 
-def model_file(number: int, *, project: int = 7, state: int | None = None, created: str = "") -> bytes:
-    """Version `number` of a project, trained on annotations in `state` (default: `number`)."""
+def model_file(
+    number: int, *, project: int = 7, state: int | None = None, created: str = "", taken: Snapshot | None = None
+) -> bytes:
+    """Version `number` of a project, trained on annotations in `state` (default: `number`) or on snapshot `taken`."""
     card = {
         "version": version_name(number),
         "project": project,
         "project_created": created,
-        "snapshot": snapshot(number if state is None else state),
+        "snapshot": taken or snapshot(number if state is None else state),
     }
     return seal(add_metadata(b"", {"card": msgspec.json.encode(card).decode()}))

@@ -115,6 +115,20 @@ def test_a_model_of_older_annotations_is_kept_but_does_not_serve(storage: Storag
     ]
 
 
+def test_a_model_dated_by_a_clock_that_was_wrong_holds_no_later_one_up(storage: Storage) -> None:
+    store = ModelStore(storage)
+    in_a_year = msgspec.structs.replace(snapshot(5), taken_at="2099-01-01T00:00:00+00:00")
+    lease = take_lease(storage, PROJECT, "test")
+    assert store.publish(lease, model_file(5, taken=in_a_year)).published
+    assert store.publish(lease, model_file(6, state=6)).published
+    assert store.roll_back(PROJECT, version_name(5)) == version_name(5)
+    assert store.roll_back(PROJECT, version_name(6)) == version_name(6)
+    turned_down = store.turned_down(PROJECT)
+    assert turned_down is not None
+    assert turned_down.version == version_name(5)
+    assert store.publish(lease, model_file(7, state=7)).published
+
+
 def test_the_same_annotations_may_be_trained_on_again(storage: Storage) -> None:
     store = ModelStore(storage)
     publish(store, storage, [5])
