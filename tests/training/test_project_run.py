@@ -2,10 +2,14 @@
 
 import math
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from shared.active_run import ActiveRun
+from shared.folder_storage import FolderStorage
+from shared.model_store import ModelStore
 from shared.runs import RunRecord, Runs
 from shared.storage import open_storage
 from shared.updates import Updates
@@ -13,6 +17,7 @@ from tests.shared.studio import TOKEN, Studio
 from tests.shared.web_server import Answer, Asked, Web, answer, serve
 from tests.training.synthetic import QUICK
 from training.__main__ import main
+from training.gate import Verdict
 
 REGIONS = [
     {
@@ -80,6 +85,13 @@ def run() -> int:
     return main(["run", "--project", "1"])
 
 
+def unasked_run() -> int:
+    """A run that no person asked for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+        return run()
+
+
 def reconcile() -> int:
     return main(["reconcile", "--project", "1"])
 
@@ -112,6 +124,45 @@ def test_a_project_that_is_gone_is_given_up_at_once(studio: StudioWithFiles, tmp
     assert run() == 2
     assert waiting(tmp_path) == []
     assert "no project 1" in last(tmp_path).reason
+
+
+@pytest.mark.usefixtures("web")
+def test_a_snapshot_is_dated_by_the_clock_that_all_machines_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FolderStorage, "now", lambda self: 1_900_000_000.0)
+    assert run() == 0
+    ended = last(tmp_path)
+    assert ended.trained is not None
+    assert datetime.fromisoformat(ended.trained.taken_at).timestamp() == 1_900_000_000
+
+
+class Killed(BaseException):
+    """kill -9: nothing of the process runs after this."""
+
+
+@pytest.mark.usefixtures("web")
+@pytest.mark.parametrize("accepted", [True, False], ids=["published", "rejected"])
+def test_a_state_that_was_trained_on_before_the_run_was_killed_is_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accepted: bool, studio: StudioWithFiles
+) -> None:
+    studio.away = False
+    assert run() == 0
+    studio.annotate(1, result=REGIONS)
+    Updates(open_storage(str(tmp_path))).add(1, "ANNOTATION_CREATED", 1.0)
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("training.run.pass_gate", lambda *_: Verdict(accepted, "so it was decided"))
+        patch.setattr(ActiveRun, "end", die)
+        with pytest.raises(Killed):
+            run()
+    assert unasked_run() == 0
+    assert last(tmp_path).outcome == "unchanged"
+    assert waiting(tmp_path) == []
+    assert len(ModelStore(open_storage(str(tmp_path))).versions(1)) == 2
 
 
 @pytest.mark.usefixtures("web")
