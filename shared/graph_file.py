@@ -13,8 +13,9 @@ SEAL_BYTES = len(SEAL_HEAD) + 64
 
 # Numbers of the fields of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto)
 GRAPH, OPSET, METADATA, TRAINING_INFO, FUNCTIONS = 7, 8, 14, 20, 25  # ModelProto
-NODE, INITIALIZER, SPARSE_INITIALIZER = 1, 5, 15  # GraphProto
-OP_TYPE, ATTRIBUTE, DOMAIN = 4, 5, 7  # NodeProto
+NODE, INITIALIZER, INPUT, SPARSE_INITIALIZER = 1, 5, 11, 15  # GraphProto
+NODE_INPUT, NODE_OUTPUT, OP_TYPE, ATTRIBUTE, DOMAIN = 1, 2, 4, 5, 7  # NodeProto
+VALUE_NAME = 1  # ValueInfoProto
 TENSOR, SUBGRAPH, TENSORS, SUBGRAPHS, SPARSE_TENSOR, SPARSE_TENSORS = 5, 6, 10, 11, 22, 23  # AttributeProto
 DIMS, EXTERNAL_DATA, DATA_LOCATION = 1, 13, 14  # TensorProto
 
@@ -83,7 +84,8 @@ def check_graph(data: bytes | memoryview) -> None:
     """Refuse what a graph of ours never holds, before a session is made of it.
 
     Raises ModelError on tensors stored in other files, tensors that claim more values than the file has bytes for,
-    operators of other domains or outside OPERATORS, subgraphs, functions and sparse tensors.
+    operators of other domains or outside OPERATORS, nodes that depend on no input or stand before what they take,
+    subgraphs, functions and sparse tensors.
     """
     try:
         graphs = []
@@ -96,9 +98,10 @@ def check_graph(data: bytes | memoryview) -> None:
                 graphs.append(_message(value))
         if len(graphs) != 1:
             raise ModelError(f"A model file holds {len(graphs)} graphs, one was expected.")
+        computed = _names(graphs[0], INPUT)
         for number, value in protobuf.fields(graphs[0]):
             if number == NODE:
-                _check_node(_message(value))
+                _check_node(_message(value), computed)
             elif number == INITIALIZER:
                 _check_tensor(_message(value))
             elif number == SPARSE_INITIALIZER:
@@ -107,11 +110,22 @@ def check_graph(data: bytes | memoryview) -> None:
         raise ModelError(f"A model file is no ONNX file: {error}.") from error
 
 
-def _check_node(node: memoryview) -> None:
+def _names(graph: memoryview, kind: int) -> set[str]:
+    """Names of the graph's values of one kind."""
+    values = [dict(protobuf.fields(_message(value))) for number, value in protobuf.fields(graph) if number == kind]
+    return {protobuf.text(value.get(VALUE_NAME, memoryview(b""))) for value in values}
+
+
+def _check_node(node: memoryview, computed: set[str]) -> None:
+    """Check a node, and add what it gives to `computed`: the values that depend on the inputs."""
     operator = ""
+    takes: list[str] = []
+    gives: list[str] = []
     for number, value in protobuf.fields(node):
         if number == OP_TYPE:
             operator = protobuf.text(value)
+        elif number in (NODE_INPUT, NODE_OUTPUT):
+            (takes if number == NODE_INPUT else gives).append(protobuf.text(value))
         elif number == DOMAIN:
             _check_domain(value)
         elif number == ATTRIBUTE:
@@ -129,6 +143,10 @@ def _check_node(node: memoryview) -> None:
                 _check_tensor(tensor)
     if operator not in OPERATORS:
         raise ModelError(f"A model file uses the operator {operator!r}, which no segmenter needs: refused.")
+    if not computed.isdisjoint(takes):
+        computed.update(gives)
+    elif operator != "Constant":  # onnxruntime would compute it while it loads the file, whatever that takes
+        raise ModelError(f"A model file holds a node {operator} that depends on no input: refused, a constant is data.")
 
 
 def _check_tensor(tensor: memoryview) -> None:

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from shared import graph_file
@@ -16,6 +15,7 @@ from shared.normalisation import recording_statistics
 from shared.probe import TOLERANCE, Probe, decode_probe
 from shared.ranges import RangeDecoder
 from shared.segments import Segment
+from shared.sessions import first_session, make_session, run_first
 from shared.sureness import Sureness, TaskScore
 from shared.windows import BLOCK_WINDOWS, OverlapMean, window_blocks
 
@@ -26,6 +26,13 @@ Floats = NDArray[np.float32]
 INPUTS = {"windows": "tensor(float)", "center": "tensor(double)", "scale": "tensor(float)"}
 OUTPUT = "probabilities"
 BLOCKS_AT_ONCE = 4  # forward passes between two turns of numpy, whose calls cost the more the smaller their arrays
+
+
+class _Value(NamedTuple):
+    """An input or output as a graph declares it."""
+
+    type: str
+    shape: list[int | str | None]
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class Segmenter:
         """Check a model file, make a session of it and run its probe, which also warms it up.
 
         threads: cores of one forward pass; more than 1 burns 1.5 to 2 times the CPU for little.
-        Raises ModelError where seal, contents, card, shapes or probe are not what they must be.
+        Raises ModelError where seal, contents, card, appetite for memory, shapes or probe are not what they must be.
         """
         graph_file.check_seal(data)
         graph_file.check_graph(data)
@@ -63,9 +70,12 @@ class Segmenter:
                 raise ModelError(
                     f"A model file carries no {key}: it was not made by `python -m training`; train again."
                 )
-        segmenter = cls(decode_card(metadata["card"]), _session(data, threads))
-        segmenter._check_shapes()
-        segmenter._check_probe(decode_probe(metadata["probe"]))
+        card, probe = decode_card(metadata["card"]), decode_probe(metadata["probe"])
+        with first_session(data) as session:
+            cls(card, session)._check_shapes()
+            run_first(session, BLOCK_WINDOWS, card.window, len(card.channel_mean))
+        segmenter = cls(card, make_session(data, threads))
+        segmenter._check_probe(probe)
         return segmenter
 
     def segment(
@@ -119,15 +129,18 @@ class Segmenter:
 
     def _check_shapes(self) -> None:
         channels, columns = len(self.card.channel_mean), self.card.columns
-        inputs = {each.name: each for each in self._session.get_inputs()}
+        try:
+            inputs = {each.name: _Value(each.type, each.shape) for each in self._session.get_inputs()}
+            outputs = {each.name: _Value(each.type, each.shape) for each in self._session.get_outputs()}
+        except UnicodeDecodeError as error:
+            raise ModelError(f"A graph has names that are no text ({error}).") from error
         if {name: each.type for name, each in inputs.items()} != INPUTS:
             raise ModelError(f"A graph takes {sorted(inputs)}, expected {sorted(INPUTS)} of types {INPUTS}.")
         for name, each in inputs.items():
             if len(each.shape) != 3 or not _fits(each.shape[2], channels):
                 raise ModelError(f"A graph takes {name} of shape {each.shape}, expected {channels} channels at last.")
-        outputs = self._session.get_outputs()
-        if [each.name for each in outputs] != [OUTPUT] or not _fits(outputs[0].shape[-1], columns):
-            shown = {each.name: each.shape for each in outputs}
+        if list(outputs) != [OUTPUT] or not outputs[OUTPUT].shape or not _fits(outputs[OUTPUT].shape[-1], columns):
+            shown = {name: each.shape for name, each in outputs.items()}
             raise ModelError(f"A graph gives {shown}, expected {OUTPUT} with {columns} columns.")
 
     def _check_probe(self, probe: Probe) -> None:
@@ -144,24 +157,12 @@ class Segmenter:
             raise ModelError(f"A graph cannot compute its probe: {error}.") from error
         if found.shape != expected:
             raise ModelError(f"A graph gives probabilities of shape {found.shape} for its probe, expected {expected}.")
-        worst = float(np.abs(found - probe.probabilities).max())
+        with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is not within anything
+            worst = float(np.abs(found - probe.probabilities).max())
         if not worst <= TOLERANCE:
             raise ModelError(
                 f"A graph is off its probe by {worst:.3g}, at most {TOLERANCE:g} is accepted: train again."
             )
-
-
-def _session(data: bytes, threads: int) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.enable_cpu_mem_arena = True
-    options.log_severity_level = 4  # errors arrive as exceptions
-    try:
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors share no base class of their own
-        raise ModelError(f"onnxruntime refuses a graph: {error}.") from error
 
 
 def _fits(dimension: int | str | None, expected: int) -> bool:

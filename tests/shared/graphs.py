@@ -81,9 +81,10 @@ def make_model(
     return seal_model(make_graph(card, kind=kind, hidden=hidden, layers=layers, seed=seed), card)
 
 
-def seal_model(graph: bytes, card: ModelCard) -> bytes:
-    """A graph with its card, a probe computed from it, and the seal."""
-    return seal(add_metadata(graph, {"card": encode_card(card), "probe": encode_probe(make_probe(graph, card))}))
+def seal_model(graph: bytes, card: ModelCard, probe: Probe | None = None) -> bytes:
+    """A graph with its card, a probe (by default computed from it), and the seal."""
+    probe = probe or make_probe(graph, card)
+    return seal(add_metadata(graph, {"card": encode_card(card), "probe": encode_probe(probe)}))
 
 
 def make_probe(graph: bytes, card: ModelCard) -> Probe:

@@ -132,6 +132,18 @@ def test_operators_that_no_segmenter_needs_are_refused(node: onnx.NodeProto, rea
         check_graph(changed(lambda model: model.graph.node.append(node)))
 
 
+def test_nodes_that_depend_on_no_input_are_refused() -> None:
+    def compute(model: onnx.ModelProto) -> None:
+        for name, shape in (("column", (2000, 1)), ("row", (1, 2000))):
+            model.graph.initializer.append(numpy_helper.from_array(np.ones(shape, np.float32), name))
+        model.graph.node.append(helper.make_node("Add", ["column", "row"], ["square"]))
+
+    with pytest.raises(ModelError, match="node Add that depends on no input"):
+        check_graph(changed(compute))
+    with pytest.raises(ModelError, match="depends on no input"):
+        check_graph(changed(lambda model: model.graph.node.reverse()))
+
+
 def test_foreign_operator_sets_are_refused() -> None:
     with pytest.raises(ModelError, match=r"com\.example"):
         check_graph(changed(lambda model: model.opset_import.append(helper.make_opsetid("com.example", 1))))

@@ -174,7 +174,8 @@ def test_a_model_made_before_the_graph_changed_still_serves() -> None:
 def test_a_damaged_file_is_refused_before_a_session_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     data = bytearray(make_model())
     data[1000] ^= 1
-    monkeypatch.setattr("shared.segmenter._session", lambda *_: pytest.fail("a session was made"))
+    monkeypatch.setattr("shared.segmenter.first_session", lambda *_: pytest.fail("a session was made"))
+    monkeypatch.setattr("shared.segmenter.make_session", lambda *_: pytest.fail("a session was made"))
     with pytest.raises(ModelError, match="damaged"):
         Segmenter.load(bytes(data))
     with pytest.raises(ModelError, match="operator 'ConstantOfShape'"):
@@ -198,6 +199,13 @@ def test_a_probe_that_is_off_is_refused() -> None:
         off[0, 0, 0] += change
         with pytest.raises(ModelError, match="off its probe"):
             Segmenter.load(sealed(probe=encode_probe(type(probe)(probe.windows, probe.center, probe.scale, off))))
+
+
+def test_names_that_are_no_text_are_refused_like_any_other_damage() -> None:
+    graph = GRAPH.replace(b"length", b"\xff\xfe\xfdgth")
+    assert graph != GRAPH
+    with pytest.raises(ModelError):
+        Segmenter.load(seal_model(graph, CARD, make_probe(GRAPH, CARD)))
 
 
 def test_a_graph_of_other_columns_or_channels_than_its_card_is_refused() -> None:
