@@ -17,6 +17,9 @@ from shared.stamps import Stamp, StoredModel
 log = logging.getLogger(__name__)
 
 REVALIDATE_SECONDS = 1.0  # how old an answer about the store's current version may be
+PROJECTS = 10_000  # remembered, about 1 kB each: anybody may ask for any number
+REFUSALS = 2000  # remembered of each project: more than KEEP_VERSIONS may be; what is forgotten is checked again
+LONGEST_REASON = 500  # characters; onnxruntime tells more than people want to know
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class _Project:
     looked_at: float = float("-inf")
     refused: dict[str, str] = field(default_factory=dict)  # sha256, or tag where the bytes have none ► why
     last_good: _Good | None = None
+    refusals: int = 0
     searched: tuple[str, int] | None = None  # tag and refusals for which no kept version was found
 
 
@@ -61,7 +65,7 @@ class Models:
         self._cache_size = cache_size
         self._clock = clock
         self._lock = threading.Lock()
-        self._projects: dict[int, _Project] = {}
+        self._projects: OrderedDict[int, _Project] = OrderedDict()
         self._loaded: OrderedDict[int, Served] = OrderedDict()
         self.swaps = 0
         self.refusals = 0
@@ -98,12 +102,16 @@ class Models:
             return {project: served.version for project, served in self._loaded.items()}
 
     def refused(self, project: int) -> list[str]:
-        """Why models of a project were refused."""
-        return list(self._state(project).refused.values())
+        """Why models of a project were refused lately."""
+        return list(dict.fromkeys(self._state(project).refused.values()))
 
     def _state(self, project: int) -> _Project:
         with self._lock:
-            return self._projects.setdefault(project, _Project())
+            state = self._projects.setdefault(project, _Project())
+            self._projects.move_to_end(project)
+            if len(self._projects) > PROJECTS:
+                self._projects.popitem(last=False)
+            return state
 
     def _good(self, project: ProjectRef, state: _Project) -> _Good:
         stamp = self._look(project.id, state)
@@ -140,7 +148,7 @@ class Models:
     def _kept(self, project: int, state: _Project, stamp: Stamp) -> _Good | None:
         """The newest kept version that is not refused, becoming the last good one; nothing is loaded for it."""
         with state.lock:
-            if state.searched == (stamp.tag, len(state.refused)):
+            if state.searched == (stamp.tag, state.refusals):
                 return None
             try:
                 for each in self._store.versions(project):
@@ -151,7 +159,7 @@ class Models:
             except StoreError as error:
                 log.warning("The kept versions cannot be read: %s", error, extra={"project": project})
                 return None
-            state.searched = (stamp.tag, len(state.refused))
+            state.searched = (stamp.tag, state.refusals)
             return None
 
     def _sealed(self, project: int, state: _Project, version: str) -> _Good | None:
@@ -206,7 +214,10 @@ class Models:
         return self._store.load_version(project, good.version)
 
     def _refuse(self, project: int, state: _Project, key: str, reason: str) -> None:
-        state.refused[key] = reason
+        reason = reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]} …"
+        refused = {**state.refused, key: reason}  # replaced, not changed: other threads read it
+        state.refused = dict(list(refused.items())[-REFUSALS:])
+        state.refusals += 1
         self.refusals += 1
         log.error("A model is refused, the last good one serves on. %s", reason, extra={"project": project})
 

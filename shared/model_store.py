@@ -13,10 +13,11 @@ import msgspec
 
 from shared import store_keys as keys
 from shared.errors import ConflictError, ModelError, RefusedError, StoreError
+from shared.graph_file import MAX_BYTES
 from shared.lease import Lease
 from shared.publication import Commit, TurnedDown, accept, put_model, read_turned_down
 from shared.stamps import Stamp, StoredModel, moment, read_stamp
-from shared.storage import Storage
+from shared.storage import Stat, Storage
 
 ATTEMPTS = 3  # a roll back in the middle of a publication makes it look again
 UNFINISHED = "Its training ended before it could be published."
@@ -52,24 +53,25 @@ class ModelStore:
 
     def current(self, project: int) -> StoredModel | None:
         """The model that serves a project. Raises ModelError if its bytes are damaged."""
-        found = self._storage.get(keys.model(project))
-        return None if found is None else StoredModel(found.data, read_stamp(found.data, found.tag, project))
+        return self._read(keys.model(project), project)
 
     def stamp(self, project: int) -> Stamp | None:
         """Version and checksum of the model that serves: one look at its tag, and one read where that has changed."""
-        known = self._stamps.get(project)
-        if known is not None:
-            status = self._storage.head(keys.model(project))
-            if status is not None and status.tag == known.tag:
-                return known
-        found = self._storage.get(keys.model(project))
-        if found is None:
+        status = self._storage.head(keys.model(project))
+        if status is None:
             self._stamps.pop(project, None)
             return None
+        known = self._stamps.get(project)
+        if known is not None and status.tag == known.tag:
+            return known
         try:
-            stamp = read_stamp(found.data, found.tag, project)
+            found = self._read(keys.model(project), project, status)
         except ModelError as error:
-            stamp = Stamp(version="", sha256="", tag=found.tag, refused=str(error))
+            stamp = Stamp(version="", sha256="", tag=status.tag, refused=str(error))
+        else:
+            if found is None:
+                return None
+            stamp = found.stamp
         self._stamps[project] = stamp
         return stamp
 
@@ -94,8 +96,7 @@ class ModelStore:
 
     def load_version(self, project: int, version: str) -> StoredModel | None:
         """A kept model. Raises ModelError if its bytes are damaged, RefusedError on a name that no version has."""
-        found = self._storage.get(keys.version(project, version, "onnx"))
-        return None if found is None else StoredModel(found.data, read_stamp(found.data, found.tag, project))
+        return self._read(keys.version(project, version, "onnx"), project)
 
     def file(self, project: int, version: str, suffix: str) -> bytes | None:
         """Bytes of a file kept with a version: pt, report.json, report.html or rejected (the reason)."""
@@ -213,6 +214,17 @@ class ModelStore:
         self._storage.delete(doomed)
         self._stamps.pop(project, None)
         return len(present)
+
+    def _read(self, key: str, project: int, status: Stat | None = None) -> StoredModel | None:
+        """A model file, never more than MAX_BYTES of it in memory. Raises ModelError if it is none of this project."""
+        status = status or self._storage.head(key)
+        if status is not None and status.size > MAX_BYTES:
+            raise ModelError(
+                f"{self._storage.address}/{key} has {status.size} bytes, at most {MAX_BYTES} are read: it is no model; "
+                "restore it, roll back or train again."
+            )
+        found = self._storage.get(key)
+        return None if found is None else StoredModel(found.data, read_stamp(found.data, found.tag, project))
 
     def _reason_against(self, project: int, candidate: Stamp, current: Stamp | None, *, again: bool) -> str:
         ours = candidate.snapshot

@@ -8,6 +8,7 @@ import msgspec
 from shared.errors import ModelError
 from shared.graph_file import check_seal, checksum, read_metadata
 from shared.model_card import Snapshot
+from shared.store_keys import is_version
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +54,8 @@ def read_stamp(data: bytes, tag: str, project: int) -> Stamp:
         card = msgspec.json.decode(read_metadata(data).get("card", ""), type=_Card)
     except msgspec.DecodeError as error:
         raise ModelError(f"A model file carries no model card that can be read ({error}); train again.") from error
+    if not is_version(card.version):
+        raise ModelError(f"A model card gives {card.version[:50]!r} for a version, which none has; train again.")
     if card.project != project:
         raise ModelError(f"A model file is of project {card.project}, expected was {project}; put the right one there.")
     try:

@@ -9,6 +9,7 @@ from shared.model_store import ModelStore
 from shared.segmenter import Segmenter
 from shared.storage import open_storage
 from tests.inference.conftest import Publish
+from tests.shared.graphs import make_model
 
 FIRST = "20260101T000000Z-aaaaaa"
 SECOND = "20260102T000000Z-bbbbbb"
@@ -132,3 +133,39 @@ def test_a_roll_back_is_served_at_once(model_dir: Path, publish: Publish) -> Non
     assert models.serving(PROJECT).version == SECOND
     ModelStore(open_storage(str(model_dir))).roll_back(3)
     assert models.version(PROJECT) == models.serving(PROJECT).version == FIRST
+
+
+def test_a_file_too_large_for_a_model_is_never_read(model_dir: Path, publish: Publish) -> None:
+    publish(version=FIRST)
+    with (model_dir / "model_project_3.onnx").open("r+b") as file:
+        file.truncate(1 << 40)  # a hole: takes no room on disk
+    models = models_over(model_dir)
+    assert models.serving(PROJECT).version == FIRST  # from the kept versions
+    assert "1099511627776 bytes" in models.refused(3)[0]
+
+
+def test_a_version_that_is_no_name_is_refused(model_dir: Path, publish: Publish) -> None:
+    publish(version=FIRST)
+    models = models_over(model_dir)
+    models.serving(PROJECT)
+    (model_dir / "model_project_3.onnx").write_bytes(make_model(kind="threshold", project=3, version="../../secret"))
+    assert models.serving(PROJECT).version == FIRST
+    assert "'../../secret' for a version" in models.refused(3)[0]
+
+
+def test_what_is_remembered_of_projects_and_refusals_has_an_end(
+    model_dir: Path, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inference.models.PROJECTS", 10)
+    monkeypatch.setattr("inference.models.REFUSALS", 10)
+    publish(version=FIRST)
+    models = models_over(model_dir)
+    for number in range(30):
+        (model_dir / "model_project_3.onnx").write_bytes(b"nonsense" * (1 + number))
+        assert models.serving(PROJECT).version == FIRST
+    assert models.refusals == 30
+    assert len(models._projects[3].refused) == 10
+    for number in range(100, 130):
+        with pytest.raises(UntrainedError):
+            models.serving(ProjectRef(number))
+    assert len(models._projects) == 10
