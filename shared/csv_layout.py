@@ -109,12 +109,21 @@ def _line(data: memoryview, position: int) -> tuple[int, str, int]:
     begin = blank.end() if blank else position
     indent = bytes(data[max(position, begin - MAX_LINE) : begin])
     begin -= len(indent) - indent.rfind(b"\n") - 1
-    text = bytes(data[begin : begin + MAX_LINE])
-    end = text.find(b"\n")
-    if end < 0 and len(text) == MAX_LINE:
+    end = _line_feed(data, begin)
+    text = bytes(data[begin:end])
+    if len(text) == MAX_LINE:
         raise long_line(text)
-    text = text if end < 0 else text[:end]
     return begin, "" if text.isspace() else text.decode(errors="replace"), begin + len(text) + 1
+
+
+def _line_feed(data: memoryview, begin: int) -> int:
+    """Where the next line feed is, at most MAX_LINE bytes on: the end of them without one."""
+    end = min(begin + MAX_LINE, len(data))
+    for first in range(begin, end, 1 << 12):
+        found = bytes(data[first : min(first + (1 << 12), end)]).find(b"\n")
+        if found >= 0:
+            return first + found
+    return end
 
 
 def _has_header(names: list[str], cells: list[str] | None) -> bool:

@@ -264,6 +264,11 @@ def test_a_task_that_holds_a_path_where_columns_belong_is_an_error() -> None:
         read_series("/data/upload/1/a.csv", config(valueType="json"))
 
 
+def set_block(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr("shared.csv_table.BLOCK", size)
+    monkeypatch.setattr("shared.csv_table.COLUMN_BYTES", 0)
+
+
 CELLS = st.sampled_from(["", "1", "-2.5", "3e4", "0x10", "x", " 7 ", "nan", "Infinity", "true", "1,5", 'a"b', "é"])
 
 
@@ -278,13 +283,11 @@ CELLS = st.sampled_from(["", "1", "-2.5", "3e4", "0x10", "x", " 7 ", "nan", "Inf
 def test_any_table_is_read_cell_by_cell_whatever_the_blocks(
     monkeypatch: pytest.MonkeyPatch, block: int, rows: list[list[str]], separator: str, end: str, quoting: Any
 ) -> None:
-    monkeypatch.setattr("shared.csv_table.BLOCK", block)
+    set_block(monkeypatch, block)
     text = io.StringIO()
     writer = csv.writer(text, delimiter=separator, lineterminator=end, quoting=quoting)
     writer.writerows([["time", "a", "b", "value"], *([index, *row] for index, row in enumerate(rows))])
     lines = text.getvalue()
-    if block < max(len(line) + 2 for line in lines.split("\n")) + 1:
-        return
     meaning = {"1": 1.0, "-2.5": -2.5, "3e4": 3e4, "0x10": 16.0, " 7 ": 7.0, "Infinity": float("inf")}
     expected = [[meaning.get(cell, NAN) for cell in row] for row in rows]
     series = read_series(lines.encode(), config("a", "b", "value", time="time", sep=separator))
@@ -294,7 +297,7 @@ def test_any_table_is_read_cell_by_cell_whatever_the_blocks(
 
 @pytest.mark.parametrize("block", [256, 4096])
 def test_times_and_texts_are_read_across_blocks(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr("shared.csv_table.BLOCK", block)
+    set_block(monkeypatch, block)
     lines = [
         "time,value",
         *(f"2024-01-30 10:{row // 60:02d}:{row % 60:02d},{'x' if row % 7 else row}" for row in range(600)),
@@ -304,6 +307,17 @@ def test_times_and_texts_are_read_across_blocks(monkeypatch: pytest.MonkeyPatch,
     assert equal(series.values[:, 0].tolist(), [NAN if row % 7 else row for row in range(600)])
     with pytest.raises(SeriesError, match=r"row 600 .* is 'late'"):
         read_series("\n".join([*lines, "late,1"]).encode(), config(time="time", timeFormat=CLOCK))
+
+
+@pytest.mark.parametrize("place", [0, 5, 9])
+def test_a_line_may_be_longer_than_a_block_but_not_without_end(place: int) -> None:
+    def table(length: int) -> bytes:
+        lines = [f"{row},{'x' * (length if row >= place else 3)}".encode() for row in range(10)]
+        return b"value,note\n" + b"\n".join(lines)
+
+    assert column(table(3 << 20)) == list(range(10))
+    with pytest.raises(SeriesError, match="more than 4 MiB"):
+        read_series(table(5 << 20), config())
 
 
 @given(st.binary(max_size=300) | st.text(alphabet='01.,;" \t\r\n\0xé', max_size=200).map(str.encode))
