@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -138,7 +137,7 @@ def _predict(
     for key, each in zip(test, json.loads(answer.stdout), strict=True):
         axis = material.recordings[key].series.axis
         found[key] = [
-            replace(segment, score=region["score"])
+            msgspec.structs.replace(segment, score=region["score"])
             for region in each["result"]
             for segment in from_regions([region], axis, config).segments
         ]

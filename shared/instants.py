@@ -6,8 +6,7 @@ peaks, at least a spacing apart, are the events; the label is the one with the m
 """
 
 import bisect
-from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +16,36 @@ from shared.model_card import InstantHead
 from shared.segments import Segment
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Rows = NDArray[np.int64]
 OPEN_PEAKS = 1 << 15  # peaks that may wait for their taller neighbours; beyond that the first half is settled
 
 
-class Peak(NamedTuple):
-    """A local maximum of the smoothed evidence."""
+class Peaks(NamedTuple):
+    """Local maxima of the smoothed evidence, in order: one value of each array a peak."""
 
-    row: int
-    height: float
-    column: int
-    score: float
+    rows: Rows
+    heights: Doubles
+    columns: Rows  # of the likeliest label, background being 0
+    scores: Doubles  # calibrated probabilities of those
+
+    @classmethod
+    def none(cls) -> Self:
+        """No peaks."""
+        return cls(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64), np.zeros(0))
+
+    def chosen(self, which: "slice | Rows | NDArray[np.bool_]") -> "Peaks":
+        """Some of them."""
+        return Peaks(self.rows[which], self.heights[which], self.columns[which], self.scores[which])
+
+    def joined(self, later: "Peaks") -> "Peaks":
+        """These and later ones."""
+        return Peaks(
+            np.concatenate([self.rows, later.rows]),
+            np.concatenate([self.heights, later.heights]),
+            np.concatenate([self.columns, later.columns]),
+            np.concatenate([self.scores, later.scores]),
+        )
 
 
 class InstantDecoder:
@@ -41,7 +60,7 @@ class InstantDecoder:
         self._rows = _padding(self._behind, 1 + len(head.labels))
         self._next = 0  # first undecided row; the rows kept begin `behind` rows before it
         self._taken = 0
-        self._open: list[Peak] = []
+        self._open = Peaks.none()
         self._segments: list[Segment] = []
         self._sure = 0.0
 
@@ -56,7 +75,7 @@ class InstantDecoder:
         """Events of all rows taken, in order."""
         self._decide(_padding(self._ahead, self._rows.shape[1]))
         self._close(self._open)
-        self._open = []
+        self._open = Peaks.none()
         return self._segments
 
     @property
@@ -69,12 +88,12 @@ class InstantDecoder:
         ready = len(self._rows) - self._behind - self._ahead
         if ready <= 0:
             return
-        self._open += self._peaks(ready)
+        self._open = self._open.joined(self._peaks(ready))
         self._next += ready
         self._rows = self._rows[ready:].copy()
         self._close_separate()
 
-    def _peaks(self, ready: int) -> list[Peak]:
+    def _peaks(self, ready: int) -> Peaks:
         """Peaks among the next `ready` undecided rows."""
         reach, widest = self._reach, 2 * self._reach + 3
         evidence = 1.0 - self._rows[:, 0].astype(np.float64)
@@ -85,7 +104,7 @@ class InstantDecoder:
         here, before, after = smooth[1 : ready + 1], smooth[:ready], smooth[2 : ready + 2]
         tops = 1 + np.flatnonzero((here > before) & (here >= after) & (here >= min(self._head.threshold)))
         if not len(tops):
-            return []
+            return Peaks.none()
         changes = np.append(1 + np.flatnonzero(smooth[1:] != smooth[:-1]), len(smooth))
         ends = changes[np.searchsorted(changes, tops, side="right")]  # a flat top counts as one peak at its middle
         rises = (ends - tops < widest) & (smooth[np.minimum(ends, len(smooth) - 1)] > smooth[tops])
@@ -93,48 +112,51 @@ class InstantDecoder:
         rows = np.minimum(self._next + tops - 1 + (widths - 1) // 2, self._taken - 1)
         return self._labelled(rows, smooth[tops])
 
-    def _labelled(self, rows: NDArray[np.int64], heights: NDArray[np.float64]) -> list[Peak]:
+    def _labelled(self, rows: Rows, heights: Doubles) -> Peaks:
         """Peaks at `rows`, high enough for their likeliest label, with its calibrated probability at the row."""
         places, inner = rows - self._next + self._behind, self._reach // 2
         around = self._rows[places[:, None] + np.arange(-inner, inner + 1), 1:]
         columns = 1 + around.sum(axis=1, dtype=np.float64).argmax(axis=1)
         calibrated = calibrate(log_probabilities(self._rows[places]), self._head.calibration)
-        scores = np.minimum(calibrated[np.arange(len(rows)), columns], 1.0)
-        enough = heights >= np.asarray(self._head.threshold)[columns - 1]
-        found = zip(rows.tolist(), heights.tolist(), columns.tolist(), scores.tolist(), enough.tolist(), strict=True)
-        return [Peak(row, height, column, score) for row, height, column, score, high in found if high]
+        scores = np.minimum(calibrated[np.arange(len(rows)), columns].astype(np.float64), 1.0)
+        return Peaks(rows, heights, columns, scores).chosen(heights >= np.asarray(self._head.threshold)[columns - 1])
 
     def _close_separate(self) -> None:
         """Close the open peaks that nothing later can reach."""
-        apart = max(self._head.spacing)
-        last = len(self._open)
-        edge = self._next
-        while last and edge - self._open[last - 1].row < apart:
-            edge = self._open[last - 1].row
-            last -= 1
-        if len(self._open) - last > self._open_peaks:
-            last = len(self._open) - self._open_peaks // 2
-        self._close(self._open[:last])
-        self._open = self._open[last:]
+        count = len(self._open.rows)
+        apart = np.flatnonzero(np.diff(self._open.rows, append=self._next) >= max(self._head.spacing))
+        last = int(apart[-1]) + 1 if len(apart) else 0
+        if count - last > self._open_peaks:
+            last = count - self._open_peaks // 2
+        self._close(self._open.chosen(slice(last)))
+        self._open = self._open.chosen(slice(last, None))
 
-    def _close(self, peaks: list[Peak]) -> None:
+    def _close(self, peaks: Peaks) -> None:
         """Keep the tallest peaks, and of the others those that are far enough from every taller one kept."""
-        for peak in _spaced(peaks, self._head.spacing):
-            label = self._head.labels[peak.column - 1]
-            self._segments.append(Segment(peak.row, peak.row, label, peak.score, instant=True))
+        kept, labels = peaks.chosen(_spaced(peaks, self._head.spacing)), self._head.labels
+        for row, column, score in zip(kept.rows.tolist(), kept.columns.tolist(), kept.scores.tolist(), strict=True):
+            self._segments.append(Segment(row, row, labels[column - 1], score, True))
 
 
-def _spaced(peaks: list[Peak], spacing: tuple[int, ...]) -> list[Peak]:
-    if all(right.row - left.row >= max(spacing) for left, right in pairwise(peaks)):
-        return peaks
+def _spaced(peaks: Peaks, spacing: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which peaks stay. Only those with a neighbour nearer than the largest spacing have to be looked at one by one."""
+    near = np.diff(peaks.rows) < max(spacing)
+    keep = np.ones(len(peaks.rows), bool)
+    keep[1:] &= ~near
+    keep[:-1] &= ~near
+    crowded = np.flatnonzero(~keep)
+    crowded = crowded[np.lexsort((peaks.rows[crowded], -peaks.heights[crowded]))]
     rows: list[int] = []
-    kept: list[Peak] = []
-    for peak in sorted(peaks, key=lambda each: (-each.height, each.row)):
-        place, apart = bisect.bisect(rows, peak.row), spacing[peak.column - 1]
-        if not any(abs(row - peak.row) < apart for row in rows[max(place - 1, 0) : place + 1]):
-            rows.insert(place, peak.row)
-            kept.append(peak)
-    return sorted(kept, key=lambda each: each.row)
+    stay = []
+    columns = peaks.columns[crowded].tolist()
+    for peak, row, column in zip(crowded.tolist(), peaks.rows[crowded].tolist(), columns, strict=True):
+        place, apart = bisect.bisect(rows, row), spacing[column - 1]
+        if (place and row - rows[place - 1] < apart) or (place < len(rows) and rows[place] - row < apart):
+            continue
+        rows.insert(place, row)
+        stay.append(peak)
+    keep[stay] = True
+    return keep
 
 
 def _padding(rows: int, columns: int) -> Floats:

@@ -9,7 +9,7 @@ from typing import Any
 from shared.errors import SeriesError
 from shared.label_config import LabelConfig
 from shared.segments import Segment
-from shared.time_axis import TimeAxis
+from shared.time_axis import Time, TimeAxis
 
 KIND = "timeserieslabels"
 
@@ -20,7 +20,10 @@ def to_regions(segments: Iterable[Segment], axis: TimeAxis, config: LabelConfig)
     A segment whose label the configuration no longer has is left out: labels go by name.
     """
     known = set(config.labels)
-    return [_region(segment, axis, config) for segment in segments if segment.label in known]
+    wanted = [segment for segment in segments if segment.label in known]
+    starts = axis.values([segment.first for segment in wanted])
+    ends = axis.values([segment.last for segment in wanted])
+    return [_region(*each, config) for each in zip(wanted, starts, ends, strict=True)]
 
 
 @dataclass
@@ -67,7 +70,7 @@ def from_regions(regions: Iterable[Any], axis: TimeAxis, config: LabelConfig) ->
     return marked
 
 
-def _region(segment: Segment, axis: TimeAxis, config: LabelConfig) -> dict[str, Any]:
+def _region(segment: Segment, start: Time, end: Time, config: LabelConfig) -> dict[str, Any]:
     kind = "instant" if segment.instant else "range"
     key = f"{config.from_name}\n{segment.label}\n{kind}\n{segment.first}\n{segment.last}"
     return {
@@ -76,8 +79,8 @@ def _region(segment: Segment, axis: TimeAxis, config: LabelConfig) -> dict[str, 
         "to_name": config.to_name,
         "type": KIND,
         "value": {
-            "start": axis.value(segment.first),
-            "end": axis.value(segment.last),
+            "start": start,
+            "end": end,
             "instant": segment.instant,
             KIND: [segment.label],
         },

@@ -1,10 +1,9 @@
 """What a model finds in a recording, and what people marked in it."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(msgspec.Struct, frozen=True, gc=False):
     """Rows `first` to `last` (inclusive) that carry `label`; an instant is one row.
 
     `score` is the share of these rows expected to be right (an instant: the probability that it is one of its label);

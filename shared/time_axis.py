@@ -5,6 +5,7 @@ of a numeric column, or, with a d3 time format, text in that format or a number 
 Equal times are allowed: a bound then means the first row of that time where a region starts, the last where it ends.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from shared.d3_time import format_time, parse_times, reads_back
 from shared.errors import SeriesError
 
+Time = int | float | str
 EXACT = 2.0**53  # whole numbers below are exact in float64, and in the page's JSON
 
 
@@ -44,13 +46,21 @@ class TimeAxis:
         """The axis of a recording without a time column: 0, 1, 2 …"""
         return cls(np.arange(rows, dtype=np.float64))
 
-    def value(self, row: int) -> int | float | str:
+    def value(self, row: int) -> Time:
         """What a region carries so that the page draws it at `row`."""
-        time = float(self.times[row])
+        return self.values([row])[0]
+
+    def values(self, rows: Sequence[int]) -> list[Time]:
+        """What regions carry so that the page draws them at `rows`."""
+        times: list[float] = self.times[np.asarray(rows, np.int64)].tolist()
         if self.time_format and reads_back(self.time_format):
-            with suppress(OverflowError):  # before year 1 or after 9999; the page takes milliseconds as well
-                return format_time(time, self.time_format)
-        return int(time) if time.is_integer() and abs(time) < EXACT else time
+            return [self._formatted(time) for time in times]
+        return [_number(time) for time in times]
+
+    def _formatted(self, time: float) -> Time:
+        with suppress(OverflowError):  # before year 1 or after 9999; the page takes milliseconds as well
+            return format_time(time, self.time_format)
+        return _number(time)
 
     def rows_between(self, start: object, end: object) -> tuple[int, int]:
         """First and last row (inclusive) of a region; a bound between two rows means the nearer one.
@@ -101,3 +111,7 @@ class TimeAxis:
         left = max(right - 1, 0)
         nearer_left = time - self.times[left] < self.times[right] - time
         return float(self.times[left if nearer_left else right])
+
+
+def _number(time: float) -> Time:
+    return int(time) if time.is_integer() and abs(time) < EXACT else time

@@ -165,7 +165,7 @@ def test_open_peaks_stay_bounded_where_peaks_never_end() -> None:
     rows = np.tile(np.array([[0.1, 0.9, 0.0], [0.9, 0.1, 0.0]], np.float32), (200, 1))
     for _ in range(30):
         decoder.add(rows)
-        assert len(decoder._open) <= 300
+        assert len(decoder._open.rows) <= 300
     found = [each.first for each in decoder.finish()]
     assert found == sorted(found)
     assert len(found) == pytest.approx(30 * 400 / 50, rel=0.1)

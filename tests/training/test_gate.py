@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -18,7 +19,7 @@ SWAP = {"Run": "Walk", "Walk": "Run"}
 def predict(recording: Recording, swapped: bool) -> Prediction:
     segments = recording.segments()
     if swapped:
-        segments = [replace(each, label=SWAP[each.label]) for each in segments]
+        segments = [msgspec.structs.replace(each, label=SWAP[each.label]) for each in segments]
     return Prediction(recording, 0, (), EMPTY, tuple(segments))
 
 
