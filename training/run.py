@@ -8,7 +8,6 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +16,13 @@ import msgspec
 import torch
 
 from shared.active_run import ActiveRun, begin_run
-from shared.errors import LeaseHeldError, ModelError, PermanentError, RunCancelledError, TemporaryError
+from shared.errors import LeaseHeldError, PermanentError, RunCancelledError, TemporaryError
 from shared.graph_file import read_metadata
 from shared.model_card import ModelCard, Snapshot, decode_card
-from shared.model_store import UNFINISHED, ModelStore
-from shared.runs import Outcome, RunRecord, Runs
+from shared.model_store import ModelStore
+from shared.repetition import is_repetition
+from shared.runs import Outcome
 from shared.settings import Settings
-from shared.snapshots import same_truth
 from shared.storage import Storage, open_storage
 from shared.store_keys import read_project
 from shared.updates import Updates
@@ -142,7 +141,7 @@ class _Run:
         store = ModelStore(self.storage, keep_versions=self.settings.keep_versions)
         champion = store.current(self._project)
         champion_card = read_card(champion.data) if champion else None
-        if champion_card and self._asked_for_nothing_new(truth.snapshot, champion_card, store):
+        if champion_card and self._asked_for_nothing_new(truth.snapshot):
             log.info("The annotations are those that %s was trained on: nothing to do.", champion_card.version)
             return "unchanged", "The annotations are those of the last run."
         log.info("Reading %d annotated recordings.", len(truth.tasks))
@@ -154,7 +153,7 @@ class _Run:
             absent = {task.id for task in loaded.missing}
             truth = truth._replace(snapshot=truth.snapshot_of(task for task in truth.tasks if task.id not in absent))
             self.active.report(read=truth.snapshot)
-            if champion_card and self._asked_for_nothing_new(truth.snapshot, champion_card, store):
+            if champion_card and self._asked_for_nothing_new(truth.snapshot):
                 return "unchanged", "What was annotated since the last run has not arrived yet; it is tried again."
         plan = make_plan(loaded.recordings, loaded.kinds, self.settings, champion_card.folds if champion_card else {})
         with RunProgress(self.active, len(plan.splits) + len(plan.parts) + 1) as progress:
@@ -211,25 +210,10 @@ class _Run:
             self._project, self.settings, now=lambda: datetime.fromtimestamp(self.storage.now(), UTC)
         )
 
-    def _asked_for_nothing_new(self, snapshot: Snapshot, champion: ModelCard, store: ModelStore) -> bool:
-        """Whether no person asked for this run and it would only repeat the last one, or what serves."""
-        if self.by_hand or self.active.record.buttons:
-            return False
-        last = Runs(self.storage).last_ended(self._project)
-        known = [champion.snapshot]
-        if last is not None:
-            known += [each for each in (last.trained, self._decided(last, store)) if each is not None]
-        return any(same_truth(each, snapshot) for each in known)
-
-    def _decided(self, last: RunRecord, store: ModelStore) -> Snapshot | None:
-        """What the last run was trained on, if it was killed between its verdict and the record of its end."""
-        if not last.version:
-            return None
-        with suppress(ModelError):
-            model = store.load_version(self._project, last.version)
-            if model and store.file(self._project, last.version, "rejected") != UNFINISHED.encode():
-                return model.stamp.snapshot
-        return None
+    def _asked_for_nothing_new(self, snapshot: Snapshot) -> bool:
+        """Whether no person asked for this run and it would only repeat an earlier one."""
+        asked = self.by_hand or bool(self.active.record.buttons)
+        return not asked and is_repetition(self.storage, self._project, snapshot)
 
     def _card(self, blank: ModelCard, truth: Truth, trained: Trained, notes: list[str]) -> ModelCard:
         now = datetime.now(UTC)
