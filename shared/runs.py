@@ -213,13 +213,17 @@ class Runs:
         self.end(record, "failed", exit_code=exit_code, reason=reason)
 
     def _forget(self, project: int, ended: int) -> None:
-        doomed = [
-            keys.run(project, "records", ended, ".json"),
-            keys.run(project, "cancel", ended, ""),
-        ]
-        for number in sorted(self._ended(project))[:-HISTORY]:
-            doomed += [keys.run(project, "ended", number, ".json"), keys.run(project, "logs", number, ".txt")]
-        self._storage.delete(doomed)
+        """Delete what runs that ended have left while they went on, those that were killed too, and all of old ones."""
+        found: dict[str, dict[int, str]] = {"records": {}, "cancel": {}, "ended": {}, "logs": {}}
+        for key in self._storage.keys(keys.runs(project)):
+            kind, _, name = key.removeprefix(f"{keys.runs(project)}/").partition("/")
+            if kind in found and name[:8].isdigit():
+                found[kind][int(name[:8])] = key
+        old = sorted(found["ended"])[:-HISTORY]
+        limits = {"records": ended, "cancel": ended, "ended": max(old, default=0), "logs": max(old, default=0)}
+        self._storage.delete(
+            key for kind, limit in limits.items() for number, key in found[kind].items() if number <= limit
+        )
 
     def _ended(self, project: int) -> list[int]:
         names = (key.rpartition("/")[2] for key in self._storage.keys(f"{keys.runs(project)}/ended"))

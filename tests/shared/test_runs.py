@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from shared import lease as leases
+from shared import store_keys as keys
 from shared.active_run import LOG_LINES, ActiveRun, begin_run
 from shared.errors import LeaseHeldError, RunCancelledError, StoreError
 from shared.folder_storage import FolderStorage
@@ -241,6 +242,19 @@ def test_an_end_is_recorded_once(storage: Storage) -> None:
     last = Runs(storage).last_ended(PROJECT)
     assert last is not None
     assert last.outcome == "published"
+
+
+def test_what_killed_runs_have_left_goes_with_the_end_of_the_next(storage: Storage) -> None:
+    runs = Runs(storage)
+    for _ in range(2):
+        begin(storage).end("published", exit_code=0)
+    left = [keys.run(PROJECT, "records", 1, ".json"), keys.run(PROJECT, "cancel", 2, "")]
+    for key in left:  # killed after its end was recorded; cancelled at that moment
+        storage.put(key, b"{}")
+    run = begin(storage)
+    run.end("published", exit_code=0)
+    assert not set(left) & set(storage.keys())
+    assert len(runs.history(PROJECT)) == 3
 
 
 def test_history_is_bounded(storage: Storage) -> None:
