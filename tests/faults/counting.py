@@ -1,0 +1,27 @@
+"""How many faults were made, by kind: a run of `make faults` that made none of a kind fails.
+
+FAULTS=short (minutes, for CI) or long (by hand).
+"""
+
+import os
+from collections import Counter
+
+LONG = os.environ.get("FAULTS", "short") == "long"
+KILLS = 1000 if LONG else 150  # of processes that do the store's operations
+REAL_KILLS = 50 if LONG else 4  # of the real server, and as many of the real trainer
+
+# What must have been made at least when all of tests/faults has run.
+LEAST = {
+    "SIGKILLs at a step of durable code": 300,
+    "disk errors at a step of durable code": 700,
+    "interleavings of writers": 50,
+    "SIGKILLs of processes at the store": KILLS,
+    "SIGKILLs of servers": REAL_KILLS,
+    "SIGKILLs of trainers": REAL_KILLS,
+}
+COUNTS: Counter[str] = Counter()
+
+
+def missing() -> list[str]:
+    """Kinds of which too few were made, in words."""
+    return [f"{COUNTS[kind]} {kind}, {least} expected" for kind, least in LEAST.items() if COUNTS[kind] < least]
