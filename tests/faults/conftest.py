@@ -1,10 +1,15 @@
 """Everything here is marked `faults` (`make faults`), and says at the end how many faults of which kind were made."""
 
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from shared.folder_storage import FolderStorage
 from tests.faults.counting import COUNTS, LONG, missing
+from tests.faults.dying import fast_folder
 
 HERE = Path(__file__).parent
 
@@ -34,3 +39,30 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if is_whole(config):
         for sentence in missing():
             terminalreporter.write_line(f"TOO FEW: {sentence}", red=True)
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Callable[[], FolderStorage]]:
+    """A maker of empty stores."""
+    with tempfile.TemporaryDirectory(dir=fast_folder(tmp_path)) as base:
+
+        def make() -> FolderStorage:
+            return FolderStorage(Path(tempfile.mkdtemp(dir=base)))
+
+        yield make
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> Iterator[Callable[[FolderStorage], Callable[[], FolderStorage]]]:
+    """A maker of makers of copies of a store."""
+    with tempfile.TemporaryDirectory(dir=fast_folder(tmp_path)) as base:
+
+        def of(storage: FolderStorage) -> Callable[[], FolderStorage]:
+            def make() -> FolderStorage:
+                folder = Path(tempfile.mkdtemp(dir=base)) / "store"
+                shutil.copytree(storage.address, folder)
+                return FolderStorage(folder)
+
+            return make
+
+        yield of

@@ -12,7 +12,7 @@ REAL_KILLS = 50 if LONG else 4  # of the real server, and as many of the real tr
 
 # What must have been made at least when all of tests/faults has run.
 LEAST = {
-    "SIGKILLs at a step of durable code": 300,
+    "SIGKILLs at a step of durable code": 500,
     "disk errors at a step of durable code": 700,
     "interleavings of writers": 50,
     "SIGKILLs of processes at the store": KILLS,

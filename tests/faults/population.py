@@ -30,21 +30,22 @@ WEIGHTS = {"annotator": 3, "trainer": 4, "person": 2, "reader": 1}
 
 
 class Ledger:
-    """Numbers that processes tell each other, whoever of them is killed."""
+    """What processes tell each other, whoever of them is killed: by project, numbers and which updates were answered."""
 
     def __init__(self) -> None:
-        self._numbers = memoryview(mmap.mmap(-1, 4096)).cast("q")
+        memory = memoryview(mmap.mmap(-1, 2**20))
+        self.saved = memory[:64].cast("q")  # annotations
+        self.read = memory[64:128].cast("q")  # times that a reader has seen all
+        self._answered = memory[2**16 :]
 
-    def __getitem__(self, place: tuple[str, int]) -> int:
-        return self._numbers[self._index(place)]
+    def answer(self, project: int, number: int) -> None:
+        """The update of an annotation is written: its 2xx leaves."""
+        self._answered[number * len(PROJECTS) + project - 1] = 1
 
-    def __setitem__(self, place: tuple[str, int], value: int) -> None:
-        self._numbers[self._index(place)] = value
-
-    @staticmethod
-    def _index(place: tuple[str, int]) -> int:
-        what, project = place
-        return ("saved", "answered", "read").index(what) * 8 + project
+    def answered(self, project: int) -> set[int]:
+        """Annotations whose event was answered."""
+        numbers = range(1, self.saved[project] + 1)
+        return {number for number in numbers if self._answered[number * len(PROJECTS) + project - 1]}
 
 
 class Process(NamedTuple):
@@ -78,10 +79,10 @@ def start(role: str, project: int, storage: Storage, ledger: Ledger, seed: int) 
 
 def annotate(storage: Storage, project: int, ledger: Ledger, generator: random.Random) -> None:
     """Save an annotation; the 2xx leaves when its update is written."""
-    number = ledger["saved", project] + 1
-    ledger["saved", project] = number
+    ledger.saved[project] += 1
+    number = ledger.saved[project]
     Updates(storage).add(project, "ANNOTATION_CREATED", time.time(), job=f"{project}-{number}")
-    ledger["answered", project] = number
+    ledger.answer(project, number)
     time.sleep(generator.uniform(0, 0.01))
 
 
@@ -90,12 +91,15 @@ def train(storage: Storage, project: int, ledger: Ledger, generator: random.Rand
     with suppress(LeaseHeldError, RunCancelledError):
         run = begin_run(storage, project, launcher="test", host=f"here pid {os.getpid()}")
         run.start_from(Updates(storage).of(project))
-        truth = snapshot(ledger["saved", project])
+        truth = snapshot(ledger.saved[project])
         run.report(state="fetching", snapshot=truth)
         if is_repetition(storage, project, truth):
             run.end("unchanged", exit_code=0)
             return
         time.sleep(generator.uniform(0, 0.005))
+        if generator.random() < 0.1:
+            run.end("failed", exit_code=75, reason="Label Studio is away.")
+            return
         version = version_name(run.lease.fence)
         run.report(state="publishing", version=version)
         try:
@@ -143,7 +147,7 @@ def read(storage: Storage, project: int, ledger: Ledger, generator: random.Rando
     Runs(storage).state(project)
     weights = storage.get(keys.weights(project))
     assert weights is None or weights.data.startswith(b"weights")
-    ledger["read", project] += 1
+    ledger.read[project] += 1
 
 
 ROLES: dict[str, Callable[[Storage, int, Ledger, random.Random], None]] = {

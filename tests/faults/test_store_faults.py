@@ -2,10 +2,8 @@
 
 import errno
 import os
-import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +18,13 @@ from shared.model_store import ModelStore
 from shared.runs import Runs
 from shared.updates import START_TRAINING, Updates
 from tests.faults.counting import COUNTS
-from tests.faults.dying import each_death, failing_at, fast_folder, watched
+from tests.faults.dying import each_death, failing_at, watched
 from tests.shared.models import model_file, snapshot, version_name
 
+KILLS = "SIGKILLs at a step of durable code"
+ERRORS = "disk errors at a step of durable code"
+INTERLEAVINGS = "interleavings of writers"
 PROJECT = 7
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Callable[[], FolderStorage]]:
-    """A maker of empty stores."""
-    with tempfile.TemporaryDirectory(dir=fast_folder(tmp_path)) as base:
-
-        def make() -> FolderStorage:
-            return FolderStorage(Path(tempfile.mkdtemp(dir=base)))
-
-        yield make
-
-
-@pytest.fixture
-def copies(tmp_path: Path) -> Iterator[Callable[[FolderStorage], Callable[[], FolderStorage]]]:
-    """A maker of makers of copies of a store."""
-    with tempfile.TemporaryDirectory(dir=fast_folder(tmp_path)) as base:
-
-        def of(storage: FolderStorage) -> Callable[[], FolderStorage]:
-            def make() -> FolderStorage:
-                folder = Path(tempfile.mkdtemp(dir=base)) / "store"
-                shutil.copytree(storage.address, folder)
-                return FolderStorage(folder)
-
-            return make
-
-        yield of
 
 
 def data_of(storage: FolderStorage, key: str) -> bytes | None:
@@ -96,7 +70,7 @@ def test_a_killed_put_leaves_old_or_new(fresh: Callable[[], FolderStorage], how:
         storage.delete(["a/b/c"])
         assert storage.keys() == []
 
-    COUNTS["SIGKILLs at a step of durable code"] += each_death(prepare, work, check)
+    COUNTS[KILLS] += each_death(prepare, work, check)
 
 
 def test_a_killed_webhook_leaves_a_whole_update_or_none(fresh: Callable[[], FolderStorage]) -> None:
@@ -106,7 +80,7 @@ def test_a_killed_webhook_leaves_a_whole_update_or_none(fresh: Callable[[], Fold
         assert all((update.action, update.weight) == ("ANNOTATION_CREATED", 3) for update in waiting)
         assert len(storage.keys()) == len(waiting)
 
-    COUNTS["SIGKILLs at a step of durable code"] += each_death(
+    COUNTS[KILLS] += each_death(
         fresh, lambda storage: Updates(storage).add(PROJECT, "ANNOTATION_CREATED", 1.0, weight=3), check
     )
 
@@ -121,7 +95,7 @@ def test_an_update_that_add_has_returned_is_there_whatever_dies_after(fresh: Cal
         answered = Path(storage.address, "answered").exists()
         assert len(Updates(storage).of(PROJECT)) >= answered
 
-    COUNTS["SIGKILLs at a step of durable code"] += each_death(fresh, work, check)
+    COUNTS[KILLS] += each_death(fresh, work, check)
 
 
 def test_a_killed_publication_leaves_the_old_model_or_the_new_and_the_next_run_settles_it(
@@ -153,7 +127,7 @@ def test_a_killed_publication_leaves_the_old_model_or_the_new_and_the_next_run_s
         assert sum(version.accepted for version in store.versions(PROJECT)) == 2
         assert serving(storage) == version_name(4)
 
-    COUNTS["SIGKILLs at a step of durable code"] += each_death(prepare, work, check)
+    COUNTS[KILLS] += each_death(prepare, work, check)
     assert len(seen) == 3  # not yet; decided, and completed by the next; done
 
 
@@ -171,7 +145,7 @@ def test_a_killed_roll_back_leaves_one_model_or_the_other(
         assert store.roll_back(PROJECT, version_name(1)) == version_name(1)
         assert data_of(storage, keys.weights(PROJECT)) == b"weights 1"
 
-    COUNTS["SIGKILLs at a step of durable code"] += each_death(prepare, lambda storage: ModelStore(storage).roll_back(PROJECT), check)
+    COUNTS[KILLS] += each_death(prepare, lambda storage: ModelStore(storage).roll_back(PROJECT), check)
 
 
 def test_a_run_killed_anywhere_holds_nobody_up_and_loses_no_update(fresh: Callable[[], FolderStorage]) -> None:
@@ -205,7 +179,7 @@ def test_a_run_killed_anywhere_holds_nobody_up_and_loses_no_update(fresh: Callab
             run.end("unchanged", exit_code=0)
         assert Updates(storage).of(PROJECT) == []
 
-    COUNTS["SIGKILLs at a step of durable code"] += each_death(prepare, work, check)
+    COUNTS[KILLS] += each_death(prepare, work, check)
 
 
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS])
@@ -224,7 +198,7 @@ def test_a_disk_that_fails_at_any_step_gives_an_error_that_says_what_to_do(
                 store.publish(lease, model_file(3), b"weights 3")
             except StoreError as caught:
                 raised = caught
-        COUNTS["disk errors at a step of durable code"] += len(failed)
+        COUNTS[ERRORS] += len(failed)
         if raised is not None:
             assert os.strerror(error) in str(raised)
             assert "; " in str(raised)
@@ -273,7 +247,7 @@ def test_a_write_that_somebody_sweeps_away_is_written_again(fresh: Callable[[], 
 
         with watched(before):
             storage.put("a/b", b"new")
-        COUNTS["interleavings of writers"] += 1
+        COUNTS[INTERLEAVINGS] += 1
         assert data_of(storage, "a/b") == b"new"
         if not swept:
             return
@@ -312,7 +286,7 @@ def test_a_writer_that_sleeps_before_its_rename_finds_that_it_was_overtaken(
                 won = True
             except ConflictError:
                 won = False
-        COUNTS["interleavings of writers"] += 1
+        COUNTS[INTERLEAVINGS] += 1
         if not rival.results:
             assert won
             return
