@@ -1,6 +1,5 @@
 """Runs of a project in Label Studio: what becomes of recordings that do not arrive, and of projects that are gone."""
 
-import math
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -13,42 +12,18 @@ from shared.model_store import ModelStore
 from shared.runs import RunRecord, Runs
 from shared.storage import open_storage
 from shared.updates import Updates
-from tests.shared.studio import TOKEN, Studio
-from tests.shared.web_server import Answer, Asked, Web, answer, serve
+from tests.shared.studio import TOKEN
+from tests.shared.studio_files import REGIONS, StudioWithFiles
+from tests.shared.web_server import Web, serve
 from tests.training.synthetic import QUICK
 from training.__main__ import main
 from training.gate import Verdict
-
-REGIONS = [
-    {
-        "id": str(first),
-        "from_name": "label",
-        "to_name": "ts",
-        "type": "timeserieslabels",
-        "value": {"start": first, "end": first + 39, "instant": False, "timeserieslabels": ["Run"]},
-    }
-    for first in (0, 80, 160)
-]
-RECORDING = "value\n" + "".join(f"{math.sin(row / (2 if row % 80 < 40 else 9)):.3f}\n" for row in range(240))
-
-
-class StudioWithFiles(Studio):
-    """Four annotated uploads, the last of which may be away."""
-
-    away = True
-
-    def __call__(self, asked: Asked) -> Answer:
-        if not asked.path.startswith("/data/upload/"):
-            return super().__call__(asked)
-        if self.away and "00000004-" in asked.path:
-            return answer(status=503)
-        body = RECORDING.encode()
-        return answer(body, 206, Content_Range=f"bytes 0-{len(body) - 1}/{len(body)}")
 
 
 @pytest.fixture
 def studio() -> StudioWithFiles:
     studio = StudioWithFiles()
+    studio.away = True
     for task in range(1, 5):
         studio.annotate(task, result=REGIONS)
     return studio
