@@ -2,22 +2,26 @@
 
 Training makes an event a triangle of 2 half_width + 1 rows. The evidence for "some event" is summed as widely, as a
 share of a perfect event's sum (a matched filter: times come out 4 ms off at 90 Hz, those of the highest row 15 ms). Its
-peaks, at least a spacing apart, are the events; the label is the one with the most probability in the inner half.
+peaks, at least a spacing apart, are the events; the label is the one with the most probability in the inner half, or
+what fits the recording's other events best.
 """
 
 import bisect
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.calibration import calibrate, log_probabilities
+from shared.adaptation import adapt
+from shared.calibration import LEAST, calibrate, log_probabilities
 from shared.model_card import InstantHead
 from shared.segments import Segment
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Rows = NDArray[np.int64]
+LEAST_SHARE = 1e-4  # of a label in an event's evidence: beyond that networks are not surer, only more extreme
 OPEN_PEAKS = 1 << 15  # peaks that may wait for their taller neighbours; beyond that the first half is settled
 
 
@@ -27,25 +31,29 @@ class Peaks(NamedTuple):
     rows: Rows
     heights: Doubles
     columns: Rows  # of the likeliest label, background being 0
-    scores: Doubles  # calibrated probabilities of those
+    logs: Doubles  # log probability of each column at the row [peaks, columns]
+    shares: Doubles  # log share of each label in the evidence around it [peaks, labels]
 
     @classmethod
-    def none(cls) -> Self:
+    def none(cls, labels: int) -> Self:
         """No peaks."""
-        return cls(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64), np.zeros(0))
+        rows = np.zeros(0, np.int64)
+        return cls(rows, np.zeros(0), rows, np.zeros((0, 1 + labels)), np.zeros((0, labels)))
 
     def chosen(self, which: "slice | Rows | NDArray[np.bool_]") -> "Peaks":
         """Some of them."""
-        return Peaks(self.rows[which], self.heights[which], self.columns[which], self.scores[which])
+        return Peaks(self.rows[which], self.heights[which], self.columns[which], self.logs[which], self.shares[which])
 
-    def joined(self, later: "Peaks") -> "Peaks":
-        """These and later ones."""
-        return Peaks(
-            np.concatenate([self.rows, later.rows]),
-            np.concatenate([self.heights, later.heights]),
-            np.concatenate([self.columns, later.columns]),
-            np.concatenate([self.scores, later.scores]),
-        )
+
+def joined(parts: Sequence[Peaks]) -> Peaks:
+    """Peaks of consecutive stretches of a recording as one."""
+    return Peaks(
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.heights for part in parts]),
+        np.concatenate([part.columns for part in parts]),
+        np.concatenate([part.logs for part in parts]),
+        np.concatenate([part.shares for part in parts]),
+    )
 
 
 class InstantDecoder:
@@ -60,8 +68,9 @@ class InstantDecoder:
         self._rows = _padding(self._behind, 1 + len(head.labels))
         self._next = 0  # first undecided row; the rows kept begin `behind` rows before it
         self._taken = 0
-        self._open = Peaks.none()
-        self._segments: list[Segment] = []
+        self._none = Peaks.none(len(head.labels))
+        self._open = self._none
+        self._kept: list[Peaks] = []
         self._sure = 0.0
 
     def add(self, probabilities: Floats) -> None:
@@ -73,10 +82,27 @@ class InstantDecoder:
 
     def finish(self) -> list[Segment]:
         """Events of all rows taken, in order."""
+        events, labels = self.events(), self._head.labels
+        calibrated = calibrate(events.logs.astype(np.float32), self._head.calibration)
+        scores = np.minimum(calibrated[np.arange(len(calibrated)), events.columns].astype(np.float64), 1.0)
+        return [
+            Segment(row, row, labels[column - 1], score, True)
+            for row, column, score in zip(events.rows.tolist(), events.columns.tolist(), scores.tolist(), strict=True)
+        ]
+
+    def events(self) -> Peaks:
+        """What `finish` makes segments of; no rows can be added after it."""
         self._decide(_padding(self._ahead, self._rows.shape[1]))
         self._close(self._open)
-        self._open = Peaks.none()
-        return self._segments
+        self._open = self._none
+        peaks = joined([self._none, *self._kept])
+        self._kept = [peaks]
+        if self._head.adaptation is None or not len(peaks.rows):
+            return peaks
+        adapted = adapt(peaks.shares, self._head.adaptation)
+        some = np.log(np.maximum(-np.expm1(peaks.logs[:, :1]), LEAST))
+        logs = np.concatenate([peaks.logs[:, :1], some + adapted.logs], axis=1)
+        return peaks._replace(columns=1 + adapted.labels, logs=logs)
 
     @property
     def sure(self) -> float:
@@ -88,7 +114,7 @@ class InstantDecoder:
         ready = len(self._rows) - self._behind - self._ahead
         if ready <= 0:
             return
-        self._open = self._open.joined(self._peaks(ready))
+        self._open = joined([self._open, self._peaks(ready)])
         self._next += ready
         self._rows = self._rows[ready:].copy()
         self._close_separate()
@@ -104,7 +130,7 @@ class InstantDecoder:
         here, before, after = smooth[1 : ready + 1], smooth[:ready], smooth[2 : ready + 2]
         tops = 1 + np.flatnonzero((here > before) & (here >= after) & (here >= min(self._head.threshold)))
         if not len(tops):
-            return Peaks.none()
+            return self._none
         changes = np.append(1 + np.flatnonzero(smooth[1:] != smooth[:-1]), len(smooth))
         ends = changes[np.searchsorted(changes, tops, side="right")]  # a flat top counts as one peak at its middle
         rises = (ends - tops < widest) & (smooth[np.minimum(ends, len(smooth) - 1)] > smooth[tops])
@@ -113,13 +139,15 @@ class InstantDecoder:
         return self._labelled(rows, smooth[tops])
 
     def _labelled(self, rows: Rows, heights: Doubles) -> Peaks:
-        """Peaks at `rows`, high enough for their likeliest label, with its calibrated probability at the row."""
+        """Peaks at `rows`, high enough for their likeliest label."""
         places, inner = rows - self._next + self._behind, self._reach // 2
         around = self._rows[places[:, None] + np.arange(-inner, inner + 1), 1:]
-        columns = 1 + around.sum(axis=1, dtype=np.float64).argmax(axis=1)
-        calibrated = calibrate(log_probabilities(self._rows[places]), self._head.calibration)
-        scores = np.minimum(calibrated[np.arange(len(rows)), columns].astype(np.float64), 1.0)
-        return Peaks(rows, heights, columns, scores).chosen(heights >= np.asarray(self._head.threshold)[columns - 1])
+        evidence = around.sum(axis=1, dtype=np.float64)
+        columns = 1 + evidence.argmax(axis=1)
+        shares = np.log(np.maximum(evidence / np.maximum(evidence.sum(axis=1, keepdims=True), LEAST), LEAST_SHARE))
+        logs = log_probabilities(self._rows[places]).astype(np.float64)
+        enough = heights >= np.asarray(self._head.threshold)[columns - 1]
+        return Peaks(rows, heights, columns, logs, shares).chosen(enough)
 
     def _close_separate(self) -> None:
         """Close the open peaks that nothing later can reach."""
@@ -133,9 +161,8 @@ class InstantDecoder:
 
     def _close(self, peaks: Peaks) -> None:
         """Keep the tallest peaks, and of the others those that are far enough from every taller one kept."""
-        kept, labels = peaks.chosen(_spaced(peaks, self._head.spacing)), self._head.labels
-        for row, column, score in zip(kept.rows.tolist(), kept.columns.tolist(), kept.scores.tolist(), strict=True):
-            self._segments.append(Segment(row, row, labels[column - 1], score, True))
+        if len(peaks.rows):
+            self._kept.append(peaks.chosen(_spaced(peaks, self._head.spacing)))
 
 
 def _spaced(peaks: Peaks, spacing: tuple[int, ...]) -> NDArray[np.bool_]:

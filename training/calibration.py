@@ -8,12 +8,12 @@ import torch
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from shared.calibration import calibrate, log_probabilities
+from shared.calibration import calibrate
 from shared.model_card import Calibration, Head, InstantHead, RangeHead
 from shared.ranges import RangeDecoder
-from shared.segments import Segment
+from training.decoding import instant_events, true_columns
 from training.evaluate import Prediction, columns_of
-from training.metrics import match_events, paint
+from training.metrics import paint
 
 MOST_ROWS = 20_000  # of a fit: neighbouring rows say the same
 BIAS_SPREAD = 0.5  # prior standard deviation of a bias [nats]: class weights shift the prior by about so much
@@ -51,8 +51,9 @@ def gather(index: int, predictions: Sequence[Prediction], tolerance: float) -> E
     for prediction in predictions:
         head, recording = prediction.heads[index], prediction.recording
         if isinstance(head, InstantHead):
-            logs.append(log_probabilities(_event_probabilities(prediction, index)))
-            truth = _event_truth(prediction, head, tolerance)
+            events = instant_events(prediction, index)
+            logs.append(events.logs.astype(np.float32))
+            truth = true_columns(prediction, index, events, tolerance)
             worth += len(truth)
         else:
             logs.append(_segment_logs(prediction, index, head)[recording.known])
@@ -123,11 +124,11 @@ def cross_calibrate(predictions: Sequence[Prediction], tolerance: float) -> Scor
 def _score(prediction: Prediction, index: int, calibration: Calibration, tolerance: float) -> Scored:
     head, recording = prediction.heads[index], prediction.recording
     if isinstance(head, InstantHead):
-        calibrated = calibrate(log_probabilities(_event_probabilities(prediction, index)), calibration)
-        said = np.array([1 + head.labels.index(each.label) for each in _events(prediction, head)], np.int64)
-        events = np.arange(len(said))
-        right = _event_truth(prediction, head, tolerance) == said
-        return Scored(calibrated[events, said].astype(float), right, events)
+        events = instant_events(prediction, index)
+        calibrated = calibrate(events.logs.astype(np.float32), calibration)
+        every = np.arange(len(events.rows), dtype=np.int64)
+        right = true_columns(prediction, index, events, tolerance) == events.columns
+        return Scored(calibrated[every, events.columns].astype(float), right, every)
     calibrated = calibrate(_segment_logs(prediction, index, head), calibration)
     painted = paint(prediction.segments, recording.kinds, recording.rows)
     rows = np.flatnonzero((painted > 0) & recording.known)
@@ -168,27 +169,3 @@ def _segment_logs(prediction: Prediction, index: int, head: RangeHead) -> Floats
     decoder.add(probabilities)
     groups = decoder.groups()
     return np.repeat(groups.logs.astype(np.float32), groups.lengths, axis=0)
-
-
-def _events(prediction: Prediction, head: InstantHead) -> list[Segment]:
-    known = prediction.recording.known
-    return [each for each in prediction.segments if each.instant and each.label in head.labels and known[each.first]]
-
-
-def _event_probabilities(prediction: Prediction, index: int) -> Floats:
-    """Probabilities at the row of each predicted event: [events, columns]."""
-    head = prediction.heads[index]
-    if not isinstance(head, InstantHead):
-        raise TypeError(f"Head {index} tells ranges apart, not instants.")
-    rows = [each.first for each in _events(prediction, head)]
-    return columns_of(prediction.heads, index, prediction.probabilities)[rows]
-
-
-def _event_truth(prediction: Prediction, head: InstantHead, tolerance: float) -> Integers:
-    """The column that is right for each predicted event: 0 where nothing is there."""
-    rows = np.array([each.first for each in _events(prediction, head)], np.int64)
-    true = [event for event in prediction.recording.events if event.label in head.labels]
-    columns = np.zeros(len(rows), np.int64)
-    for i, j in match_events(np.array([event.row for event in true], np.int64), rows, tolerance):
-        columns[j] = 1 + head.labels.index(true[i].label)
-    return columns

@@ -26,6 +26,7 @@ from shared.settings import Settings
 from shared.storage import open_storage
 from shared.store_keys import read_project
 from training.annotations import Recording
+from training.decoding import choose_decoding
 from training.evaluate import LEAST_GROUPS, Prediction, Scores, draw_groups, predict, resample, score
 from training.heads import choose_shape
 from training.load import load_recordings
@@ -138,6 +139,11 @@ def _measure(
         committee = schedule.fit(drawn, steps[-1], index + 1, what)
         segmenter = Segmenter.load(schedule.export(committee, schedule.blank_card()))
         predictions += predict(segmenter, split.held_out, index)
+    _, predictions = choose_decoding(
+        predictions,
+        lambda some: score(some, plan.kinds, plan.tolerance).figures().get(JUDGED_BY, 0.0),
+        plan.tolerance,
+    )
     scores = score(predictions, plan.kinds, plan.tolerance)
     point = Point(
         groups=count,

@@ -1,10 +1,9 @@
 """Figures of an exported graph on recordings it has not seen: predictions ► counts a group ► figures with errors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from msgspec.structs import replace as with_fields
 from numpy.typing import NDArray
 
 from shared.instants import InstantDecoder
@@ -60,20 +59,6 @@ def columns_of(heads: Sequence[Head], index: int, probabilities: Floats) -> Floa
     """The columns of one of the heads, which stand side by side."""
     first = sum(1 + len(head.labels) for head in heads[:index])
     return probabilities[:, first : first + 1 + len(heads[index].labels)]
-
-
-def without_composition(heads: Sequence[Head]) -> tuple[Head, ...]:
-    """Heads that decode by rows alone."""
-    return tuple(with_fields(head, composition=None) if isinstance(head, RangeHead) else head for head in heads)
-
-
-def by_rows_alone(predictions: Sequence[Prediction]) -> list[Prediction]:
-    """The same probabilities, decoded without what recordings are made of."""
-    found = []
-    for each in predictions:
-        heads = without_composition(each.heads)
-        found.append(replace(each, heads=heads, segments=tuple(decode(heads, each.probabilities))))
-    return found
 
 
 def event_tolerance(recordings: Sequence[Recording]) -> float:

@@ -34,7 +34,7 @@ SHOWN = {
     "ece": "calibration error",
 }
 
-GAINED = ("balanced_accuracy", "segment_f1_50")
+GAINED = ("macro_f1", "segment_f1_50", "event_f1")
 PARTS = ("balanced_accuracy", "segment_f1_50", "event_f1")
 CALIBRATED = ("out-of-fold", "by-recording")
 
@@ -62,11 +62,8 @@ def make_figures(trained: Trained, notes: Sequence[str]) -> Figures:
         )
     if scores is not None and trained.judged.alone is not None:
         alone, found = trained.judged.alone.figures(), scores.figures()
-        notes.append(
-            "Labels are chosen with what recordings are usually made of, too: "
-            + ", ".join(f"{SHOWN[name]} {found[name]:.3f} (by rows alone {alone[name]:.3f})" for name in GAINED)
-            + "."
-        )
+        gained = [f"{SHOWN[name]} {found[name]:.3f} ({alone[name]:.3f})" for name in GAINED if name in found]
+        notes.append(f"Labels are chosen by the whole recording (in brackets: row by row): {', '.join(gained)}.")
     scored = _scored(trained)
     if scored is not None:
         estimates["ece"] = Estimate(expected_calibration_error(scored.scores, scored.right))

@@ -15,15 +15,8 @@ from shared.settings import Settings
 from training.annotations import Kinds, Recording
 from training.batches import TrainingSet
 from training.dataset import Statistics, training_statistics
-from training.evaluate import (
-    Prediction,
-    Scores,
-    by_rows_alone,
-    event_tolerance,
-    predict,
-    score,
-    without_composition,
-)
+from training.decoding import Decoding, choose_decoding, redecoded, rows_alone
+from training.evaluate import Prediction, Scores, event_tolerance, predict, score
 from training.export import export_model
 from training.fit import Fitted, choose_device, fit
 from training.folds import Split, amounts_by_group, assign_folds, merge_groups, split_by_fold, split_in_parts
@@ -89,19 +82,23 @@ class Committee:
     statistics: Statistics
     heads: tuple[Head, ...]
 
+    def decoding(self, decoding: Decoding) -> "Committee":
+        """The same with heads that decode so."""
+        return replace(self, heads=decoding.heads(self.heads))
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One schedule, judged. scores: None where nothing could be held out.
+    """One schedule, judged. scores, decoding: None where nothing could be held out.
 
-    alone: the scores of rows alone, where it was better to decode with what recordings are made of; None where that
-    was not learned, or hurt.
+    alone: what the scores would be if rows alone were decoded; None where they are.
     """
 
     steps: int
     predictions: tuple[Prediction, ...]
     scores: Scores | None
     committees: tuple[Committee, ...]
+    decoding: Decoding | None = None
     alone: Scores | None = None
 
     def figure(self, name: str) -> float:
@@ -198,8 +195,7 @@ class Schedule:
             steps *= 2
         parts = self._judge(best.steps, self._plan.parts, "parts") if self._plan.parts else None
         final = self.fit(self._plan.recordings, best.steps, 0, "all recordings")
-        if best.alone is None:
-            final = replace(final, heads=without_composition(final.heads))
+        final = final.decoding(best.decoding or rows_alone(final.heads))
         return Trained(self._plan, final, best, tuple(rounds), parts, reason)
 
     def fit(self, recordings: Sequence[Recording], steps: int, fold: int, what: str) -> Committee:
@@ -275,17 +271,17 @@ class Schedule:
             committees.append(committee)
         if not predictions:
             return Round(steps, (), None, tuple(committees))
-        return self._choose_decoding(Round(steps, tuple(predictions), self._score(predictions), tuple(committees)))
+        decoding, chosen = choose_decoding(predictions, self._macro_f1, self._plan.tolerance)
+        plain = rows_alone(predictions[0].heads)
+        alone = None
+        if decoding != plain:
+            alone = self._score([redecoded(each, plain) for each in predictions])
+        members = tuple(each.decoding(decoding) for each in committees)
+        return Round(steps, tuple(chosen), self._score(chosen), members, decoding, alone)
 
-    def _choose_decoding(self, judged: Round) -> Round:
-        """Decode with what recordings are made of only where all graphs know it and held-out recordings gain by it."""
-        plain = by_rows_alone(judged.predictions)
-        alone = self._score(plain)
-        learned = all(each.heads != other.heads for each, other in zip(judged.predictions, plain, strict=True))
-        if learned and judged.figure("balanced_accuracy") > alone.figures().get("balanced_accuracy", 0.0):
-            return replace(judged, alone=alone)
-        committees = tuple(replace(each, heads=without_composition(each.heads)) for each in judged.committees)
-        return Round(judged.steps, tuple(plain), alone, committees)
+    def _macro_f1(self, predictions: Sequence[Prediction]) -> float:
+        """Unlike balanced accuracy it counts false alarms of instants."""
+        return self._score(predictions).figures().get("macro_f1", 0.0)
 
     def _score(self, predictions: Sequence[Prediction]) -> Scores:
         return score(predictions, self._plan.kinds, self._plan.tolerance)

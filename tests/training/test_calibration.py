@@ -96,9 +96,10 @@ def test_scores_of_events_are_compared_with_matches(make_recording: Callable[...
     kinds = Kinds((), ("Run",), ())
     marks = [Segment(row, row, "Run", instant=True) for row in (20, 50, 80)]
     recording = make_recording(marks, kinds=kinds)
-    probabilities = np.full((100, 2), 0.5, np.float32)
-    head = InstantHead(labels=("Run",), spacing=(3,), threshold=(0.4,), half_width=1)
-    found = (*marks[:2], Segment(65, 65, "Run", instant=True))
-    scored = cross_calibrate([Prediction(recording, 0, (head,), probabilities, found)], 2.0)
+    probabilities = np.tile(np.array([0.9, 0.1], np.float32), (100, 1))
+    probabilities[[20, 50, 65]] = 0.5
+    heads = (InstantHead(labels=("Run",), spacing=(3,), threshold=(0.3,), half_width=1),)
+    found = Prediction(recording, 0, heads, probabilities, tuple(decode(heads, probabilities)))
+    scored = cross_calibrate([found], 2.0)
     assert scored.right.tolist() == [True, True, False]
     np.testing.assert_allclose(scored.scores, 0.5)

@@ -1,6 +1,6 @@
 """How long is fitted, and on what is judged."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,16 +8,13 @@ import numpy as np
 import pytest
 
 from shared.label_config import parse_label_config
-from shared.model_card import Head
 from shared.segmenter import Segmenter
 from shared.segments import Segment
 from shared.settings import Settings
 from training import evaluate, schedule
-from training.annotations import Kinds, Recording, label_runs
-from training.evaluate import Prediction, decode, score
-from training.heads import learn_heads
+from training.annotations import Kinds, Recording
 from training.report import calibrated_heads, make_figures
-from training.schedule import Round, Schedule, Trained, make_plan
+from training.schedule import Schedule, Trained, make_plan
 
 CONFIG = parse_label_config(
     '<View><TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/></TimeSeriesLabels>'
@@ -227,35 +224,3 @@ def test_a_project_of_both_kinds_gets_two_heads(
     names = trained.judged.scores.classes.names if trained.judged.scores else ()
     assert names == ("background", "Run", "Walk")
     assert trained.plan.shape.stem == 1
-
-
-def say(recording: Recording, heads: tuple[Head, ...], columns: Sequence[int]) -> Prediction:
-    """Each stretch of equal labels says one of these columns; the last label is hardly surer than the other one."""
-    probabilities = np.zeros((recording.rows, 3), np.float32)
-    for number, (first, last, _), column in zip(range(5), label_runs(recording.labels), columns, strict=True):
-        probabilities[first : last + 1] = 0.4 if number == 3 else 0.05
-        probabilities[first : last + 1, column] = 0.5 if number == 3 else 0.9
-    return Prediction(recording, 0, heads, probabilities, tuple(decode(heads, probabilities)))
-
-
-@pytest.mark.parametrize(("second", "helps"), [("Walk", True), ("Run", False)])
-def test_what_recordings_are_made_of_decides_only_where_held_out_recordings_gain(
-    make_recording: Callable[..., Recording], settings: Settings, second: str, helps: bool
-) -> None:
-    """All say Run twice; those learned from hold Run and Walk; those judged do, too, or Run twice indeed."""
-    kinds = Kinds(("Run", "Walk"), (), ())
-
-    def hold(key: str, *labels: str) -> Recording:
-        marks = [Segment(20 + 40 * at, 39 + 40 * at, label) for at, label in enumerate(labels)]
-        return replace(make_recording(marks, kinds=kinds), key=key, group=key)
-
-    learned = [hold(key, "Run", "Walk") for key in "ab"]
-    judged = [hold("c", "Run", second), hold("d", "Walk", "Run")]
-    plan = make_plan([*learned, *judged], kinds, settings, {})
-    heads = learn_heads(learned, kinds)
-    said = [say(judged[0], heads, (0, 1, 0, 1, 0)), say(judged[1], heads, (0, 2, 0, 1, 0))]
-    scores = score(said, kinds, plan.tolerance)
-    chosen = Schedule(plan, CONFIG, settings, Silent())._choose_decoding(Round(5, tuple(said), scores, ()))
-    assert (chosen.alone is not None) is helps
-    assert [each.label for each in chosen.predictions[0].segments] == ["Run", second]
-    assert all((each.heads == heads) is helps for each in chosen.predictions)
