@@ -1,4 +1,4 @@
-"""What decoding may use beside the rows themselves: learned from held-out predictions, kept only where they gain."""
+"""What decoding may use beside the rows themselves: learned without the recordings that judge whether it helps."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +12,8 @@ from shared.model_card import Adaptation, Head, InstantHead, RangeHead
 from training.adaptation import Known, learn_adaptation
 from training.evaluate import Prediction, columns_of, decode
 from training.metrics import match_events
+
+HURTS = 0.02  # of macro F1: cross-validated differences of two seeds are as large
 
 Integers = NDArray[np.int64]
 Judge = Callable[[Sequence[Prediction]], float]
@@ -47,26 +49,36 @@ def rows_alone(heads: Sequence[Head]) -> Decoding:
 def choose_decoding(
     predictions: Sequence[Prediction], judge: Judge, tolerance: float
 ) -> tuple[Decoding, list[Prediction]]:
-    """The decoding under which held-out predictions are judged best, and these predictions decoded so.
+    """How to decode, and held-out predictions decoded so.
 
-    What one fold's recordings are decoded with was learned from others. judge: larger is better.
+    Each thing is used where it changes held-out predictions, unless they lose more than HURTS by it: smaller losses are
+    noise, and on average it helps. What a fold's recordings are decoded with was learned from others. judge: larger is
+    better.
     """
     decoding = rows_alone(predictions[0].heads)
     chosen = [redecoded(each, decoding) for each in predictions]
-    best = judge(chosen)
     if all(_knows_composition(each.heads) for each in predictions):
         composed = replace(decoding, composition=True)
         found = [redecoded(each, composed) for each in predictions]
-        if judge(found) > best:
-            decoding, chosen, best = composed, found, judge(found)
+        if _helps(found, chosen, judge):
+            decoding, chosen = composed, found
     folds = {each.fold for each in predictions}
     others = {fold: [each for each in predictions if each.fold != fold] for fold in folds}
     learned = {fold: learn_adaptations(some, tolerance) for fold, some in others.items()}
     if all(any(each) for each in learned.values()):
         found = [redecoded(each, replace(decoding, adaptations=learned[each.fold])) for each in predictions]
-        if judge(found) > best:
+        if _helps(found, chosen, judge):
             decoding, chosen = replace(decoding, adaptations=learn_adaptations(predictions, tolerance)), found
     return decoding, chosen
+
+
+def _helps(found: Sequence[Prediction], before: Sequence[Prediction], judge: Judge) -> bool:
+    changed = any(_labels(one) != _labels(other) for one, other in zip(found, before, strict=True))
+    return changed and judge(found) >= judge(before) - HURTS
+
+
+def _labels(prediction: Prediction) -> list[tuple[int, int, str]]:
+    return [(each.first, each.last, each.label) for each in prediction.segments]
 
 
 def redecoded(prediction: Prediction, decoding: Decoding) -> Prediction:
