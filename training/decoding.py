@@ -7,7 +7,7 @@ import numpy as np
 from msgspec.structs import replace as with_fields
 from numpy.typing import NDArray
 
-from shared.instants import Events, InstantDecoder
+from shared.instants import InstantDecoder, Peaks
 from shared.model_card import Adaptation, Head, InstantHead, RangeHead
 from training.adaptation import Known, learn_adaptation
 from training.evaluate import Prediction, columns_of, decode
@@ -101,7 +101,7 @@ def learn_adaptations(predictions: Sequence[Prediction], tolerance: float) -> Ad
     return tuple(found)
 
 
-def instant_events(prediction: Prediction, index: int) -> Events:
+def instant_events(prediction: Prediction, index: int) -> Peaks:
     """Events of head `index` on known rows."""
     head = prediction.heads[index]
     if not isinstance(head, InstantHead):
@@ -110,10 +110,10 @@ def instant_events(prediction: Prediction, index: int) -> Events:
     decoder.add(columns_of(prediction.heads, index, prediction.probabilities))
     events = decoder.events()
     known = prediction.recording.known[events.rows]
-    return Events(events.rows[known], events.columns[known], events.logs[known], events.shares[known])
+    return events.chosen(known)
 
 
-def true_columns(prediction: Prediction, index: int, events: Events, tolerance: float) -> Integers:
+def true_columns(prediction: Prediction, index: int, events: Peaks, tolerance: float) -> Integers:
     """The column that is right for each event: 0 where nothing is there."""
     labels = prediction.heads[index].labels
     true = [event for event in prediction.recording.events if event.label in labels]
