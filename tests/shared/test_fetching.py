@@ -230,10 +230,10 @@ def test_a_server_that_is_not_there_is_a_passing_trouble() -> None:
         CHUNKED + b"400\r\n" + CSV,
         CHUNKED + b"13\r\n" + CSV + b"\r\n",
         answer(CSV, 206, Content_Range="bytes 0-18/400"),
-        answer(gzip.compress(CSV)[:-9], Content_Encoding="gzip", Content_Length=""),
+        answer(gzip.compress(CSV, mtime=0)[:-9], Content_Encoding="gzip", Content_Length=""),
         answer(b"not gzip", Content_Encoding="gzip"),
         answer(b"", Content_Encoding="gzip"),
-        answer(gzip.compress(gzip.compress(CSV)), Content_Encoding="gzip, gzip"),
+        answer(gzip.compress(gzip.compress(CSV, mtime=0), mtime=0), Content_Encoding="gzip, gzip"),
         answer(CSV, Content_Encoding="br"),
         b"HTTP/1.1 200 OK\r\nContent-Le",
         b"",
@@ -256,7 +256,7 @@ def test_an_upload_that_breaks_off_is_noticed_though_label_studio_tells_no_size_
 
 
 def test_a_gzipped_body_is_decoded() -> None:
-    with serve(always(answer(gzip.compress(CSV), Content_Encoding="gzip"))) as web:
+    with serve(always(answer(gzip.compress(CSV, mtime=0), Content_Encoding="gzip"))) as web:
         assert fetcher("http://localhost:1", data_hosts_allowed=("127.0.0.1",)).fetch(web.url + "/a.csv") == CSV
 
 
@@ -268,8 +268,8 @@ def test_a_gzipped_body_is_decoded() -> None:
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n100001\r\n"
         + b"x" * (2**20 + 1)
         + b"\r\n0\r\n\r\n",
-        answer(gzip.compress(b"x" * (2**20 + 1)), Content_Encoding="gzip"),
-        answer(gzip.compress(b"") + gzip.compress(b"x" * (2**20 + 1)), Content_Encoding="gzip"),
+        answer(gzip.compress(b"x" * (2**20 + 1), mtime=0), Content_Encoding="gzip"),
+        answer(gzip.compress(b"", mtime=0) + gzip.compress(b"x" * (2**20 + 1), mtime=0), Content_Encoding="gzip"),
     ],
 )
 def test_a_recording_over_the_limit_is_refused_with_the_setting(reply: bytes) -> None:
@@ -284,7 +284,7 @@ def test_a_recording_of_just_the_limit_is_read() -> None:
 
 
 def test_a_bomb_is_never_unpacked_beyond_the_limit() -> None:
-    bomb = gzip.compress(b"\0" * 2**27)
+    bomb = gzip.compress(b"\0" * 2**27, mtime=0)
     with serve(always(answer(bomb, Content_Encoding="gzip"))) as web:
         reader = fetcher("http://localhost:1", data_hosts_allowed=("127.0.0.1",), max_series_mb=1)
         tracemalloc.start()
