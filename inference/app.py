@@ -1,9 +1,10 @@
 """The server: its routes in one table, and what each answers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
+from typing import TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -34,6 +35,8 @@ from inference.webhooks import START_TRAINING, parse_event
 from shared.errors import LabelConfigError
 from shared.label_config import parse_label_config
 from shared.settings import Settings
+
+T = TypeVar("T")
 
 NAME = "TimeSeriesSegmenter"
 DECODED_AT_ONCE = 2**18  # bytes; a larger body is decoded in a thread, for /health to answer meanwhile
@@ -131,7 +134,7 @@ class Answers:
 
     async def setup(self, request: Request) -> Response:
         """Label Studio connects, or is about to predict: say which version would answer."""
-        call = decode_setup(await read_body(request, self._limit))
+        call = await self._decoded(decode_setup, request)
         project = parse_project(call.project)
         if project is None:
             raise RequestError('The setup names no "project".')
@@ -140,9 +143,7 @@ class Answers:
 
     async def predict(self, request: Request) -> Response:
         """Segments for a batch of tasks."""
-        body = await read_body(request, self._limit)
-        large = len(body) > DECODED_AT_ONCE
-        call = await self._services.quick(decode_predict, body) if large else decode_predict(body)
+        call = await self._decoded(decode_predict, request)
         results = await self._services.predictor.predict(call)
         return encoded_answer(
             await self._services.quick(encode_results, results) if len(results) > 1 else encode_results(results)
@@ -150,9 +151,7 @@ class Answers:
 
     async def webhook(self, request: Request) -> Response:
         """An event: written down if it matters, before the answer leaves."""
-        body = await read_body(request, self._limit)
-        large = len(body) > DECODED_AT_ONCE
-        event = await self._services.quick(parse_event, body) if large else parse_event(body)
+        event = await self._decoded(parse_event, request)
         if event.action == START_TRAINING and not request.state.authorized:
             return unauthorized()
         job = await self._services.quick(self._services.take, event)
@@ -166,7 +165,7 @@ class Answers:
 
     async def train(self, request: Request) -> Response:
         """The train button of older Label Studios."""
-        payload = decode_object(await read_body(request, self._limit))
+        payload = await self._decoded(decode_object, request)
         project = parse_project(payload.get("project"))
         if project is None:
             raise RequestError('Expected {"project": "3"}: the project to train.')
@@ -177,7 +176,7 @@ class Answers:
         """What became of a START_TRAINING: queued, running, or how it ended."""
         job = request.query_params.get("job")
         if job is None and request.method == "POST":
-            job = decode_object(await read_body(request, self._limit)).get("job")
+            job = (await self._decoded(decode_object, request)).get("job")
         if not isinstance(job, str) or not job:
             raise RequestError('Expected {"job": "…"} with the id that START_TRAINING was answered with.')
         return json_answer(await self._services.quick(self._services.job, job))
@@ -191,9 +190,9 @@ class Answers:
 
     async def validate(self, request: Request) -> Response:
         """Whether a labelling configuration can be served, and if not, why."""
-        config = decode_object(await read_body(request, self._limit)).get("config")
+        config = (await self._decoded(decode_object, request)).get("config")
         try:
-            found = parse_label_config(config if isinstance(config, str) else "")
+            found = await self._services.quick(parse_label_config, config if isinstance(config, str) else "")
         except LabelConfigError as error:
             return json_answer({"valid": False, "error": str(error)})
         return json_answer({"valid": True, "labels": found.labels, "channels": found.channels})
@@ -201,3 +200,8 @@ class Answers:
     async def kept(self, request: Request) -> Response:
         """Nobody on the network deletes or copies models."""
         return json_answer({"done": False, "reason": "Models are kept; `python -m inference models` manages them."})
+
+    async def _decoded(self, decode: Callable[[bytes], T], request: Request) -> T:
+        """What a request's body says; a large one is decoded aside."""
+        body = await read_body(request, self._limit)
+        return await self._services.quick(decode, body) if len(body) > DECODED_AT_ONCE else decode(body)

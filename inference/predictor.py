@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 from typing import Any
 
 import msgspec
@@ -29,11 +29,12 @@ from shared.errors import ForbiddenError, LabelConfigError, PermanentError, Segm
 from shared.fetching import Fetcher
 from shared.label_config import LabelConfig, parse_label_config
 from shared.regions import to_regions
-from shared.series import read_series
+from shared.series import most_cells, read_series
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
 
+MOST_REGIONS = 1 << 19  # of all answers that are not sent yet, about 1 kB each; a single one may have half of them
 FETCHES_PER_CORE = 4  # a fetch waits for Label Studio most of its time; more would only hold more recordings in memory
 
 Answer = Prediction | list[Prediction]
@@ -41,6 +42,10 @@ Answer = Prediction | list[Prediction]
 
 class OutOfTimeError(TemporaryError):
     """PREDICT_BUDGET_SECONDS ended before the task was done."""
+
+
+class OutOfRoomError(TemporaryError):
+    """The answers that wait to be sent hold as many regions as they may."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -82,6 +87,8 @@ class Predictor:
         self._pool = ThreadPoolExecutor(threads, "predict")
         self._share = max(1, threads // 2)
         self._cores = BoundedSemaphore(settings.predict_threads)
+        self._lock = Lock()
+        self._regions = 0  # of answers that are not sent yet
 
     def close(self) -> None:
         """Wait for running tasks and end the threads."""
@@ -92,15 +99,21 @@ class Predictor:
         deadline = self._clock() + self._settings.predict_budget_seconds
         batch = _Batch(parse_project(call.project), call.label_config, is_interactive(call), deadline)
         loop = asyncio.get_running_loop()
-        places = asyncio.Semaphore(self._share)
+        answers: list[Answer] = [NO_ANSWER] * len(call.tasks)
+        places = iter(range(len(call.tasks)))
 
-        async def answer(raw: msgspec.Raw) -> Answer:
-            async with places:
-                outcome = await loop.run_in_executor(self._pool, self._answer, raw, batch)
-            self._observe(outcome)
-            return outcome.answer
+        async def work() -> None:
+            for place in places:
+                outcome = await loop.run_in_executor(self._pool, self._answer, call.tasks[place], batch)
+                self._observe(outcome)
+                answers[place] = outcome.answer
 
-        return await asyncio.gather(*(answer(raw) for raw in call.tasks))
+        try:
+            await asyncio.gather(*(work() for _ in range(min(self._share, len(call.tasks)))))
+        finally:
+            with self._lock:
+                self._regions -= batch.regions
+        return answers
 
     def _answer(self, raw: msgspec.Raw, batch: "_Batch") -> Outcome:
         """One task's answer. Nothing that a task holds raises out of here."""
@@ -135,20 +148,35 @@ class Predictor:
         value = _value(task, config)
         number = task.id if isinstance(task.id, int) else None
         begun = self._clock()
-        data = self._fetcher.fetch(value, task_id=number, deadline=batch.deadline)
-        self._stage("fetch", self._clock() - begun)
-        with self._cores:
-            self._check_time(batch)
-            begun = self._clock()
-            series = read_series(data, msgspec.structs.replace(config, channels=card.label_config.channels))
-            parsed = self._clock()
-            found = served.segmenter.segment(
-                series, task_score=self._settings.task_score, check=lambda: self._check_time(batch)
-            )
-            regions = to_regions(found.segments, series.axis, config)
-            self._stage("parse", parsed - begun)
-            self._stage("segment", self._clock() - parsed)
+        with self._fetcher.held(value, task_id=number, deadline=batch.deadline) as data:
+            self._stage("fetch", self._clock() - begun)
+            with self._cores:
+                self._check_time(batch)
+                begun = self._clock()
+                series = read_series(
+                    data,
+                    msgspec.structs.replace(config, channels=card.label_config.channels),
+                    max_cells=most_cells(self._settings.max_series_mb),
+                )
+                parsed = self._clock()
+                found = served.segmenter.segment(
+                    series, task_score=self._settings.task_score, check=lambda: self._check_time(batch)
+                )
+                self._make_room(batch, len(found.segments))
+                regions = to_regions(found.segments, series.axis, config)
+                self._stage("parse", parsed - begun)
+                self._stage("segment", self._clock() - parsed)
         return Prediction(result=regions, score=found.score, model_version=served.version), series.rows
+
+    def _make_room(self, batch: "_Batch", regions: int) -> None:
+        with self._lock:
+            if self._regions + regions > MOST_REGIONS:
+                raise OutOfRoomError(
+                    f"Answers that are not sent yet hold {self._regions} regions, this one has {regions}, and at most "
+                    f"{MOST_REGIONS} are held: ask for fewer tasks at a time."
+                )
+            self._regions += regions
+            batch.regions += regions
 
     def _check_time(self, batch: "_Batch") -> None:
         if self._clock() > batch.deadline:
@@ -179,6 +207,7 @@ class _Batch:
     ) -> None:
         self.project = project
         self.deadline = deadline
+        self.regions = 0  # found so far
         self._interactive = interactive
         self._xml = label_config
         self._config: LabelConfig | LabelConfigError | None = None

@@ -10,8 +10,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from shared.errors import SegmenterError
+from shared.json_values import holds_more_values
+from shared.label_config import LONGEST_CONFIG
 
 UNTRAINED = "untrained"
+MOST_VALUES = 1 << 21  # of a body: 150 MiB when decoded, which nothing else may do meanwhile for half a second
+MOST_TASKS = 1 << 15  # of a batch: three times the 10^4 that fit into MAX_BODY_MB in practice
 
 T = TypeVar("T")
 
@@ -73,10 +77,22 @@ _value: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 def decode_predict(body: bytes) -> PredictCall:
     """The batch in a body; its tasks are decoded one by one, so that a bad one spoils only itself."""
+    check_values(body)
     try:
-        return _predict_call.decode(body)
+        call = _predict_call.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _decode(_predict_call, _without_surrogates(body), 'an object with a list "tasks"')
+        call = _decode(_predict_call, _without_surrogates(body), 'an object with a list "tasks"')
+    if len(call.tasks) > MOST_TASKS:
+        raise RequestError(f"The batch has {len(call.tasks)} tasks, at most {MOST_TASKS} are taken: send fewer.")
+    return call
+
+
+def check_values(body: bytes) -> None:
+    """Raise RequestError on a body that holds more than MOST_VALUES values, before they are made."""
+    if holds_more_values(body, MOST_VALUES):
+        raise RequestError(
+            f"The body holds more than {MOST_VALUES} values: send fewer tasks at a time, and recordings as files."
+        )
 
 
 def _without_surrogates(body: bytes) -> bytes:
@@ -89,7 +105,11 @@ def _without_surrogates(body: bytes) -> bytes:
 
 def decode_setup(body: bytes) -> SetupCall:
     """The project that connects."""
-    return _decode(_setup_call, body, 'an object with "project" and "schema"')
+    check_values(body)
+    call = _decode(_setup_call, body, 'an object with "project" and "schema"')
+    if len(call.schema) > LONGEST_CONFIG:
+        raise RequestError(f"The schema has {len(call.schema)} characters, at most {LONGEST_CONFIG} are read.")
+    return call
 
 
 def decode_task(raw: msgspec.Raw) -> Task:
@@ -99,6 +119,7 @@ def decode_task(raw: msgspec.Raw) -> Task:
 
 def decode_object(body: bytes) -> dict[str, Any]:
     """Any JSON object."""
+    check_values(body)
     return _decode(_params, body, "an object")
 
 

@@ -31,6 +31,7 @@ from shared.label_studio import LabelStudio
 from shared.model_store import ModelStore
 from shared.projects import KnownProject, KnownProjects
 from shared.runs import RunRecord, Runs
+from shared.series import most_cells
 from shared.settings import Settings
 from shared.site import show
 from shared.storage import open_storage
@@ -77,7 +78,7 @@ class Services:
         self.studio = StudioWatch(
             label_studio, self.credentials, self.projects, show(self.credentials.home), told=self.metrics.studio
         )
-        self.examiner = Examiner(self.models, fetcher, label_studio, self.projects)
+        self.examiner = Examiner(self.models, fetcher, label_studio, self.projects, most_cells(settings.max_series_mb))
         self._quick = ThreadPoolExecutor(QUICK_THREADS, "quick")
         self._pages = ThreadPoolExecutor(PAGE_THREADS, "pages")
         self._closing = threading.Event()

@@ -6,8 +6,10 @@ media routes only, never across a redirect to another origin; shared.addresses r
 
 import base64
 import re
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urljoin
@@ -20,17 +22,24 @@ from shared.addresses import Guard, Resolve, Url, read_url, system_resolve
 from shared.connections import Connections, fetch_error, read_body
 from shared.credentials import Credentials
 from shared.data_cache import DataCache, Entry
-from shared.errors import FetchError, RefusedError, SegmenterError
+from shared.errors import FetchError, ForbiddenError, RefusedError, SegmenterError
 from shared.settings import Settings
 from shared.site import Reply, join, show
 
+Recording = bytes | str | dict[str, Any]
+
 MOST_REDIRECTS = 5
+SMALL_BYTES = 1 << 24  # of a recording, 10^5 rows of 20 channels; as many of these are held as there are threads
 STORAGE_SCHEMES = ("s3", "gs", "azure-blob")  # url_scheme of Label Studio's import storages
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _RESOLVE = re.compile(r"/(?:tasks|projects)/\d+/(?:resolve|file-proxy)/")
 _MEDIA = re.compile(rf"/data/(?:upload|local-files)/|/storage-data/uploaded/|{_RESOLVE.pattern}")
 _UPLOAD = re.compile(r"/data/upload/\d+/[0-9a-f]{8}-[^?]+")  # the name starts with a part of a new UUID
+
+
+class _LargeError(FetchError):
+    """A recording beyond the limit of one call, but not beyond MAX_SERIES_MB."""
 
 
 class _Source(NamedTuple):
@@ -57,13 +66,33 @@ class Fetcher:
         self._limit = settings.max_series_mb * 2**20
         self._seconds = settings.fetch_timeout_seconds
         self._cache = DataCache(Path(settings.cache_dir), settings.cache_max_mb * 2**20) if settings.cache_dir else None
+        self._large = threading.Lock()
+
+    @contextmanager
+    def held(self, value: Any, *, task_id: int | None, deadline: float) -> Iterator[Recording]:
+        """As `fetch`, for as long as the recording is in use; of those above SMALL_BYTES one is held at a time.
+
+        So memory holds one recording of MAX_SERIES_MB, however many are asked for at once.
+        """
+        try:
+            data = self.fetch(value, task_id=task_id, deadline=deadline, limit=SMALL_BYTES)
+        except _LargeError as large:
+            if not self._large.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                raise FetchError(f"{large} Others were read until the time for it was used up.") from None
+            try:
+                yield self.fetch(value, task_id=task_id, deadline=deadline)
+            finally:
+                self._large.release()
+        else:
+            yield data
 
     def fetch(
-        self, value: Any, *, task_id: int | None = None, deadline: float | None = None
-    ) -> bytes | str | dict[str, Any]:
+        self, value: Any, *, task_id: int | None = None, deadline: float | None = None, limit: int | None = None
+    ) -> Recording:
         """The recording that a task's `value` names; a dict of columns, or JSON text of one, is given back as it is.
 
-        `task_id` is needed for files in cloud storages; `deadline` is on time.monotonic()'s clock.
+        `task_id` is needed for files in cloud storages; `deadline` is on time.monotonic()'s clock; `limit` [bytes] may
+        be below MAX_SERIES_MB.
         Raises RefusedError where trying again changes nothing, FetchError or LabelStudioError where it may.
         """
         if isinstance(value, Mapping):
@@ -75,7 +104,8 @@ class Fetcher:
             return text
         source = self._locate(text, task_id)
         end = time.monotonic() + self._seconds
-        return self._read(source, end if deadline is None else min(end, deadline))
+        most = self._limit if limit is None else min(limit, self._limit)
+        return self._read(source, end if deadline is None else min(end, deadline), most)
 
     def _locate(self, value: str, task_id: int | None) -> _Source:
         home = self._credentials.home
@@ -108,9 +138,11 @@ class Fetcher:
         plain = not re.search(r"(^|/)\.\.?(/|$)", unquote(url.path))
         return _Source(url, shown, url.origin == home.origin and plain and _MEDIA.match(inside) is not None)
 
-    def _read(self, source: _Source, deadline: float) -> bytes:
+    def _read(self, source: _Source, deadline: float, most: int) -> bytes:
         key = str(source.url)
         known = self._cache.look_up(key) if self._cache else None
+        if known and most < min(known.size, self._limit):
+            raise _LargeError(f"{source.shown} has {known.size} bytes.")
         if self._cache and known and known.immutable:
             body = self._cache.read(key)
             if body is not None:
@@ -125,7 +157,7 @@ class Fetcher:
             if body is not None:
                 return body
             known = None  # damaged or deleted since; ask for all of it
-        body = self._receive(source, response, at_home)
+        body = self._receive(source, response, at_home, most)
         if self._cache:
             self._cache.put(
                 key,
@@ -185,13 +217,18 @@ class Fetcher:
                 raise fetch_error(source.shown, error, self._seconds) from error
         raise FetchError(f"{source.shown} was not read: its host has no address.")
 
-    def _receive(self, source: _Source, response: BaseHTTPResponse, at_home: bool) -> bytes:
+    def _receive(self, source: _Source, response: BaseHTTPResponse, at_home: bool, most: int) -> bytes:
         try:
             if response.status not in (200, 206):
                 raise FetchError(f"{source.shown} was not read: {self._complaint(source, response, at_home)}")
-            body = read_body(response, self._limit, source.shown, "MAX_SERIES_MB")
+            body = read_body(response, most, source.shown, "MAX_SERIES_MB")
         except HTTPError as error:
             raise fetch_error(source.shown, error, self._seconds) from error
+        except ForbiddenError as error:
+            response.close()
+            if most < self._limit:
+                raise _LargeError(f"{source.shown} has more than {most} bytes.") from error
+            raise
         except SegmenterError:
             response.close()
             raise

@@ -105,6 +105,11 @@ class InstantDecoder:
         return peaks._replace(columns=1 + adapted.labels, logs=logs)
 
     @property
+    def found(self) -> int:
+        """Events so far, without those that still wait for their neighbours."""
+        return len(self._segments)
+
+    @property
     def sure(self) -> float:
         """Sum over the rows taken so far of the largest calibrated probability."""
         return self._sure

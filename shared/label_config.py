@@ -19,6 +19,7 @@ from shared.errors import LabelConfigError
 
 SEPARATORS = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "dot": ".", "auto": "auto"}
 VARIABLE = re.compile(r"\$[\w[\].{}]+")
+LONGEST_CONFIG = 1 << 20  # characters: 30,000 labels; a tag takes 30 times its four characters when it is read
 LONGEST_QUOTE = 200  # characters of a tag in an error
 
 
@@ -96,6 +97,10 @@ def parse_label_config(xml: str) -> LabelConfig:
 
 
 def _parse(xml: str) -> Element:
+    if len(xml) > LONGEST_CONFIG:
+        raise LabelConfigError(
+            f"The labelling configuration has {len(xml)} characters, at most {LONGEST_CONFIG} are read: write less."
+        )
     try:
         root: Element = fromstring(xml.lstrip("\ufeff \t\r\n"))
     except ParseError as error:

@@ -72,6 +72,11 @@ class RangeDecoder:
         return Groups(columns, found.lengths, logs)
 
     @property
+    def found(self) -> int:
+        """Segments so far, without those that still stand open."""
+        return len(self._segments)
+
+    @property
     def sure(self) -> float:
         """Sum over the segments decoded so far, background too, of score times rows."""
         return self._sure

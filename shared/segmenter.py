@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 INPUTS = {"windows": "tensor(float)", "center": "tensor(double)", "scale": "tensor(float)"}
 OUTPUT = "probabilities"
+MOST_SEGMENTS = 1 << 18  # of a recording: two days of heart beats; about 1 kB each until they are sent
 BLOCKS_AT_ONCE = 4  # forward passes between two turns of numpy, whose calls cost the more the smaller their arrays
 
 
@@ -89,6 +90,11 @@ class Segmenter:
         heads = [(head, _decoder(head), Sureness(task_score, head.calibration)) for head in self.card.heads]
         for rows in self._averaged(series.values):
             check()
+            if sum(decoder.found for _, decoder, _ in heads) > MOST_SEGMENTS:
+                raise SeriesError(
+                    f"The recording gives more than {MOST_SEGMENTS} segments, which nobody can look through: it is not "
+                    "like those the model was trained on, or has to be cut."
+                )
             first = 0
             for head, decoder, sureness in heads:
                 width = 1 + len(head.labels)

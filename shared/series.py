@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 
 from shared.csv_table import MAX_CELLS, read_table
 from shared.errors import SeriesError
+from shared.json_values import holds_more_values
 from shared.label_config import LabelConfig
 from shared.numbers import number_of, number_text, read_times
 from shared.time_axis import TimeAxis
+
+MOST_JSON_VALUES = 1 << 22  # of a recording in JSON: up to 300 MiB when decoded, for a second; a CSV costs no objects
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,11 @@ class Series:
     def rows(self) -> int:
         """Number of rows."""
         return len(self.values)
+
+
+def most_cells(max_series_mb: int) -> int:
+    """Rows x channels whose numbers take as much memory as MAX_SERIES_MB lets a file have; at most MAX_CELLS."""
+    return min(max_series_mb * 2**20 // 8, MAX_CELLS)
 
 
 def read_series(
@@ -57,6 +65,8 @@ def read_series(
 
 
 def _decode(data: memoryview) -> Mapping[str, Any]:
+    if holds_more_values(data, MOST_JSON_VALUES):
+        raise SeriesError(f"The recording is JSON of more than {MOST_JSON_VALUES} values; save it as CSV.")
     try:
         columns: dict[str, Any] = msgspec.json.decode(data, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -268,7 +268,11 @@ class Settings:
         "Seconds for a request to arrive whole, and for a client to take its answer; slower ones are cut off. A body "
         "of 64 MiB takes 6 s at 100 Mbit/s.",
     )
-    max_series_mb: int = setting(1024, whole(1, 65536), "Largest recording [MiB] that is downloaded.")
+    max_series_mb: int = setting(
+        1024,
+        whole(1, 65536),
+        "Largest recording [MiB], as a file and, where the server reads it, as numbers of 8 bytes.",
+    )
     fetch_timeout_seconds: float = setting(30.0, real(0.1, 3600), "Seconds for one recording to arrive.")
     log_level: str = setting("info", one_of("debug", "info", "warning", "error"), "Least severe log line written.")
     log_format: str = setting(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from inference.models import Models, Served
 from inference.protocol import ProjectRef
 from inference.reports import HeldOut
+from shared.csv_table import MAX_CELLS
 from shared.errors import RefusedError, SegmenterError, SeriesError
 from shared.fetching import Fetcher
 from shared.label_config import LabelConfig, parse_label_config
@@ -80,11 +81,19 @@ class Examination(msgspec.Struct, frozen=True, kw_only=True):
 class Examiner:
     """Examines one task after another in a thread of its own: predictions go first."""
 
-    def __init__(self, models: Models, fetcher: Fetcher, label_studio: LabelStudio, projects: KnownProjects) -> None:
+    def __init__(
+        self,
+        models: Models,
+        fetcher: Fetcher,
+        label_studio: LabelStudio,
+        projects: KnownProjects,
+        most_cells: int = MAX_CELLS,
+    ) -> None:
         self._models = models
         self._fetcher = fetcher
         self._label_studio = label_studio
         self._projects = projects
+        self._most_cells = most_cells
         self._thread = ThreadPoolExecutor(1, "examine")
 
     def close(self) -> None:
@@ -168,8 +177,8 @@ class Examiner:
                     f'The task has no "{config.value_key}", which the TimeSeries tag names; it has '
                     f"{', '.join(sorted(task.data)[:10]) or 'nothing'}."
                 )
-            data = self._fetcher.fetch(value, task_id=task.id, deadline=monotonic() + BUDGET_SECONDS)
-            series = read_series(data, config)
+            with self._fetcher.held(value, task_id=task.id, deadline=monotonic() + BUDGET_SECONDS) as data:
+                series = read_series(data, config, max_cells=self._most_cells)
         except SegmenterError as error:
             steps.append(Step(holds=False, sentence=str(error)))
             return None
