@@ -184,6 +184,8 @@ class Models:
 
     def _load(self, project: int, state: _Project, good: _Good) -> Served | None:
         """Load a version; None, and a refusal, if it fails its checks or is gone."""
+        if good.sha256 in state.refused:
+            return None  # by another thread, which had its turn before
         try:
             stored = self._stored(project, good)
             if stored is None:
