@@ -11,7 +11,7 @@ FAULTS ?= long
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help run test check demo e2e bench bench-quality faults red pages screenshots format clean images images-test
+.PHONY: help run test check demo e2e bench bench-quality faults red fuzz pages screenshots format clean images images-test
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -62,6 +62,9 @@ faults: .venv/.installed-dev  ## kill, starve and cut off everything that can be
 
 red: .venv/.installed-dev  ## take each protection out in a copy, one by one, and see its tests go red (RED=05: those of promise 5)
 	@$(BIN)/python -m tests.red $(RED)
+
+fuzz: .venv/.installed-dev  ## 10^4 corrupted graphs against a real server (half an hour)
+	$(BIN)/python -m tests.hostile graphs 10000
 
 pages: .venv/.installed-dev  ## the status page in a real browser (needs chromium and npm)
 	$(BIN)/python -m pytest tests/pages -m pages

@@ -1,6 +1,6 @@
 """Corrupted graphs under a real server: many projects at once, a bad file in the place of each good one, over and over.
 
-    python -m tests.hostile graphs 10000
+python -m tests.hostile graphs 10000
 """
 
 import json
@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.hostile.corruption import KINDS, resealed_flips
+from tests.hostile.corruption import KINDS, with_card
 from tests.hostile.server import Peak, Server
 from tests.hostile.store import VALUES, VERSION, label_config, publish
 
@@ -51,7 +51,8 @@ def storm(server: Server, model_dir: Path, good: dict[int, bytes], total: int, s
             seen = server.metric("tss_refusals_total")
             for place, project in enumerate(chosen):
                 name = names[(first + place) % len(names)]
-                put(model_dir, project, KINDS[name](good[project], random.Random(f"{seed} {first + place}")))
+                newer = with_card(good[project], version=f"20260102T000000Z-{first + place:06x}")
+                put(model_dir, project, KINDS[name](newer, random.Random(f"{seed} {first + place}")))
                 tally.by_kind[name] += 1
             end = time.monotonic() + PATIENCE
             while True:
@@ -71,11 +72,6 @@ def storm(server: Server, model_dir: Path, good: dict[int, bytes], total: int, s
         graphs=tally.by_kind.total(), served=served, unseen=unseen, answers=answers, failed=failed,
         before=memory.before, peak=memory.peak, after=server.rss,
     )  # fmt: skip
-
-
-def flips(server: Server, model_dir: Path, project: int, good: bytes, total: int) -> int:
-    """Put flipped files with right checksums into one place; returns how many serve, for all that they answer holds."""
-    raise NotImplementedError
 
 
 def put(model_dir: Path, project: int, data: bytes) -> None:

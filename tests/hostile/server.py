@@ -5,7 +5,6 @@ import http.client
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+from benchmarks.processes import free_port
 
 MIB = 2**20
 PATIENCE = 120.0  # s until a server is ready, or answers
@@ -126,7 +127,7 @@ class Peak:
 @contextmanager
 def run_server(model_dir: Path | str, **settings: str) -> Iterator[Server]:
     """A server on a free port of loopback, ready; training off unless the settings say otherwise."""
-    port = _free_port()
+    port = free_port()
     environment = {
         **{name: text for name, text in os.environ.items() if name != "LABEL_STUDIO_API_KEY"},
         "MODEL_DIR": str(model_dir), "PORT": str(port), "TRAIN_LAUNCHER": "none", "RECONCILE_SECONDS": "0",
@@ -151,12 +152,6 @@ def run_server(model_dir: Path | str, **settings: str) -> Iterator[Server]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _wait_until_ready(server: Server) -> None:
