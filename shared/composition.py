@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from shared.model_card import Composition
 
 EVIDENCE = 2.0  # rows that a group's rows are worth together: 1.5 to 3 are level, cross-validated
-MOST_GROUPS = 64  # of a recording that is relabelled: work grows with their cube, and what people script is shorter
+MOST_GROUPS = 64  # of a recording that is relabelled: work grows up to their cube, and what people script is shorter
 SHORTER, LONGER = 0.5, 1.5  # of the shortest and the longest recording known: others may be made of something else
+REACH = 12.0  # log likelihood by which rows may speak against a column that is tried: no composition makes up for more
 LEAST_GAIN = 1e-9  # for which a label changes: less is rounding
 
 Columns = NDArray[np.int64]
@@ -44,19 +45,24 @@ def relabel(means: Doubles, columns: Columns, composition: Composition) -> Relab
     means: mean log probabilities of each group [groups, columns]; columns: of each group, background 0. Of equally
     likely ones the given stay. Neighbours may come out with the same column: they are one segment then.
     """
-    prior = _Prior(EVIDENCE * means, np.asarray(composition.counts), np.asarray(composition.order))
+    evidence = EVIDENCE * means
+    prior = _Prior(evidence, np.asarray(composition.counts), np.asarray(composition.order))
+    open_to = evidence > evidence.max(axis=1, keepdims=True) - REACH
     best = float(prior.totals(columns[None])[0])
     while True:
-        others = _neighbours(columns, means.shape[1])
+        others = _neighbours(columns, open_to)
         totals = prior.totals(others)
-        choice = int(totals.argmax())
-        if totals[choice] <= best + LEAST_GAIN:
+        choice = int(totals.argmax()) if len(totals) else 0
+        if not len(totals) or totals[choice] <= best + LEAST_GAIN:
             break
         columns, best = others[choice], float(totals[choice])
-    logs = np.full(means.shape, -np.inf)
-    for group, found in enumerate(others.T):
-        np.maximum.at(logs[group], found, totals)
-    return Relabelled(columns, (logs - best) / EVIDENCE)
+    groups = np.arange(len(columns))
+    own = evidence[groups, columns][:, None]
+    logs = np.where(open_to, -np.inf, evidence - own)  # what is not tried: what rows say
+    logs[groups, columns] = 0.0
+    if len(totals):
+        np.maximum.at(logs, (np.tile(groups, len(others)), others.ravel()), np.repeat(totals - best, len(groups)))
+    return Relabelled(columns, logs / EVIDENCE)
 
 
 class _Prior(NamedTuple):
@@ -76,15 +82,17 @@ class _Prior(NamedTuple):
         return totals
 
 
-def _neighbours(columns: Columns, width: int) -> Columns:
-    """All labelings in which one group has another column, or its own, or two groups have each other's."""
+def _neighbours(columns: Columns, open_to: NDArray[np.bool_]) -> Columns:
+    """All labelings in which one group has another column that it is open to, or two groups have each other's."""
     count = len(columns)
-    group, column = np.divmod(np.arange(count * width), width)
-    changed = np.repeat(columns[None], count * width, axis=0)
+    elsewhere = open_to.copy()
+    elsewhere[np.arange(count), columns] = False
+    group, column = np.nonzero(elsewhere)
+    changed = np.repeat(columns[None], len(group), axis=0)
     changed[np.arange(len(changed)), group] = column
     one, other = np.triu_indices(count, 1)
-    differ = columns[one] != columns[other]
-    one, other = one[differ], other[differ]
+    fits = elsewhere[one, columns[other]] & elsewhere[other, columns[one]]
+    one, other = one[fits], other[fits]
     swapped = np.repeat(columns[None], len(one), axis=0)
     pairs = np.arange(len(one))
     swapped[pairs, one], swapped[pairs, other] = columns[other], columns[one]

@@ -37,7 +37,7 @@ def likelihood(means: Doubles, labels: tuple[int, ...], composition: Composition
 @settings(max_examples=100, deadline=None)
 def test_no_single_change_and_no_swap_is_better(groups: int, seed: int) -> None:
     random = np.random.default_rng(seed)
-    means = np.log(random.dirichlet(np.ones(3), size=groups))
+    means = np.log(np.maximum(random.dirichlet(np.ones(3), size=groups), 0.01))
     composition = make_composition(
         [tuple(np.log(random.dirichlet(np.ones(3))).tolist()) for _ in range(2)], random.normal(size=(3, 3))
     )
@@ -68,6 +68,13 @@ def test_clear_rows_outweigh_what_recordings_are_made_of() -> None:
     means = np.log([[0.01, 0.98, 0.01], [0.98, 0.01, 0.01], [0.01, 0.98, 0.01]])
     columns, _ = relabel(means, np.array([1, 0, 1]), make_composition([ONCE, ONCE]))
     assert columns.tolist() == [1, 0, 1]
+
+
+def test_what_rows_rule_out_is_not_tried() -> None:
+    means = np.log([[1e-7, 1.0, 1e-7], [1e-7, 0.6, 0.4]])
+    columns, logs = relabel(means, np.array([1, 1]), make_composition([ONCE, ONCE]))
+    assert columns.tolist() == [1, 2]
+    assert logs[0, 0] == pytest.approx(np.log(1e-7))
 
 
 def test_what_follows_what_decides_a_close_call() -> None:
