@@ -11,7 +11,7 @@ FAULTS ?= long
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help run test check demo e2e bench bench-quality faults red fuzz pages screenshots format clean images images-test
+.PHONY: help run test check demo e2e bench bench-quality faults soak red fuzz pages screenshots format clean images images-test
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -59,6 +59,9 @@ bench-quality: .venv/.installed-dev  ## quality beside known figures and peers (
 
 faults: .venv/.installed-dev  ## kill, starve and cut off everything that can be, and count it (20 minutes; FAULTS=short: 5)
 	FAULTS=$(FAULTS) $(BIN)/python -m pytest tests/faults
+
+soak: .venv/.installed-dev  ## half an hour of everyday traffic with trainings: nothing fails, nothing grows (SOAK_MINUTES=30)
+	@$(BIN)/python -m tests.soak
 
 red: .venv/.installed-dev  ## take each protection out in a copy, one by one, and see its tests go red (RED=05: those of promise 5)
 	@$(BIN)/python -m tests.red $(RED)

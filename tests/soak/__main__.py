@@ -1,0 +1,139 @@
+"""`make soak`: a server with its trainings under everyday traffic for SOAK_MINUTES (30), about half a core.
+
+One line a minute, then a verdict: no request failed, no training failed, and neither memory nor file descriptors nor
+threads nor temporary files grow (tests/soak/slopes.py says what counts as growing). Ends with 1 otherwise.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from benchmarks.measure import say_where
+from examples.demo.program import Program, free_port
+from shared.runs import Runs
+from shared.storage import open_storage
+from tests.shared.studio import TOKEN
+from tests.shared.web_server import serve
+from tests.soak.gauges import Gauges, Reading
+from tests.soak.slopes import LIMITS, after_warm_up, grows, slope
+from tests.soak.studio import PROJECTS, Studios
+from tests.soak.traffic import Traffic
+
+LOOK_SECONDS = 2.0
+START_SECONDS = 60
+SETTINGS = {
+    "SEQUENCE_SIZE": "16",  # what is learned does not matter here, that it is does
+    "HIDDEN_SIZE": "8",
+    "TRAIN_EPOCHS": "12",
+    "BALANCED_ACCURACY_THRESHOLD": "0",
+    "MIN_CLASS_F1_THRESHOLD": "0",
+    "TRAIN_LAUNCHER": "process",
+    "KEEP_VERSIONS": "3",
+    "MODEL_CACHE_SIZE": "2",  # of three projects: models come and go
+    "RECONCILE_SECONDS": "60",
+    "CLIENT_TIMEOUT_SECONDS": "5",
+    "LOG_FORMAT": "json",
+    "LABEL_STUDIO_API_KEY": TOKEN,
+    "OMP_NUM_THREADS": "1",
+}
+
+
+def main() -> int:
+    """Run it. Returns the exit code."""
+    minutes = int(os.environ.get("SOAK_MINUTES", "30"))
+    say_where(f"make soak (SOAK_MINUTES={minutes})")
+    studios = Studios()
+    with tempfile.TemporaryDirectory(prefix="soak-") as name, serve(studios) as web:
+        folder = Path(name)
+        for each in ("models", "tmp", "cache"):
+            (folder / each).mkdir()
+        port = free_port()
+        environ = {
+            **SETTINGS,
+            "MODEL_DIR": str(folder / "models"),
+            "CACHE_DIR": str(folder / "cache"),
+            "TMPDIR": str(folder / "tmp"),
+            "PORT": str(port),
+            "LABEL_STUDIO_HOST": web.url,
+        }
+        ready = f"http://127.0.0.1:{port}/readyz"
+        program = Program([sys.executable, "-m", "inference", "serve"], environ, folder / "log", ready)
+        with program.start(START_SECONDS):
+            traffic = Traffic(port, studios)
+            gauges = Gauges(program.pid, [folder / "tmp", folder / "models" / ".staging"])
+            traffic.start()
+            try:
+                readings = watch(minutes, gauges, traffic, folder)
+                ended = outcomes(folder)  # before the server ends with the training that goes on
+            finally:
+                traffic.stop()
+        return judge(readings, traffic, ended, complaints(folder / "log"))
+
+
+def watch(minutes: int, gauges: Gauges, traffic: Traffic, folder: Path) -> list[Reading]:
+    """Look every now and then, and say a line a minute."""
+    readings = []
+    begun = time.monotonic()
+    for minute in range(1, minutes + 1):
+        while time.monotonic() < begun + 60 * minute:
+            gauges.look()
+            time.sleep(LOOK_SECONDS)
+        found = gauges.minute()
+        readings.append(found)
+        held = ", ".join(f"{each.name} {value:.6g}" for each, value in zip(LIMITS, found, strict=True))
+        done = f"{traffic.total()} requests, {traffic.failed} failed; trainings {told(outcomes(folder))}"
+        print(f"minute {minute}: {done}; {held}; {gauges.cpu() / 60:.2f} cores", flush=True)
+    return readings
+
+
+def judge(readings: list[Reading], traffic: Traffic, ended: Counter[str], complaints: list[str]) -> int:
+    """Say what grew and what failed."""
+    print(f"\nRequests: {told(traffic.counts)}\nTrainings: {told(ended)}")
+    troubles = list(traffic.failures)
+    if traffic.failed:
+        troubles.append(f"{traffic.failed} of {traffic.total()} requests failed")
+    if ended["failed"] or not ended["published"]:
+        troubles.append(f"trainings: {told(ended)}")
+    troubles += [f"log: {line}" for line in complaints]
+    for index, limit in enumerate(LIMITS):
+        values = [reading[index] for reading in readings]
+        found = slope(*after_warm_up(values))
+        verdict = "grows" if grows(found, limit) else "flat"
+        print(
+            f"{limit.name}: {found.value:+.4f} ± {found.error:.4f} {limit.unit} a minute over the last {found.points} "
+            f"minutes, {verdict} (allowed: {limit.most:g}); {values[0]:.6g} at first, {values[-1]:.6g} at last"
+        )
+        if verdict == "grows":
+            troubles.append(f"{limit.name} grows")
+    print("\n".join(["", *troubles, "FAILED" if troubles else "passed"]))
+    return 1 if troubles else 0
+
+
+def outcomes(folder: Path) -> Counter[str]:
+    """How the trainings ended that are remembered; the numbers of runs tell of those that are not."""
+    runs = Runs(open_storage(str(folder / "models")))
+    found: Counter[str] = Counter()
+    for project in PROJECTS:
+        history = [each.outcome for each in runs.history(project) if each.outcome]
+        found.update(history)
+        found["forgotten"] += runs.next_number(project) - 1 - len(history)
+    return found
+
+
+def complaints(log: Path) -> list[str]:
+    """Log lines above warnings."""
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    return [line["message"] for line in lines if line["level"] not in ("debug", "info", "warning")]
+
+
+def told(counts: Counter[str]) -> str:
+    """Counts as people read them."""
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()) if count) or "none"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
