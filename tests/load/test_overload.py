@@ -2,8 +2,7 @@
 wait does not wait: /health and events, while no recording arrives and while the store hangs.
 """
 
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,26 +11,13 @@ import pytest
 
 from shared.storage import open_storage
 from shared.updates import Updates
+from tests.load.gate import Gate
 from tests.load.server import CONFIG, PROJECT, VALUES, Served, batch, event, publish, serving, wait_until
 from tests.load.slow_clients import connect
-from tests.shared.web_server import Asked, Web, answer, serve
+from tests.shared.web_server import Web, serve
 
 PLACES = 12
 TIMES = 10
-
-
-class Gate:
-    """A web server's script: nothing is answered before the gate opens."""
-
-    def __init__(self) -> None:
-        self._open = threading.Event()
-
-    def open(self) -> None:
-        self._open.set()
-
-    def __call__(self, asked: Asked) -> Iterable[bytes]:
-        self._open.wait()
-        yield answer(("value\n" + "\n".join(map(str, VALUES))).encode())
 
 
 @pytest.fixture
