@@ -13,7 +13,7 @@ def connect(port: int) -> socket.socket:
     """A connection whose receive buffer is small."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED)
-    client.settimeout(60)
+    client.settimeout(30)
     client.connect(("127.0.0.1", port))
     return client
 
@@ -53,7 +53,7 @@ def never_reading(port: int, request: bytes, count: int) -> Iterator[list[socket
 
 
 def last_words(clients: Sequence[socket.socket]) -> list[bytes]:
-    """What each was sent until its connection ended. Raises TimeoutError for one that does not end."""
+    """What each was sent until its connection ended. Raises AssertionError for one that does not end."""
     return [_rest(each) for each in clients]
 
 
@@ -64,4 +64,6 @@ def _rest(client: socket.socket) -> bytes:
             found += piece
     except ConnectionResetError:
         pass
+    except TimeoutError:
+        raise AssertionError(f"a connection is still open; it was sent {found[:200]!r}") from None
     return found

@@ -35,6 +35,10 @@ def refused(served: Served, reason: str = "slow") -> int:
     return int(served.metric("tss_requests_refused_total", reason=reason))
 
 
+def is_busy(served: Served) -> bool:
+    return served.post("/predict", batch({"value": VALUES})).status == 503
+
+
 @pytest.mark.parametrize("begin", [HEAD, BODY, CHUNKS], ids=["head", "body", "chunk"])
 def test_requests_that_drip_in_hold_no_place_and_are_cut_off(served: Served, begin: bytes) -> None:
     with dripping(served.port, begin, 500 if begin != CHUNKS else 20) as clients:
@@ -57,14 +61,19 @@ def test_connections_that_say_nothing_are_closed_without_a_word(served: Served) 
     assert_it_answers(served)
 
 
-def test_clients_that_never_read_keep_their_place_only_until_they_are_cut_off(served: Served) -> None:
+def test_clients_that_never_read_keep_their_place_only_until_they_are_cut_off(tmp_path: Path) -> None:
+    publish(tmp_path)
     body = batch({"value": [0, 0, 0, 0, 0, 0, 1, 1, 1] * 20_000})  # its answer is larger than what sockets buffer
     request = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-    with never_reading(served.port, request, PLACES):
-        wait_until(lambda: served.post("/predict", body).status == 503)
+    with (
+        serving(tmp_path, CLIENT_TIMEOUT_SECONDS="8", MAX_REQUESTS="1") as served,
+        never_reading(served.port, request, 1),
+    ):
+        wait_until(lambda: served.metric("tss_stage_seconds_count", stage="segment") == 1)
+        assert is_busy(served)
         assert served.get("/health").status == 200
         assert served.post("/webhook", event()).status == 201
-        wait_until(lambda: refused(served) == PLACES)
+        wait_until(lambda: refused(served) == 1)
         assert_it_answers(served)
 
 
