@@ -107,7 +107,7 @@ class InstantDecoder:
     @property
     def found(self) -> int:
         """Events so far, without those that still wait for their neighbours."""
-        return len(self._segments)
+        return sum(len(part.rows) for part in self._kept)
 
     @property
     def sure(self) -> float:

@@ -85,16 +85,12 @@ class Segmenter:
         """Find segments; memory does not grow with the recording's length, but with what is found in it.
 
         check: called every few thousand rows; what it raises ends the work.
-        Raises SeriesError where the series has other channels than the model.
+        Raises SeriesError where the series has other channels than the model, or gives more than MOST_SEGMENTS.
         """
         heads = [(head, _decoder(head), Sureness(task_score, head.calibration)) for head in self.card.heads]
         for rows in self._averaged(series.values):
             check()
-            if sum(decoder.found for _, decoder, _ in heads) > MOST_SEGMENTS:
-                raise SeriesError(
-                    f"The recording gives more than {MOST_SEGMENTS} segments, which nobody can look through: it is not "
-                    "like those the model was trained on, or has to be cut."
-                )
+            _check_count(sum(decoder.found for _, decoder, _ in heads))
             first = 0
             for head, decoder, sureness in heads:
                 width = 1 + len(head.labels)
@@ -108,6 +104,7 @@ class Segmenter:
             segments = decoder.finish()
             scores.append(sureness.score(segments, decoder.sure))
             found += segments
+        _check_count(len(found))
         found.sort(key=lambda segment: (segment.first, segment.last))
         score = min(scores) if task_score == "min-segment" else sum(scores) / len(scores)
         return Segmentation(found, score)
@@ -169,6 +166,14 @@ class Segmenter:
             raise ModelError(
                 f"A graph is off its probe by {worst:.3g}, at most {TOLERANCE:g} is accepted: train again."
             )
+
+
+def _check_count(segments: int) -> None:
+    if segments > MOST_SEGMENTS:
+        raise SeriesError(
+            f"The recording gives more than {MOST_SEGMENTS} segments, which nobody can look through: it is not like those "
+            "the model was trained on, or has to be cut."
+        )
 
 
 def _fits(dimension: int | str | None, expected: int) -> bool:

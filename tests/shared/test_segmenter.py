@@ -160,6 +160,18 @@ def test_blocks_of_windows_are_all_that_a_long_series_needs(monkeypatch: pytest.
     assert sum(size[0] for size in sizes) == 1 + (10_000 - 50) // 25
 
 
+def test_more_segments_than_anybody_can_look_through_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.tile(np.repeat([1.0, -1.0], 40), 400)[:, None]
+    for model in (make_model(kind="threshold"), make_model((), instants=("Run", "Walk"), kind="threshold")):
+        segmenter = Segmenter.load(model)
+        monkeypatch.setattr("shared.segmenter.MOST_SEGMENTS", 1000)
+        found = len(segmenter.segment(make_series(values)).segments)
+        assert 300 < found < 1000
+        monkeypatch.setattr("shared.segmenter.MOST_SEGMENTS", found // 2)
+        with pytest.raises(SeriesError, match=f"more than {found // 2} segments"):
+            segmenter.segment(make_series(values))
+
+
 def test_a_series_with_other_channels_is_refused() -> None:
     with pytest.raises(SeriesError, match="2 channels"):
         Segmenter.load(make_model()).segment(wave(10, channels=2))
