@@ -160,16 +160,22 @@ def test_blocks_of_windows_are_all_that_a_long_series_needs(monkeypatch: pytest.
     assert sum(size[0] for size in sizes) == 1 + (10_000 - 50) // 25
 
 
-def test_more_segments_than_anybody_can_look_through_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = np.tile(np.repeat([1.0, -1.0], 40), 400)[:, None]
-    for model in (make_model(kind="threshold"), make_model((), instants=("Run", "Walk"), kind="threshold")):
-        segmenter = Segmenter.load(model)
-        monkeypatch.setattr("shared.segmenter.MOST_SEGMENTS", 1000)
-        found = len(segmenter.segment(make_series(values)).segments)
-        assert 300 < found < 1000
-        monkeypatch.setattr("shared.segmenter.MOST_SEGMENTS", found // 2)
-        with pytest.raises(SeriesError, match=f"more than {found // 2} segments"):
-            segmenter.segment(make_series(values))
+@pytest.mark.parametrize("instants", [False, True])
+def test_more_segments_than_anybody_can_look_through_are_refused(
+    instants: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = ("Run", "Walk")
+    model = make_model(() if instants else labels, instants=labels if instants else (), kind="threshold")
+    segmenter = Segmenter.load(model)
+    values = np.zeros((20_000, 1))
+    values[np.arange(20_000) % 40 < (3 if instants else 20)] = 1
+    found = len(segmenter.segment(make_series(values)).segments)
+    assert found >= 500
+    monkeypatch.setattr("shared.segmenter.MOST_SEGMENTS", found)
+    segmenter.segment(make_series(values))
+    monkeypatch.setattr("shared.segmenter.MOST_SEGMENTS", found - 1)
+    with pytest.raises(SeriesError, match=f"more than {found - 1} segments"):
+        segmenter.segment(make_series(values))
 
 
 def test_a_series_with_other_channels_is_refused() -> None:
