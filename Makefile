@@ -66,8 +66,9 @@ soak: .venv/.installed-dev  ## half an hour of everyday traffic with trainings: 
 red: .venv/.installed-dev  ## take each protection out in a copy, one by one, and see its tests go red (RED=05: those of promise 5)
 	@$(BIN)/python -m tests.red $(RED)
 
-fuzz: .venv/.installed-dev  ## 10^4 corrupted graphs against a real server (half an hour)
+fuzz: .venv/.installed-dev  ## 10^4 corrupted graphs and 10^5 requests against a real server (an hour)
 	$(BIN)/python -m tests.hostile graphs 10000
+	$(BIN)/python -m tests.hostile requests 100000
 
 pages: .venv/.installed-dev  ## the status page in a real browser (needs chromium and npm)
 	$(BIN)/python -m pytest tests/pages -m pages

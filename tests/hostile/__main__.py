@@ -1,6 +1,7 @@
 """The long forms of the attacks, against real server processes on this machine (`make fuzz`).
 
-python -m tests.hostile graphs 10000    corrupted model files in the places of good ones
+python -m tests.hostile graphs 10000      corrupted model files in the places of good ones
+python -m tests.hostile requests 100000   generated requests to every route
 """
 
 import argparse
@@ -10,11 +11,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.hostile import requests
 from tests.hostile.corruption import KINDS
 from tests.hostile.graphs import fill, storm
 from tests.hostile.server import run_server
+from tests.hostile.store import publish
+from tests.shared.web_server import serve
 
 PROJECTS = 100
+FLAT = 100.0  # MiB that memory may rise while requests come, from the first tenth on
 
 
 def graphs(total: int) -> int:
@@ -31,14 +36,37 @@ def graphs(total: int) -> int:
     return len(tally.failed) + tally.unseen + (not alive) + (set(tally.by_kind) != set(KINDS))
 
 
+def many_requests(total: int) -> int:
+    """Print what came of it; returns how many things are not as promised."""
+    served: dict[str, bytes] = {}
+    settings = {"DATA_HOSTS_ALLOWED": "127.0.0.1", "LOG_LEVEL": "error", "FETCH_TIMEOUT_SECONDS": "5"}
+    with tempfile.TemporaryDirectory(prefix="hostile-") as folder, serve(requests.recordings(served)) as web:
+        publish(Path(folder), 3)
+        with run_server(folder, **settings) as server:
+            tally = requests.storm(server, web.url, served, total, start=int(time.time()))
+            alive, unforeseen = server.alive, server.log.count("Traceback")
+    settled = tally.memory[len(tally.memory) // 10]
+    print(f"{tally.requests} requests: {', '.join(f'{count} {kind}' for kind, count in tally.sent.items())}")
+    print(f"answered: {', '.join(f'{count} x {status}' for status, count in sorted(tally.statuses.items()))}")
+    print(f"{tally.results} results, one a task; of tasks whose trouble passes {tally.passing} were answered []")
+    print(f"{tally.sane} tasks that nothing is wrong with got their region; {unforeseen} tracebacks in the log")
+    print(
+        f"resident: {tally.memory[0]:.0f} MiB before, {settled:.0f} after a tenth, {max(tally.memory):.0f} at most, "
+        f"{tally.memory[-1]:.0f} after"
+    )
+    print(*tally.troubles[:20], sep="\n")
+    return len(tally.troubles) + unforeseen + (not alive) + (tally.memory[-1] - settled > FLAT)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one attack. Returns 1 if anything is not as promised."""
+    attacks = {"graphs": graphs, "requests": many_requests}
     parser = argparse.ArgumentParser(prog="python -m tests.hostile", description=__doc__.partition("\n")[0])
-    parser.add_argument("attack", choices=["graphs"])
+    parser.add_argument("attack", choices=attacks)
     parser.add_argument("count", type=int)
     options = parser.parse_args(arguments)
     begun = time.monotonic()
-    troubles = {"graphs": graphs}[options.attack](options.count)
+    troubles = attacks[options.attack](options.count)
     print(f"took {time.monotonic() - begun:.0f} s; {troubles} troubles")
     return int(troubles > 0)
 
