@@ -71,6 +71,7 @@ class InstantDecoder:
         self._none = Peaks.none(len(head.labels))
         self._open = self._none
         self._kept: list[Peaks] = []
+        self._count = 0  # of peaks kept
         self._sure = 0.0
 
     def add(self, probabilities: Floats) -> None:
@@ -107,7 +108,7 @@ class InstantDecoder:
     @property
     def found(self) -> int:
         """Events so far, without those that still wait for their neighbours."""
-        return sum(len(part.rows) for part in self._kept)
+        return self._count
 
     @property
     def sure(self) -> float:
@@ -168,6 +169,7 @@ class InstantDecoder:
         """Keep the tallest peaks, and of the others those that are far enough from every taller one kept."""
         if len(peaks.rows):
             self._kept.append(peaks.chosen(_spaced(peaks, self._head.spacing)))
+            self._count += len(self._kept[-1].rows)
 
 
 def _spaced(peaks: Peaks, spacing: tuple[int, ...]) -> NDArray[np.bool_]:
