@@ -91,7 +91,7 @@ def redirect(web: Web, place: str) -> str:
 
 
 def is_nothing(result: Any) -> bool:
-    return result == [] or (result["result"] == [] and result["model_version"] == VERSION)
+    return bool(result == [] or (result["result"] == [] and result["model_version"] == VERSION))
 
 
 def test_a_hundred_addresses_that_lead_inside_are_not_followed(server: Server, inside: Web) -> None:
