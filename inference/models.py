@@ -47,6 +47,7 @@ class _Project:
     loading: threading.Lock = field(default_factory=threading.Lock)
     stamp: Stamp | None = None
     looked_at: float = float("-inf")
+    away: bool = False  # the last look failed: until one succeeds, only `refresh` looks, which nobody waits for
     refused: dict[str, str] = field(default_factory=dict)  # sha256, or tag where the bytes have none ► why
     last_good: _Good | None = None
     refusals: int = 0
@@ -91,6 +92,8 @@ class Models:
         with self._lock:
             used = [(project, served.created) for project, served in self._loaded.items()]
         for project, created in used:
+            if self._state(project).away:
+                self._look(project, self._state(project), waiting=False)
             try:
                 self.serving(ProjectRef(project, created))
             except UntrainedError:
@@ -126,19 +129,32 @@ class Models:
                 return good
         raise UntrainedError(objection)
 
-    def _look(self, project: int, state: _Project) -> Stamp | None:
-        """The store's current stamp, at most a second old; the last known one while the store cannot be read."""
-        with state.lock:
+    def _look(self, project: int, state: _Project, *, waiting: bool = True) -> Stamp | None:
+        """The store's current stamp, at most a second old; the last known one while the store cannot be read.
+
+        A store may take half a minute to fail, or to answer. So while one thread looks, others go by what is known;
+        and once it has failed, no request is `waiting` for it: `refresh` looks.
+        """
+        in_use = project in self._loaded
+        if in_use and state.away and waiting:
+            return state.stamp
+        if not state.lock.acquire(blocking=not in_use):
+            return state.stamp
+        try:
             if self._clock() - state.looked_at >= REVALIDATE_SECONDS:
                 try:
                     state.stamp = self._store.stamp(project)
+                    state.away = False
                 except StoreError as error:
                     log.warning("%s The last known model serves on.", error, extra={"project": project})
+                    state.away = True
                 state.looked_at = self._clock()
             stamp = state.stamp
             if stamp is not None and stamp.refused and stamp.tag not in state.refused:
                 self._refuse(project, state, stamp.tag, stamp.refused)
             return stamp
+        finally:
+            state.lock.release()
 
     def _objection(self, state: _Project, stamp: Stamp | None, project: ProjectRef) -> str:
         if stamp is None:

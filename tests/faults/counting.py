@@ -6,6 +6,8 @@ FAULTS=short (minutes, for CI) or long (by hand).
 import os
 from collections import Counter
 
+from tests.s3.proxy import FAULTS
+
 LONG = os.environ.get("FAULTS", "short") == "long"
 KILLS = 1000 if LONG else 150  # of processes that do the store's operations
 REAL_KILLS = 50 if LONG else 4  # of the real server, and as many of the real trainer
@@ -18,6 +20,11 @@ LEAST = {
     "SIGKILLs of processes at the store": KILLS,
     "SIGKILLs of servers": REAL_KILLS,
     "SIGKILLs of trainers": REAL_KILLS,
+    "triggers at one moment": 16,
+    "runs that stood still": 2,
+    "disk errors when reading": 10,
+    "files beyond a limit of size": 1,
+    **{f"faults of the bucket: {fault}": 5 for fault in FAULTS},
 }
 COUNTS: Counter[str] = Counter()
 

@@ -60,12 +60,12 @@ class Annotators:
 
     def _tell(self, server: str, body: str) -> bool:
         try:
-            reply = self._pool.request("POST", f"{server}/webhook", body=body, timeout=30, retries=False)
+            reply = self._pool.request("POST", f"{server}/webhook", body=body, timeout=200, retries=False)
         except urllib3.exceptions.HTTPError:
             self.unanswered += 1
             return False
         if reply.status != 201:
-            self.refused.append(f"{reply.status} {reply.data[:200]!r}")
+            self.refused.append(f"{reply.status} {reply.data[:600]!r}")
             return False
         self.answered += 1
         return True

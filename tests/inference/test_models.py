@@ -1,3 +1,5 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,41 @@ def test_a_store_that_is_away_changes_nothing_for_a_model_in_use(
     monkeypatch.setattr(ModelStore, "stamp", away)
     monkeypatch.setattr(ModelStore, "current", away)
     assert models.serving(PROJECT).version == models.version(PROJECT) == FIRST
+
+
+def test_a_store_that_hangs_delays_at_most_one_request(
+    model_dir: Path, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(version=FIRST)
+    models = models_over(model_dir)
+    models.serving(PROJECT)
+    asked, answer = threading.Semaphore(0), threading.Event()
+    asks = 0
+
+    def hang(*_: object) -> None:
+        nonlocal asks
+        asks += 1
+        asked.release()
+        answer.wait(60)
+        raise StoreError("The store did not answer in time.")
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(4) as pool:
+        patch.setattr(ModelStore, "stamp", hang)
+        first = pool.submit(models.version, PROJECT)
+        asked.acquire()
+        others = [pool.submit(models.version, PROJECT) for _ in range(3)]
+        finished = wait(others, timeout=10).done
+        answer.set()
+        assert len(finished) == 3, "all wait for the store"
+        assert {each.result() for each in (first, *others)} == {FIRST}
+        assert asks == 1
+        assert {models.version(PROJECT) for _ in range(5)} == {FIRST}
+        assert asks == 1, "requests go on asking a store that is away"
+        models.refresh()
+        assert asks > 1
+    publish(version=SECOND)
+    models.refresh()
+    assert models.version(PROJECT) == SECOND
 
 
 def test_a_roll_back_is_served_at_once(model_dir: Path, publish: Publish) -> None:
