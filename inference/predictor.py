@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from threading import BoundedSemaphore, Lock
 from typing import Any
 
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 MOST_REGIONS = 1 << 19  # of all answers that are not sent yet, about 1 kB each; a single one may have half of them
 FETCHES_PER_CORE = 4  # a fetch waits for Label Studio most of its time; more would only hold more recordings in memory
+REMEMBERED = 2**16  # characters of a labelling configuration that is parsed once for many requests
 
 Answer = Prediction | list[Prediction]
 
@@ -199,6 +201,12 @@ def _value(task: Task, config: LabelConfig) -> Any:
     return value
 
 
+@lru_cache(maxsize=64)
+def _remembered(xml: str) -> LabelConfig:
+    """The configuration of an XML: Label Studio sends the same one with each request."""
+    return parse_label_config(xml)
+
+
 class _Batch:
     """What the tasks of one request share: one model a project and one configuration, looked up once."""
 
@@ -232,7 +240,7 @@ class _Batch:
             return trained
         if self._config is None:
             try:
-                self._config = parse_label_config(self._xml)
+                self._config = (_remembered if len(self._xml) <= REMEMBERED else parse_label_config)(self._xml)
             except LabelConfigError as error:
                 self._config = error
         if isinstance(self._config, LabelConfigError):

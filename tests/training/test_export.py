@@ -1,5 +1,6 @@
 """The exported graph computes what PyTorch does, and is a file that serving accepts."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -164,3 +165,13 @@ def test_a_graph_that_differs_from_pytorch_is_not_exported(monkeypatch: pytest.M
     monkeypatch.setattr(graph, "GATES", (0, 1, 2, 3))
     with pytest.raises(ModelError, match="differs from PyTorch"):
         export_model(make_networks([RANGES], 1), STATISTICS, make_card([RANGES], 1))
+
+
+def test_a_graph_does_its_work_once_a_step_and_one_softmax_a_head() -> None:
+    heads: list[Head] = [RANGES, INSTANTS]
+    model = onnx.load_model_from_string(export_model(make_networks(heads, 4), STATISTICS, make_card(heads, 4)))
+    counted = Counter(node.op_type for node in model.graph.node)
+    assert (counted["LSTM"], counted["Softmax"], counted["LogSoftmax"]) == (2, 2, 0)
+    assert counted["Conv"] == 3  # stem, and two layers of both experts together
+    assert counted["AveragePool"] == counted["MaxPool"] == 2 + 2 * 3  # a step's, and three widths of them
+    assert counted["MatMul"] == 1
