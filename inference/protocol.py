@@ -139,7 +139,7 @@ def is_interactive(call: PredictCall) -> bool:
     """Whether an annotator waits in the editor; Label Studio then wants an object, not an empty list."""
     try:
         return isinstance(_params.decode(call.params).get("context"), dict)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
 
 

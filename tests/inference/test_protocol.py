@@ -64,6 +64,10 @@ def test_a_request_from_the_editor_is_told_by_its_context(params: str, expected:
     assert is_interactive(call) is expected
 
 
+def test_parameters_that_are_no_text_are_no_context() -> None:
+    assert is_interactive(decode_predict(b'{"tasks": [], "params": {"context": {"\xed\xa0\x80": 1}}}')) is False
+
+
 def test_results_keep_their_order_and_shape() -> None:
     body = encode_results([Prediction(result=[], score=0.5, model_version="v"), NO_ANSWER])
     assert msgspec.json.decode(body) == {"results": [{"result": [], "score": 0.5, "model_version": "v"}, []]}
