@@ -8,6 +8,7 @@ from typing import Any
 
 from inference.reports import Reports
 from inference.status.words import figure, size
+from shared.data_cache import DataCache
 from shared.errors import ModelError, RefusedError, SegmenterError
 from shared.graph_file import check_seal, read_metadata
 from shared.model_card import decode_card
@@ -26,6 +27,7 @@ class ModelsCommand:
         storage = open_storage(settings.model_dir)
         self._store = ModelStore(storage, keep_versions=settings.keep_versions)
         self._known = KnownProjects(storage)
+        self._cache = DataCache(Path(settings.cache_dir), settings.cache_max_mb * 2**20) if settings.cache_dir else None
         self._json = as_json
 
     def show(self, project: str | None) -> int:
@@ -93,15 +95,17 @@ class ModelsCommand:
         return self._tell({"project": project, "version": version}, f"It is kept; to let it serve: {promote}")
 
     def delete(self, project: str, *, sure: bool) -> int:
-        """Delete models, updates and runs of a project, for good."""
+        """Delete models, updates and runs of a project, for good, and cached recordings, which are of any project."""
         number = read_project(project)
         if not sure:
             raise RefusedError(
                 f"This deletes all {len(self._store.versions(number))} versions of project {number}, its waiting "
-                "updates and its runs, for good: say --yes if you want that."
+                "updates and its runs, for good, and empties CACHE_DIR: say --yes if you want that."
             )
         count = self._store.delete(number)
-        return self._tell({"project": number, "deleted": count}, f"{count} objects of project {number} are deleted.")
+        cached = self._cache.clear() if self._cache else 0
+        said = {"project": number, "deleted": count, "cached": cached}
+        return self._tell(said, f"{count} objects of project {number} and {cached} cached recordings are deleted.")
 
     def _projects(self, project: str | None) -> Iterator[int]:
         if project is not None:

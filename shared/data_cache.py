@@ -93,6 +93,15 @@ class DataCache:
             return
         self._bound(len(body))
 
+    def clear(self) -> int:
+        """Delete all entries and return how many they were; what is asked for again is fetched again."""
+        count = 0
+        for _, _, path in self._files():
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+                count += 1
+        return count
+
     def _path(self, url: str) -> Path:
         return self._folder / (hashlib.sha256(url.encode()).hexdigest() + SUFFIX)
 
