@@ -51,34 +51,25 @@ def choose_decoding(
 ) -> tuple[Decoding, list[Prediction]]:
     """How to decode, and held-out predictions decoded so.
 
-    Each thing is used where it changes held-out predictions, unless they lose more than HURTS by it: smaller losses are
-    noise, and on average it helps. What a fold's recordings are decoded with was learned from others. judge: larger is
-    better.
+    Each thing is used unless held-out predictions lose more than HURTS by it: smaller losses are noise, and on average
+    new recordings gain, those of few labelled ones most. What a fold's recordings are decoded with was learned from
+    others. judge: larger is better.
     """
     decoding = rows_alone(predictions[0].heads)
     chosen = [redecoded(each, decoding) for each in predictions]
     if all(_knows_composition(each.heads) for each in predictions):
         composed = replace(decoding, composition=True)
         found = [redecoded(each, composed) for each in predictions]
-        if _helps(found, chosen, judge):
+        if judge(found) >= judge(chosen) - HURTS:
             decoding, chosen = composed, found
     folds = {each.fold for each in predictions}
     others = {fold: [each for each in predictions if each.fold != fold] for fold in folds}
     learned = {fold: learn_adaptations(some, tolerance) for fold, some in others.items()}
     if all(any(each) for each in learned.values()):
         found = [redecoded(each, replace(decoding, adaptations=learned[each.fold])) for each in predictions]
-        if _helps(found, chosen, judge):
+        if judge(found) >= judge(chosen) - HURTS:
             decoding, chosen = replace(decoding, adaptations=learn_adaptations(predictions, tolerance)), found
     return decoding, chosen
-
-
-def _helps(found: Sequence[Prediction], before: Sequence[Prediction], judge: Judge) -> bool:
-    changed = any(_labels(one) != _labels(other) for one, other in zip(found, before, strict=True))
-    return changed and judge(found) >= judge(before) - HURTS
-
-
-def _labels(prediction: Prediction) -> list[tuple[int, int, str]]:
-    return [(each.first, each.last, each.label) for each in prediction.segments]
 
 
 def redecoded(prediction: Prediction, decoding: Decoding) -> Prediction:
