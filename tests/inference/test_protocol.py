@@ -2,6 +2,7 @@ import msgspec
 import pytest
 
 from inference.protocol import (
+    MOST_VALUES,
     NO_ANSWER,
     Prediction,
     ProjectRef,
@@ -13,6 +14,7 @@ from inference.protocol import (
     is_interactive,
     parse_project,
 )
+from shared.label_config import LONGEST_CONFIG
 
 
 @pytest.mark.parametrize(
@@ -48,6 +50,26 @@ def test_one_malformed_task_does_not_spoil_the_batch() -> None:
 def test_a_body_that_is_no_batch_is_refused_with_a_sentence(body: bytes) -> None:
     with pytest.raises(RequestError, match="The body is not"):
         decode_predict(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b'{"tasks":[' + b"0," * 40_000 + b"0]}", "40001 tasks, at most 32768"),
+        (b'{"tasks":[],"x":[' + b"[]," * MOST_VALUES + b"0]}", "more than 2097152 values"),
+        (b'{"tasks":[],"x":' + b"[" * (MOST_VALUES + 1), "more than 2097152 values"),
+    ],
+    ids=["tasks", "values", "depth"],
+)
+def test_a_body_that_would_cost_too_much_is_refused_with_a_sentence(body: bytes, sentence: str) -> None:
+    with pytest.raises(RequestError, match=sentence):
+        decode_predict(body)
+
+
+def test_a_schema_beyond_what_is_read_is_refused() -> None:
+    body = b'{"project":"3","schema":"' + b"x" * (LONGEST_CONFIG + 1) + b'"}'
+    with pytest.raises(RequestError, match="1048577 characters"):
+        decode_setup(body)
 
 
 def test_setup_needs_a_project() -> None:

@@ -277,6 +277,23 @@ def test_a_recording_over_the_limit_is_refused_with_the_setting(reply: bytes) ->
         fetcher("http://localhost:1", data_hosts_allowed=("127.0.0.1",), max_series_mb=1).fetch(web.url + "/a.csv")
 
 
+def test_of_large_recordings_one_is_held_at_a_time_and_small_ones_pass_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.fetching.SMALL_BYTES", 1000)
+    with serve(lambda asked: answer(b"x" * (2000 if asked.path == "/large.csv" else 10))) as web:
+        reader = fetcher("http://localhost:1", data_hosts_allowed=("127.0.0.1",))
+
+        def hold(name: str, seconds: float) -> int:
+            with reader.held(f"{web.url}/{name}.csv", task_id=None, deadline=time.monotonic() + seconds) as data:
+                return len(data)
+
+        with reader.held(f"{web.url}/large.csv", task_id=None, deadline=time.monotonic() + 60) as held:
+            assert len(held) == 2000
+            assert hold("small", 60) == 10
+            with pytest.raises(FetchError, match=r"more than 1000 bytes.*Others were read"):
+                hold("large", 0.2)
+        assert hold("large", 60) == 2000
+
+
 def test_a_recording_of_just_the_limit_is_read() -> None:
     with serve(always(answer(b"x" * 2**20, Content_Length=""))) as web:
         reader = fetcher("http://localhost:1", data_hosts_allowed=("127.0.0.1",), max_series_mb=1)

@@ -178,3 +178,8 @@ def test_any_text_is_a_configuration_or_an_error_of_ours(xml: str) -> None:
             assert str(error)
         else:
             assert found.labels
+
+
+def test_a_configuration_beyond_what_is_read_is_refused_before_it_is_parsed() -> None:
+    with pytest.raises(LabelConfigError, match="at most 1048576 are read"):
+        parse_label_config("<View>" + "<a/>" * 300_000 + "</View>")

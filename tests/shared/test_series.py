@@ -333,3 +333,11 @@ def test_any_bytes_are_a_series_or_an_error_of_ours(data: bytes) -> None:
             else:
                 assert series.values.shape == (series.rows, 1)
                 assert len(series.axis.times) == series.rows > 0
+
+
+def test_json_of_more_values_than_memory_should_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.series.MOST_JSON_VALUES", 1000)
+    assert read_series(b'{"value":[' + b"0," * 900 + b"0]}", config()).rows == 901
+    for cells in (b"0,", b"[],", b"{},"):
+        with pytest.raises(SeriesError, match="JSON of more than 1000 values"):
+            read_series(b'{"value":[' + cells * 1000 + b"0]}", config())

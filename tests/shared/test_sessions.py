@@ -94,6 +94,7 @@ def test_a_graph_that_grows_without_measure_is_refused_within_the_bound(
     done = subprocess.run(
         [sys.executable, "-c", CHECK, *map(str, files)], capture_output=True, text=True, timeout=120, check=True
     )
+    assert done.stdout, "it was not refused"
     grown, _, reason = done.stdout.partition(" ")
     print(f"grew by {int(grown) / 1024:.0f} MiB")
     assert int(grown) * 1024 < 1.1 * sessions.MOST_BYTES, done.stdout
