@@ -52,6 +52,7 @@ bench: .venv/.installed-dev  ## speed and memory as tables of ratios (a quarter 
 	$(BIN)/python -m benchmarks.predict
 	$(BIN)/python -m benchmarks.serve
 	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.train
 	$(BIN)/python -m benchmarks.status_page
 
 bench-quality: .venv/.installed-dev  ## quality beside known figures and peers (minutes; other exports: TASKS, LABEL_CONFIG, QUALITY_FLAGS)

@@ -5,6 +5,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import onnxruntime
 import psutil
+from onnx import TensorProto, helper
 
 GEMM = 1024  # size of the matrices whose product tells the machine's limit
 
@@ -43,6 +45,19 @@ def make_gemm() -> Callable[[], object]:
     return lambda: np.matmul(left, right, out=out)
 
 
+def make_graph_gemm() -> Callable[[], object]:
+    """The same product by onnxruntime, in a graph of one node: its limit may be another."""
+    shapes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [GEMM, GEMM]) for name in ("left", "right", "out")]
+    graph = helper.make_graph([helper.make_node("MatMul", ["left", "right"], ["out"])], "gemm", shapes[:2], shapes[2:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    left = np.random.default_rng(0).random((GEMM, GEMM), dtype=np.float32)
+    inputs = {"left": left, "right": left.T.copy()}
+    return lambda: session.run(None, inputs)
+
+
 def gemm_rate(timing: Timing) -> float:
     """FLOP a second."""
     return 2.0 * GEMM**3 / timing.least
@@ -69,9 +84,10 @@ def say_where(command: str) -> None:
     now = datetime.now(UTC)
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     print(f"$ {command}")
+    versions = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "numpy", "pandas", "torch"))
     print(
-        f"{now:%Y-%m-%d %H:%M} UTC; {processor()}, {os.cpu_count()} cores, load {load}; Python "
-        f"{platform.python_version()}, onnxruntime {onnxruntime.__version__}, numpy {np.__version__}"
+        f"{now:%Y-%m-%d %H:%M} UTC; {processor()}, {len(os.sched_getaffinity(0))} of {os.cpu_count()} cores, load "
+        f"{load}; Python {platform.python_version()}, {versions}"
     )
 
 

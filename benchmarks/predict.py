@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.baseline import Baseline
 from benchmarks.material import CHANNELS, KINDS, LABELS, Kind, csv_bytes, flop_a_row, make_model
-from benchmarks.measure import Timing, alternate, gemm_rate, make_gemm, milliseconds, say_where, table
+from benchmarks.measure import Timing, alternate, gemm_rate, make_gemm, make_graph_gemm, milliseconds, say_where, table
 from benchmarks.processes import file_server
 from inference.protocol import Prediction, encode_results
 from shared.connections import Connections
@@ -133,9 +133,10 @@ def measure(kind: Kind, rows: int, fetcher: Fetcher, url: str) -> dict[str, Timi
         "whole": path.whole,
         "read_csv": lambda: pd.read_csv(io.BytesIO(path.data)),
         "GEMM": make_gemm(),
+        "graph GEMM": make_graph_gemm(),
     }
-    found = alternate(cases, max(7, min(100, 300_000 // rows)))
-    found |= alternate({"baseline": lambda: baseline.predict(path.data)}, 3 if rows < 50_000 else 1)
+    found = alternate(cases, max(15, min(100, 300_000 // rows)))
+    found |= alternate({"baseline": lambda: baseline.predict(path.data)}, 3)
     return found
 
 
@@ -150,19 +151,22 @@ def show(kind: Kind, measured: dict[int, dict[str, Timing]]) -> None:
     rows.append(["baseline, no fetch", *[milliseconds(measured[each]["baseline"].least) for each in columns]])
     table(["CPU ms", *[f"{each} rows" for each in columns]], rows)
 
-    summary: list[list[object]] = [[""] for _ in range(6)]
+    summary: list[list[object]] = [[""] for _ in range(8)]
     titles = ("rows a CPU second", "times less CPU than the baseline", "all but forward, in `read_csv`s",
-              "kFLOP a row", "GEMM of this run, GFLOP/s", "forward pass, share of GEMM")  # fmt: skip
+              "kFLOP a row", "GEMM of this run by numpy, GFLOP/s", "forward pass, share of it",
+              "GEMM of this run by onnxruntime, GFLOP/s", "forward pass, share of it")  # fmt: skip
     for line, title in zip(summary, titles, strict=True):
         line[0] = title
     for each in columns:
         least = {name: timing.least for name, timing in measured[each].items()}
         rest = sum(least[stage] for stage in STAGES if stage != "forward")
-        rate, work = gemm_rate(measured[each]["GEMM"]), flop_a_row(kind, each)
+        rate, own = (gemm_rate(measured[each][name]) for name in ("GEMM", "graph GEMM"))
+        work = flop_a_row(kind, each)
         values = (
             f"{each / least['whole']:,.0f}", f"{least['baseline'] / least['whole']:.1f}",
             f"{rest / least['read_csv']:.2f}", f"{work / 1e3:.0f}", f"{rate / 1e9:.0f}",
-            f"{work * each / least['forward'] / rate:.2f}",
+            f"{work * each / least['forward'] / rate:.2f}", f"{own / 1e9:.0f}",
+            f"{work * each / least['forward'] / own:.2f}",
         )  # fmt: skip
         for line, value in zip(summary, values, strict=True):
             line.append(value)
