@@ -149,6 +149,20 @@ def test_a_body_that_is_no_batch_gets_400_and_a_sentence(serve: Serve, body: byt
     assert answer.json()["error"]
 
 
+@pytest.mark.parametrize("place", ["project", "label_config", "params", "csv_url", "value", "context"])
+def test_bytes_that_are_no_text_anywhere_in_a_batch_are_no_internal_error(
+    serve: Serve, publish: Publish, place: str
+) -> None:
+    publish()
+    body = batch({"value": VALUES}, params={"context": {}}).replace(
+        f'"{place}"'.encode(), f'"{place}'.encode() + b'\xff"'
+    )
+    assert b"\xff" in body
+    with serve() as client:
+        answer = client.post("/predict", content=body)
+    assert answer.status_code in (200, 400)
+
+
 def test_a_body_beyond_the_limit_gets_413(serve: Serve) -> None:
     with serve(max_body_mb=1) as client:
         answer = client.post("/predict", content=b" " * (2**20 + 1))
