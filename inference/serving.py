@@ -1,10 +1,12 @@
 """The serving process: uvicorn around the app, one banner when it is up, an orderly end."""
 
+import ctypes
 import logging
 import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 import uvicorn
@@ -20,6 +22,8 @@ from shared.settings import Settings
 log = logging.getLogger(__name__)
 
 BACKLOG = 2048
+M_ARENA_MAX = -8  # of glibc's malloc.h
+ARENAS = 2
 DRAIN_SECONDS = 100  # Label Studio waits as long for a prediction
 
 
@@ -29,6 +33,7 @@ def serve(settings: Settings) -> int:
     redaction = start_logging(settings.log_level, settings.log_format, secrets)
     for handler in logging.getLogger().handlers:
         handler.addFilter(RequestNumbers())
+    _share_memory()
     listener = _listen(settings)
     services = Services(settings, hide=redaction.add)
     limits = Limits(
@@ -72,6 +77,14 @@ class _Server(uvicorn.Server):
             signal.raise_signal(sig)
         log.info("Ending: requests in flight are finished first.")
         super().handle_exit(sig, frame)
+
+
+def _share_memory() -> None:
+    """Let all threads allocate from two of glibc's arenas: it gives each thread one of its own, up to eight a core,
+    and each keeps what its thread once freed. Nothing happens with other allocators.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
 
 
 def _listen(settings: Settings) -> socket.socket:

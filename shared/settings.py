@@ -251,7 +251,7 @@ class Settings:
         "Largest request body [MiB]; a batch of 10^4 tasks is about 10. Four such bodies are held at a time.",
     )
     max_requests: int = setting(
-        64,
+        32,
         whole(1, 10**4),
         "Requests of one kind (predictions; pages; events and the rest) that are answered or wait at a time; more get "
         "503 with Retry-After. Label Studio asks from a few threads at a time, each for a whole batch.",

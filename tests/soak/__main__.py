@@ -14,7 +14,8 @@ from pathlib import Path
 
 from benchmarks.measure import say_where
 from examples.demo.program import Program, free_port
-from shared.runs import Runs
+from shared.active_run import begin_run
+from shared.runs import HISTORY, Progress, Runs
 from shared.storage import open_storage
 from tests.shared.studio import TOKEN
 from tests.shared.web_server import serve
@@ -51,10 +52,12 @@ def main() -> int:
         folder = Path(name)
         for each in ("models", "tmp", "cache"):
             (folder / each).mkdir()
+        models = folder / "models"
+        age(models)
         port = free_port()
         environ = {
             **SETTINGS,
-            "MODEL_DIR": str(folder / "models"),
+            "MODEL_DIR": str(models),
             "CACHE_DIR": str(folder / "cache"),
             "TMPDIR": str(folder / "tmp"),
             "PORT": str(port),
@@ -64,17 +67,17 @@ def main() -> int:
         program = Program([sys.executable, "-m", "inference", "serve"], environ, folder / "log", ready)
         with program.start(START_SECONDS):
             traffic = Traffic(port, studios)
-            gauges = Gauges(program.pid, [folder / "tmp", folder / "models" / ".staging"])
+            gauges = Gauges(program.pid, [folder / "tmp", models / ".staging"])
             traffic.start()
             try:
-                readings = watch(minutes, gauges, traffic, folder)
-                ended = outcomes(folder)  # before the server ends with the training that goes on
+                readings = watch(minutes, gauges, traffic, models)
+                ended = outcomes(models)  # before the server ends with the training that goes on
             finally:
                 traffic.stop()
         return judge(readings, traffic, ended, complaints(folder / "log"))
 
 
-def watch(minutes: int, gauges: Gauges, traffic: Traffic, folder: Path) -> list[Reading]:
+def watch(minutes: int, gauges: Gauges, traffic: Traffic, models: Path) -> list[Reading]:
     """Look every now and then, and say a line a minute."""
     readings = []
     begun = time.monotonic()
@@ -85,7 +88,7 @@ def watch(minutes: int, gauges: Gauges, traffic: Traffic, folder: Path) -> list[
         found = gauges.minute()
         readings.append(found)
         held = ", ".join(f"{each.name} {value:.6g}" for each, value in zip(LIMITS, found, strict=True))
-        done = f"{traffic.total()} requests, {traffic.failed} failed; trainings {told(outcomes(folder))}"
+        done = f"{traffic.total()} requests, {traffic.failed} failed; trainings {told(outcomes(models))}"
         print(f"minute {minute}: {done}; {held}; {gauges.cpu() / 60:.2f} cores", flush=True)
     return readings
 
@@ -113,14 +116,23 @@ def judge(readings: list[Reading], traffic: Traffic, ended: Counter[str], compla
     return 1 if troubles else 0
 
 
-def outcomes(folder: Path) -> Counter[str]:
-    """How the trainings ended that are remembered; the numbers of runs tell of those that are not."""
-    runs = Runs(open_storage(str(folder / "models")))
+def age(models: Path) -> None:
+    """Fill the history of runs as months do: pages and their memory depend on it until it is full."""
+    storage = open_storage(str(models))
+    curve = Progress(fraction=1.0, losses=tuple((step, 1.0 / (1 + step)) for step in range(200)))
+    for project in PROJECTS:
+        for _ in range(HISTORY):
+            run = begin_run(storage, project, launcher="process", host="soak")
+            run.report(progress=curve)
+            run.end("unchanged", exit_code=0, reason="Before the soak.")
+
+
+def outcomes(models: Path) -> Counter[str]:
+    """How the trainings of this soak ended."""
+    runs = Runs(open_storage(str(models)))
     found: Counter[str] = Counter()
     for project in PROJECTS:
-        history = [each.outcome for each in runs.history(project) if each.outcome]
-        found.update(history)
-        found["forgotten"] += runs.next_number(project) - 1 - len(history)
+        found.update(each.outcome for each in runs.history(project) if each.outcome and each.number > HISTORY)
     return found
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from training.gate import t_quantile
 
 WARM_UP = 1 / 3  # of the minutes: caches fill, pools start their threads, the allocator finds its size
+MOST_ALIKE = 0.9  # a correlation that a few dozen points can tell from 1
 
 
 class Slope(NamedTuple):
@@ -37,7 +38,8 @@ LIMITS = (
 def slope(minutes: Sequence[float], values: Sequence[float]) -> Slope:
     """Slope of values over minutes by least squares; needs three points.
 
-    The error is that of the residuals around the line, as if they were independent.
+    The error is that of the residuals around the line, widened because neighbours resemble each other: by
+    sqrt((1 + r) / (1 - r)) for a correlation r of each with the next (Bartlett 1935).
     """
     if len(minutes) < 3:
         raise ValueError(f"A slope with its error needs three points after the warm-up; found {len(minutes)}.")
@@ -46,7 +48,10 @@ def slope(minutes: Sequence[float], values: Sequence[float]) -> Slope:
     spread = float(np.square(x).sum())
     value = float((x * y).sum()) / spread
     rest = y - y.mean() - value * x
-    return Slope(value, float(np.sqrt(np.square(rest).sum() / (len(x) - 2) / spread)), len(x))
+    squares = float(np.square(rest).sum())
+    alike = min(max(float((rest[1:] * rest[:-1]).sum()) / squares, 0.0), MOST_ALIKE) if squares else 0.0
+    error = np.sqrt(squares / (len(x) - 2) / spread * (1 + alike) / (1 - alike))
+    return Slope(value, float(error), len(x))
 
 
 def after_warm_up(values: Sequence[float]) -> tuple[list[float], list[float]]:

@@ -42,6 +42,11 @@ def test_the_slope_and_its_error_are_those_of_textbooks() -> None:
     assert found.error == pytest.approx(np.sqrt(2.7 / 2 / 5))
 
 
+def test_what_wanders_slowly_is_no_leak() -> None:
+    minutes = np.arange(30)
+    assert not judged(list(150 + 2 * np.sin(minutes / 6.0)))
+
+
 def test_too_few_minutes_are_refused() -> None:
     with pytest.raises(ValueError, match="three points"):
         slope([0, 1], [1, 2])
