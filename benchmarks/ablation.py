@@ -113,7 +113,7 @@ def best_figures(predictions: Sequence[Prediction], material: Material, toleranc
     def figures(some: Sequence[Prediction]) -> Figures:
         return score(some, material.kinds, tolerance).figures()
 
-    _, chosen = choose_decoding(predictions, lambda some: figures(some).get("macro_f1", 0.0), tolerance)
+    _, chosen = choose_decoding(predictions, lambda some: figures(some).get("macro_f1", 0.0))
     return figures(chosen)
 
 

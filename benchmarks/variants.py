@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from unittest import mock
 
-from training import composition, export, fit, heads, network
+from training import amounts, composition, fit, graph, heads, network
 from training.recipe import ExpertRecipe
 from training.schedule import Plan
 
@@ -49,7 +49,7 @@ def mix(lstm: float, expert: float) -> tuple[tuple[Any, str, Any], ...]:
     """Shares of the opinions that make a range model."""
     return tuple(
         (module, name, value)
-        for module in (network, export)
+        for module in (network, graph)
         for name, value in (("LSTM_SHARE", lstm), ("EXPERT_SHARE", expert))
     )
 
@@ -80,6 +80,7 @@ RANGES = COMMON | {
     "experts twice as long": Variant(experts={"steps": 2 * ExpertRecipe().steps}),
 }
 INSTANTS = COMMON | {
+    "labels event by event": Variant(constants=((amounts, "LEAST_RECORDINGS", 10**9),)),
     "last weights": Variant(recipe={"averaging": 0.0}),
     "no bound on inflation": Variant(recipe={"most_inflation": 1e9}),
     "no balanced half": Variant(recipe={"rare": 0.0}),

@@ -98,9 +98,9 @@ class InstantDecoder:
         self._open = self._none
         peaks = joined([self._none, *self._kept])
         self._kept = [peaks]
-        if self._head.adaptation is None or not len(peaks.rows):
+        if not self._head.amounts or not len(peaks.rows):
             return peaks
-        adapted = adapt(peaks.shares, self._head.adaptation)
+        adapted = adapt(peaks.shares, self._head.amounts)
         some = np.log(np.maximum(-np.expm1(peaks.logs[:, :1]), LEAST))
         logs = np.concatenate([peaks.logs[:, :1], some + adapted.logs], axis=1)
         return peaks._replace(columns=1 + adapted.labels, logs=logs)

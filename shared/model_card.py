@@ -63,21 +63,6 @@ class RangeHead(msgspec.Struct, frozen=True, kw_only=True, tag="range"):
             _require(square, "order of the composition is not square, background and labels")
 
 
-class Adaptation(msgspec.Struct, frozen=True, kw_only=True):
-    """How the evidence for labels of instants scatters within and between recordings: see shared/adaptation.py."""
-
-    centers: tuple[tuple[float, ...], ...]  # of each label: mean log share of every label, centred
-    between: float  # variance of a label's centre from recording to recording
-    within: float  # variance of its events around that
-    amounts: tuple[float, ...]  # of a Dirichlet distribution of the labels' shares in a recording
-
-    def __post_init__(self) -> None:
-        _require(self.between > 0 and self.within > 0, "a variance of the adaptation is not above 0")
-        _require(min(self.amounts, default=0) > 0, "an amount of the adaptation is not above 0")
-        sizes = {len(self.centers), *map(len, self.centers)}
-        _require(sizes == {len(self.amounts)}, "centers and amounts of the adaptation are not one a label")
-
-
 class InstantHead(msgspec.Struct, frozen=True, kw_only=True, tag="instant"):
     """Columns of `probabilities` that tell instants apart: background, then `labels`; their softmax sums to 1."""
 
@@ -85,14 +70,15 @@ class InstantHead(msgspec.Struct, frozen=True, kw_only=True, tag="instant"):
     spacing: tuple[int, ...]  # least distance between two peaks of one label [rows]
     threshold: tuple[float, ...]  # least evidence of a peak as a share of a perfect event's, one a label
     half_width: int  # rows on each side of an instant over which training lets its target fall to 0
-    adaptation: Adaptation | None = None  # None: one label, not learned, or it did not help held-out recordings
+    amounts: tuple[float, ...] = ()  # of a Dirichlet distribution of the labels' shares in a recording; empty: labels
+    # are given event by event, because there is one, or few recordings, or held-out ones lose by anything else
     calibration: Calibration = Calibration()
 
     def __post_init__(self) -> None:
         _check_head(self.labels, self.calibration)
         _require(len(self.spacing) == len(self.threshold) == len(self.labels), "spacing, threshold are not one a label")
-        if self.adaptation is not None:
-            _require(len(self.adaptation.amounts) == len(self.labels), "the adaptation is not of as many labels")
+        _require(len(self.amounts) in (0, len(self.labels)), "amounts are not one a label")
+        _require(min(self.amounts, default=1) > 0, "an amount is not above 0")
 
 
 Head = RangeHead | InstantHead

@@ -142,7 +142,6 @@ def _measure(
     _, predictions = choose_decoding(
         predictions,
         lambda some: score(some, plan.kinds, plan.tolerance).figures().get(JUDGED_BY, 0.0),
-        plan.tolerance,
     )
     scores = score(predictions, plan.kinds, plan.tolerance)
     point = Point(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from shared.model_card import Head, InstantHead, RangeHead
 from shared.windows import window_starts
+from training.amounts import learn_amounts
 from training.annotations import UNKNOWN, Kinds, Recording, label_runs
 from training.composition import learn_composition
 
@@ -71,6 +72,7 @@ def learn_heads(recordings: Sequence[Recording], kinds: Kinds) -> tuple[Head, ..
                 spacing=(spacing,) * count,
                 threshold=(THRESHOLD,) * count,
                 half_width=width,
+                amounts=learn_amounts(recordings, kinds.instants),
             )
         )
     return tuple(heads)

@@ -15,7 +15,7 @@ from shared.settings import Settings
 from training.annotations import Kinds, Recording
 from training.batches import TrainingSet
 from training.dataset import Statistics, training_statistics
-from training.decoding import Decoding, choose_decoding, redecoded, rows_alone
+from training.decoding import ROWS_ALONE, Decoding, choose_decoding, redecoded
 from training.evaluate import Prediction, Scores, event_tolerance, predict, score
 from training.export import export_model
 from training.fit import Fitted, choose_device, fit
@@ -82,14 +82,14 @@ class Committee:
     statistics: Statistics
     heads: tuple[Head, ...]
 
-    def decoding(self, decoding: Decoding) -> "Committee":
+    def decoded(self, decoding: Decoding) -> "Committee":
         """The same with heads that decode so."""
         return replace(self, heads=decoding.heads(self.heads))
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One schedule, judged. scores, decoding: None where nothing could be held out.
+    """One schedule, judged. scores: None where nothing could be held out.
 
     alone: what the scores would be if rows alone were decoded; None where they are.
     """
@@ -98,7 +98,7 @@ class Round:
     predictions: tuple[Prediction, ...]
     scores: Scores | None
     committees: tuple[Committee, ...]
-    decoding: Decoding | None = None
+    decoding: Decoding = ROWS_ALONE
     alone: Scores | None = None
 
     def figure(self, name: str) -> float:
@@ -195,7 +195,7 @@ class Schedule:
             steps *= 2
         parts = self._judge(best.steps, self._plan.parts, "parts") if self._plan.parts else None
         final = self.fit(self._plan.recordings, best.steps, 0, "all recordings")
-        final = final.decoding(best.decoding or rows_alone(final.heads))
+        final = final.decoded(best.decoding)
         return Trained(self._plan, final, best, tuple(rounds), parts, reason)
 
     def fit(self, recordings: Sequence[Recording], steps: int, fold: int, what: str) -> Committee:
@@ -271,12 +271,11 @@ class Schedule:
             committees.append(committee)
         if not predictions:
             return Round(steps, (), None, tuple(committees))
-        decoding, chosen = choose_decoding(predictions, self._macro_f1, self._plan.tolerance)
-        plain = rows_alone(predictions[0].heads)
+        decoding, chosen = choose_decoding(predictions, self._macro_f1)
         alone = None
-        if decoding != plain:
-            alone = self._score([redecoded(each, plain) for each in predictions])
-        members = tuple(each.decoding(decoding) for each in committees)
+        if decoding != ROWS_ALONE:
+            alone = self._score([redecoded(each, ROWS_ALONE) for each in predictions])
+        members = tuple(each.decoded(decoding) for each in committees)
         return Round(steps, tuple(chosen), self._score(chosen), members, decoding, alone)
 
     def _macro_f1(self, predictions: Sequence[Prediction]) -> float:
