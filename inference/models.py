@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from inference.protocol import ProjectRef
-from shared.errors import ModelError, StoreError, UntrainedError
+from shared.errors import ModelError, RefusedError, StoreError, UntrainedError
 from shared.model_store import ModelStore
 from shared.segmenter import Segmenter
 from shared.stamps import Stamp, StoredModel
@@ -172,7 +172,7 @@ class Models:
                     if found is not None and found.sha256 not in state.refused:
                         state.last_good = found
                         return found
-            except StoreError as error:
+            except (StoreError, RefusedError) as error:
                 log.warning("The kept versions cannot be read: %s", error, extra={"project": project})
                 return None
             state.searched = (stamp.tag, state.refusals)

@@ -19,6 +19,7 @@ from shared.publication import Commit, TurnedDown, accept, put_model, read_turne
 from shared.stamps import Stamp, StoredModel, moment, read_stamp
 from shared.storage import Stat, Storage
 
+NO_FILE = "no file"  # tag of what is none
 ATTEMPTS = 3  # a roll back in the middle of a publication makes it look again
 UNFINISHED = "Its training ended before it could be published."
 BROUGHT = "It came as a file, and was never judged here; promote it to let it serve."
@@ -57,7 +58,10 @@ class ModelStore:
 
     def stamp(self, project: int) -> Stamp | None:
         """Version and checksum of the model that serves: one look at its tag, and one read where that has changed."""
-        status = self._storage.head(keys.model(project))
+        try:
+            status = self._storage.head(keys.model(project))
+        except RefusedError as error:  # a link or a folder in its place
+            return Stamp(version="", sha256="", tag=NO_FILE, refused=str(error))
         if status is None:
             self._stamps.pop(project, None)
             return None
@@ -217,13 +221,16 @@ class ModelStore:
 
     def _read(self, key: str, project: int, status: Stat | None = None) -> StoredModel | None:
         """A model file, never more than MAX_BYTES of it in memory. Raises ModelError if it is none of this project."""
-        status = status or self._storage.head(key)
-        if status is not None and status.size > MAX_BYTES:
-            raise ModelError(
-                f"{self._storage.address}/{key} has {status.size} bytes, at most {MAX_BYTES} are read: it is no model; "
-                "restore it, roll back or train again."
-            )
-        found = self._storage.get(key)
+        try:
+            status = status or self._storage.head(key)
+            if status is not None and status.size > MAX_BYTES:
+                raise ModelError(
+                    f"{self._storage.address}/{key} has {status.size} bytes, at most {MAX_BYTES} are read: it is no "
+                    "model; restore it, roll back or train again."
+                )
+            found = self._storage.get(key)
+        except RefusedError as error:  # a link or a folder in its place
+            raise ModelError(str(error)) from error
         return None if found is None else StoredModel(found.data, read_stamp(found.data, found.tag, project))
 
     def _reason_against(self, project: int, candidate: Stamp, current: Stamp | None, *, again: bool) -> str:

@@ -1,3 +1,4 @@
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
@@ -206,3 +207,36 @@ def test_what_is_remembered_of_projects_and_refusals_has_an_end(
         with pytest.raises(UntrainedError):
             models.serving(ProjectRef(number))
     assert len(models._projects) == 10
+
+
+@pytest.mark.parametrize("kind", ["link to a file", "link to nothing", "link to itself", "folder", "pipe", "device"])
+def test_what_is_no_file_in_a_models_place_changes_nothing_for_the_good_one(
+    model_dir: Path, publish: Publish, kind: str
+) -> None:
+    publish(version=FIRST)
+    models = models_over(model_dir)
+    models.serving(PROJECT)
+    place = model_dir / "model_project_3.onnx"
+    (model_dir.parent / "elsewhere.onnx").write_bytes(place.read_bytes())
+    place.unlink()
+    targets = {"link to a file": model_dir.parent / "elsewhere.onnx", "link to nothing": model_dir / "none"}
+    targets |= {"link to itself": place, "device": Path("/dev/zero")}
+    if kind in targets:
+        place.symlink_to(targets[kind])
+    elif kind == "folder":
+        place.mkdir()
+    else:
+        os.mkfifo(place)
+    for each in (models, models_over(model_dir)):  # the second one knows it from the kept versions only
+        assert each.version(PROJECT) == each.serving(PROJECT).version == FIRST
+
+
+def test_a_link_in_the_place_of_all_versions_is_no_reason_to_store_empty_predictions(
+    model_dir: Path, publish: Publish
+) -> None:
+    publish(version=FIRST)
+    damage(model_dir)
+    (model_dir / "versions" / "3").rename(model_dir.parent / "elsewhere")
+    (model_dir / "versions" / "3").symlink_to(model_dir.parent / "elsewhere")
+    with pytest.raises(UntrainedError):  # one that may pass: nothing is stored
+        models_over(model_dir).serving(PROJECT)
