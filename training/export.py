@@ -60,9 +60,8 @@ def predict_probabilities(networks: Sequence[Network], features: Floats, heads: 
     total: Tensor | None = None
     for network in networks:
         network.eval()
-        device = next(network.parameters()).device
-        logits = network(torch.from_numpy(features).to(device)).split(list(heads), dim=-1)
-        share = torch.cat([part.softmax(-1) for part in logits], dim=-1).cpu()
+        logits = network(torch.from_numpy(features)).split(list(heads), dim=-1)
+        share = torch.cat([part.softmax(-1) for part in logits], dim=-1)
         total = share if total is None else total + share
     if total is None:
         raise ValueError("predict_probabilities needs at least one network")

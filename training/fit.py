@@ -22,7 +22,7 @@ Report = Callable[[int, float], None]  # step, loss
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A network and how it came to be.
+    """A network, on the CPU, and how it came to be.
 
     losses: mean loss of each REPORT_EVERY steps. epochs: passes over the training windows.
     """
@@ -117,7 +117,7 @@ def fit(
         most = max(1, epochs * data.rows // (stem * EXPERTS.batch))
         fit_experts(network.experts, data, weights[0], random, EXPERTS, most)
 
-    network.eval()
+    network.eval().cpu()  # where it serves: a GPU's shortened arithmetic (TF32) is off its graph by more than allowed
     return Fitted(network, steps, steps * recipe.batch / data.windows, tuple(losses))
 
 
