@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from shared.addresses import Url
+from shared.connections import Connections
 from shared.credentials import Credentials
 from shared.errors import LabelStudioError
 from shared.label_studio import ANNOTATED, PAGE, after, task_query
@@ -120,12 +121,15 @@ def _pages(credentials: Credentials, project: int, sleep: Callable[[float], None
     import httpx
     from label_studio_sdk import LabelStudio  # 2 s, which offline commands need not wait
 
+    from training.transport import TimedTransport
+
     def authorize(request: httpx.Request) -> httpx.Request:
         request.headers.update(credentials.headers())  # the SDK keeps an access token to its last second
         return request
 
-    with httpx.Client(auth=authorize, timeout=PAGE_SECONDS, follow_redirects=False) as client:
-        home = credentials.home
+    home = credentials.home
+    transport = TimedTransport(Connections(), home, PAGE_SECONDS)
+    with httpx.Client(auth=authorize, transport=transport, follow_redirects=False) as client:
         sdk: Any = LabelStudio(  # type: ignore[no-untyped-call]
             base_url=show(home), api_key="unused", httpx_client=client
         )
