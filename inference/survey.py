@@ -1,7 +1,8 @@
 """Where every project stands, from the store, at a cost that does not grow with what happened: for pages and metrics.
 
-One listing tells what waits. Projects that train, or have just been touched, are looked at each time; of the others
-only those that were looked at longest ago. Ended runs and reports never change, so they are read once.
+One listing tells what waits. Projects that train, or have just been touched, are looked at each time; of those that
+wait, and of the others, only the ones that were looked at longest ago. Ended runs and reports never change, so they are
+read once. Where a look takes long, the next comes later.
 """
 
 import threading
@@ -21,7 +22,9 @@ from shared.runs import RunRecord, Runs, RunState
 from shared.updates import Update, Updates
 
 FRESH_SECONDS = 1.0
-LOOKED_AT = 20  # projects beyond the busy ones that are looked at each time: 200 take 10 looks
+SHARE = 0.2  # of the time that looks may take: over a large store they are further apart,
+OLDEST_SECONDS = 10.0  # but no further
+LOOKED_AT = 20  # projects that wait, and others beyond the busy ones, looked at each time: 200 take 10 looks
 SUCCESSES = ("published", "rejected", "unchanged")
 
 
@@ -68,6 +71,7 @@ class Survey:
         self._looked_at: dict[int, float] = {}
         self._touched: set[int] = set()
         self._at = float("-inf")
+        self._took = 0.0
         self.error = ""
 
     def touch(self, project: int) -> None:
@@ -78,13 +82,15 @@ class Survey:
     def standings(self) -> list[Standing]:
         """All projects, by number. While the store is away, the last known ones, and `error` says so."""
         with self._lock:
-            if self._clock() - self._at >= FRESH_SECONDS:
+            begun = self._clock()
+            if begun - self._at >= min(max(FRESH_SECONDS, self._took / SHARE), OLDEST_SECONDS):
                 try:
                     self._look()
                     self.error = ""
                 except StoreError as error:
                     self.error = str(error)
                 self._at = self._clock()
+                self._took = self._at - begun
             return [self._standings[project] for project in sorted(self._standings)]
 
     def standing(self, project: int) -> Standing | None:
@@ -109,9 +115,11 @@ class Survey:
 
     def _turn(self, present: set[int], touched: set[int], waiting: Iterable[int]) -> set[int]:
         busy = {project for project, each in self._standings.items() if each.runs.active}
-        now = {*present & touched, *present & busy, *waiting, *(present - set(self._standings))}
-        rest = sorted(present - now, key=lambda project: self._looked_at.get(project, 0.0))
-        return now | set(rest[:LOOKED_AT])
+        now = {*present & touched, *present & busy, *(present - set(self._standings))}
+        for others in (set(waiting) - now, present - set(waiting) - now):
+            longest_ago = sorted(others, key=lambda project: self._looked_at.get(project, 0.0))
+            now |= set(longest_ago[:LOOKED_AT])
+        return now
 
     def _examine(self, project: int, before: Standing | None, *, again: bool) -> Standing:
         try:

@@ -16,13 +16,15 @@ from shared.launching import Launcher
 from shared.model_card import Snapshot
 from shared.projects import KnownProjects
 from shared.reconcile import Finding, Reconciler
-from shared.runs import Runs
+from shared.runs import Runs, RunState
 from shared.scheduler import decide
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.updates import Updates
 
 PASS_SECONDS = 2.0  # between two looks at the spool when nobody wakes the loop: other processes write there, too
+SHARE = 0.02  # of the time that such looks may take: where much waits, they are further apart,
+LONGEST_SECONDS = 30.0  # but no further: what took long may have been a store that was away
 MISSING_SECONDS = 3600.0  # until recordings that did not arrive are asked for again: most of them never will
 ASKED_SECONDS = 10.0  # least time between two comparisons of one project that somebody asks for
 
@@ -107,7 +109,7 @@ class Control:
         waiting = self._updates.waiting()
         if not waiting:
             return
-        states = {project: self._runs.state(project) for project in waiting}
+        states = _States(self._runs)
         running = self._launcher.running()
         for launch in decide(waiting, states, self._storage.now(), self._settings, running=running):
             self._launcher.launch(launch)
@@ -127,8 +129,10 @@ class Control:
     def _launch_on(self) -> None:
         while not self._stopping.is_set():
             self._due.clear()
+            begun = self._clock()
             self._attempt("Trainings cannot be started", self.launch_due)
-            self._due.wait(PASS_SECONDS)
+            took = self._clock() - begun
+            self._due.wait(min(max(PASS_SECONDS, took / SHARE), LONGEST_SECONDS))
 
     def _reconcile_on(self) -> None:
         period = self._settings.reconcile_seconds
@@ -175,3 +179,15 @@ class Control:
         if not complaint and self._complaints.get(what):
             log.info("It works again: %s no more.", what[0].lower() + what[1:])
         self._complaints[what] = complaint
+
+
+class _States(dict[int, RunState]):
+    """Where trainings stand, looked up when asked for: with many projects that wait, few are asked for."""
+
+    def __init__(self, runs: Runs) -> None:
+        super().__init__()
+        self._runs = runs
+
+    def __missing__(self, project: int) -> RunState:
+        state = self[project] = self._runs.state(project)
+        return state

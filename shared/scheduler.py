@@ -34,22 +34,30 @@ def decide(
 ) -> list[Launch]:
     """Runs to start now: the button first, then whoever waits longest.
 
-    `waiting` and `runs` come from the store (`runs` of every project that has updates), `now` from its clock;
-    `running` are the projects that this launcher is training already, whether or not their runs say so yet.
+    `waiting` and `runs` come from the store, `now` from its clock; `running` are the projects that this launcher is
+    training already, whether or not their runs say so yet. Of `runs` no more are asked for than it takes to fill the
+    places that are free: none as long as too few updates wait, or all places are taken.
     """
-    ready = [
-        (project, updates, runs[project])
+    places = max(0, settings.max_concurrent_runs - len(running))
+    enough = [
+        (project, updates)
         for project, updates in waiting.items()
-        if project not in running and runs[project].active is None and _is_due(updates, runs[project], now, settings)
+        if project not in running and _is_enough(updates, settings)
     ]
-    ready.sort(key=lambda each: (not _pressed(each[1]), min(update.at for update in each[1]), each[0]))
-    free = max(0, settings.max_concurrent_runs - len(running))
-    return [Launch(project, state.next_number, _reason(updates)) for project, updates, state in ready[:free]]
+    enough.sort(key=lambda each: (not _pressed(each[1]), min(update.at for update in each[1]), each[0]))
+    found: list[Launch] = []
+    for project, updates in enough:
+        if len(found) == places:
+            break
+        state = runs[project]
+        if state.active is None and _is_due(updates, state, now, settings):
+            found.append(Launch(project, state.next_number, _reason(updates)))
+    return found
 
 
 def due_at(updates: Sequence[Update], state: RunState, settings: Settings) -> float | None:
     """When a project may be trained [seconds since the epoch], 0 for at once, None as long as too few updates wait."""
-    if not updates or (not _pressed(updates) and _count(updates) < settings.start_training_each_n_updates):
+    if not _is_enough(updates, settings):
         return None
     last = state.last
     if last is None or last.failures == 0 or last.ended_at is None:
@@ -68,6 +76,10 @@ def _is_due(updates: Sequence[Update], state: RunState, now: float, settings: Se
         return False
     set_back = state.last is not None and state.last.ended_at is not None and now < state.last.ended_at
     return now >= due or set_back  # waiting for a time that a wrong clock had shown could take years
+
+
+def _is_enough(updates: Sequence[Update], settings: Settings) -> bool:
+    return bool(updates) and (_pressed(updates) or _count(updates) >= settings.start_training_each_n_updates)
 
 
 def _pressed(updates: Sequence[Update]) -> bool:

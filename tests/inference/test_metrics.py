@@ -80,6 +80,7 @@ def test_events_are_counted_under_known_names_only(serve: Serve) -> None:
 
 def test_a_run_that_ends_is_counted_once(serve: Serve, model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inference.survey.FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("inference.survey.SHARE", 1e9)
     storage = open_storage(str(model_dir))
     with serve() as client:
         client.post("/webhook", json={"action": "ANNOTATION_CREATED", "project": {"id": 3}})

@@ -28,6 +28,7 @@ HTML = {"Accept": "text/html"}
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inference.survey.FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("inference.survey.SHARE", 1e9)
 
 
 @pytest.fixture

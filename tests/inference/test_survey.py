@@ -1,47 +1,19 @@
 """Where projects stand, at what cost, and while the store is away."""
 
-from collections import Counter
 from collections.abc import Iterable
 
 import pytest
 
 from inference.survey import LOOKED_AT, Survey
 from shared.active_run import begin_run
-from shared.errors import StoreError
 from shared.model_store import ModelStore
 from shared.projects import KnownProject, KnownProjects
 from shared.runs import RunRecord, Runs
-from shared.storage import Blob, Stat, Storage
+from shared.storage import Storage
 from shared.updates import Updates
 from tests.inference.conftest import CONFIG
-from tests.shared.memory_storage import MemoryStorage
+from tests.shared.counted_storage import Counted
 from tests.shared.published import keep
-
-
-class Counted(MemoryStorage):
-    """Counts what it is asked, and can be away."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: Counter[str] = Counter()
-        self.away = False
-
-    def _ask(self, verb: str) -> None:
-        if self.away:
-            raise StoreError("The store is away.")
-        self.asked[verb] += 1
-
-    def get(self, key: str) -> Blob | None:
-        self._ask("get")
-        return super().get(key)
-
-    def head(self, key: str) -> Stat | None:
-        self._ask("head")
-        return super().head(key)
-
-    def keys(self, folder: str = "", *, deep: bool = True) -> list[str]:
-        self._ask("keys")
-        return super().keys(folder, deep=deep)
 
 
 class Clock:
@@ -90,6 +62,41 @@ def test_a_look_costs_no_more_with_two_hundred_projects_than_with_fifty(store: C
         survey.standings()
         costs.append(store.asked.total())
     assert costs[0] == costs[1]
+
+
+def test_a_look_costs_no_more_where_every_project_has_updates_that_wait(store: Counted) -> None:
+    costs = []
+    for count in (50, 200):
+        remember(store, range(1, count + 1))
+        for project in range(1, count + 1):
+            Updates(store).add(project, "ANNOTATION_CREATED", 1.0)
+        clock = Clock()
+        survey = survey_of(store, clock)
+        survey.standings()
+        store.asked.clear()
+        clock.now += 2
+        assert all(each.updates for each in survey.standings())
+        costs.append(store.asked.total())
+    assert costs[0] == costs[1]
+
+
+def test_looks_that_take_long_are_further_apart(store: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
+    remember(store, [1])
+    clock = Clock()
+    survey = survey_of(store, clock)
+    look = survey._look
+
+    def slow_look() -> None:
+        clock.now += 1
+        look()
+
+    monkeypatch.setattr(survey, "_look", slow_look)
+    survey.standings()
+    for later, looks in ((4.0, 0), (1.5, 1)):
+        clock.now += later
+        store.asked.clear()
+        survey.standings()
+        assert bool(store.asked) == bool(looks)
 
 
 def test_every_project_has_its_turn(store: Counted) -> None:

@@ -1,0 +1,83 @@
+"""What a server asks its store for again and again does not grow with versions, updates and projects."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from inference.models import Models
+from inference.protocol import ProjectRef
+from shared.connections import Connections
+from shared.control import Control, make_reconciler
+from shared.credentials import Credentials
+from shared.model_store import ModelStore
+from shared.settings import Settings
+from shared.updates import Updates
+from tests.shared.counted_storage import Counted
+from tests.shared.graphs import make_model
+from tests.shared.models import model_file, snapshot, version_name
+from tests.shared.test_control import Launched
+
+PROJECT = 7
+
+
+def cost(storage: Counted, work: Callable[[], object]) -> Counter[str]:
+    """What the store is asked for meanwhile."""
+    storage.asked.clear()
+    work()
+    return Counter(storage.asked)
+
+
+def waiting(updates: int, projects: int) -> Counted:
+    storage = Counted()
+    spool = Updates(storage)
+    for number in range(updates):
+        spool.add(1 + number % projects, "ANNOTATION_CREATED", 1.0 + number)
+    return storage
+
+
+def control(storage: Counted, each: int, launcher: Launched) -> Control:
+    settings = Settings(
+        label_studio_host="http://127.0.0.1:1", start_training_each_n_updates=each, max_concurrent_runs=1
+    )
+    connections = Connections()
+    reconciler = make_reconciler(storage, Credentials(settings, connections), connections)
+    return Control(settings, storage, launcher, reconciler)
+
+
+@pytest.mark.parametrize("each", [1, 10**6], ids=["all are due", "none is due"])
+def test_a_pass_of_the_loop_costs_the_same_with_200_projects_and_10_000_updates(each: int) -> None:
+    small, large = waiting(2, 1), waiting(10_000, 200)
+    launchers = [Launched(), Launched()]
+    loops = [control(storage, each, one) for storage, one in zip((small, large), launchers, strict=True)]
+    first = [cost(storage, loop.launch_due) for storage, loop in zip((small, large), loops, strict=True)]
+    assert first[0] == first[1]
+    assert [len(one.launches) for one in launchers] == [int(each == 1)] * 2
+    again = [cost(storage, loop.launch_due) for storage, loop in zip((small, large), loops, strict=True)]
+    assert again == [Counter(keys=1)] * 2  # the one place is taken, or too little waits
+
+
+def kept(versions: int) -> Counted:
+    """A store with so many versions, the last of which serves."""
+    storage = Counted()
+    for number in range(versions - 1):
+        storage.put(f"versions/{PROJECT}/{version_name(number)}.onnx", model_file(number))
+        storage.put(f"versions/{PROJECT}/{version_name(number)}.report.json", b"{}")
+    storage.put(
+        f"model_project_{PROJECT}.onnx",
+        make_model(project=PROJECT, version=version_name(versions), snapshot=snapshot(versions)),
+    )
+    return storage
+
+
+def test_serving_costs_the_same_with_500_versions() -> None:
+    found = []
+    for storage in (kept(2), kept(500)):
+        times = iter(range(100))
+        models = Models(ModelStore(storage), cache_size=4, clock=lambda times=times: float(next(times)))  # type: ignore[misc]
+        first = cost(storage, lambda models=models: models.serving(ProjectRef(PROJECT, "")))  # type: ignore[misc]
+        again = cost(storage, lambda models=models: models.serving(ProjectRef(PROJECT, "")))  # type: ignore[misc]
+        listed = cost(storage, lambda storage=storage: ModelStore(storage).versions(PROJECT))  # type: ignore[misc]
+        found.append((first, again, listed))
+    assert found[0] == found[1]
+    assert found[0][1]["keys"] == 0  # nothing is listed to see that nothing changed
