@@ -103,7 +103,11 @@ class Client:
 
     def get(self, path: str) -> tuple[int, bytes]:
         """Status and body."""
-        self._connection.request("GET", path)
+        return self.ask("GET", path)
+
+    def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        """Status and body of any request."""
+        self._connection.request(method, path, body or None, {"Accept": "text/html"})
         answer = self._connection.getresponse()
         return answer.status, answer.read()
 
