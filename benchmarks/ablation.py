@@ -26,7 +26,8 @@ from training.decoding import choose_decoding
 from training.evaluate import Prediction, decode, predict, score
 from training.folds import Split, split_by_fold
 from training.heads import learn_heads
-from training.schedule import Schedule, make_plan
+from training.plan import make_plan
+from training.schedule import Schedule
 
 FIGURES = ("accuracy", "macro_f1", "segment_f1_50", "event_f1", "min_class_f1", "event_time_error_rows")
 BASE = "as shipped"

@@ -24,7 +24,8 @@ from shared.sureness import TaskScore
 from training.annotations import Recording
 from training.evaluate import predict, score
 from training.folds import Split
-from training.schedule import Schedule, make_plan
+from training.plan import make_plan
+from training.schedule import Schedule
 
 START = 3  # recordings: with fewer, scores mean nothing
 MOST = 8

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from unittest import mock
 
 from training import amounts, composition, fit, graph, heads, network
+from training.plan import Plan
 from training.recipe import ExpertRecipe
-from training.schedule import Plan
 
 Fields = Mapping[str, Any]
 

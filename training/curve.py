@@ -31,7 +31,8 @@ from training.evaluate import LEAST_GROUPS, Prediction, Scores, draw_groups, pre
 from training.heads import choose_shape
 from training.load import load_recordings
 from training.metrics import figures
-from training.schedule import Plan, Schedule, make_plan
+from training.plan import Plan, make_plan
+from training.schedule import Schedule
 from training.sources import truth_of_export, truth_of_project
 
 JUDGED_BY = "macro_f1"  # unlike balanced accuracy it counts false alarms of instants

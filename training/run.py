@@ -30,10 +30,11 @@ from training import explain
 from training.export import packages
 from training.gate import Reference, Verdict, pass_gate
 from training.load import load_recordings
+from training.plan import make_plan
 from training.progress import KeepLines, RunProgress
 from training.report import calibrated_heads, make_figures, make_report, text_report
 from training.report_html import render_report
-from training.schedule import Schedule, Trained, make_plan
+from training.schedule import Schedule, Trained
 from training.sources import Truth, truth_of_export, truth_of_project
 from training.stopping import Terminated, stoppable
 from training.stored import read_held_out

@@ -3,27 +3,25 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Protocol
 
-import numpy as np
 from msgspec.structs import replace as with_fields
 
 from shared.label_config import LabelConfig
 from shared.model_card import Figures, Head, ModelCard, Snapshot
 from shared.segmenter import Segmenter
 from shared.settings import Settings
-from training.annotations import Kinds, Recording
+from training.annotations import Recording
 from training.batches import TrainingSet
 from training.dataset import Statistics, training_statistics
 from training.decoding import ROWS_ALONE, Decoding, choose_decoding, redecoded
-from training.evaluate import Prediction, Scores, event_tolerance, predict, score
+from training.evaluate import Prediction, Scores, predict, score
 from training.export import export_model
 from training.fit import Fitted, choose_device, fit
-from training.folds import Split, amounts_by_group, assign_folds, merge_groups, split_by_fold, split_in_parts
-from training.heads import Shape, choose_shape, learn_heads
-from training.recipe import Recipe, recipe_for
+from training.folds import Split
+from training.heads import learn_heads
+from training.plan import Plan
 
-How = Literal["out-of-fold", "by-recording", "optimistic", "not judged"]
 SEEDS = 1000  # seeds that one SEED stands for
 TIME_SHARE = 0.5  # of TRAIN_TIMEOUT_SECONDS after which no further schedule is begun
 
@@ -39,39 +37,6 @@ class Progress(Protocol):
 
     def judged(self, figures: Mapping[str, float], *, more: bool) -> None:
         """A schedule was judged on held-out recordings; `more` says that another one follows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is fitted and how it is judged.
-
-    folds: of each group, {} where parts of a recording are held out. parts: halves of two recordings, judged as well:
-    what a network makes of a recording that it has seen another part of.
-    """
-
-    recordings: tuple[Recording, ...]
-    kinds: Kinds
-    shape: Shape
-    recipe: Recipe
-    splits: tuple[Split, ...]
-    how: How
-    folds: Mapping[str, int]
-    tolerance: float
-    notes: tuple[str, ...]
-    parts: tuple[Split, ...] = ()
-
-    def most_steps(self, epochs: int) -> int:
-        """Steps in `epochs` passes over the training windows, at least one."""
-        windows = sum(self.shape.windows(recording.rows) for recording in self.recordings)
-        return max(1, epochs * windows // self.recipe.batch)
-
-    def first_steps(self, epochs: int) -> int:
-        """Steps of the first schedule: by the number of training rows, within bounds and `epochs`."""
-        rows = sum(recording.rows for recording in self.recordings)
-        recipe = self.recipe
-        early = min(rows / recipe.rows_per_early_step, recipe.enough_steps)
-        wanted = int(np.clip(rows / recipe.rows_per_step, max(early, recipe.least_steps), recipe.most_steps))
-        return min(wanted, self.most_steps(epochs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,41 +81,6 @@ class Trained:
     rounds: tuple[Round, ...]
     parts: Round | None  # held-out parts of both recordings, where there are only two
     stopped_because: str
-
-
-def make_plan(recordings: Sequence[Recording], kinds: Kinds, settings: Settings, folds: Mapping[str, int]) -> Plan:
-    """Folds by group; by recording where there are fewer than two groups; parts of the recording where there is one."""
-    recipe = recipe_for(kinds)
-    shape = choose_shape(settings.sequence_size, recipe.most_fit_rows, recordings, kinds)
-    notes: list[str] = []
-    how: How = "out-of-fold"
-    recordings = list(recordings)
-    groups = {recording.group for recording in recordings}
-    if len(groups) < min(len(recordings), 3):
-        recordings, how = merge_groups(recordings), "by-recording"
-        notes.append(f"Only {len(groups)} groups for {len(recordings)} recordings: held out by recording instead.")
-    classes = 1 + len(kinds.ranges) + len(kinds.instants)
-    assigned: dict[str, int] = {}
-    if len(recordings) > 1:
-        assigned = assign_folds(amounts_by_group(recordings, classes), folds)
-        splits = split_by_fold(recordings, assigned)
-    else:
-        splits, how = split_in_parts(recordings, shape.window), "optimistic"
-        notes.append("Only one recording: judged on parts of it that were held out, which is optimistic.")
-    if not splits:
-        how = "not judged"
-    return Plan(
-        recordings=tuple(recordings),
-        kinds=kinds,
-        shape=shape,
-        recipe=recipe,
-        splits=tuple(splits),
-        how=how,
-        folds=assigned,
-        tolerance=event_tolerance(recordings),
-        notes=tuple(notes),
-        parts=tuple(split_in_parts(recordings, shape.window, 2)) if len(recordings) == 2 else (),
-    )
 
 
 class Schedule:

@@ -13,8 +13,9 @@ from shared.segments import Segment
 from shared.settings import Settings
 from training import evaluate, schedule
 from training.annotations import Kinds, Recording
+from training.plan import make_plan
 from training.report import calibrated_heads, make_figures
-from training.schedule import Schedule, Trained, make_plan
+from training.schedule import Schedule, Trained
 
 CONFIG = parse_label_config(
     '<View><TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/></TimeSeriesLabels>'
@@ -183,28 +184,6 @@ def test_where_no_class_can_be_judged_no_longer_schedule_is_tried(
     trained, _ = train([one, replace(other, key="2", group="2")], settings, train_epochs=1000)
     assert len(trained.rounds) == 1
     assert "no class is in two groups" in trained.stopped_because
-
-
-def test_few_rows_want_few_steps(make_recordings: Callable[..., list[Recording]], settings: Settings) -> None:
-    plan = make_plan(make_recordings(1), make_recordings(1)[0].kinds, settings, {})
-    steps = {}
-    for rows in (1_000, 4_800, 6_400, 35_000, 10**6):
-        (recording,) = make_recordings(1, rows=100)
-        wide = replace(recording, labels=np.zeros(rows, np.int16))
-        steps[rows] = replace(plan, recordings=(wide,)).first_steps(100_000)
-    assert steps == {1_000: 300, 4_800: 300, 6_400: 400, 35_000: 512, 10**6: 3000}
-
-
-def test_groups_are_held_out_together_unless_there_are_too_few(
-    make_recordings: Callable[..., list[Recording]], settings: Settings
-) -> None:
-    many = make_recordings(6, rows=80, groups=["a", "a", "b", "b", "c", "c"])
-    plan = make_plan(many, many[0].kinds, settings, {})
-    assert (plan.how, set(plan.folds)) == ("out-of-fold", {"a", "b", "c"})
-    few = make_recordings(4, rows=80, groups=["a", "a", "a", "b"])
-    plan = make_plan(few, few[0].kinds, settings, {})
-    assert (plan.how, len(plan.folds)) == ("by-recording", 4)
-    assert "Only 2 groups" in plan.notes[0]
 
 
 def test_a_project_of_both_kinds_gets_two_heads(
