@@ -8,7 +8,7 @@ import msgspec
 
 from shared.errors import ModelError
 from shared.model_card import Estimate, Figures
-from shared.model_store import ModelStore
+from shared.model_store import UNFINISHED, ModelStore
 
 KEPT = 4000  # summaries of about 1 kB
 SHOWN = ("balanced_accuracy", "macro_f1", "segment_f1_50", "event_f1", "ece")
@@ -70,6 +70,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     how: str = ""
     estimates: dict[str, Estimate] = {}  # the standard names in SHOWN
+    size: int = 0  # bytes of the model
 
 
 class _Figures(msgspec.Struct, frozen=True):
@@ -91,20 +92,36 @@ class Reports:
     def __init__(self, store: ModelStore) -> None:
         self._store = store
         self._lock = threading.Lock()
+        self._rejections: OrderedDict[tuple[int, str], str] = OrderedDict()
         self._summaries: OrderedDict[tuple[int, str], Summary] = OrderedDict()
 
     def summary(self, project: int, version: str) -> Summary:
-        """What an overview shows of a version; empty where it has no report."""
+        """What an overview shows of a version; little more than its size where it has no report."""
         key = (project, version)
         with self._lock:
             found = self._summaries.get(key)
         if found is None:
             data = self._store.file(project, version, "report.json")
             found = _summarise(data) if data is not None else Summary()
+            found = msgspec.structs.replace(found, size=self._store.size(project, version))
             with self._lock:
                 self._summaries[key] = found
                 while len(self._summaries) > KEPT:
                     self._summaries.popitem(last=False)
+        return found
+
+    def rejection(self, project: int, version: str) -> str:
+        """Why a rejected version was, read once it is settled."""
+        key = (project, version)
+        with self._lock:
+            found = self._rejections.get(key)
+        if found is None:
+            found = (self._store.file(project, version, "rejected") or b"").decode(errors="replace")
+            if found not in ("", UNFINISHED):
+                with self._lock:
+                    self._rejections[key] = found
+                    while len(self._rejections) > KEPT:
+                        self._rejections.popitem(last=False)
         return found
 
     def report(self, project: int, version: str) -> Report | None:

@@ -262,7 +262,7 @@ class Pages:
             return None, str(error)
 
     def _versions(self, standing: Standing) -> list[VersionRow]:
-        store = self._services.store
+        reports = self._services.survey.reports
         rows = []
         for each in standing.versions:
             summary = standing.summaries.get(each.name, Summary())
@@ -271,7 +271,7 @@ class Pages:
                 place = "rolled back"
             reason = summary.reason
             if not each.accepted:
-                reason = (store.file(standing.project, each.name, "rejected") or b"").decode(errors="replace") or reason
+                reason = reports.rejection(standing.project, each.name) or reason
             rows.append(
                 VersionRow(
                     name=each.name,
@@ -280,7 +280,7 @@ class Pages:
                     reason=reason,
                     recordings=summary.recordings,
                     estimates=summary.estimates,
-                    size=store.size(standing.project, each.name),
+                    size=summary.size,
                     has_report="report.html" in each.files,
                 )
             )

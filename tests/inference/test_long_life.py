@@ -2,15 +2,21 @@
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from inference.models import Models
 from inference.protocol import ProjectRef
+from inference.services import Services
+from inference.status.pages import Pages
+from inference.survey import Survey
 from shared.connections import Connections
 from shared.control import Control, make_reconciler
 from shared.credentials import Credentials
 from shared.model_store import ModelStore
+from shared.projects import KnownProjects
+from shared.runs import Runs
 from shared.settings import Settings
 from shared.updates import Updates
 from tests.shared.counted_storage import Counted
@@ -81,3 +87,23 @@ def test_serving_costs_the_same_with_500_versions() -> None:
         found.append((first, again, listed))
     assert found[0] == found[1]
     assert found[0][1]["keys"] == 0  # nothing is listed to see that nothing changed
+
+
+def test_a_second_look_at_a_project_costs_the_same_with_500_versions(tmp_path: Path) -> None:
+    found = []
+    for versions in (2, 500):
+        services = Services(Settings(model_dir=str(tmp_path / str(versions)), train_launcher="none"))
+        storage = kept(versions)
+        for number in range(0, versions - 1, 2):
+            storage.put(f"versions/{PROJECT}/{version_name(number)}.rejected", b"Worse than what serves.")
+        store = ModelStore(storage)
+        runs, updates, projects = Runs(storage), Updates(storage), KnownProjects(storage)
+        services.survey = Survey(store, runs, updates, projects, ended=lambda _: None)
+        services.store, services.storage, services.runs = store, storage, runs  # type: ignore[assignment]
+        pages = Pages(Settings(), services)
+        page = pages.project(PROJECT)
+        assert page is not None
+        assert len(page.versions) == versions - 1
+        assert all(each.size for each in page.versions)
+        found.append(cost(storage, lambda pages=pages: pages.project(PROJECT)))  # type: ignore[misc]
+    assert found[0] == found[1]
