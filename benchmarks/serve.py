@@ -66,7 +66,10 @@ def cold_start(model_dir: Path) -> None:
     health, ready, sizes = [], [], []
     for _ in range(5):
         port = free_port()
-        environment = {"MODEL_DIR": str(model_dir), "PORT": str(port), "TRAIN_LAUNCHER": "none", "LOG_LEVEL": "error"}
+        environment = {
+            "MODEL_DIR": str(model_dir), "PORT": str(port), "TRAIN_LAUNCHER": "none", "LOG_LEVEL": "error",
+            "LOG_FORMAT": "json",
+        }  # fmt: skip
         with child(["-m", "inference", "serve"], environment) as process:
             wait_for(port, "/health")
             health.append(tree_cpu(process))
