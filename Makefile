@@ -70,6 +70,7 @@ red: .venv/.installed-dev  ## take each protection out in a copy, one by one, an
 fuzz: .venv/.installed-dev  ## 10^4 corrupted graphs and 10^5 requests against a real server (an hour)
 	$(BIN)/python -m tests.hostile graphs 10000
 	$(BIN)/python -m tests.hostile requests 100000
+	$(BIN)/python -m tests.hostile memory 6
 
 pages: .venv/.installed-dev  ## the status page in a real browser (needs chromium and npm)
 	$(BIN)/python -m pytest tests/pages -m pages

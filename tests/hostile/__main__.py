@@ -11,11 +11,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.hostile import requests
+from tests.hostile import costly, requests
 from tests.hostile.corruption import KINDS
 from tests.hostile.graphs import fill, storm
-from tests.hostile.server import run_server
-from tests.hostile.store import publish
+from tests.hostile.server import Peak, Server, run_server
+from tests.hostile.store import label_config, publish
 from tests.shared.web_server import serve
 
 PROJECTS = 100
@@ -58,9 +58,39 @@ def many_requests(total: int) -> int:
     return len(tally.troubles) + unforeseen + (not alive) + (tally.memory[-1] - settled > FLAT)
 
 
+def memory(rounds: int) -> int:
+    """Print what came of it; returns how many things are not as promised."""
+    settings = {"DATA_HOSTS_ALLOWED": "127.0.0.1", "LOG_LEVEL": "error"}
+    after: list[float] = []
+    with tempfile.TemporaryDirectory(prefix="hostile-") as folder, serve(costly.script) as web:
+        publish(Path(folder), 3)
+
+        def read(server: Server, name: str) -> int:
+            tasks = [{"id": 1, "data": {"csv_url": f"{web.url}/{name}".replace(" ", "%20")}}]
+            body = {"project": "3", "label_config": label_config("url"), "tasks": tasks}
+            return server.json("POST", "/predict", body)[0]
+
+        with run_server(folder, MAX_SERIES_MB=str(costly.SERIES_MB), **settings) as server:
+            for number in range(rounds):
+                with Peak(server) as peak:
+                    statuses = [server.ask("POST", path, make())[0] for path, make, _ in costly.BODIES.values()]
+                    statuses += [read(server, name) for name in (*costly.SERIES, "bomb")]
+                after.append(server.rss)
+                print(
+                    f"round {number + 1}: {len(statuses)} attacks, {peak.peak:.0f} MiB at most, {after[-1]:.0f} after"
+                )
+            troubles = sum(status >= 500 for status in statuses) + (not server.alive)
+        for name, most in (("1023 MiB of one line", 1024), ("255 MiB of rows", 256)):
+            with run_server(folder, MAX_SERIES_MB=str(most), **settings) as server, Peak(server) as peak:
+                troubles += read(server, name) != 200
+            print(f"{name}, MAX_SERIES_MB={most}: {peak.before:.0f} MiB before, {peak.peak:.0f} at most")
+            troubles += peak.grown > 4 * most
+    return troubles + (after[-1] - after[len(after) // 2] > FLAT)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one attack. Returns 1 if anything is not as promised."""
-    attacks = {"graphs": graphs, "requests": many_requests}
+    attacks = {"graphs": graphs, "requests": many_requests, "memory": memory}
     parser = argparse.ArgumentParser(prog="python -m tests.hostile", description=__doc__.partition("\n")[0])
     parser.add_argument("attack", choices=attacks)
     parser.add_argument("count", type=int)
