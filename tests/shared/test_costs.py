@@ -1,5 +1,7 @@
 """Regressions of speed are caught by counting: forward passes, windows, blocks, parses. Never by a clock."""
 
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -68,6 +70,34 @@ def test_a_check_that_raises_ends_a_long_series_in_the_middle(monkeypatch: pytes
     with pytest.raises(TimeoutError):
         segmenter.segment(make_series(), check=check)
     assert 0 < len(passes.shapes) < whole
+
+
+def allocated(work: Callable[[], object]) -> int:
+    """Bytes that were held at most, beyond what was there before."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_segmenting_holds_does_not_grow_with_the_recording() -> None:
+    segmenter = make_segmenter()
+    short, long = (Series(np.zeros((rows, 2)), TimeAxis.of_rows(rows)) for rows in (8 * ROWS, 32 * ROWS))  # one segment
+    assert allocated(lambda: segmenter.segment(long)) < 1.2 * allocated(lambda: segmenter.segment(short))
+
+
+def test_what_reading_holds_beyond_the_values_does_not_grow_with_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.csv_table.BLOCK", 1 << 16)
+    line = b"0.12345,-1.5\n"
+
+    def beyond(rows: int) -> int:
+        data = b"a,b\n" + line * rows
+        return allocated(lambda: read_series(data, make_config(channels=CHANNELS))) - rows * 3 * 8  # two values, time
+
+    beyond(ROWS)  # what is imported and remembered for good
+    assert beyond(8 * ROWS) < 1.2 * beyond(2 * ROWS) + (1 << 18)
 
 
 def test_a_clean_csv_is_parsed_once_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
