@@ -84,7 +84,7 @@ def allocated(work: Callable[[], object]) -> int:
 
 def test_what_segmenting_holds_does_not_grow_with_the_recording() -> None:
     segmenter = make_segmenter()
-    short, long = (Series(np.zeros((rows, 2)), TimeAxis.of_rows(rows)) for rows in (8 * ROWS, 32 * ROWS))  # one segment
+    short, long = (Series(np.zeros((rows, 2)), TimeAxis.of_rows(rows)) for rows in (8 * ROWS, 16 * ROWS))  # one segment
     assert allocated(lambda: segmenter.segment(long)) < 1.2 * allocated(lambda: segmenter.segment(short))
 
 
