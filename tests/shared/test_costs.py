@@ -85,7 +85,7 @@ def allocated(work: Callable[[], object]) -> int:
 def test_what_segmenting_holds_does_not_grow_with_the_recording() -> None:
     segmenter = make_segmenter()
     short, long = (Series(np.zeros((rows, 2)), TimeAxis.of_rows(rows)) for rows in (8 * ROWS, 16 * ROWS))  # one segment
-    assert allocated(lambda: segmenter.segment(long)) < 1.2 * allocated(lambda: segmenter.segment(short))
+    assert allocated(lambda: segmenter.segment(long)) < 1.1 * allocated(lambda: segmenter.segment(short))
 
 
 def test_what_reading_holds_beyond_the_values_does_not_grow_with_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
