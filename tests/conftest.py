@@ -3,6 +3,7 @@
 Every test fails whose output, log lines included, holds the token that tests use towards their Label Studio.
 """
 
+from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -26,6 +27,19 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         report.outcome = "failed"
         report.longrepr = f"{report.nodeid}: a token is in its {', '.join(told)}."
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what each room of the tests took, and those at the S3 server, when more than one room ran."""
+    seconds: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                room = "tests at the S3 server" if "s3" in report.keywords else "/".join(report.nodeid.split("/")[:2])
+                seconds[room] += round(report.duration * 1000)
+    if len(seconds) > 2:
+        told = ", ".join(f"{room} {spent / 1000:.0f} s" for room, spent in sorted(seconds.items()))
+        terminalreporter.write_line(f"of that: {told}")
 
 
 @pytest.fixture(scope="session")
