@@ -30,12 +30,12 @@ def copy_tree(root: Path, into: Path) -> None:
 
 
 def apply_patch(patch: Path, tree: Path) -> str:
-    """Apply a patch; returns what is in the way, "" if nothing is."""
+    """Apply a patch, by a line before and after each change; returns what is in the way, "" if nothing is."""
     environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(tree.parent)}
     done = subprocess.run(
-        ["git", "apply", str(patch)], cwd=tree, env=environment, check=False, capture_output=True, text=True
+        ["git", "apply", "-C1", str(patch)], cwd=tree, env=environment, check=False, capture_output=True, text=True
     )
-    return done.stderr.strip()
+    return done.stderr.strip() if done.returncode else ""
 
 
 def run_tests(tree: Path, *selections: str) -> Verdict:

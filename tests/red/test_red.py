@@ -7,6 +7,7 @@ import pytest
 
 from tests.red.__main__ import find_not_green, try_patch, try_patches
 from tests.red.patches import FOLDER, read_patch, read_patches
+from tests.red.scratch import copy_tree
 
 TEST = "tests/test_half.py::test_half_is_half"
 HEAD = f"Promise: 5\nOut: the division\nRed: {TEST}\n"
@@ -86,3 +87,12 @@ def test_each_patch_has_a_head_and_names_files_that_exist() -> None:
     for protection in read_patches(FOLDER):
         for selection in protection.red:
             assert (FOLDER.parents[1] / selection.partition("::")[0]).is_file(), protection.name
+
+
+def test_each_patch_applies_to_the_code_as_it_is(tmp_path: Path) -> None:
+    copy_tree(FOLDER.parents[1], tmp_path)
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    for protection in read_patches(FOLDER):
+        check = ["git", "apply", "-C1", "--check", str(protection.path)]
+        done = subprocess.run(check, cwd=tmp_path, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, f"renew {protection.name}: {done.stderr}"
