@@ -35,7 +35,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for reports in terminalreporter.stats.values():
         for report in reports:
             if isinstance(report, pytest.TestReport):
-                room = "tests at the S3 server" if "s3" in report.keywords else "/".join(report.nodeid.split("/")[:2])
+                folder = "/".join(report.nodeid.partition("::")[0].split("/")[:2])
+                room = "tests at the S3 server" if "s3" in report.keywords else folder
                 seconds[room] += round(report.duration * 1000)
     if len(seconds) > 2:
         told = ", ".join(f"{room} {spent / 1000:.0f} s" for room, spent in sorted(seconds.items()))
