@@ -52,10 +52,10 @@ def run_tests(tree: Path, *selections: str) -> Verdict:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=LIMIT_SECONDS,
+            timeout=LIMIT_SECONDS * len(selections),
         )
     except subprocess.TimeoutExpired:
-        return Verdict(0, (), f"no end after {LIMIT_SECONDS} s")
+        return Verdict(0, (), f"no end after {LIMIT_SECONDS * len(selections)} s")
     if done.returncode not in (0, 1) or not report.exists():
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
         return Verdict(0, (), f"pytest ended with {done.returncode}: {' '.join(last)}")
