@@ -21,20 +21,6 @@ TIMES = 10
 
 
 @pytest.fixture
-def gate() -> Iterator[Gate]:
-    gate = Gate()
-    yield gate
-    gate.open()
-
-
-@pytest.fixture
-def web(gate: Gate) -> Iterator[Web]:
-    with serve(gate) as web:
-        yield web
-        gate.open()
-
-
-@pytest.fixture
 def served(web: Web, tmp_path: Path) -> Iterator[Served]:
     publish(tmp_path)
     with serving(tmp_path, DATA_HOSTS_ALLOWED="127.0.0.1", MAX_REQUESTS=str(PLACES)) as served:

@@ -18,23 +18,9 @@ from shared.updates import Updates
 from tests.load.gate import Gate
 from tests.load.server import PROJECT, STUCK_SECONDS, Served, batch, event, publish, serving, wait_until
 from tests.load.slow_clients import last_words
-from tests.shared.web_server import Web, serve
+from tests.shared.web_server import Web
 
 WRITERS = 6
-
-
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    gate = Gate()
-    yield gate
-    gate.open()
-
-
-@pytest.fixture
-def web(gate: Gate) -> Iterator[Web]:
-    with serve(gate) as web:
-        yield web
-        gate.open()
 
 
 @pytest.fixture
