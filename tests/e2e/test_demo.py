@@ -7,10 +7,17 @@ import sys
 from examples.demo.program import ROOT
 
 
+def heed_ctrl_c() -> None:
+    """A shell's background jobs ignore it, and so would all that they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_the_demo_ends_with_predictions_and_stops_at_ctrl_c() -> None:
     """It leaves both programs running until then, and nothing behind afterwards."""
     command = [sys.executable, "-m", "examples.demo"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as demo:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed_ctrl_c
+    ) as demo:
         assert demo.stdout is not None
         try:
             said = [next(demo.stdout)]
