@@ -53,7 +53,7 @@ def relabel(means: Doubles, columns: Columns, composition: Composition) -> Relab
         others = _neighbours(columns, open_to)
         totals = prior.totals(others)
         choice = int(totals.argmax()) if len(totals) else 0
-        if not len(totals) or totals[choice] <= best + LEAST_GAIN:
+        if not len(totals) or not totals[choice] > best + LEAST_GAIN:  # nor where a sum is no number
             break
         columns, best = others[choice], float(totals[choice])
     groups = np.arange(len(columns))

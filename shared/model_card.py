@@ -8,6 +8,7 @@ from shared.errors import ModelError
 from shared.label_config import LabelConfig
 
 SCHEMA = 1
+MOST_LOG = 1000.0  # of a composition's logarithms: what annotations teach stays below 20
 
 
 class _Schema(msgspec.Struct):
@@ -41,6 +42,10 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     counts: tuple[tuple[float, ...], ...]  # of 0, 1, … segments of each label in a recording; the last: or more
     order: tuple[tuple[float, ...], ...]  # of each column after each other, beyond that of the second after any
     rows: tuple[int, int]  # of the shortest and the longest recording that taught this
+
+    def __post_init__(self) -> None:
+        logs = [each for row in (*self.counts, *self.order) for each in row]
+        _require(all(abs(each) <= MOST_LOG for each in logs), f"a logarithm of the composition is beyond {MOST_LOG:g}")
 
 
 class RangeHead(msgspec.Struct, frozen=True, kw_only=True, tag="range"):

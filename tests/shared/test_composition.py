@@ -97,3 +97,9 @@ def test_only_recordings_like_the_known_ones_are_relabelled(rows: int, groups: i
 
 def test_without_a_composition_nothing_applies() -> None:
     assert not applies(None, 100, 3)
+
+
+@pytest.mark.parametrize("value", [1e308, -1e308, float("inf"), float("nan")])
+def test_logarithms_beyond_all_measure_are_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="logarithm of the composition"):
+        make_composition([(-1.0, value, -1.0)])
