@@ -59,18 +59,18 @@ bench-quality: .venv/.installed-dev  ## quality beside known figures and peers (
 	@$(BIN)/python -m benchmarks.quality --tasks $(TASKS) --label-config $(LABEL_CONFIG) --beside benchmarks/baselines.md $(QUALITY_FLAGS)
 
 faults: .venv/.installed-dev  ## kill, starve and cut off everything that can be, and count it (20 minutes; FAULTS=short: 5)
-	FAULTS=$(FAULTS) $(BIN)/python -m pytest tests/faults
+	FAULTS=$(FAULTS) $(BIN)/python -m pytest tests/promises/crash
 
 soak: .venv/.installed-dev  ## half an hour of everyday traffic with trainings: nothing fails, nothing grows (SOAK_MINUTES=30)
-	@$(BIN)/python -m tests.soak
+	@$(BIN)/python -m tests.promises.soak
 
 red: .venv/.installed-dev  ## take each protection out in a copy, one by one, and see its tests go red (RED=05: those of promise 5)
-	@$(BIN)/python -m tests.red $(RED)
+	@$(BIN)/python -m tests.promises.mutations $(RED)
 
 fuzz: .venv/.installed-dev  ## 10^4 corrupted graphs and 10^5 requests against a real server (an hour)
-	$(BIN)/python -m tests.hostile graphs 10000
-	$(BIN)/python -m tests.hostile requests 100000
-	$(BIN)/python -m tests.hostile memory 6
+	$(BIN)/python -m tests.promises.hostile graphs 10000
+	$(BIN)/python -m tests.promises.hostile requests 100000
+	$(BIN)/python -m tests.promises.hostile memory 6
 
 pages: .venv/.installed-dev  ## the status page in a real browser (needs chromium and npm)
 	$(BIN)/python -m pytest tests/pages -m pages
@@ -87,7 +87,7 @@ images:  ## build the images of server and trainer (docker; another builder: BUI
 	k8s/images/build
 
 images-test: .venv/.installed-dev  ## run both images: read-only, as nobody, predict, train, stop (RUNNER, RUN_FLAGS)
-	$(BIN)/python -m pytest -s --timeout 900 tests/kubernetes/images.py
+	$(BIN)/python -m pytest -s --timeout 900 tests/promises/kubernetes/images.py
 
 clean:  ## remove what was built and installed, but no model
 	rm -rf .venv .label-studio build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -14,12 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from shared.label_config import parse_label_config
-from shared.model_card import Figures, Head, InstantHead, ModelCard, RangeHead, Snapshot
-from shared.windows import window_starts
-from training.dataset import Statistics, normalise
-from training.export import export_model
-from training.network import CONTEXT, EXPERT_SIZE, WIDTHS, Network
+from shared.labelling.label_config import parse_label_config
+from shared.labelling.snapshots import Snapshot
+from shared.model_file.card import Figures, Head, InstantHead, ModelCard, RangeHead
+from shared.segmentation.windows import window_starts
+from training.fitting.dataset import Statistics, normalise
+from training.fitting.export import export_model
+from training.fitting.network import CONTEXT, EXPERT_SIZE, WIDTHS, Network
 
 Kind = Literal["ranges", "instants"]
 KINDS: tuple[Kind, ...] = ("ranges", "instants")

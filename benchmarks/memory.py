@@ -40,8 +40,8 @@ def measure(kind: Kind, rows: int) -> dict[str, float]:
     """Growth of this process."""
     import time
 
-    from shared.segmenter import Segmenter
-    from shared.series import read_series
+    from shared.recordings.series import read_series
+    from shared.segmentation.segmenter import Segmenter
 
     segmenter = Segmenter.load(make_model(kind))
     config = segmenter.card.label_config

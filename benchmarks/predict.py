@@ -18,19 +18,19 @@ from benchmarks.baseline import Baseline
 from benchmarks.material import CHANNELS, KINDS, LABELS, Kind, csv_bytes, flop_a_row, make_model
 from benchmarks.measure import Timing, alternate, gemm_rate, make_gemm, make_graph_gemm, milliseconds, say_where, table
 from benchmarks.processes import file_server
-from inference.protocol import Prediction, encode_results
-from shared.connections import Connections
-from shared.credentials import Credentials
-from shared.fetching import Fetcher
-from shared.instants import InstantDecoder
-from shared.model_card import InstantHead
-from shared.normalisation import recording_statistics
-from shared.ranges import RangeDecoder
-from shared.regions import to_regions
-from shared.segmenter import Segmenter
-from shared.series import read_series
+from inference.serving.protocol import Prediction, encode_results
+from shared.label_studio.credentials import Credentials
+from shared.label_studio.fetcher import Fetcher
+from shared.labelling.regions import to_regions
+from shared.model_file.card import InstantHead
+from shared.net.connections import Connections
+from shared.recordings.series import read_series
+from shared.segmentation.instant_decoder import InstantDecoder
+from shared.segmentation.normalisation import recording_statistics
+from shared.segmentation.range_decoder import RangeDecoder
+from shared.segmentation.segmenter import Segmenter
+from shared.segmentation.windows import OverlapMean, window_blocks
 from shared.settings import Settings
-from shared.windows import OverlapMean, window_blocks
 
 STAGES = ("fetch", "parse", "normalise", "windows", "forward", "overlap", "decode", "JSON")
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.contest import Material, fit_peer, fit_peer_in_folds, judge, read_material, train
-from benchmarks.peers import PEERS
+from research.compare_peers import Material, fit_peer, fit_peer_in_folds, judge, read_material, train
+from research.peers import PEERS
 
 OURS = "this project"
 Rows = list[tuple[str, dict[str, float]]]

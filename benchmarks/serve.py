@@ -18,9 +18,9 @@ import psutil
 from benchmarks.material import KINDS, Kind, batch, csv_bytes, make_model
 from benchmarks.measure import milliseconds, resident, say_where, table, tree_cpu
 from benchmarks.processes import Client, baseline_server, child, file_server, free_port, segmenter_server, wait_for
-from shared.lease import take_lease
-from shared.model_store import ModelStore
-from shared.storage import open_storage
+from shared.store.lease import take_lease
+from shared.store.models import ModelStore
+from shared.store.opening import open_storage
 
 PROJECTS: dict[Kind, int] = {kind: number for number, kind in enumerate(KINDS, 1)}
 ROUNDS = 5

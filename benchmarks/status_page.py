@@ -19,8 +19,8 @@ from benchmarks.material import batch, csv_bytes, label_config, make_model
 from benchmarks.measure import milliseconds, say_where, table
 from benchmarks.processes import Client, file_server, segmenter_server
 from benchmarks.serve import publish
-from shared.projects import KnownProject, KnownProjects
-from shared.storage import open_storage
+from shared.store.opening import open_storage
+from shared.store.projects import KnownProject, KnownProjects
 
 PROJECTS = 200
 ROUNDS = 6

@@ -23,10 +23,11 @@ import torch
 from benchmarks.baseline import STRIDE, WINDOW, Baseline
 from benchmarks.measure import say_where, table
 from shared.settings import Settings
-from training import run, schedule
-from training.annotations import Recording
-from training.load import load_recordings
-from training.sources import truth_of_export
+from training.commands import run
+from training.data.annotations import Recording
+from training.data.recordings import load_recordings
+from training.data.training_data import truth_of_export
+from training.judging import schedule
 
 ROUNDS = 2
 FINAL, FOLDS, EXPORT, SCORE, PUBLISH, READ, REST = (

@@ -11,7 +11,7 @@ from shared.errors import PermanentError, SegmenterError
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from inference.models_command import ModelsCommand
+    from inference.commands.models import ModelsCommand
 
 EXIT_CODES = "exit codes: 0 done; 1 partly or not done; 2 wrong usage, settings or data; 75 try again later"
 
@@ -128,13 +128,13 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
 
 
 def _models(options: argparse.Namespace, settings: Settings) -> "ModelsCommand":
-    from inference.models_command import ModelsCommand
+    from inference.commands.models import ModelsCommand
 
     return ModelsCommand(settings, as_json=options.json)
 
 
 def _preannotate(options: argparse.Namespace, settings: Settings) -> int:
-    from inference.preannotate import preannotate
+    from inference.commands.preannotate import preannotate
 
     return preannotate(
         options.project,
@@ -153,25 +153,25 @@ def _completion(words: Sequence[str]) -> int:
 
 
 def _serve(options: argparse.Namespace, settings: Settings) -> int:
-    from inference.serving import serve
+    from inference.web.server import serve
 
     return serve(settings)
 
 
 def _predict(options: argparse.Namespace, settings: Settings) -> int:
-    from inference.files import predict_files
+    from inference.commands.predict import predict_files
 
     return predict_files(options.project, options.files, settings, as_json=options.json)
 
 
 def _doctor(options: argparse.Namespace, settings: Settings) -> int:
-    from inference.doctor import doctor
+    from inference.commands.doctor import doctor
 
     return doctor(settings, as_json=options.json)
 
 
 def _go_back(options: argparse.Namespace, settings: Settings) -> int:
-    from inference.versions import go_back
+    from inference.commands.rollback import go_back
 
     return go_back(options.project, options.version, settings, as_json=options.json)
 

@@ -9,33 +9,33 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, ParamSpec, TypeVar
 
-from inference.journal import Journal
-from inference.launchers import choose_launcher
-from inference.metrics import Metrics
-from inference.models import Models
-from inference.predictor import Outcome, Predictor
-from inference.protocol import UNTRAINED, Prediction, ProjectRef, SetupCall
-from inference.release import program_version
-from inference.status.examine import Examiner
-from inference.studio import StudioWatch
-from inference.survey import Survey
-from inference.watched import WatchedStorage
-from inference.webhooks import START_TRAINING, Event
-from shared.connections import Connections
-from shared.control import Control, make_reconciler
-from shared.credentials import Credentials
+from inference.launchers.choose import choose_launcher
+from inference.monitoring.activity_log import Journal
+from inference.monitoring.counting_storage import WatchedStorage
+from inference.monitoring.diagnosis import Examiner
+from inference.monitoring.label_studio_monitor import StudioWatch
+from inference.monitoring.metrics import Metrics
+from inference.monitoring.project_status import Survey
+from inference.serving.model_cache import Models
+from inference.serving.predictor import Outcome, Predictor
+from inference.serving.protocol import UNTRAINED, Prediction, ProjectRef, SetupCall
+from inference.serving.webhooks import START_TRAINING, Event
+from inference.version import program_version
 from shared.errors import LabelConfigError, StoreError, UntrainedError
-from shared.fetching import Fetcher
-from shared.label_config import parse_label_config
-from shared.label_studio import LabelStudio
-from shared.model_store import ModelStore
-from shared.projects import KnownProject, KnownProjects
-from shared.runs import RunRecord, Runs
-from shared.series import most_cells
+from shared.label_studio.client import LabelStudio
+from shared.label_studio.credentials import Credentials
+from shared.label_studio.fetcher import Fetcher
+from shared.label_studio.request import show
+from shared.labelling.label_config import parse_label_config
+from shared.net.connections import Connections
+from shared.recordings.series import most_cells
+from shared.retraining.controller import Control, make_reconciler
+from shared.retraining.runs import RunRecord, Runs
+from shared.retraining.updates import Updates
 from shared.settings import Settings
-from shared.site import show
-from shared.storage import open_storage
-from shared.updates import Updates
+from shared.store.models import ModelStore
+from shared.store.opening import open_storage
+from shared.store.projects import KnownProject, KnownProjects
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -3,11 +3,12 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from shared.errors import SettingsError
-from shared.sureness import TaskScore
+
+TaskScore = Literal["mean", "min-segment", "margin", "entropy"]
 
 Read = Callable[[str], Any]
 

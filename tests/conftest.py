@@ -10,12 +10,12 @@ from uuid import uuid4
 
 import pytest
 
-from shared.folder_storage import FolderStorage
-from shared.object_storage import ObjectStorage
-from shared.storage import Storage
-from tests.s3.seaweed import BUCKET, Seaweed
-from tests.shared.memory_storage import MemoryStorage
-from tests.shared.studio import TOKEN
+from shared.store.bucket import ObjectStorage
+from shared.store.folder import FolderStorage
+from shared.store.storage import Storage
+from tests.support.label_studio import TOKEN
+from tests.support.memory_storage import MemoryStorage
+from tests.support.seaweed import BUCKET, Seaweed
 
 
 @pytest.hookimpl(wrapper=True)

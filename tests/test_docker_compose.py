@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +9,9 @@ import yaml
 
 from inference.__main__ import _parser as serving_parser
 from shared.settings import Settings
+from tests.support.paths import ROOT
 from training.__main__ import COMMANDS
 
-ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 OURS = ("server", "worker")

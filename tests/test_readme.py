@@ -2,13 +2,12 @@
 
 import re
 from dataclasses import fields
-from pathlib import Path
 
-from shared.label_config import parse_label_config
-from shared.series import read_series
+from shared.labelling.label_config import parse_label_config
+from shared.recordings.series import read_series
 from shared.settings import Settings
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 

@@ -27,13 +27,17 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "run": Command("training.run", "train one project once and publish its model"),
-    "watch": Command("training.watch", "train what is due, until ended: a worker for servers without torch"),
-    "reconcile": Command("training.reconcile", "compare projects with Label Studio once"),
-    "pending": Command("training.pending", "show what waits and what would be trained now"),
-    "cancel": Command("training.cancel", "ask the run of a project to stop"),
-    "curve": Command("training.curve", "measure score against the number of recordings: is labelling more worth it?"),
-    "request": Command("training.request", "ask for a training of each known project, as the train button does"),
+    "run": Command("training.commands.run", "train one project once and publish its model"),
+    "watch": Command("training.commands.watch", "train what is due, until ended: a worker for servers without torch"),
+    "reconcile": Command("training.commands.reconcile", "compare projects with Label Studio once"),
+    "pending": Command("training.commands.pending", "show what waits and what would be trained now"),
+    "cancel": Command("training.commands.cancel", "ask the run of a project to stop"),
+    "curve": Command(
+        "training.commands.curve", "measure score against the number of recordings: is labelling more worth it?"
+    ),
+    "request": Command(
+        "training.commands.request", "ask for a training of each known project, as the train button does"
+    ),
 }
 
 

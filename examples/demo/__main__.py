@@ -15,7 +15,7 @@ from typing import NamedTuple
 from examples.demo import label_studio, server
 from examples.demo.client import Client, Json
 from examples.demo.program import ROOT, Program, ProgramError, free_port, is_free
-from shared.graph_file import read_metadata
+from shared.model_file.onnx_file import read_metadata
 
 EXAMPLE = ROOT / "examples" / "watch"
 LOGS = label_studio.HOME / "demo-logs"

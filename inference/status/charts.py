@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from inference.status.examine import Channel, Drawing, Piece
+from inference.monitoring.diagnosis import Channel, Drawing, Piece
 
 
 def line(values: Sequence[float], width: float, height: float, *, low: float | None = None) -> str:

@@ -7,19 +7,19 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from inference.journal import Hour, Noted, Scored, Skipped
-from inference.release import program_version
-from inference.reports import Bin, Report, Summary
+from inference.monitoring.activity_log import Hour, Noted, Scored, Skipped
+from inference.monitoring.label_studio_monitor import StudioState
+from inference.monitoring.project_status import Standing
+from inference.monitoring.reports import Bin, Report, Summary
 from inference.services import Services
-from inference.studio import StudioState
-from inference.survey import Standing
+from inference.version import program_version
 from shared.errors import SegmenterError
-from shared.learning_curve import LearningCurve, read_curve
-from shared.model_card import Estimate, Figures
-from shared.runs import RunRecord
-from shared.scheduler import due_at
+from shared.model_file.card import Estimate, Figures
+from shared.retraining.runs import RunRecord
+from shared.retraining.scheduler import due_at
+from shared.retraining.updates import START_TRAINING
 from shared.settings import Settings
-from shared.updates import START_TRAINING
+from shared.store.learning_curve import LearningCurve, read_curve
 
 EVENTS = 50
 RUNS = 10

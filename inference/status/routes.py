@@ -14,15 +14,16 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from inference.bodies import json_answer, read_body
-from inference.protocol import ProjectRef
-from inference.release import program_version
+from inference import formatting as words
+from inference.json_response import json_answer, read_body
+from inference.monitoring.diagnosis import Examination
 from inference.services import Services
-from inference.status import charts, words
-from inference.status.examine import Examination
+from inference.serving.protocol import ProjectRef
+from inference.status import charts
 from inference.status.pages import Pages
-from shared.colors import colors
+from inference.version import program_version
 from shared.errors import SegmenterError, StoreError
+from shared.labelling.colors import colors
 from shared.settings import Settings
 
 HERE = Path(__file__).parent

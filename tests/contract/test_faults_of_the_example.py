@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from inference.app import create_app
-from shared.label_config import parse_label_config
-from shared.segments import Segment
-from shared.series import Series, read_series
+from inference.web.app import create_app
+from shared.labelling.label_config import parse_label_config
+from shared.labelling.segments import Segment
+from shared.labelling.time_axis import TimeAxis
+from shared.recordings.series import Series, read_series
 from shared.settings import Settings
-from shared.time_axis import TimeAxis
 from tests.inference.conftest import CONFIG, VALUES, Publish, Serve, batch
-from training.annotations import Layered, choose_kinds, label_rows
-from training.evaluate import Prediction, score
+from training.data.annotations import Layered, choose_kinds, label_rows
+from training.judging.evaluate import Prediction, score
 
 SETUP = {"project": "3.17", "schema": CONFIG}
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.inference.conftest import Publish, Serve
+from tests.support.paths import RECORDED
 
-RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json"))
+MESSAGES = sorted(RECORDED.glob("*.json"))
 BASIC = {"basic_auth_user": "ann", "basic_auth_pass": "secret"}
 
 
@@ -26,7 +27,7 @@ def projects_of(path: Path) -> set[int]:
 
 
 def with_requests() -> list[Path]:
-    return [path for path in RECORDED if requests_of(path)]
+    return [path for path in MESSAGES if requests_of(path)]
 
 
 @pytest.mark.parametrize("path", with_requests(), ids=lambda path: path.stem)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import onnxruntime
 
 from examples.demo.client import Client
-from shared.snapshots import Stamp, take_snapshot, utc_text
+from shared.labelling.snapshots import Stamp, take_snapshot, utc_text
 from tests.e2e.series import (
     LABELS,
     Axis,

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from examples.demo import label_studio as installed
 from examples.demo.client import Client
-from shared.lease import take_lease
-from shared.model_card import Snapshot
-from shared.model_store import ModelStore
-from shared.storage import open_storage
-from tests.shared.graphs import make_model
+from shared.labelling.snapshots import Snapshot
+from shared.store.lease import take_lease
+from shared.store.models import ModelStore
+from shared.store.opening import open_storage
+from tests.support.graphs import make_model
 
 TASKS = 2000
 KILLED_AFTER = (3, 9)  # batches that the command has told of

@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from inference.release import program_version
-from shared.model_store import ModelStore
-from shared.projects import KnownProject, KnownProjects
-from shared.storage import open_storage
-from shared.updates import Updates
+from inference.version import program_version
+from shared.retraining.updates import Updates
+from shared.store.models import ModelStore
+from shared.store.opening import open_storage
+from shared.store.projects import KnownProject, KnownProjects
 from tests.golden.reading import contents, predictions
-from tests.training.synthetic import QUICK, draw_instants, draw_ranges
+from tests.support.synthetic import QUICK, draw_instants, draw_ranges
 from training.__main__ import main as train
 
 HERE = Path(__file__).parent

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import SegmenterError
-from shared.model_store import ModelStore
-from shared.projects import KnownProjects
-from shared.runs import Runs
-from shared.segmenter import Segmenter
-from shared.series import read_series
-from shared.storage import open_storage
-from shared.updates import Updates
+from shared.recordings.series import read_series
+from shared.retraining.runs import Runs
+from shared.retraining.updates import Updates
+from shared.segmentation.segmenter import Segmenter
+from shared.store.models import ModelStore
+from shared.store.opening import open_storage
+from shared.store.projects import KnownProjects
 
 PROJECTS = (3, 4)
 

@@ -11,14 +11,14 @@ import pytest
 from starlette.testclient import TestClient
 
 from inference.__main__ import main
-from inference.app import create_app
+from inference.web.app import create_app
 from shared.errors import ModelError
-from shared.graph_file import add_metadata, read_metadata, seal
-from shared.model_card import SCHEMA
-from shared.model_store import ModelStore
-from shared.segmenter import Segmenter
+from shared.model_file.card import SCHEMA
+from shared.model_file.onnx_file import add_metadata, read_metadata, seal
+from shared.segmentation.segmenter import Segmenter
 from shared.settings import Settings
-from shared.storage import open_storage
+from shared.store.models import ModelStore
+from shared.store.opening import open_storage
 from tests.golden.reading import PROJECTS, contents, predictions
 
 HERE = Path(__file__).parent

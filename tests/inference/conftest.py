@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from inference.app import create_app
-from shared.lease import take_lease
-from shared.model_card import Snapshot
-from shared.model_store import ModelStore
+from inference.web.app import create_app
+from shared.labelling.snapshots import Snapshot
 from shared.settings import Settings
-from shared.storage import open_storage
-from tests.shared.graphs import make_model
+from shared.store.lease import take_lease
+from shared.store.models import ModelStore
+from shared.store.opening import open_storage
+from tests.support.graphs import make_model
 
 CONFIG = (
     '<View><TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/></TimeSeriesLabels>'

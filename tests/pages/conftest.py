@@ -14,10 +14,11 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from inference.app import create_app
 from inference.services import Services
+from inference.web.app import create_app
 from shared.settings import Settings
-from shared.storage import Storage, open_storage
+from shared.store.opening import open_storage
+from shared.store.storage import Storage
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]

@@ -16,15 +16,16 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from shared.model_store import ModelStore
-from shared.projects import KnownProject, KnownProjects
 from shared.settings import Settings
-from shared.storage import open_storage
+from shared.store.models import ModelStore
+from shared.store.opening import open_storage
+from shared.store.projects import KnownProject, KnownProjects
 from tests.pages.conftest import CHROMIUM, FLAGS, running
-from tests.shared.studio import TOKEN, Studio
-from tests.shared.web_server import serve as serve_web
+from tests.support.label_studio import TOKEN, Studio
+from tests.support.paths import ROOT
+from tests.support.web_server import serve as serve_web
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "watch"
+EXAMPLE = ROOT / "examples" / "watch"
 CONFIG = (EXAMPLE / "label_config.xml").read_text()
 TITLE = "Shoulder exercises"
 SKIP = {"action": "ANNOTATION_CREATED", "annotation": {"was_cancelled": True}, "project": {"id": 1}}
@@ -58,7 +59,7 @@ def train(scratch: Path, models: str) -> None:
         export = scratch / f"tasks{count}.json"
         export.write_text(json.dumps(tasks[:count]))
         command = [sys.executable, "-m", "training", "run", "--project", "1", "--tasks", str(export)]
-        environment = {**os.environ, "MODEL_DIR": models, "PYTHONPATH": str(EXAMPLE.parents[1])}
+        environment = {**os.environ, "MODEL_DIR": models, "PYTHONPATH": str(ROOT)}
         subprocess.run([*command, "--label-config", str(EXAMPLE / "label_config.xml")], env=environment, check=True)
 
 

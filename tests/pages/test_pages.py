@@ -5,20 +5,20 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from shared.active_run import begin_run
-from shared.addresses import read_url
-from shared.connections import Connections
-from shared.projects import KnownProject, KnownProjects
-from shared.runs import Progress
+from shared.label_studio.request import exchange
+from shared.net.connections import Connections
+from shared.net.urls import read_url
+from shared.retraining.active_run import begin_run
+from shared.retraining.runs import Progress
+from shared.retraining.updates import Updates
 from shared.settings import Settings
-from shared.site import exchange
-from shared.storage import Storage
-from shared.updates import Updates
+from shared.store.projects import KnownProject, KnownProjects
+from shared.store.storage import Storage
 from tests.inference.conftest import CONFIG, VALUES
 from tests.pages.conftest import Look, running
-from tests.shared.published import keep
-from tests.shared.studio import TOKEN, Studio
-from tests.shared.web_server import serve as serve_web
+from tests.support.label_studio import TOKEN, Studio
+from tests.support.published import keep
+from tests.support.web_server import serve as serve_web
 
 pytestmark = pytest.mark.pages
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from shared.segments import Segment
-from shared.series import Series
+from shared.labelling.segments import Segment
+from shared.labelling.time_axis import TimeAxis
+from shared.recordings.series import Series
 from shared.settings import Settings
-from shared.time_axis import TimeAxis
-from tests.training.synthetic import LABELS, QUICK, draw_ranges
-from training.annotations import Kinds, Layered, Recording, choose_kinds, label_rows
+from tests.support.synthetic import LABELS, QUICK, draw_ranges
+from training.data.annotations import Kinds, Layered, Recording, choose_kinds, label_rows
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,217 @@
+"""`python -m inference doctor`: each thing that must hold for the loop to work, with its remedy where it does not."""
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+from inference.launchers.choose import choose_launcher
+from shared.errors import ModelError, SegmenterError
+from shared.label_studio.client import Backend, LabelStudio
+from shared.label_studio.credentials import Credentials
+from shared.label_studio.request import exchange
+from shared.net.connections import Connections
+from shared.net.urls import read_url
+from shared.retraining.runs import Runs
+from shared.retraining.updates import Updates
+from shared.segmentation.segmenter import Segmenter
+from shared.settings import Settings
+from shared.store.models import ModelStore
+from shared.store.opening import open_storage
+from shared.store.projects import KnownProjects
+from shared.store.storage import Storage
+
+ANSWER_SECONDS = 5.0
+NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "fuse.s3fs", "fuse.sshfs", "9p", "virtiofs")
+
+
+class Check(NamedTuple):
+    """One thing that holds or does not."""
+
+    holds: bool
+    what: str
+    remedy: str = ""
+
+
+def doctor(settings: Settings, *, as_json: bool) -> int:
+    """Print all checks. Returns 0 if all hold, else 1."""
+    found = list(examine(settings))
+    if as_json:
+        sys.stdout.write(json.dumps([check._asdict() for check in found], indent=1) + "\n")
+    else:
+        for check in found:
+            sys.stdout.write(f"{'✓' if check.holds else '✗'} {check.what}\n")
+            if not check.holds and check.remedy:
+                sys.stdout.write(f"    {check.remedy}\n")
+    return 0 if all(check.holds for check in found) else 1
+
+
+def examine(settings: Settings) -> Iterator[Check]:
+    """All checks, in the order in which their remedies should be tried."""
+    yield Check(True, "The settings can be read.")
+    try:
+        storage = open_storage(settings.model_dir)
+        yield _writable(storage, settings)
+    except SegmenterError as error:
+        yield Check(False, f"MODEL_DIR={settings.model_dir} cannot be used.", str(error))
+        return
+    connections = Connections()
+    credentials = Credentials(settings, connections)
+    label_studio = LabelStudio(credentials, connections)
+    reached = _attempt(lambda: f"Label Studio {label_studio.version()} answers at {settings.label_studio_host}.")
+    yield reached
+    named = False
+    if reached.holds:
+        yield (token := _token(credentials, label_studio))
+        named = token.holds
+    yield _launcher(settings, storage, credentials)
+    store = ModelStore(storage, keep_versions=settings.keep_versions)
+    projects = KnownProjects(storage).ids()
+    for project in sorted({*projects, *store.projects()}):
+        yield _model(store, project)
+        yield from _history(storage, project)
+        if named and project in projects:
+            yield from _connection(label_studio, connections, project)
+    if not projects:
+        yield Check(
+            False, "No project has connected yet.", f"Connect http://localhost:{settings.port} in Label Studio."
+        )
+
+
+def _writable(storage: Storage, settings: Settings) -> Check:
+    key = f"projects/doctor-{uuid4().hex}"
+    storage.put(key, b"written and deleted by doctor")
+    storage.delete([key])
+    if "://" in settings.model_dir:
+        return Check(True, f"MODEL_DIR={settings.model_dir} can be written.")
+    kind = _file_system(Path(settings.model_dir))
+    note = ", over a network: all servers and trainers may share it" if kind in NETWORK_FILE_SYSTEMS else ""
+    return Check(True, f"MODEL_DIR={settings.model_dir} can be written ({kind}{note}).")
+
+
+def _file_system(folder: Path) -> str:
+    """Kind of the file system that holds a folder, from the kernel's table of mounts; "unknown" elsewhere."""
+    best, kind = "", "unknown"
+    try:
+        lines = Path("/proc/self/mounts").read_text().splitlines()
+    except OSError:
+        return kind
+    place = str(folder.resolve())
+    for line in lines:
+        _, mount, found, *_ = line.split(" ")
+        if (place == mount or place.startswith(mount.rstrip("/") + "/")) and len(mount) >= len(best):
+            best, kind = mount, found
+    return kind
+
+
+def _token(credentials: Credentials, label_studio: LabelStudio) -> Check:
+    if credentials.kind == "none":
+        return Check(
+            False,
+            "LABEL_STUDIO_API_KEY is empty; a running server uses the token that Label Studio sends when it connects.",
+            "For this check, and where legacy tokens are disabled, set it to a token from Account & Settings.",
+        )
+    return _attempt(lambda: f"The token is a {credentials.kind} one, of {label_studio.whoami().email}.")
+
+
+def _launcher(settings: Settings, storage: Storage, credentials: Credentials) -> Check:
+    try:
+        launcher = choose_launcher(settings, Runs(storage), credentials)
+    except SegmenterError as error:
+        return Check(False, "Nobody can train.", str(error))
+    if launcher.name == "none":
+        remedy = "Install '.[serve,train]', or run `python -m training watch` over the same MODEL_DIR."
+        return Check(settings.train_launcher == "none", "The server trains nothing itself.", remedy)
+    torch = "" if importlib.util.find_spec("torch") else "; torch is not needed here"
+    return Check(True, f"Trainings are started by the launcher {launcher.name!r}{torch}.")
+
+
+def _model(store: ModelStore, project: int) -> Check:
+    try:
+        stored = store.current(project)
+        if stored is None:
+            return Check(
+                False,
+                f"Project {project} has no model yet.",
+                f"Annotate a few tasks, or press Train now on /ui/projects/{project}, which says what is missing.",
+            )
+        Segmenter.load(stored.data)
+    except ModelError as error:
+        remedy = (
+            f"`python -m inference rollback --project {project}` lets the one before serve; "
+            "`python -m inference models verify` checks them all."
+        )
+        return Check(False, f"The model of project {project} does not hold: {error}", remedy)
+    return Check(True, f"Project {project}: model {stored.stamp.version} loads, and its probe holds.")
+
+
+def _history(storage: Storage, project: int) -> Iterator[Check]:
+    waiting = Updates(storage).of(project)
+    if waiting:
+        age = storage.now() - waiting[-1].at
+        yield Check(True, f"Project {project}: {len(waiting)} updates wait; the last event came {age:.0f} s ago.")
+    last = Runs(storage).last_ended(project)
+    if last is not None:
+        done = last.outcome != "failed"
+        age = storage.now() - (last.ended_at or 0.0)
+        yield Check(
+            done,
+            f"Project {project}: the last run was {last.outcome}, {age:.0f} s ago.",
+            f"{last.reason} Its log is on /ui/projects/{project}; "
+            f"`python -m training run --project {project} --explain` tells what it would learn from.",
+        )
+
+
+def _connection(label_studio: LabelStudio, connections: Connections, project: int) -> Iterator[Check]:
+    try:
+        found = label_studio.project(project)
+        if found is None:
+            remedy = f"If it was deleted: `python -m inference models delete --project {project}`."
+            yield Check(False, f"Project {project} is gone, or the token's user may not see it.", remedy)
+            return
+        backends = [each for each in label_studio.backends(project) if _is_ours(each, connections)]
+        hooks = {hook.url.rstrip("/") for hook in label_studio.webhooks(project) if hook.is_active}
+    except SegmenterError as error:
+        yield Check(False, f"Project {project} cannot be looked at.", str(error))
+        return
+    if not backends:
+        remedy = "Connect it in the project's Settings > Model, by an address at which Label Studio reaches it."
+        yield Check(False, f"Project {project} is not connected to this program.", remedy)
+        return
+    backend = backends[0]
+    yield Check(
+        f"{backend.url.rstrip('/')}/webhook" in hooks,
+        f"Project {project}: Label Studio sends events to {backend.url}/webhook.",
+        "Delete the model in Settings > Model and connect it again; see README, Connect Label Studio (SSRF settings).",
+    )
+    yield Check(
+        found.model_version == backend.title,
+        f"Project {project}: predictions of {backend.title!r} are shown to annotators.",
+        f"Choose {backend.title!r} in Settings > Annotation > Use predictions to prelabel tasks.",
+    )
+    yield Check(
+        found.evaluate_predictions_automatically,
+        f"Project {project}: predictions are retrieved automatically.",
+        "Switch it on in Settings > Model, or use Retrieve predictions in the Data Manager.",
+    )
+
+
+def _is_ours(backend: Backend, connections: Connections) -> bool:
+    """Whether this program answers at a backend's address, as seen from here."""
+    try:
+        url = read_url(backend.url)
+        home = url._replace(target=url.path.rstrip("/"))
+        reply = exchange(connections, home, "GET", "/health", seconds=ANSWER_SECONDS)
+    except SegmenterError:
+        return False
+    return reply.status == 200 and b"TimeSeriesSegmenter" in reply.body
+
+
+def _attempt(work: Callable[[], str]) -> Check:
+    try:
+        return Check(True, work())
+    except SegmenterError as error:
+        return Check(False, "Label Studio does not answer as it should.", str(error))

@@ -1,0 +1,134 @@
+"""`python -m inference models`: what is in the store, whether it holds, and moving versions as files."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from inference.formatting import figure, size
+from inference.monitoring.reports import Reports
+from shared.errors import ModelError, RefusedError, SegmenterError
+from shared.label_studio.cache import DataCache
+from shared.model_file.card import decode_card
+from shared.model_file.onnx_file import check_seal, read_metadata
+from shared.segmentation.segmenter import Segmenter
+from shared.settings import Settings
+from shared.store.keys import read_project
+from shared.store.models import ModelStore
+from shared.store.opening import open_storage
+from shared.store.projects import KnownProjects
+
+
+class ModelsCommand:
+    """One method a verb; each returns an exit code."""
+
+    def __init__(self, settings: Settings, *, as_json: bool) -> None:
+        storage = open_storage(settings.model_dir)
+        self._store = ModelStore(storage, keep_versions=settings.keep_versions)
+        self._known = KnownProjects(storage)
+        self._cache = DataCache(Path(settings.cache_dir), settings.cache_max_mb * 2**20) if settings.cache_dir else None
+        self._json = as_json
+
+    def show(self, project: str | None) -> int:
+        """All kept versions with their figures."""
+        rows = []
+        reports = Reports(self._store)
+        for number in self._projects(project):
+            for each in self._store.versions(number):
+                summary = reports.summary(number, each.name)
+                rows.append(
+                    {
+                        "project": number,
+                        "version": each.name,
+                        "standing": "serves" if each.current else "kept" if each.accepted else "rejected",
+                        "recordings": summary.recordings,
+                        "balanced_accuracy": figure(summary.estimates.get("balanced_accuracy")),
+                        "segment_f1_50": figure(summary.estimates.get("segment_f1_50")),
+                        "bytes": self._store.size(number, each.name),
+                    }
+                )
+        if self._json:
+            return self._tell(rows)
+        line = "{:>8}  {:<34} {:<9} {:>10}  {:<16} {:<16} {:>9}\n"
+        heads = ("project", "version", "standing", "recordings", "balanced acc.", "segment F1@50", "size")
+        sys.stdout.write(line.format(*heads) if rows else "There are no models yet.\n")
+        for row in rows:
+            *cells, count = row.values()
+            sys.stdout.write(line.format(*map(str, cells), size(int(str(count)))))
+        return 0
+
+    def verify(self, project: str | None) -> int:
+        """Seal, card, shapes and probe of every model. Returns 1 if one does not hold."""
+        found = [check for number in self._projects(project) for check in self._checks(number)]
+        if self._json:
+            self._tell(found)
+        for each in found if not self._json else ():
+            sys.stdout.write(f"{'✗' if each['error'] else '✓'} project {each['project']}: {each['version']}")
+            sys.stdout.write(f"\n    {each['error']}\n" if each["error"] else "\n")
+        return int(any(each["error"] for each in found))
+
+    def export(self, project: str, version: str | None, file: str) -> int:
+        """Write a version (default: the one that serves) to a file."""
+        number = read_project(project)
+        found = self._store.load_version(number, version) if version else self._store.current(number)
+        if found is None:
+            raise RefusedError(f"Project {number} has no version {version or 'that serves'}.")
+        try:
+            Path(file).write_bytes(found.data)
+        except OSError as error:
+            raise RefusedError(f"{file} cannot be written: {error.strerror}.") from None
+        said = {"project": number, "version": found.stamp.version, "file": file, "bytes": len(found.data)}
+        return self._tell(said, f"Version {found.stamp.version} of project {number} is in {file}.")
+
+    def bring(self, file: str) -> int:
+        """Keep a model from a file, after all checks; it serves when it is promoted."""
+        try:
+            data = Path(file).read_bytes()
+        except OSError as error:
+            raise RefusedError(f"{file} cannot be read: {error.strerror}.") from None
+        check_seal(data)
+        project = decode_card(read_metadata(data).get("card", "")).project
+        Segmenter.load(data)
+        version = self._store.bring(project, data)
+        promote = f"python -m inference promote --project {project} {version}"
+        return self._tell({"project": project, "version": version}, f"It is kept; to let it serve: {promote}")
+
+    def delete(self, project: str, *, sure: bool) -> int:
+        """Delete models, updates and runs of a project, for good, and cached recordings, which are of any project."""
+        number = read_project(project)
+        if not sure:
+            raise RefusedError(
+                f"This deletes all {len(self._store.versions(number))} versions of project {number}, its waiting "
+                "updates and its runs, for good, and empties CACHE_DIR: say --yes if you want that."
+            )
+        count = self._store.delete(number)
+        cached = self._cache.clear() if self._cache else 0
+        said = {"project": number, "deleted": count, "cached": cached}
+        return self._tell(said, f"{count} objects of project {number} and {cached} cached recordings are deleted.")
+
+    def _projects(self, project: str | None) -> Iterator[int]:
+        if project is not None:
+            yield read_project(project)
+        else:
+            yield from sorted({*self._store.projects(), *self._known.ids()})
+
+    def _checks(self, project: int) -> Iterator[dict[str, Any]]:
+        names: list[str | None] = [each.name for each in self._store.versions(project)]
+        for name in (None, *names):
+            error = ""
+            try:
+                stored = self._store.current(project) if name is None else self._store.load_version(project, name)
+                if stored is None:
+                    continue
+                Segmenter.load(stored.data)
+                shown = f"{stored.stamp.version} (serves)" if name is None else name
+            except ModelError as trouble:
+                error, shown = str(trouble), name or "the model that serves"
+            except SegmenterError as trouble:
+                error, shown = f"It cannot be read: {trouble}", name or "the model that serves"
+            yield {"project": project, "version": shown, "error": error}
+
+    def _tell(self, said: object, sentence: str = "") -> int:
+        sys.stdout.write((json.dumps(said, indent=1) if self._json else sentence) + "\n")
+        return 0

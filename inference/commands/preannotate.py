@@ -1,0 +1,197 @@
+"""Predictions for all tasks that lack the current version, pushed to Label Studio, however many there are.
+
+A request of Label Studio's own ends after 100 s; this goes on batch by batch. Which tasks are left is asked from Label
+Studio itself, so a second start goes on where the first was killed. The one batch that may have been on its way then
+is written down before it is sent: the next start waits until Label Studio shows it or has had time to refuse it.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any, TextIO
+
+import msgspec
+
+from inference.serving.model_cache import Models
+from inference.serving.predictor import Outcome, Predictor
+from inference.serving.protocol import PredictCall, Prediction, ProjectRef
+from shared.errors import RefusedError
+from shared.label_studio.client import LabelStudio, Lacking, OpenTask, Project
+from shared.label_studio.credentials import Credentials
+from shared.label_studio.fetcher import Fetcher
+from shared.net.connections import Connections
+from shared.settings import Settings
+from shared.store import keys
+from shared.store.keys import read_project
+from shared.store.models import ModelStore
+from shared.store.opening import open_storage
+from shared.store.storage import Storage
+
+BATCH = 50  # tasks: some 100 kB, which Label Studio stores within a second
+SETTLE_SECONDS = 120.0  # more than Label Studio's own limit for a request
+LOOK_SECONDS = 2.0
+NO_LIMIT = 86400.0  # seconds for a batch
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """The batch on its way."""
+
+    version: str
+    tasks: tuple[int, ...]
+    at: float  # seconds since the epoch, the store's clock
+
+
+class Summary(msgspec.Struct, kw_only=True):
+    """How it went."""
+
+    project: int
+    version: str
+    dry_run: bool
+    lacking: int = 0  # tasks without a prediction of this version
+    pushed: int = 0
+    without_segments: int = 0  # among the pushed ones
+    failed: int = 0  # nothing was pushed, it may work later
+    reasons: dict[str, int] = {}  # of both
+
+
+class Preannotation:
+    """One call of the command."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        *,
+        stream: TextIO,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        connections = Connections()
+        credentials = Credentials(settings, connections)
+        self._storage = storage
+        self._stream = stream
+        self._sleep = sleep
+        self._clock = clock
+        self._label_studio = LabelStudio(credentials, connections)
+        self._models = Models(ModelStore(storage, keep_versions=settings.keep_versions), cache_size=1)
+        self._reasons: Counter[str] = Counter()
+        self._predictor = Predictor(
+            self._models,
+            Fetcher(settings, credentials, connections),
+            replace(settings, predict_budget_seconds=NO_LIMIT),
+            observe=self._observe,
+            stage=lambda *_: None,
+        )
+
+    def close(self) -> None:
+        """End the threads."""
+        self._predictor.close()
+
+    def run(self, number: int, *, dry_run: bool, only_unlabelled: bool, rate: float) -> Summary:
+        """Push what is lacking. rate: most tasks a second. Raises SegmenterError where it cannot go on."""
+        project = self._label_studio.project(number)
+        if project is None:
+            raise RefusedError(f"Label Studio has no project {number}, or the token's user may not see it.")
+        version = self._models.version(ProjectRef(number, project.created))
+        summary = Summary(project=number, version=version, dry_run=dry_run)
+        if not dry_run:
+            self._settle(number, version)
+        for page in self._label_studio.tasks_lacking(number, version, only_unlabelled=only_unlabelled):
+            summary.lacking += len(page.tasks)
+            if not dry_run:
+                for batch in _batches(page.tasks):
+                    self._push(project, version, batch, summary, rate)
+            self._show(page, summary)
+        summary.reasons = dict(self._reasons.most_common(20))
+        self._stream.write("\n" if self._stream.isatty() else "")
+        return summary
+
+    def _push(self, project: Project, version: str, batch: Sequence[OpenTask], summary: Summary, rate: float) -> None:
+        begun = self._clock()
+        call = PredictCall(
+            tasks=[msgspec.Raw(msgspec.json.encode({"id": task.id, "data": task.data})) for task in batch],
+            project=f"{project.id}.{project.created}",
+            label_config=project.label_config,
+        )
+        answers = asyncio.run(self._predictor.predict(call))
+        found: list[dict[str, Any]] = [
+            {"task": task.id, "result": answer.result, "score": answer.score, "model_version": answer.model_version}
+            for task, answer in zip(batch, answers, strict=True)
+            if isinstance(answer, Prediction)
+        ]
+        summary.failed += len(batch) - len(found)
+        if found:
+            key = keys.preannotation(project.id)
+            sent = Sent(version, tuple(each["task"] for each in found), self._storage.now())
+            self._storage.put(key, msgspec.json.encode(sent))
+            summary.pushed += self._label_studio.create_predictions(project.id, found)
+            summary.without_segments += sum(not each["result"] for each in found)
+            self._storage.delete([key])
+        self._sleep(max(0.0, len(batch) / rate - (self._clock() - begun)))
+
+    def _settle(self, project: int, version: str) -> None:
+        """Wait until a batch that an earlier call had sent when it was killed is there, or cannot come any more."""
+        key = keys.preannotation(project)
+        found = self._storage.get(key)
+        if found is None:
+            return
+        sent = msgspec.json.decode(found.data, type=Sent)
+        while sent.version == version and self._storage.now() - sent.at < SETTLE_SECONDS:
+            pages = self._label_studio.tasks_lacking(project, version, only_unlabelled=False)
+            if not set(sent.tasks) & {task.id for page in pages for task in page.tasks}:
+                break
+            self._stream.write("A batch was on its way when the last call ended; waiting for it …\n")
+            self._sleep(LOOK_SECONDS)
+        self._storage.delete([key])
+
+    def _observe(self, outcome: Outcome) -> None:
+        if outcome.reason:
+            self._reasons[outcome.reason[:300]] += 1
+
+    def _show(self, page: Lacking, summary: Summary) -> None:
+        share = page.looked_at / max(1, page.total)
+        bar = "█" * round(share * 30) + "·" * (30 - round(share * 30))
+        end = "\r" if self._stream.isatty() else "\n"
+        self._stream.write(f"{bar} {page.looked_at} of {page.total} tasks, {summary.pushed} predictions pushed{end}")
+        self._stream.flush()
+
+
+def preannotate(
+    project: str, settings: Settings, *, dry_run: bool, only_unlabelled: bool, rate: float, as_json: bool
+) -> int:
+    """Push predictions for all tasks of a project that lack them. Returns 0, or 1 if some failed for now."""
+    if not rate > 0:
+        raise RefusedError(f"--rate is {rate:g}, but must be above 0 tasks a second.")
+    work = Preannotation(settings, open_storage(settings.model_dir), stream=sys.stderr)
+    try:
+        found = work.run(read_project(project), dry_run=dry_run, only_unlabelled=only_unlabelled, rate=rate)
+    finally:
+        work.close()
+    if as_json:
+        sys.stdout.write(json.dumps(msgspec.to_builtins(found), indent=1) + "\n")
+    else:
+        sys.stdout.write("\n".join(_report(found)) + "\n")
+    return int(found.failed > 0)
+
+
+def _report(found: Summary) -> Iterator[str]:
+    if found.dry_run:
+        yield f"{found.lacking} tasks of project {found.project} lack version {found.version}; nothing was pushed."
+        return
+    yield (
+        f"{found.pushed} predictions of version {found.version} were pushed, {found.without_segments} of them without "
+        f"segments; {found.failed} tasks failed for now."
+    )
+    for reason, count in found.reasons.items():
+        yield f"  {count} × {reason}"
+
+
+def _batches(tasks: Sequence[OpenTask]) -> Iterator[Sequence[OpenTask]]:
+    rest = iter(tasks)
+    while batch := list(islice(rest, BATCH)):
+        yield batch

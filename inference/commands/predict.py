@@ -1,0 +1,63 @@
+"""Segmenting files without Label Studio, by the code that serves it."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from inference.serving.model_cache import Models
+from inference.serving.protocol import ProjectRef
+from shared.errors import SegmenterError, SeriesError
+from shared.labelling.regions import to_regions
+from shared.recordings.series import read_series
+from shared.segmentation.segmenter import Segmenter
+from shared.settings import Settings
+from shared.store.keys import read_project
+from shared.store.models import ModelStore
+from shared.store.opening import open_storage
+
+
+def predict_files(project: str, files: Sequence[str], settings: Settings, *, as_json: bool) -> int:
+    """Segment each file; one that cannot be read is named and the others go on.
+
+    Returns 0, or 1 if a file failed. Raises UntrainedError without a model, RefusedError on a bad project id.
+    """
+    store = ModelStore(open_storage(settings.model_dir), keep_versions=settings.keep_versions)
+    served = Models(store, cache_size=1).serving(ProjectRef(read_project(project)))
+    answers: list[dict[str, Any]] = []
+    for name in files:
+        answer = _segment(name, served.segmenter, served.version, settings)
+        answers.append(answer)
+        if "error" in answer:
+            print(f"{name}: {answer['error']}", file=sys.stderr)  # noqa: T201
+        elif not as_json:
+            _show(answer)
+    if as_json:
+        print(json.dumps(answers, indent=1))  # noqa: T201
+    return int(any("error" in answer for answer in answers))
+
+
+def _segment(name: str, segmenter: Segmenter, version: str, settings: Settings) -> dict[str, Any]:
+    answer: dict[str, Any] = {"file": name, "result": [], "score": 0.0, "model_version": version}
+    config = segmenter.card.label_config
+    try:
+        try:
+            data = Path(name).read_bytes()
+        except OSError as error:
+            raise SeriesError(f"The file cannot be read: {error.strerror}.") from None
+        series = read_series(data, config)
+        found = segmenter.segment(series, task_score=settings.task_score)
+        answer |= {"result": to_regions(found.segments, series.axis, config), "score": found.score}
+    except SegmenterError as error:
+        answer["error"] = str(error)
+    return answer
+
+
+def _show(answer: dict[str, Any]) -> None:
+    print(f"{answer['file']}  score {answer['score']:.2f}  model {answer['model_version']}")  # noqa: T201
+    for region in answer["result"]:
+        value = region["value"]
+        label = ", ".join(value["timeserieslabels"])
+        bounds = f"at {value['start']}" if value["instant"] else f"{value['start']} to {value['end']}"
+        print(f"  {bounds}  {label}  {region['score']:.2f}")  # noqa: T201

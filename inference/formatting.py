@@ -1,0 +1,37 @@
+"""Numbers as people read them."""
+
+from datetime import UTC, datetime
+
+from shared.model_file.card import Estimate
+
+_UNITS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"), (1.0, "second"))
+
+
+def ago(at: float | None, now: float) -> str:
+    """How long ago something was, "" if nobody knows."""
+    if at is None:
+        return ""
+    seconds = max(0.0, now - at)
+    for size, unit in _UNITS:
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'' if count == 1 else 's'} ago"
+    return "now"
+
+
+def iso(at: float | None) -> str:
+    """A moment for machines and for hovering."""
+    return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def figure(estimate: Estimate | None) -> str:
+    """A figure with its error, such as 0.912 ± 0.010."""
+    if estimate is None:
+        return "–"
+    error = estimate.standard_error
+    return f"{estimate.value:.3f}" + (f" ± {error:.3f}" if error is not None else "")
+
+
+def size(count: int) -> str:
+    """Bytes for people."""
+    return f"{count / 2**20:.1f} MiB" if count >= 2**20 else f"{count / 2**10:.0f} KiB"

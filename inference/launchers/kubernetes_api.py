@@ -1,0 +1,302 @@
+"""The few calls to a Kubernetes API server that launching trainings takes, and one sentence for each way they fail."""
+
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import msgspec
+from urllib3 import BaseHTTPResponse, PoolManager, Timeout
+from urllib3.exceptions import HTTPError
+
+from shared.errors import ClusterError, SettingsError
+from shared.net.connections import describe
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 20.0  # a loaded API server took 0.3 s
+WATCH_SECONDS = 60  # a watch ends after this and is begun again: a dead connection is not believed for longer
+PAGE = 500  # Jobs a page of a list
+FIELDS = {"fieldValidation": "Strict"}  # a misspelt field would be dropped silently
+
+
+class Cluster(NamedTuple):
+    """Where the API server is, and who we are to it."""
+
+    url: str
+    token_file: Path  # rotates hourly, so it is read for each request
+    ca_file: Path
+    namespace: str
+
+    @classmethod
+    def of_pod(cls, environ: Mapping[str, str], folder: Path | None = None) -> "Cluster | None":
+        """The cluster that this process is a pod of, None if it is none or has no service account token."""
+        folder = folder or SERVICE_ACCOUNT
+        host, port = environ.get("KUBERNETES_SERVICE_HOST", ""), environ.get("KUBERNETES_SERVICE_PORT", "443")
+        if not host or not (folder / "token").is_file():
+            return None
+        address = f"[{host}]" if ":" in host else host
+        namespace = (folder / "namespace").read_text().strip()
+        return cls(f"https://{address}:{port}", folder / "token", folder / "ca.crt", namespace)
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """One of a Job's conditions."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+
+
+class Metadata(msgspec.Struct, frozen=True, rename="camel"):
+    """What names an object."""
+
+    name: str = ""
+    resource_version: str = ""
+    labels: dict[str, str] = {}
+
+
+class JobStatus(msgspec.Struct, frozen=True):
+    """How a Job goes."""
+
+    conditions: tuple[Condition, ...] = ()
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A Job, as far as launching looks at it."""
+
+    metadata: Metadata
+    status: JobStatus = JobStatus()
+
+    @property
+    def end(self) -> Condition | None:
+        """The condition that ended it: Complete or Failed. What comes before (FailureTarget, …) may take a while."""
+        for condition in self.status.conditions:
+            if condition.type in ("Complete", "Failed") and condition.status == "True":
+                return condition
+        return None
+
+
+class Event(msgspec.Struct, frozen=True):
+    """A line of a watch."""
+
+    type: str
+    object: msgspec.Raw
+
+
+class _ListMetadata(msgspec.Struct, frozen=True, rename="camel"):
+    resource_version: str = ""
+    next_page: str = msgspec.field(default="", name="continue")
+
+
+class _JobList(msgspec.Struct, frozen=True):
+    metadata: _ListMetadata
+    items: tuple[Job, ...] = ()
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    message: str = ""
+    code: int = 0
+
+
+class GoneError(Exception):
+    """What a list or watch wanted to go on from is not remembered any more (410): list again."""
+
+
+class ClusterApi:
+    """Calls of one namespace, for any number of threads. Each raises ClusterError."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        """Raises SettingsError if the certificate authority cannot be read."""
+        self._cluster = cluster
+        self._jobs = f"/apis/batch/v1/namespaces/{cluster.namespace}/jobs"
+        self._cronjobs = f"/apis/batch/v1/namespaces/{cluster.namespace}/cronjobs"
+        try:
+            context = ssl.create_default_context(cafile=str(cluster.ca_file))
+        except OSError as error:
+            raise SettingsError(f"{cluster.ca_file} is no certificate authority of the API server: {error}.") from None
+        self._pool = PoolManager(maxsize=4, ssl_context=context, retries=False)
+        self._watching: BaseHTTPResponse | None = None
+        self._closed = False
+
+    @property
+    def namespace(self) -> str:
+        return self._cluster.namespace
+
+    def cronjob(self, name: str) -> dict[str, Any]:
+        """A CronJob, whole."""
+        answer = self._ask("GET", f"{self._cronjobs}/{name}")
+        if answer.status == 404:
+            raise ClusterError(
+                f"There is no CronJob {name} in namespace {self.namespace}: apply k8s/ there, or set TRAIN_CRONJOB.",
+                status=404,
+            )
+        found: dict[str, Any] = self._decode(answer, dict)
+        return found
+
+    def job(self, name: str) -> Job | None:
+        """A Job, None if there is none."""
+        answer = self._ask("GET", f"{self._jobs}/{name}")
+        return None if answer.status == 404 else self._decode(answer, Job)
+
+    def create_job(self, body: Mapping[str, Any]) -> Job | None:
+        """Make a Job and return it; None if there is one of that name."""
+        answer = self._ask("POST", self._jobs, FIELDS, msgspec.json.encode(body))
+        return None if answer.status == 409 else self._decode(answer, Job)
+
+    def jobs(self, selector: str) -> tuple[list[Job], str]:
+        """All Jobs with some labels, and the version of the world to watch from. Raises GoneError, too."""
+        found: list[Job] = []
+        query = {"labelSelector": selector, "limit": str(PAGE)}
+        while True:
+            page = self._decode(self._ask("GET", self._jobs, query), _JobList)
+            found += page.items
+            if not page.metadata.next_page:
+                return found, page.metadata.resource_version
+            query["continue"] = page.metadata.next_page
+
+    def watch_jobs(self, selector: str, version: str) -> Iterator[tuple[str, Job]]:
+        """What happens to Jobs with some labels: ADDED, MODIFIED, DELETED or BOOKMARK; ends within WATCH_SECONDS.
+
+        Raises GoneError, too.
+        """
+        query = {
+            "watch": "true",
+            "labelSelector": selector,
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(WATCH_SECONDS),
+        }
+        response = self._send("GET", self._jobs, query, None, WATCH_SECONDS + ANSWER_SECONDS)
+        if response.status != 200:
+            self._decode(self._read(response), Job)
+        self._watching = response
+        try:
+            if self._closed:
+                return
+            for line in _lines(response):
+                event = msgspec.json.decode(line, type=Event)
+                if event.type == "ERROR":
+                    self._refuse(msgspec.json.decode(event.object, type=_Refusal))
+                yield event.type, msgspec.json.decode(event.object, type=Job)
+        except msgspec.MsgspecError as error:
+            raise ClusterError(f"{self._cluster.url} sent what is no event of a watch: {error}.") from None
+        except HTTPError as error:
+            raise self._away(error) from error
+        finally:
+            self._watching = None
+            response.close()
+
+    def close(self) -> None:
+        """End a watch under way and close idle connections."""
+        self._closed = True
+        watching = self._watching
+        if watching is not None:
+            with suppress(OSError, ValueError, RuntimeError):  # it may have ended by itself
+                watching.shutdown()
+        self._pool.clear()
+
+    def _ask(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> "_Answer":
+        return self._read(self._send(method, path, query or {}, body, ANSWER_SECONDS))
+
+    def _send(
+        self, method: str, path: str, query: Mapping[str, str], body: bytes | None, seconds: float
+    ) -> BaseHTTPResponse:
+        try:
+            token = self._cluster.token_file.read_text().strip()
+        except OSError as error:
+            raise ClusterError(
+                f"The service account token {self._cluster.token_file} cannot be read ({error.strerror}): "
+                "set automountServiceAccountToken for this pod."
+            ) from None
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        target = f"{self._cluster.url}{path}?{urlencode(query)}" if query else f"{self._cluster.url}{path}"
+        try:
+            return self._pool.request(
+                method,
+                target,
+                headers=headers,
+                body=body,
+                timeout=Timeout(connect=CONNECT_SECONDS, read=seconds),
+                redirect=False,
+                preload_content=False,
+            )
+        except HTTPError as error:
+            raise self._away(error) from error
+
+    def _read(self, response: BaseHTTPResponse) -> "_Answer":
+        try:
+            return _Answer(response.status, response.read(), response.headers.get("Retry-After", ""))
+        except HTTPError as error:
+            raise self._away(error) from error
+        finally:
+            response.release_conn()
+
+    def _decode(self, answer: "_Answer", kind: type[Any]) -> Any:
+        """The object of an answer that brings one."""
+        if 200 <= answer.status < 300:
+            try:
+                return msgspec.json.decode(answer.body, type=kind)
+            except msgspec.MsgspecError as error:
+                raise ClusterError(f"{self._cluster.url} answered what is no Kubernetes object: {error}.") from None
+        try:
+            refusal = msgspec.json.decode(answer.body, type=_Refusal)
+        except msgspec.MsgspecError:
+            refusal = _Refusal()
+        wait = float(answer.retry_after) if answer.retry_after.isascii() and answer.retry_after.isdigit() else 0.0
+        self._refuse(_Refusal(refusal.message, answer.status), wait)
+        return None
+
+    def _refuse(self, refusal: _Refusal, wait: float = 0.0) -> None:
+        """Raise what a refusal means, with the remedy."""
+        server, message = f"The Kubernetes API server at {self._cluster.url}", refusal.message or "without a reason"
+        match refusal.code:
+            case 410:
+                raise GoneError(message)
+            case 401:
+                sentence = (
+                    f"{server} does not know the token in {self._cluster.token_file}: the service account was deleted "
+                    "or made anew; restart this pod."
+                )
+            case 403:
+                sentence = (
+                    f"{server} forbids it ({message}): apply k8s/base/role.yaml and its binding, or raise the quota."
+                )
+            case 404:
+                sentence = f"{server} does not know batch/v1 or namespace {self.namespace} ({message})."
+            case 400 | 422:
+                sentence = f"{server} refuses a Job made of the CronJob's template ({message}): correct the CronJob."
+            case 429:
+                sentence = f"{server} has too much to do ({message}); trainings start later."
+            case _:
+                sentence = f"{server} answers {refusal.code} ({message}); trainings start when it works again."
+        raise ClusterError(sentence, status=refusal.code, retry_after=wait)
+
+    def _away(self, error: HTTPError) -> ClusterError:
+        return ClusterError(
+            f"The Kubernetes API server at {self._cluster.url} was not reached: {describe(error, ANSWER_SECONDS)}; "
+            "trainings start when it answers."
+        )
+
+
+class _Answer(NamedTuple):
+    status: int
+    body: bytes
+    retry_after: str
+
+
+def _lines(response: BaseHTTPResponse) -> Iterator[bytes]:
+    """Whole lines as they arrive."""
+    rest = b""
+    for piece in response.stream(2**16, decode_content=False):
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from (line for line in whole if line.strip())
+    if rest.strip():
+        yield rest

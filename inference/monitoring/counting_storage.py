@@ -1,0 +1,49 @@
+"""A store whose failures are counted."""
+
+from collections.abc import Callable, Iterable
+from typing import ParamSpec, TypeVar
+
+from shared.errors import ConflictError, StoreError
+from shared.store.storage import Blob, Stat, Storage
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class WatchedStorage:
+    """The verbs of another storage; `failed` is called for each that raised StoreError, but for conflicts."""
+
+    def __init__(self, storage: Storage, failed: Callable[[], None]) -> None:
+        self._storage = storage
+        self._failed = failed
+
+    @property
+    def address(self) -> str:
+        return self._storage.address
+
+    def get(self, key: str) -> Blob | None:
+        return self._watch(self._storage.get, key)
+
+    def head(self, key: str) -> Stat | None:
+        return self._watch(self._storage.head, key)
+
+    def put(self, key: str, data: bytes, *, create: bool = False, if_match: str | None = None) -> str:
+        return self._watch(self._storage.put, key, data, create=create, if_match=if_match)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        return self._watch(self._storage.delete, keys)
+
+    def keys(self, folder: str = "", *, deep: bool = True) -> list[str]:
+        return self._watch(self._storage.keys, folder, deep=deep)
+
+    def now(self) -> float:
+        return self._watch(self._storage.now)
+
+    def _watch(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return verb(*args, **kwargs)
+        except ConflictError:
+            raise
+        except StoreError:
+            self._failed()
+            raise

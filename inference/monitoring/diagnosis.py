@@ -1,0 +1,279 @@
+"""Why does a task get what it gets? Each step from its number to its segments, and the recording with both strips."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from time import monotonic
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.monitoring.reports import HeldOut
+from inference.serving.model_cache import Models, Served
+from inference.serving.protocol import ProjectRef
+from shared.errors import RefusedError, SegmenterError, SeriesError
+from shared.label_studio.client import LabelStudio, MarkedTask
+from shared.label_studio.fetcher import Fetcher
+from shared.labelling.label_config import LabelConfig, parse_label_config
+from shared.labelling.regions import from_regions
+from shared.labelling.segments import Segment
+from shared.recordings.csv_reader import MAX_CELLS
+from shared.recordings.series import Series, read_series
+from shared.store.projects import KnownProjects
+
+T = TypeVar("T")
+
+COLUMNS = 1000  # of a drawn signal: each shows the least and the largest value of its rows
+BUDGET_SECONDS = 60.0
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One step, how it went, and a sentence."""
+
+    holds: bool
+    sentence: str
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True):
+    """A segment as it is drawn; `start` and `end` as Label Studio shows them."""
+
+    first: int
+    last: int
+    label: str
+    score: float
+    instant: bool
+    start: int | float | str = ""
+    end: int | float | str = ""
+
+
+class Channel(msgspec.Struct, frozen=True, kw_only=True):
+    """A signal, by columns of the drawing: least and largest value, null where nothing was measured."""
+
+    name: str
+    low: list[float | None]
+    high: list[float | None]
+
+
+class Drawing(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows `first` to `last` of a recording, with strips of segments by name."""
+
+    rows: int
+    first: int
+    last: int
+    start: int | float | str
+    end: int | float | str
+    channels: list[Channel]
+    strips: dict[str, list[Piece]]
+
+
+class Examination(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found out about a task."""
+
+    steps: list[Step]
+    version: str = ""
+    score: float | None = None
+    drawing: Drawing | None = None
+
+
+class Examiner:
+    """Examines one task after another in a thread of its own: predictions go first."""
+
+    def __init__(
+        self,
+        models: Models,
+        fetcher: Fetcher,
+        label_studio: LabelStudio,
+        projects: KnownProjects,
+        most_cells: int = MAX_CELLS,
+    ) -> None:
+        self._models = models
+        self._fetcher = fetcher
+        self._label_studio = label_studio
+        self._projects = projects
+        self._most_cells = most_cells
+        self._thread = ThreadPoolExecutor(1, "examine")
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown(cancel_futures=True)
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do something that examines, one after another."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def examine(self, project: int, task: int, held_out: HeldOut | None, window: tuple[int, int]) -> Examination:
+        """Go through all steps as far as they lead. window: first and last row to draw; (0, -1) is all."""
+        steps: list[Step] = []
+        served = self._served(project, steps)
+        config = self._config(project, served, steps)
+        marked = self._task(project, task, steps)
+        if config is None or marked is None:
+            return Examination(steps=steps, version=served.version if served else "")
+        series = self._series(marked, config, steps)
+        if series is None:
+            return Examination(steps=steps, version=served.version if served else "")
+        strips = {"annotated": _truth(marked, series, config, steps)}
+        score = None
+        if held_out is not None:
+            strips["predicted by a network that had not seen it"] = [
+                Segment(each.first, each.last, each.label, each.score, each.instant) for each in held_out.predicted
+            ]
+        if served is not None:
+            found, score = _segments(served, series, config, steps)
+            strips["predicted"] = found
+        return Examination(
+            steps=steps,
+            version=served.version if served else "",
+            score=score,
+            drawing=draw(series, config.channels, strips, window),
+        )
+
+    def _served(self, project: int, steps: list[Step]) -> Served | None:
+        try:
+            known = self._projects.get(project)
+            served = self._models.serving(ProjectRef(project, known.created if known else ""))
+        except SegmenterError as error:
+            steps.append(Step(holds=False, sentence=f"No model answers. {error}"))
+            return None
+        steps.append(Step(holds=True, sentence=f"Version {served.version} answers."))
+        return served
+
+    def _config(self, project: int, served: Served | None, steps: list[Step]) -> LabelConfig | None:
+        try:
+            known = self._projects.get(project)
+            if known is not None and known.label_config:
+                return parse_label_config(known.label_config)
+        except SegmenterError as error:
+            steps.append(Step(holds=False, sentence=str(error)))
+            return None
+        if served is None:
+            steps.append(
+                Step(holds=False, sentence="The project never connected: connect this address in its Settings.")
+            )
+            return None
+        return served.segmenter.card.label_config
+
+    def _task(self, project: int, task: int, steps: list[Step]) -> MarkedTask | None:
+        try:
+            found = self._label_studio.task(project, task)
+        except SegmenterError as error:
+            steps.append(Step(holds=False, sentence=str(error)))
+            return None
+        if found is None:
+            steps.append(Step(holds=False, sentence=f"Label Studio has no task {task} in project {project}."))
+            return None
+        count = sum(not each.get("was_cancelled") for each in found.annotations)
+        steps.append(Step(holds=True, sentence=f"Label Studio knows the task; it has {count} annotation(s)."))
+        return found
+
+    def _series(self, task: MarkedTask, config: LabelConfig, steps: list[Step]) -> Series | None:
+        value = config.value_of(task.data)
+        try:
+            if value is None:
+                raise SeriesError(
+                    f'The task has no "{config.value_key}", which the TimeSeries tag names; it has '
+                    f"{', '.join(sorted(task.data)[:10]) or 'nothing'}."
+                )
+            with self._fetcher.held(value, task_id=task.id, deadline=monotonic() + BUDGET_SECONDS) as data:
+                series = read_series(data, config, max_cells=self._most_cells)
+        except SegmenterError as error:
+            steps.append(Step(holds=False, sentence=str(error)))
+            return None
+        span = f"{series.rows} rows of {len(config.channels)} channel(s)"
+        if series.rows:
+            span += f", time from {series.axis.value(0)} to {series.axis.value(series.rows - 1)}"
+        steps.append(Step(holds=True, sentence=f"Its recording arrived and was read: {span}."))
+        steps += [Step(holds=False, sentence=note) for note in series.notes]
+        return series
+
+
+def draw(series: Series, names: Sequence[str], strips: dict[str, list[Segment]], window: tuple[int, int]) -> Drawing:
+    """Rows `window` of a recording, thinned so that no spike is lost. Raises RefusedError on a recording of no rows."""
+    if not series.rows:
+        raise RefusedError("The recording has no rows to draw.")
+    first = min(max(window[0], 0), series.rows - 1)
+    last = series.rows - 1 if window[1] < first else min(window[1], series.rows - 1)
+    values = series.values[first : last + 1]
+    channels = [
+        Channel(name=name, low=_numbers(low), high=_numbers(high))
+        for name, (low, high) in zip(names, (thin(column) for column in values.T), strict=True)
+    ]
+    return Drawing(
+        rows=series.rows,
+        first=first,
+        last=last,
+        start=series.axis.value(first),
+        end=series.axis.value(last),
+        channels=channels,
+        strips={name: list(_pieces(found, series, first, last)) for name, found in strips.items()},
+    )
+
+
+def thin(column: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Least and largest value of at most COLUMNS parts of a channel [rows]; NaN where a part has none."""
+    count = min(COLUMNS, len(column))
+    bounds = np.linspace(0, len(column), count + 1).astype(int)[:-1]
+    missing = np.isnan(column)
+    low = np.minimum.reduceat(np.where(missing, np.inf, column), bounds)
+    high = np.maximum.reduceat(np.where(missing, -np.inf, column), bounds)
+    none = ~(np.isfinite(low) & np.isfinite(high))
+    return np.where(none, np.nan, low), np.where(none, np.nan, high)
+
+
+def _numbers(values: NDArray[np.float64]) -> list[float | None]:
+    return [None if np.isnan(value) else float(f"{value:.6g}") for value in values]
+
+
+def _pieces(segments: Iterable[Segment], series: Series, first: int, last: int) -> Iterable[Piece]:
+    for each in segments:
+        if each.last >= first and each.first <= last and each.last < series.rows:
+            yield Piece(
+                first=each.first,
+                last=each.last,
+                label=each.label,
+                score=round(each.score, 4),
+                instant=each.instant,
+                start=series.axis.value(each.first),
+                end=series.axis.value(each.last),
+            )
+
+
+def _truth(task: MarkedTask, series: Series, config: LabelConfig, steps: list[Step]) -> list[Segment]:
+    """What people marked: ground truths where there are any, else all annotations but skipped ones."""
+    kept = [each for each in task.annotations if not each.get("was_cancelled")]
+    kept = [each for each in kept if each.get("ground_truth")] or kept
+    found: list[Segment] = []
+    for annotation in kept:
+        result = annotation.get("result")
+        marked = from_regions(result if isinstance(result, list) else [], series.axis, config)
+        found += marked.segments
+        steps += [Step(holds=False, sentence=f"Of the annotation is left out: {why}.") for why in marked.left_out]
+    return found
+
+
+def _segments(
+    served: Served, series: Series, config: LabelConfig, steps: list[Step]
+) -> tuple[list[Segment], float | None]:
+    card = served.segmenter.card
+    if card.label_config.channels != config.channels:
+        steps.append(
+            Step(
+                holds=False,
+                sentence=f"The model was trained on the channels {', '.join(card.label_config.channels)}, the "
+                f"configuration now names {', '.join(config.channels)}: the next training takes them up.",
+            )
+        )
+    with suppress(SegmenterError):
+        found = served.segmenter.segment(series)
+        known = [each for each in found.segments if each.label in config.labels]
+        if len(known) < len(found.segments):
+            gone = sorted({each.label for each in found.segments} - set(config.labels))
+            steps.append(Step(holds=False, sentence=f"Labels that the configuration no longer has: {', '.join(gone)}."))
+        told = f"{len(known)} segment(s) were found" if known else "Nothing was found: to the model all is background"
+        steps.append(Step(holds=bool(known), sentence=f"{told}; the task's score is {found.score:.2f}."))
+        return known, found.score
+    steps.append(Step(holds=False, sentence="The model cannot read this recording: its channels differ."))
+    return [], None

@@ -1,0 +1,79 @@
+"""Whether Label Studio answers, with what kind of token, and what its projects are called: asked now and then."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from shared.errors import SegmenterError
+from shared.label_studio.client import LabelStudio
+from shared.label_studio.credentials import Credentials
+from shared.store.projects import KnownProjects
+
+LOOK_SECONDS = 30.0
+TITLE_SECONDS = 3600.0  # a project's title hardly ever changes
+TITLES_AT_ONCE = 20
+
+
+class StudioState(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found out."""
+
+    address: str
+    reachable: bool | None = None  # None: not asked yet
+    sentence: str = "Not asked yet."
+    token: str = "none"  # noqa: S105 - legacy, personal or none: a kind, not a token
+
+
+class StudioWatch:
+    """Asks from one thread; `state` may be read from any."""
+
+    def __init__(
+        self,
+        label_studio: LabelStudio,
+        credentials: Credentials,
+        projects: KnownProjects,
+        address: str,
+        *,
+        told: Callable[[bool], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`told` hears each time whether Label Studio answered."""
+        self._label_studio = label_studio
+        self._credentials = credentials
+        self._projects = projects
+        self._told = told
+        self._clock = clock
+        self._titled: dict[int, float] = {}
+        self.state = StudioState(address=address)
+
+    def run(self, closing: threading.Event) -> None:
+        """Look now and then until `closing`."""
+        while not closing.is_set():
+            self.look()
+            closing.wait(LOOK_SECONDS)
+
+    def look(self) -> None:
+        """Ask once. What goes wrong becomes a sentence."""
+        reachable = False
+        try:
+            sentence = f"Label Studio {self._label_studio.version()} answers."
+            reachable = True
+            if self._credentials.kind != "none":
+                sentence = f"{sentence[:-1]}, the token is {self._label_studio.whoami().email}'s."
+                self._name_projects()
+        except SegmenterError as error:
+            sentence = str(error)
+        self.state = msgspec.structs.replace(
+            self.state, reachable=reachable, sentence=sentence, token=self._credentials.kind
+        )
+        self._told(reachable)
+
+    def _name_projects(self) -> None:
+        due = [each for each in self._projects.ids() if self._clock() >= self._titled.get(each, float("-inf"))]
+        for project in due[:TITLES_AT_ONCE]:
+            self._titled[project] = self._clock() + TITLE_SECONDS
+            found = self._label_studio.project(project)
+            known = self._projects.get(project)
+            if found is not None and known is not None and found.title != known.title:
+                self._projects.remember(msgspec.structs.replace(known, title=found.title))

@@ -1,0 +1,181 @@
+"""Where every project stands, from the store, at a cost that does not grow with what happened: for pages and metrics.
+
+One listing tells what waits. Projects that train, or have just been touched, are looked at each time; of those that
+wait, and of the others, only the ones that were looked at longest ago. Ended runs and reports never change, so they are
+read once. Where a look takes long, the next comes later.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import msgspec
+
+from inference.monitoring.reports import Reports, Summary
+from shared.errors import SegmenterError, StoreError
+from shared.labelling.label_config import LabelConfig, parse_label_config
+from shared.retraining.runs import RunRecord, Runs, RunState
+from shared.retraining.updates import Update, Updates
+from shared.store.models import ModelStore, Version
+from shared.store.projects import KnownProject, KnownProjects
+
+FRESH_SECONDS = 1.0
+SHARE = 0.2  # of the time that looks may take: over a large store they are further apart,
+OLDEST_SECONDS = 10.0  # but no further
+LOOKED_AT = 20  # projects that wait, and others beyond the busy ones, looked at each time: 200 take 10 looks
+SUCCESSES = ("published", "rejected", "unchanged")
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one project stands."""
+
+    project: int
+    known: KnownProject | None = None
+    config: LabelConfig | None = None
+    config_error: str = ""
+    runs: RunState = RunState(active=None, last=None, next_number=1)
+    version: str = ""  # that serves, "" without one
+    refused: str = ""  # why the model in its place is none
+    versions: tuple[Version, ...] = ()  # kept ones, newest first
+    summaries: dict[str, Summary] = {}  # of kept versions, by name
+    updates: tuple[Update, ...] = ()
+    last_success: float | None = None  # seconds since the epoch
+    error: str = ""  # why the rest may be old
+
+
+class Survey:
+    """The standings, at most a second old where things happen. For any number of threads."""
+
+    def __init__(
+        self,
+        store: ModelStore,
+        runs: Runs,
+        updates: Updates,
+        projects: KnownProjects,
+        *,
+        ended: Callable[[RunRecord], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`ended` is told each run that ends from now on."""
+        self._store = store
+        self._runs = runs
+        self._updates = updates
+        self._projects = projects
+        self._ended = ended
+        self._clock = clock
+        self.reports = Reports(store)
+        self._lock = threading.Lock()
+        self._standings: dict[int, Standing] = {}
+        self._looked_at: dict[int, float] = {}
+        self._touched: set[int] = set()
+        self._at = float("-inf")
+        self._took = 0.0
+        self.error = ""
+
+    def touch(self, project: int) -> None:
+        """Look at a project next time, whatever its turn: something changed."""
+        self._touched.add(project)
+        self._at = float("-inf")
+
+    def standings(self) -> list[Standing]:
+        """All projects, by number. While the store is away, the last known ones, and `error` says so."""
+        with self._lock:
+            begun = self._clock()
+            if begun - self._at >= min(max(FRESH_SECONDS, self._took / SHARE), OLDEST_SECONDS):
+                try:
+                    self._look()
+                    self.error = ""
+                except StoreError as error:
+                    self.error = str(error)
+                self._at = self._clock()
+                self._took = self._at - begun
+            return [self._standings[project] for project in sorted(self._standings)]
+
+    def standing(self, project: int) -> Standing | None:
+        """One project as it is now, None if nobody knows it."""
+        self.touch(project)
+        return next((each for each in self.standings() if each.project == project), None)
+
+    def _look(self) -> None:
+        waiting = self._updates.waiting()
+        present = {*self._projects.ids(), *self._store.projects(), *waiting}
+        for gone in set(self._standings) - present:
+            del self._standings[gone]
+            self._looked_at.pop(gone, None)
+        touched, self._touched = self._touched, set()
+        for project in self._turn(present, touched, waiting):
+            self._standings[project] = self._examine(project, self._standings.get(project), again=project in touched)
+            self._looked_at[project] = self._clock()
+        for project, standing in self._standings.items():
+            updates = tuple(waiting.get(project, ()))
+            if updates != standing.updates:
+                self._standings[project] = msgspec.structs.replace(standing, updates=updates)
+
+    def _turn(self, present: set[int], touched: set[int], waiting: Iterable[int]) -> set[int]:
+        busy = {project for project, each in self._standings.items() if each.runs.active}
+        now = {*present & touched, *present & busy, *(present - set(self._standings))}
+        for others in (set(waiting) - now, present - set(waiting) - now):
+            longest_ago = sorted(others, key=lambda project: self._looked_at.get(project, 0.0))
+            now |= set(longest_ago[:LOOKED_AT])
+        return now
+
+    def _examine(self, project: int, before: Standing | None, *, again: bool) -> Standing:
+        try:
+            known = self._projects.get(project)
+            runs = self._runs.state(project)
+            stamp = self._store.stamp(project)
+            versions = before.versions if before else ()
+            changed = before is None or before.runs.last != runs.last or before.version != (stamp and stamp.version)
+            if changed or again or runs.active:
+                versions = tuple(self._store.versions(project))
+            config, config_error = self._config(known, before)
+            return Standing(
+                project=project,
+                known=known,
+                config=config,
+                config_error=config_error,
+                runs=runs,
+                version=stamp.version if stamp else "",
+                refused=stamp.refused if stamp else "",
+                versions=versions,
+                summaries={each.name: self.reports.summary(project, each.name) for each in versions},
+                updates=before.updates if before else (),
+                last_success=self._last_success(project, runs, before),
+            )
+        except SegmenterError as error:
+            before = before or Standing(project=project)
+            return msgspec.structs.replace(before, error=str(error))
+
+    def _config(self, known: KnownProject | None, before: Standing | None) -> tuple[LabelConfig | None, str]:
+        if known is None or not known.label_config:
+            return None, ""
+        if before is not None and before.known == known:
+            return before.config, before.config_error
+        try:
+            return parse_label_config(known.label_config), ""
+        except SegmenterError as error:
+            return None, str(error)
+
+    def _last_success(self, project: int, runs: RunState, before: Standing | None) -> float | None:
+        """When a run was last finished; tells of the runs that ended since the last look."""
+        success = before.last_success if before else None
+        first = before.runs.next_number if before else runs.next_number - 1
+        for number in range(max(first, 1), runs.next_number):
+            record = self._runs.ended(project, number)
+            if record is None:
+                continue
+            if before is not None:
+                self._ended(record)
+            if record.outcome in SUCCESSES:
+                success = record.ended_at
+        if success is None and runs.last is not None and runs.last.trained is not None:
+            with suppress(ValueError):
+                success = _seconds(runs.last.trained.taken_at)
+        return success
+
+
+def _seconds(moment: str) -> float:
+    found = datetime.fromisoformat(moment)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()

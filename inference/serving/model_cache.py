@@ -1,0 +1,244 @@
+"""Which model serves a project: found, checked, kept in memory, swapped when the store holds a new one."""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from inference.serving.protocol import ProjectRef
+from shared.errors import ModelError, RefusedError, StoreError, UntrainedError
+from shared.segmentation.segmenter import Segmenter
+from shared.store.model_info import Stamp, StoredModel
+from shared.store.models import ModelStore
+
+log = logging.getLogger(__name__)
+
+REVALIDATE_SECONDS = 1.0  # how old an answer about the store's current version may be
+PROJECTS = 10_000  # remembered, about 1 kB each: anybody may ask for any number
+REFUSALS = 2000  # remembered of each project: more than KEEP_VERSIONS may be; what is forgotten is checked again
+LONGEST_REASON = 500  # characters; onnxruntime tells more than people want to know
+
+
+@dataclass(frozen=True)
+class Served:
+    """A loaded model under its version."""
+
+    version: str
+    created: str  # creation time of the project it was trained for; "" offline
+    segmenter: Segmenter
+
+
+class _Good(NamedTuple):
+    """A version that may serve."""
+
+    version: str
+    created: str
+    sha256: str
+
+
+@dataclass
+class _Project:
+    """What is known of one project's models."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    loading: threading.Lock = field(default_factory=threading.Lock)
+    stamp: Stamp | None = None
+    looked_at: float = float("-inf")
+    away: bool = False  # the last look failed: until one succeeds, only `refresh` looks, which nobody waits for
+    refused: dict[str, str] = field(default_factory=dict)  # sha256, or tag where the bytes have none ► why
+    last_good: _Good | None = None
+    refusals: int = 0
+    searched: tuple[str, int] | None = None  # tag and refusals for which no kept version was found
+
+
+class Models:
+    """Loaded models, least recently used out. For any number of threads.
+
+    A model whose seal, card or probe fails is refused once and for all; the last good one answers on, also after a
+    restart, from the kept versions.
+    """
+
+    def __init__(self, store: ModelStore, *, cache_size: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._cache_size = cache_size
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._projects: OrderedDict[int, _Project] = OrderedDict()
+        self._loaded: OrderedDict[int, Served] = OrderedDict()
+        self.swaps = 0
+        self.refusals = 0
+
+    def version(self, project: ProjectRef) -> str:
+        """The version that would answer now; nothing is loaded. Raises UntrainedError with the reason if none would."""
+        return self._good(project, self._state(project.id)).version
+
+    def serving(self, project: ProjectRef) -> Served:
+        """The loaded model that answers now. Raises UntrainedError with the reason if there is none."""
+        state = self._state(project.id)
+        while True:  # ends: each failed round refuses one more version
+            good = self._good(project, state)
+            served = self._cached(project.id, good.version)
+            if served is None:
+                with state.loading:
+                    served = self._cached(project.id, good.version) or self._load(project.id, state, good)
+            if served is not None:
+                return served
+
+    def refresh(self) -> None:
+        """Load new versions of models that are in use, so that no request waits for it."""
+        with self._lock:
+            used = [(project, served.created) for project, served in self._loaded.items()]
+        for project, created in used:
+            if self._state(project).away:
+                self._look(project, self._state(project), waiting=False)
+            try:
+                self.serving(ProjectRef(project, created))
+            except UntrainedError:
+                continue
+
+    def loaded(self) -> dict[int, str]:
+        """Versions in memory by project."""
+        with self._lock:
+            return {project: served.version for project, served in self._loaded.items()}
+
+    def refused(self, project: int) -> list[str]:
+        """Why models of a project were refused lately."""
+        return list(dict.fromkeys(self._state(project).refused.values()))
+
+    def _state(self, project: int) -> _Project:
+        with self._lock:
+            state = self._projects.setdefault(project, _Project())
+            self._projects.move_to_end(project)
+            if len(self._projects) > PROJECTS:
+                self._projects.popitem(last=False)
+            return state
+
+    def _good(self, project: ProjectRef, state: _Project) -> _Good:
+        stamp = self._look(project.id, state)
+        objection = self._objection(state, stamp, project)
+        if stamp is not None and not objection:
+            return _Good(stamp.version, stamp.project_created, stamp.sha256)
+        good = state.last_good
+        if stamp is not None and not stamp.mismatch(project.created):
+            if good is None or good.sha256 in state.refused:
+                good = self._kept(project.id, state, stamp)
+            if good is not None and _same(project.created, good.created):
+                return good
+        raise UntrainedError(objection)
+
+    def _look(self, project: int, state: _Project, *, waiting: bool = True) -> Stamp | None:
+        """The store's current stamp, at most a second old; the last known one while the store cannot be read.
+
+        A store may take half a minute to fail, or to answer. So while one thread looks, others go by what is known;
+        and once it has failed, no request is `waiting` for it: `refresh` looks.
+        """
+        in_use = project in self._loaded
+        if in_use and state.away and waiting:
+            return state.stamp
+        if not state.lock.acquire(blocking=not in_use):
+            return state.stamp
+        try:
+            if self._clock() - state.looked_at >= REVALIDATE_SECONDS:
+                try:
+                    state.stamp = self._store.stamp(project)
+                    state.away = False
+                except StoreError as error:
+                    log.warning("%s The last known model serves on.", error, extra={"project": project})
+                    state.away = True
+                state.looked_at = self._clock()
+            stamp = state.stamp
+            if stamp is not None and stamp.refused and stamp.tag not in state.refused:
+                self._refuse(project, state, stamp.tag, stamp.refused)
+            return stamp
+        finally:
+            state.lock.release()
+
+    def _objection(self, state: _Project, stamp: Stamp | None, project: ProjectRef) -> str:
+        if stamp is None:
+            return f"There is no model for project {project.id} yet: annotate a few tasks, training starts by itself."
+        return stamp.refused or state.refused.get(stamp.sha256, "") or stamp.mismatch(project.created)
+
+    def _kept(self, project: int, state: _Project, stamp: Stamp) -> _Good | None:
+        """The newest kept version that is not refused, becoming the last good one; nothing is loaded for it."""
+        with state.lock:
+            if state.searched == (stamp.tag, state.refusals):
+                return None
+            try:
+                for each in self._store.versions(project):
+                    found = self._sealed(project, state, each.name) if each.accepted else None
+                    if found is not None and found.sha256 not in state.refused:
+                        state.last_good = found
+                        return found
+            except (StoreError, RefusedError) as error:
+                log.warning("The kept versions cannot be read: %s", error, extra={"project": project})
+                return None
+            state.searched = (stamp.tag, state.refusals)
+            return None
+
+    def _sealed(self, project: int, state: _Project, version: str) -> _Good | None:
+        if version in state.refused:
+            return None
+        try:
+            stored = self._store.load_version(project, version)
+        except ModelError as error:
+            self._refuse(project, state, version, str(error))
+            return None
+        if stored is None:
+            return None
+        return _Good(stored.stamp.version, stored.stamp.project_created, stored.stamp.sha256)
+
+    def _cached(self, project: int, version: str) -> Served | None:
+        with self._lock:
+            served = self._loaded.get(project)
+            if served is None or served.version != version:
+                return None
+            self._loaded.move_to_end(project)
+            return served
+
+    def _load(self, project: int, state: _Project, good: _Good) -> Served | None:
+        """Load a version; None, and a refusal, if it fails its checks or is gone."""
+        if good.sha256 in state.refused:
+            return None  # by another thread, which had its turn before
+        try:
+            stored = self._stored(project, good)
+            if stored is None:
+                raise ModelError(f"Version {good.version} is gone from the store.")
+            served = Served(good.version, good.created, Segmenter.load(stored.data))
+        except ModelError as error:
+            self._refuse(project, state, good.sha256, str(error))
+            return None
+        except StoreError as error:
+            raise UntrainedError(f"The model of project {project} cannot be read: {error}") from error
+        with self._lock:
+            self.swaps += project in self._loaded
+            self._loaded[project] = served
+            self._loaded.move_to_end(project)
+            while len(self._loaded) > self._cache_size:
+                self._loaded.popitem(last=False)
+        state.last_good = good
+        log.info("Model %s serves.", good.version, extra={"project": project})
+        return served
+
+    def _stored(self, project: int, good: _Good) -> StoredModel | None:
+        try:
+            current = self._store.current(project)
+        except ModelError:
+            current = None  # damaged since its stamp was read
+        if current is not None and current.stamp.sha256 == good.sha256:
+            return current
+        return self._store.load_version(project, good.version)
+
+    def _refuse(self, project: int, state: _Project, key: str, reason: str) -> None:
+        reason = reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]} …"
+        refused = {**state.refused, key: reason}  # replaced, not changed: other threads read it
+        state.refused = dict(list(refused.items())[-REFUSALS:])
+        state.refusals += 1
+        self.refusals += 1
+        log.error("A model is refused, the last good one serves on. %s", reason, extra={"project": project})
+
+
+def _same(created: str, other: str) -> bool:
+    return not created or not other or created == other

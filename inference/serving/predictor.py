@@ -1,0 +1,252 @@
+"""A batch of tasks ► one answer each: fetch, parse, segment, side by side and within limits."""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from threading import BoundedSemaphore, Lock
+from typing import Any
+
+import msgspec
+
+from inference.serving.model_cache import Models, Served
+from inference.serving.protocol import (
+    NO_ANSWER,
+    UNTRAINED,
+    PredictCall,
+    Prediction,
+    ProjectRef,
+    RequestError,
+    Task,
+    decode_task,
+    decode_value,
+    is_interactive,
+    parse_project,
+)
+from shared.errors import ForbiddenError, LabelConfigError, PermanentError, SegmenterError, SeriesError, TemporaryError
+from shared.label_studio.fetcher import Fetcher
+from shared.labelling.label_config import LabelConfig, parse_label_config
+from shared.labelling.regions import to_regions
+from shared.recordings.series import most_cells, read_series
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+MOST_REGIONS = 1 << 19  # of all answers that are not sent yet, about 1 kB each; a single one may have half of them
+FETCHES_PER_CORE = 4  # a fetch waits for Label Studio most of its time; more would only hold more recordings in memory
+REMEMBERED = 2**16  # characters of a labelling configuration that is parsed once for many requests
+
+Answer = Prediction | list[Prediction]
+
+
+class OutOfTimeError(TemporaryError):
+    """PREDICT_BUDGET_SECONDS ended before the task was done."""
+
+
+class OutOfRoomError(TemporaryError):
+    """The answers that wait to be sent hold as many regions as they may."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of one task, for log, metrics and page."""
+
+    project: int
+    task: int | str | None
+    answer: Answer
+    reason: str = ""  # why there is nothing to see; "" when all went well
+    kind: str = ""  # of the error behind `reason`: a class of shared/errors.py, or unforeseen
+    rows: int = 0  # of the recording
+
+    @property
+    def segments(self) -> int:
+        """How many were found."""
+        return len(self.answer.result) if isinstance(self.answer, Prediction) else 0
+
+
+class Predictor:
+    """Answers batches. Threads are shared by all requests; each request holds at most half of them."""
+
+    def __init__(
+        self,
+        models: Models,
+        fetcher: Fetcher,
+        settings: Settings,
+        *,
+        observe: Callable[[Outcome], None],
+        stage: Callable[[str, float], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        threads = settings.predict_threads * FETCHES_PER_CORE
+        self._models = models
+        self._fetcher = fetcher
+        self._settings = settings
+        self._observe = observe
+        self._stage = stage
+        self._clock = clock
+        self._pool = ThreadPoolExecutor(threads, "predict")
+        self._share = max(1, threads // 2)
+        self._cores = BoundedSemaphore(settings.predict_threads)
+        self._lock = Lock()
+        self._regions = 0  # of answers that are not sent yet
+
+    def close(self) -> None:
+        """Wait for running tasks and end the threads."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    async def predict(self, call: PredictCall) -> list[Answer]:
+        """One answer a task, in order."""
+        deadline = self._clock() + self._settings.predict_budget_seconds
+        batch = _Batch(parse_project(call.project), call.label_config, is_interactive(call), deadline)
+        loop = asyncio.get_running_loop()
+        answers: list[Answer] = [NO_ANSWER] * len(call.tasks)
+        places = iter(range(len(call.tasks)))
+
+        async def work() -> None:
+            for place in places:
+                outcome = await loop.run_in_executor(self._pool, self._answer, call.tasks[place], batch)
+                self._observe(outcome)
+                answers[place] = outcome.answer
+
+        try:
+            await asyncio.gather(*(work() for _ in range(min(self._share, len(call.tasks)))))
+        finally:
+            with self._lock:
+                self._regions -= batch.regions
+        return answers
+
+    def _answer(self, raw: msgspec.Raw, batch: "_Batch") -> Outcome:
+        """One task's answer. Nothing that a task holds raises out of here."""
+        task: Task | None = None
+        project = batch.project or ProjectRef()
+        version = UNTRAINED
+        try:
+            try:
+                task = decode_task(raw)
+                project = batch.project or parse_project(task.project) or ProjectRef()
+            finally:
+                served = batch.serving(project, self._models)
+                version = served.version
+            prediction, rows = self._segment(task, served, batch)
+            return Outcome(project.id, task.id, prediction, rows=rows)
+        except (TemporaryError, ForbiddenError) as error:
+            answer = batch.nothing_yet(version)
+            reason, kind = str(error), type(error).__name__
+        except (PermanentError, RequestError) as error:
+            answer = Prediction(result=[], score=0.0, model_version=version)
+            reason, kind = str(error), type(error).__name__
+        except Exception:
+            log.exception("A task failed in a way nobody foresaw; Label Studio will ask again.")
+            answer = batch.nothing_yet(version)
+            reason, kind = "an internal error, see the log", "unforeseen"
+        return Outcome(project.id, task.id if task else None, answer, reason, kind)
+
+    def _segment(self, task: Task, served: Served, batch: "_Batch") -> tuple[Prediction, int]:
+        card = served.segmenter.card
+        config = batch.label_config(card.label_config)
+        self._check_time(batch)
+        value = _value(task, config)
+        number = task.id if isinstance(task.id, int) else None
+        begun = self._clock()
+        with self._fetcher.held(value, task_id=number, deadline=batch.deadline) as data:
+            self._stage("fetch", self._clock() - begun)
+            with self._cores:
+                self._check_time(batch)
+                begun = self._clock()
+                series = read_series(
+                    data,
+                    msgspec.structs.replace(config, channels=card.label_config.channels),
+                    max_cells=most_cells(self._settings.max_series_mb),
+                )
+                parsed = self._clock()
+                found = served.segmenter.segment(
+                    series, task_score=self._settings.task_score, check=lambda: self._check_time(batch)
+                )
+                self._make_room(batch, len(found.segments))
+                regions = to_regions(found.segments, series.axis, config)
+                self._stage("parse", parsed - begun)
+                self._stage("segment", self._clock() - parsed)
+        return Prediction(result=regions, score=found.score, model_version=served.version), series.rows
+
+    def _make_room(self, batch: "_Batch", regions: int) -> None:
+        with self._lock:
+            if self._regions + regions > MOST_REGIONS:
+                raise OutOfRoomError(
+                    f"Answers that are not sent yet hold {self._regions} regions, this one has {regions}, and at most "
+                    f"{MOST_REGIONS} are held: ask for fewer tasks at a time."
+                )
+            self._regions += regions
+            batch.regions += regions
+
+    def _check_time(self, batch: "_Batch") -> None:
+        if self._clock() > batch.deadline:
+            raise OutOfTimeError(
+                f"PREDICT_BUDGET_SECONDS={self._settings.predict_budget_seconds:g} ended before this task was done; "
+                "Label Studio asks again."
+            )
+
+
+def _value(task: Task, config: LabelConfig) -> Any:
+    """What the task's data hold for the TimeSeries tag; only the part that is needed is decoded."""
+    top = re.split(r"[.[]", config.value_key, maxsplit=1)[0]
+    needed = {name: decode_value(task.data[name]) for name in (config.value_key, top) if name in task.data}
+    value = config.value_of(needed)
+    if value is None:
+        raise SeriesError(
+            f'The task has no "{config.value_key}", which value="${config.value_key}" of the TimeSeries tag names; '
+            f"it has {', '.join(sorted(task.data)[:10]) or 'nothing'}."
+        )
+    return value
+
+
+@lru_cache(maxsize=64)
+def _remembered(xml: str) -> LabelConfig:
+    """The configuration of an XML: Label Studio sends the same one with each request."""
+    return parse_label_config(xml)
+
+
+class _Batch:
+    """What the tasks of one request share: one model a project and one configuration, looked up once."""
+
+    def __init__(
+        self, project: ProjectRef | None, label_config: str | None, interactive: bool, deadline: float
+    ) -> None:
+        self.project = project
+        self.deadline = deadline
+        self.regions = 0  # found so far
+        self._interactive = interactive
+        self._xml = label_config
+        self._config: LabelConfig | LabelConfigError | None = None
+        self._serving: dict[ProjectRef, Served | SegmenterError] = {}
+
+    def serving(self, project: ProjectRef, models: Models) -> Served:
+        """The model that serves a project throughout this request."""
+        found = self._serving.get(project)
+        if found is None:
+            try:
+                found = models.serving(project)
+            except SegmenterError as error:
+                found = error
+            found = self._serving.setdefault(project, found)
+        if isinstance(found, SegmenterError):
+            raise found
+        return found
+
+    def label_config(self, trained: LabelConfig) -> LabelConfig:
+        """The configuration that Label Studio sent, or else the one the model was trained with."""
+        if not self._xml:
+            return trained
+        if self._config is None:
+            try:
+                self._config = (_remembered if len(self._xml) <= REMEMBERED else parse_label_config)(self._xml)
+            except LabelConfigError as error:
+                self._config = error
+        if isinstance(self._config, LabelConfigError):
+            raise self._config
+        return self._config
+
+    def nothing_yet(self, version: str) -> Answer:
+        """An answer that stores nothing; in the editor, where an object is due, an empty one."""
+        return Prediction(result=[], score=0.0, model_version=version) if self._interactive else NO_ANSWER

@@ -1,0 +1,117 @@
+"""The serving process: uvicorn around the app, one banner when it is up, an orderly end."""
+
+import ctypes
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+
+import uvicorn
+
+from inference.services import Services
+from inference.web.app import create_app
+from inference.web.connection_limits import Limits, make_protocol
+from inference.web.request_log import RequestNumbers
+from shared.errors import SettingsError
+from shared.logs import start_logging
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 2048
+M_ARENA_MAX = -8  # of glibc's malloc.h
+ARENAS = 2
+DRAIN_SECONDS = 100  # Label Studio waits as long for a prediction
+
+
+def serve(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT. Requests in flight are finished; a second signal ends at once."""
+    secrets = (settings.label_studio_api_key, settings.basic_auth_pass, settings.webhook_secret)
+    redaction = start_logging(settings.log_level, settings.log_format, secrets)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(RequestNumbers())
+    _share_memory()
+    listener = _listen(settings)
+    services = Services(settings, hide=redaction.add)
+    limits = Limits(
+        settings.max_connections, settings.client_timeout_seconds, services.metrics.refused, services.metrics.connected
+    )
+    config = uvicorn.Config(
+        create_app(settings, services),
+        http=make_protocol(limits),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=75,  # longer than the 60 s that proxies keep idle connections
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    server = _Server(config, lambda: _say_hello(settings, listener))
+    try:
+        server.run(sockets=[listener])
+    finally:
+        listener.close()
+    return 0
+
+
+class _Server(uvicorn.Server):
+    """Greets when it is up; ends at once at the second signal."""
+
+    def __init__(self, config: uvicorn.Config, greet: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._greet = greet
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._greet()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            log.warning("A second signal: ending at once.")
+            signal.signal(sig, signal.SIG_DFL)
+            signal.raise_signal(sig)
+        log.info("Ending: requests in flight are finished first.")
+        super().handle_exit(sig, frame)
+
+
+def _share_memory() -> None:
+    """Let all threads allocate from two of glibc's arenas: it gives each thread one of its own, up to eight a core,
+    and each keeps what its thread once freed. Nothing happens with other allocators.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingsError(
+            f"HOST={settings.host} PORT={settings.port} cannot be listened on ({error.strerror}): "
+            "end the program that does, or choose another PORT."
+        ) from None
+
+
+def _say_hello(settings: Settings, listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    host = "localhost" if settings.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else settings.host  # noqa: S104
+    url = f"http://{host}:{port}"
+    log.info("Serving on %s, models in %s.", url, settings.model_dir)
+    if sys.stderr.isatty() or settings.log_format == "text":
+        sys.stderr.write(
+            f"""
+  Ready. Next, in Label Studio {settings.label_studio_host}:
+    1. open a project with a TimeSeries configuration, Settings > Model > Connect model, URL {url}
+    2. Settings > Annotation > use predictions to prelabel tasks, from the model you connected
+    3. annotate a few tasks; the next ones arrive pre-annotated
+  "URL resolves to a reserved network address"? Start Label Studio with SSRF_PROTECTION_ENABLED=false
+  ML_BLOCK_LOCAL_IP=false and, once, LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN=true (README, Connect Label Studio).
+
+"""
+        )

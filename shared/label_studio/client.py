@@ -1,0 +1,314 @@
+"""What server, doctor and reconcile ask Label Studio, in its own words (checked against 1.23): a thin client, no SDK.
+
+No hidden retries: whoever calls comes again anyway. Every method raises LabelStudioError with one sentence that says
+which of host, token or right is wrong and what to do.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from shared.errors import LabelStudioError
+from shared.label_studio.credentials import Credentials
+from shared.label_studio.request import Reply, exchange, show
+from shared.labelling.snapshots import Stamp, utc_text
+from shared.net.connections import Connections
+
+T = TypeVar("T")
+
+ASK_SECONDS = 20.0  # s for one answer; a page of 100 annotated tasks took 0.7
+PAGE = 100  # tasks; larger pages save little
+TOUCHED = 20  # tasks looked at for the newest annotation; comments and single predictions touch tasks, too
+ANNOTATED = {"filter": "filter:tasks:total_annotations", "operator": "greater", "type": "Number", "value": 0}
+
+
+class Person(msgspec.Struct, frozen=True):
+    """Whose token it is."""
+
+    id: int
+    email: str = ""
+
+
+class Project(msgspec.Struct, frozen=True, kw_only=True):
+    """What Label Studio says of a project."""
+
+    id: int
+    title: str = ""
+    label_config: str = ""
+    created_at: str
+    model_version: str | None = None  # title of the backend whose predictions are shown, or a version
+    evaluate_predictions_automatically: bool = False
+    task_number: int | None = None
+    total_annotations_number: int | None = None
+
+    @property
+    def created(self) -> str:
+        """Creation time as Label Studio writes it after the dot of "id.created" [s since epoch]."""
+        return str(int(datetime.fromisoformat(self.created_at).timestamp()))
+
+
+class Backend(msgspec.Struct, frozen=True, kw_only=True):
+    """A model connected to a project."""
+
+    id: int
+    url: str
+    title: str = ""
+    state: str = ""  # CO connected, DI disconnected, ER error, TR training, PR predicting
+    error_message: str | None = None
+    model_version: str | None = None
+    is_interactive: bool = False
+    auth_method: str = ""
+
+
+class Webhook(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Label Studio sends events."""
+
+    id: int
+    url: str
+    project: int | None = None
+    is_active: bool = True
+    send_payload: bool = True
+    send_for_all_actions: bool = True
+    actions: list[str] = []
+    headers: dict[str, Any] = {}
+
+
+class Standing(NamedTuple):
+    """The cheap figures of a project's annotations: one request."""
+
+    tasks: int  # annotated ones
+    annotations: int  # without skips
+    newest: str  # when the newest annotation of the tasks touched last was written; "" without any
+    since: str  # no annotation written after this is missed by `newest`; "": none at all
+
+
+class _Annotation(msgspec.Struct):
+    id: int
+    updated_at: str
+    was_cancelled: bool | None = False
+    ground_truth: bool | None = False
+
+
+class _Task(msgspec.Struct):
+    id: int
+    updated_at: str  # also written whenever one of its annotations is
+    annotations: list[_Annotation] = []
+
+    def stamps(self) -> Iterator[Stamp]:
+        for each in self.annotations:
+            if not each.was_cancelled:
+                yield Stamp(self.id, each.id, utc_text(each.updated_at), bool(each.ground_truth))
+
+
+class _Page(msgspec.Struct):
+    tasks: list[_Task]
+    total: int
+    total_annotations: int
+
+
+class _Prediction(msgspec.Struct):
+    model_version: str | None = None
+
+
+class OpenTask(msgspec.Struct, frozen=True):
+    """A task to be predicted, as /predict would receive it."""
+
+    id: int
+    data: dict[str, Any]
+    meta: dict[str, Any] | None = None
+    predictions: list[_Prediction] = []
+
+
+class MarkedTask(msgspec.Struct, frozen=True):
+    """A task with what people marked in it."""
+
+    id: int
+    data: dict[str, Any]
+    annotations: list[dict[str, Any]] = []
+
+
+class Lacking(NamedTuple):
+    """A page of tasks that lack a prediction."""
+
+    tasks: list[OpenTask]
+    looked_at: int  # tasks so far, those that lack none included
+    total: int  # to look at
+
+
+class _OpenPage(msgspec.Struct):
+    tasks: list[OpenTask]
+    total: int = 0
+
+
+class _MarkedPage(msgspec.Struct):
+    tasks: list[MarkedTask]
+
+
+class LabelStudio:
+    """Label Studio at the address and with the token of `credentials`, for any number of threads."""
+
+    def __init__(self, credentials: Credentials, connections: Connections) -> None:
+        self._credentials = credentials
+        self._connections = connections
+
+    def version(self) -> str:
+        """Label Studio's release; needs no token. Raises LabelStudioError if something else answers there."""
+        reply = self._ask("GET", "/api/version", known=False)
+        found = _decode(reply, dict[str, Any]) or {}
+        release = found.get("release") or found.get("label-studio-os-package", {}).get("version")
+        if reply.status != 200 or not release:
+            raise self._stranger("GET /api/version", reply)
+        return str(release)
+
+    def whoami(self) -> Person:
+        """Whose token it is."""
+        return self._read("/api/current-user/whoami", Person)
+
+    def project(self, project: int) -> Project | None:
+        """What is known of a project; None if there is none of this number that the token's user may see."""
+        include = ",".join(Project.__struct_fields__)
+        reply = self._ask("GET", f"/api/projects/{project}/", {"include": include})
+        return None if reply.status == 404 else self._expect(reply, Project, f"GET /api/projects/{project}/")
+
+    def backends(self, project: int) -> list[Backend]:
+        """Models connected to a project. Label Studio calls /health and /setup of each before it answers."""
+        return self._read("/api/ml", list[Backend], {"project": project})
+
+    def webhooks(self, project: int) -> list[Webhook]:
+        """Webhooks of a project and those of the whole organization."""
+        return self._read("/api/webhooks/", list[Webhook], {"project": project})
+
+    def standing(self, project: int) -> Standing:
+        """Counts of a project's annotations and the time of the newest, with one small request."""
+        page = self._annotated(project, [ANNOTATED], "-tasks:updated_at", TOUCHED)
+        newest = max((stamp.updated_at for task in page.tasks for stamp in task.stamps()), default="")
+        since = utc_text(page.tasks[-1].updated_at) if len(page.tasks) < page.total else ""
+        return Standing(page.total, page.total_annotations, newest, since)
+
+    def stamps(self, project: int) -> list[Stamp]:
+        """The state of each annotation, paged by task number, so that what comes or goes meanwhile shifts nothing."""
+        found: list[Stamp] = []
+        last = 0
+        while True:
+            page = self._annotated(project, [ANNOTATED, after(last)], "tasks:id", PAGE)
+            for task in page.tasks:
+                found += task.stamps()
+            if len(page.tasks) < PAGE:
+                return found
+            last = max(task.id for task in page.tasks)
+
+    def tasks_lacking(self, project: int, version: str, *, only_unlabelled: bool = True) -> Iterator[Lacking]:
+        """Tasks that have no prediction of `version`, by number, page by page.
+
+        A page is asked for when the one before has been worked off, so predictions made meanwhile are seen.
+        """
+        last = looked_at = 0
+        total: int | None = None
+        filters = [{**ANNOTATED, "operator": "equal"}] if only_unlabelled else []
+        while True:
+            query = _query([*filters, after(last)], "tasks:id", PAGE)
+            query |= {"project": project, "include": "id,data,meta,predictions,model_version"}
+            page = self._read("/api/tasks/", _OpenPage, query)
+            looked_at += len(page.tasks)
+            total = page.total if total is None else total
+            lacking = [task for task in page.tasks if all(each.model_version != version for each in task.predictions)]
+            yield Lacking(lacking, looked_at, total)
+            if len(page.tasks) < PAGE:
+                return
+            last = max(task.id for task in page.tasks)
+
+    def task(self, project: int, task: int) -> MarkedTask | None:
+        """One task of a project with its annotations, None if the project has none of this number."""
+        query = _query([{**after(task), "operator": "equal"}], "tasks:id", 1)
+        query |= {"project": project, "include": "id,data,annotations,result,was_cancelled,ground_truth"}
+        page = self._read("/api/tasks/", _MarkedPage, query)
+        return next((each for each in page.tasks if each.id == task), None)
+
+    def create_predictions(self, project: int, predictions: Sequence[dict[str, Any]]) -> int:
+        """Store predictions: dicts of task, result, score and model_version. Returns how many were stored."""
+        path = f"/api/projects/{project}/import/predictions"
+        reply = self._ask("POST", path, body=list(predictions), seconds=100.0)
+        created = self._expect(reply, dict[str, Any], f"POST {path}").get("created", 0)
+        return int(created)
+
+    def _annotated(self, project: int, filters: list[dict[str, Any]], ordering: str, size: int) -> _Page:
+        query = _query(filters, ordering, size)
+        query |= {"project": project, "include": "id,annotations,updated_at,was_cancelled,ground_truth"}
+        return self._read("/api/tasks/", _Page, query)
+
+    def _read(self, path: str, kind: type[T], query: dict[str, Any] | None = None) -> T:
+        return self._expect(self._ask("GET", path, query), kind, f"GET {path}")
+
+    def _expect(self, reply: Reply, kind: type[T], asked: str) -> T:
+        if reply.status in (200, 201):
+            found = _decode(reply, kind)
+            if found is not None:
+                return found
+            raise self._stranger(asked, reply)
+        if not reply.detail:
+            raise self._stranger(asked, reply)
+        raise LabelStudioError(f"{self._place} answered {reply.status} to {asked}: {reply.detail[:300]}")
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, Any] | None = None,
+        *,
+        body: Any = None,
+        known: bool = True,
+        seconds: float = ASK_SECONDS,
+    ) -> Reply:
+        target = f"{path}?{urlencode(query)}" if query else path
+        for last in (False, True):
+            headers = self._credentials.headers() if known else {}
+            home = self._credentials.home
+            reply = exchange(self._connections, home, method, target, headers=headers, body=body, seconds=seconds)
+            if not (reply.status == 401 and not last and self._credentials.forget(headers)):
+                break
+        if reply.status in (401, 403) and reply.detail:
+            raise LabelStudioError(self._credentials.refusal(reply.status, reply.detail))
+        if reply.status == 404 and not reply.detail:
+            raise self._stranger(f"{method} {path}", reply)
+        return reply
+
+    @property
+    def _place(self) -> str:
+        return f"Label Studio at {show(self._credentials.home)}"
+
+    def _stranger(self, asked: str, reply: Reply) -> LabelStudioError:
+        if reply.status >= 500:
+            return LabelStudioError(
+                f"{self._place} answered {reply.status} to {asked}; it may be starting, or look into its log."
+            )
+        kind = reply.headers.get("Content-Type", "nothing known").partition(";")[0]
+        return LabelStudioError(
+            f"{show(self._credentials.home)} answered {reply.status} with {kind} to {asked}, as Label Studio does not; "
+            "set LABEL_STUDIO_HOST to Label Studio's address."
+        )
+
+
+def after(task: int) -> dict[str, Any]:
+    """Filter for tasks with a larger number."""
+    return {"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": task}
+
+
+def task_query(filters: list[dict[str, Any]], ordering: str) -> str:
+    """The `query` of Label Studio's task list."""
+    return json.dumps({"filters": {"conjunction": "and", "items": filters}, "ordering": [ordering]})
+
+
+def _query(filters: list[dict[str, Any]], ordering: str, size: int) -> dict[str, Any]:
+    # review: or else Label Studio fetches the predictions that are missing, from this very program, before it answers
+    return {"query": task_query(filters, ordering), "page_size": size, "fields": "all", "review": "true"}
+
+
+def _decode(reply: Reply, kind: type[T]) -> T | None:
+    try:
+        return reply.decode(kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,190 @@
+"""Who we are to Label Studio: a legacy token, a personal access token, or the token that it sends when it connects."""
+
+import base64
+import ipaddress
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from shared.errors import LabelStudioError, RefusedError, SettingsError
+from shared.label_studio.request import exchange, show
+from shared.net.connections import Connections
+from shared.net.urls import Url, read_url
+from shared.settings import Settings
+
+Kind = Literal["none", "legacy", "personal"]
+
+KEY = "LABEL_STUDIO_API_KEY"
+LIFETIME = 300.0  # s an access token lives in Label Studio 1.23
+REFRESH_SECONDS = 20.0  # s for one exchange of tokens
+
+_JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
+_PRINTABLE = re.compile(r"[!-~]{1,4096}")
+
+
+def kind_of(token: str) -> Kind:
+    """What a token is, by its shape: a JWT is personal, anything else (40 hex digits) is legacy."""
+    if not token:
+        return "none"
+    return "personal" if _JWT.fullmatch(token) else "legacy"
+
+
+class Credentials:
+    """Label Studio's address and the token for it, for any number of threads; nothing here is ever written anywhere."""
+
+    def __init__(
+        self, settings: Settings, connections: Connections, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._connections = connections
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._home = _read_home(settings.label_studio_host)
+        self._token = settings.label_studio_api_key
+        self._adopted = False
+        self._access = ""
+        self._renew_at = 0.0
+
+    @property
+    def home(self) -> Url:
+        """Where Label Studio is; the target is its path prefix."""
+        return self._home
+
+    @property
+    def kind(self) -> Kind:
+        """Which kind of token is in use."""
+        return kind_of(self._token)
+
+    @property
+    def adopted(self) -> bool:
+        """Whether the token came with /setup."""
+        return self._adopted
+
+    def headers(self) -> dict[str, str]:
+        """The header that names us, empty without a token; a personal token is exchanged for an access token.
+
+        Raises LabelStudioError when Label Studio does not give one.
+        """
+        token = self._token
+        match kind_of(token):
+            case "none":
+                return {}
+            case "legacy":
+                return {"Authorization": f"Token {token}"}
+            case _:
+                return {"Authorization": f"Bearer {self._fresh_access()}"}
+
+    def forget(self, headers: dict[str, str]) -> bool:
+        """Drop the access token of refused `headers`. True if asking again with another one can help."""
+        with self._lock:
+            if kind_of(self._token) != "personal":
+                return False
+            if headers.get("Authorization") == f"Bearer {self._access}":
+                self._access = ""
+            return True
+
+    def adopt(self, hostname: str, access_token: str) -> bool:
+        """Use the address and token of /setup, in memory only, and say whether they are in use.
+
+        Only without LABEL_STUDIO_API_KEY, and only if `hostname` is LABEL_STUDIO_HOST, or if both are on this machine.
+        """
+        if (self._token and not self._adopted) or not _PRINTABLE.fullmatch(access_token):
+            return False
+        try:
+            home = _read_home(hostname)
+        except SettingsError:
+            return False
+        with self._lock:
+            if home != self._home and not (is_loopback(home.host) and is_loopback(self._home.host)):
+                return False
+            if (home, access_token) != (self._home, self._token):
+                self._home, self._token, self._adopted = home, access_token, True
+                self._access = ""
+        return True
+
+    def environment(self) -> dict[str, str]:
+        """The variables that give a child process the same address and token."""
+        with self._lock:
+            return {"LABEL_STUDIO_HOST": show(self._home), KEY: self._token}
+
+    def refusal(self, status: int, detail: str) -> str:
+        """What a 401 or 403 of Label Studio means and what to do, in one sentence."""
+        place = f"Label Studio at {show(self._home)}"
+        ours = "the token that it sent when it connected" if self._adopted else f"the token in {KEY}"
+        if status == 403:
+            return f"{place} does not let the user of {ours} do this; use the token of a user who may."
+        if self.kind == "none":
+            return f"{place} asks for a token; set {KEY} to one from its page Account & Settings."
+        if "legacy token authentication has been disabled" in detail:
+            return (
+                f"{place} refuses {ours}: legacy tokens are disabled in its organization; "
+                f"set {KEY} to a personal access token, or enable legacy tokens there."
+            )
+        if self.kind == "personal":
+            return (
+                f"{place} refuses {ours}: it was revoked, or personal access tokens are disabled in the organization; "
+                f"set {KEY} to a new one from its page Account & Settings."
+            )
+        remedy = (
+            f"connect the model again, or set {KEY}" if self._adopted else "copy it again, and check LABEL_STUDIO_HOST"
+        )
+        return f"{place} does not know {ours}; {remedy}."
+
+    def _fresh_access(self) -> str:
+        with self._lock:
+            if not self._access or self._monotonic() >= self._renew_at:
+                asked_at = self._monotonic()
+                self._access = self._exchange_token()
+                lifetime = _lifetime(self._access)
+                self._renew_at = asked_at + lifetime - min(60.0, lifetime / 5)
+            return self._access
+
+    def _exchange_token(self) -> str:
+        reply = exchange(
+            self._connections,
+            self._home,
+            "POST",
+            "/api/token/refresh/",
+            body={"refresh": self._token},
+            seconds=REFRESH_SECONDS,
+        )
+        if reply.status in (401, 403) and reply.detail:
+            raise LabelStudioError(self.refusal(401, reply.detail))
+        try:
+            access = json.loads(reply.body)["access"]
+        except (ValueError, LookupError, TypeError):
+            access = ""
+        if reply.status != 200 or not isinstance(access, str) or not _JWT.fullmatch(access):
+            raise LabelStudioError(
+                f"{show(self._home)} answered {reply.status} instead of an access token: it is not a Label Studio that "
+                f"knows personal access tokens; check LABEL_STUDIO_HOST."
+            )
+        return access
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _read_home(text: str) -> Url:
+    try:
+        url = read_url(text)
+    except RefusedError as error:
+        raise SettingsError(f"LABEL_STUDIO_HOST cannot be used: {error}") from None
+    return url._replace(target=url.path.rstrip("/"))
+
+
+def _lifetime(access: str) -> float:
+    """Seconds an access token lives by Label Studio's own clock, which may differ from ours."""
+    part = access.split(".")[1]
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        return max(1.0, float(claims["exp"]) - float(claims["iat"]))
+    except (ValueError, LookupError, TypeError):
+        return LIFETIME

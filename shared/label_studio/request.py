@@ -1,0 +1,85 @@
+"""One exchange with Label Studio: an answer, or one sentence that says why there is none."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+from urllib3.exceptions import HTTPError
+
+from shared.errors import LabelStudioError, RefusedError
+from shared.net.connections import Connections, describe, read_body
+from shared.net.urls import Url
+
+T = TypeVar("T")
+
+LARGEST_ANSWER = 2**28  # bytes; a page of 100 annotated tasks has about 0.5 MB
+
+
+class Reply(NamedTuple):
+    """Label Studio's answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def detail(self) -> str:
+        """What Label Studio says of an error; empty if these are not its words."""
+        try:
+            found = json.loads(self.body)
+        except ValueError:
+            return ""
+        return str(found.get("detail", "")) if isinstance(found, dict) else ""
+
+    def decode(self, kind: type[T]) -> T:
+        """The body as `kind`. Raises msgspec.MsgspecError or UnicodeDecodeError."""
+        return msgspec.json.decode(self.body, type=kind, strict=False)
+
+
+def exchange(
+    connections: Connections,
+    home: Url,
+    method: str,
+    path: str,
+    *,
+    seconds: float,
+    headers: Mapping[str, str] | None = None,
+    body: Any = None,
+) -> Reply:
+    """Send a request to the Label Studio at `home` (its target is the path prefix) and read the answer.
+
+    Raises LabelStudioError if nothing answers, if the answer breaks off or if it is a redirect.
+    """
+    url = home._replace(target=join(home, path))
+    sent = None if body is None else msgspec.json.encode(body)
+    head = {"Accept": "application/json", **(headers or {})}
+    if sent is not None:
+        head["Content-Type"] = "application/json"
+    try:
+        response = connections.open(url, home.host, method=method, headers=head, body=sent, seconds=seconds)
+        content = read_body(response, LARGEST_ANSWER, f"The answer to {method} {url.shown}", "this program")
+    except HTTPError as error:
+        raise LabelStudioError(
+            f"Label Studio at {show(home)} was not reached: {describe(error, seconds)}; "
+            "start it, or set LABEL_STUDIO_HOST to the address that it has from here."
+        ) from error
+    except RefusedError as error:
+        raise LabelStudioError(str(error)) from error
+    if 300 <= response.status < 400:
+        place = response.headers.get("Location", "another address").partition("?")[0]
+        raise LabelStudioError(
+            f"{show(home)} redirects to {place}; set LABEL_STUDIO_HOST to the address that Label Studio has in the end."
+        )
+    return Reply(response.status, response.headers, content)
+
+
+def join(home: Url, path: str) -> str:
+    """Request target of a path of Label Studio's, which may carry its prefix already."""
+    prefix = home.target.rstrip("/")
+    return path if prefix and path.startswith(prefix + "/") else prefix + path
+
+
+def show(home: Url) -> str:
+    """Label Studio's address for messages."""
+    return home.shown.rstrip("/")

@@ -1,0 +1,248 @@
+"""Label Studio's labelling configuration ► what a model and a reader of recordings need to know of it.
+
+Rules are those of the page that draws time series: tags and attributes in any case, `alias` instead of `value` where a
+label has one, separators by name. Source: https://labelstud.io/tags/timeseries and its front end, `TimeSeries.jsx`.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+from xml.etree.ElementTree import Element, ParseError
+
+import msgspec
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from shared.errors import LabelConfigError
+from shared.labelling.d3_time import split_format
+
+SEPARATORS = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "dot": ".", "auto": "auto"}
+VARIABLE = re.compile(r"\$[\w[\].{}]+")
+LONGEST_CONFIG = 1 << 20  # characters: 30,000 labels; a tag takes 30 times its four characters when it is read
+LONGEST_QUOTE = 200  # characters of a tag in an error
+
+
+class LabelConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The one pair of `TimeSeriesLabels` and `TimeSeries` that is served."""
+
+    from_name: str
+    to_name: str
+    value_key: str  # "csv_url" of value="$csv_url"; `value_of` looks it up
+    value_type: Literal["url", "json"]
+    labels: tuple[str, ...]  # as regions carry them, in document order
+    colors: tuple[str, ...]  # `background` of each label, "" without one
+    channels: tuple[str, ...]  # lower-cased names or decimal indices of columns, in document order, without repeats
+    time_column: str = ""  # lower-cased name or index; "": the row's number is its time
+    time_format: str = ""  # d3's; "": times are numbers
+    separator: str = ""  # one character or "auto"; "": not given, the page takes a comma
+    left_out: tuple[str, ...] = ()  # sentences about what is in the configuration but not served
+    synonyms: dict[str, str] = {}  # `value` of a label that has an alias ► the alias: the page takes both
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits over all that a model depends on: not colours, the order of labels or what is left out."""
+        parts = (
+            self.from_name, self.to_name, self.value_key, self.value_type, sorted(self.labels), self.channels,
+            self.time_column, self.time_format, self.separator or ",",
+        )  # fmt: skip
+        return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:16]
+
+    def value_of(self, data: Mapping[str, Any]) -> Any:
+        """What a task's data hold under `value_key`: the key itself, else a path such as `files.csv` or `files[0]`.
+
+        None where nothing is there.
+        """
+        if self.value_key in data:
+            return data[self.value_key]
+        found: Any = data
+        for part in re.findall(r"[^.[\]]+", self.value_key):
+            if isinstance(found, Mapping):
+                found = found.get(part)
+            elif isinstance(found, list) and part.isdecimal() and int(part) < len(found):
+                found = found[int(part)]
+            else:
+                return None
+        return found
+
+
+def parse_label_config(xml: str) -> LabelConfig:
+    """Read a labelling configuration; of several pairs the first that can be served.
+
+    Raises LabelConfigError, which quotes the tag that stands in the way.
+    """
+    tags = list(_walk(_parse(xml)))
+    controls = [tag for tag in tags if _name(tag) == "timeserieslabels"]
+    objects: dict[str, Element] = {}
+    for tag in tags:
+        if _name(tag) == "timeseries":
+            objects.setdefault(_attributes(tag).get("name", ""), tag)
+    if not objects:
+        raise LabelConfigError("The labelling configuration has no <TimeSeries> tag; add one with Channel tags in it.")
+    if not controls:
+        raise LabelConfigError(
+            'The labelling configuration has no <TimeSeriesLabels> tag; add one with toName="'
+            f'{next(iter(objects))}" and a Label tag for each label.'
+        )
+    refusals: list[str] = []
+    for control in controls:
+        try:
+            found = _read_pair(control, objects)
+        except LabelConfigError as error:
+            refusals.append(str(error))
+            continue
+        rest = [tag for tag in tags if tag is not control and tag is not objects[found.to_name]]
+        return msgspec.structs.replace(found, left_out=(*refusals, *_left_out(rest, found)))
+    raise LabelConfigError(refusals[0])
+
+
+def _parse(xml: str) -> Element:
+    if len(xml) > LONGEST_CONFIG:
+        raise LabelConfigError(
+            f"The labelling configuration has {len(xml)} characters, at most {LONGEST_CONFIG} are read: write less."
+        )
+    try:
+        root: Element = fromstring(xml.lstrip("\ufeff \t\r\n"))
+    except ParseError as error:
+        raise LabelConfigError(
+            f"The labelling configuration is not well-formed XML ({error}): {_cut(xml.strip())!r}."
+        ) from None
+    except (DefusedXmlException, RecursionError, ValueError, LookupError) as error:
+        raise LabelConfigError(
+            f"The labelling configuration declares entities, nests too deeply or has a foreign encoding "
+            f"({type(error).__name__}): write plain tags."
+        ) from None
+    return root
+
+
+def _walk(root: Element) -> Iterator[Element]:
+    """All tags in document order; not recursive, so that depth costs nothing."""
+    stack = [root]
+    while stack:
+        tag = stack.pop()
+        if isinstance(tag.tag, str):  # comments and processing instructions have none
+            yield tag
+            stack.extend(reversed(tag))
+
+
+def _read_pair(control: Element, objects: Mapping[str, Element]) -> LabelConfig:
+    attributes = _attributes(control)
+    from_name = attributes.get("name", "")
+    if not from_name:
+        raise LabelConfigError(f"{_quote(control)} has no name; regions refer to it by name.")
+    targets = [part.strip() for part in attributes.get("toname", "").split(",")]
+    to_name = next((name for name in targets if name and name in objects), "")
+    if not to_name:
+        raise LabelConfigError(
+            f"{_quote(control)} labels no time series: toName must name one of "
+            f"{', '.join(repr(name) for name in objects)}."
+        )
+    labels, colors, synonyms = _read_labels(control)
+    return _read_object(objects[to_name], from_name, to_name, labels, colors, synonyms)
+
+
+def _read_labels(control: Element) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]:
+    colors: dict[str, str] = {}
+    synonyms: dict[str, str] = {}
+    for tag in _walk(control):
+        if _name(tag) != "label":
+            continue
+        attributes = _attributes(tag)
+        value = attributes.get("value", "")
+        label = attributes.get("alias") or value
+        if not label:
+            raise LabelConfigError(f"{_quote(tag)} in {_quote(control)} has no value; give the label a name.")
+        colors.setdefault(label, attributes.get("background", ""))
+        if value and value != label:
+            synonyms.setdefault(value, label)
+    if not colors:
+        raise LabelConfigError(
+            f"{_quote(control)} has no Label tag; labels that come from the task are not supported, write each as "
+            '<Label value="…"/>.'
+        )
+    return tuple(colors), tuple(colors.values()), {k: v for k, v in synonyms.items() if k not in colors}
+
+
+def _read_object(
+    tag: Element,
+    from_name: str,
+    to_name: str,
+    labels: tuple[str, ...],
+    colors: tuple[str, ...],
+    synonyms: dict[str, str],
+) -> LabelConfig:
+    attributes = _attributes(tag)
+    value = attributes.get("value", "")
+    if not VARIABLE.fullmatch(value):
+        raise LabelConfigError(f'{_quote(tag)} has value={value!r}; it must be one variable such as value="$csv_url".')
+    value_type = attributes.get("valuetype", "url")
+    if value_type not in ("url", "json"):
+        raise LabelConfigError(f"{_quote(tag)} has valueType={value_type!r}; it must be url or json.")
+    time_column = attributes.get("timecolumn", "").lower()
+    time_format = attributes.get("timeformat", "") if time_column else ""  # the page ignores it without a column
+    if time_format:
+        try:
+            split_format(time_format)
+        except ValueError as error:
+            raise LabelConfigError(f"{_quote(tag)} has timeFormat={time_format!r}, but {error}.") from None
+    return LabelConfig(
+        from_name=from_name,
+        to_name=to_name,
+        value_key=value[1:],
+        value_type="json" if value_type == "json" else "url",
+        labels=labels,
+        colors=colors,
+        channels=_read_channels(tag),
+        time_column=time_column,
+        time_format=time_format,
+        separator=_read_separator(tag),
+        synonyms=synonyms,
+    )
+
+
+def _read_channels(tag: Element) -> tuple[str, ...]:
+    columns: dict[str, None] = {}
+    for channel in _walk(tag):
+        if _name(channel) == "channel":
+            column = _attributes(channel).get("column", "").lower()
+            if not column:
+                raise LabelConfigError(f"{_quote(channel)} in {_quote(tag)} has no column; name one or give its index.")
+            columns[column] = None
+    if not columns:
+        raise LabelConfigError(f'{_quote(tag)} has no Channel tag; add <Channel column="…"/> for each column.')
+    return tuple(columns)
+
+
+def _read_separator(tag: Element) -> str:
+    text = _attributes(tag).get("sep", "")
+    separator = text if len(text) < 2 else SEPARATORS.get(text, text[0])
+    if not separator.isascii() or separator in ('"', "\r", "\n"):
+        raise LabelConfigError(f'{_quote(tag)} has sep={text!r}, which cannot separate columns; use sep=",".')
+    return separator
+
+
+def _left_out(rest: list[Element], found: LabelConfig) -> Iterator[str]:
+    served = f"only {found.from_name!r} on {found.to_name!r} is served"
+    for tag in rest:
+        name = _name(tag)
+        if name == "timeserieslabels" or (name == "timeseries" and _attributes(tag).get("name") != found.to_name):
+            yield f"{_quote(tag)} is left out: {served}."
+        elif "toname" in _attributes(tag) and name != "timeserieslabels":
+            yield f"{_quote(tag)} gets no predictions: {served}."
+
+
+def _name(tag: Element) -> str:
+    return str(tag.tag).lower()
+
+
+def _attributes(tag: Element) -> dict[str, str]:
+    return {key.lower(): value for key, value in tag.attrib.items()}
+
+
+def _quote(tag: Element) -> str:
+    """The start tag as written, nearly: one line, shortened when long."""
+    return _cut("<" + " ".join([str(tag.tag), *(f'{key}="{value}"' for key, value in tag.attrib.items())]) + ">")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1] + "…"

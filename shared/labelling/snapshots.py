@@ -1,0 +1,59 @@
+"""The state of a project's annotations as a Snapshot: the same, whoever lists the annotations and in which order."""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of the annotations that a run starts from."""
+
+    taken_at: str  # UTC, ISO 8601
+    newest: str  # when the newest annotation was written (UTC, ISO 8601); "" offline
+    tasks: int  # annotated tasks
+    annotations: int
+    digest: str  # over tasks, annotations and their times: equal digests, equal truth
+    fingerprint: str  # of the label configuration
+
+
+class Stamp(NamedTuple):
+    """What tells one state of an annotation from another. Skipped (cancelled) ones have none: they never count."""
+
+    task: int
+    annotation: int
+    updated_at: str  # UTC, ISO 8601 with microseconds; "" when unknown
+    ground_truth: bool
+
+
+def utc_text(time: datetime | str | None) -> str:
+    """A time as UTC in ISO 8601 with microseconds, however it was written; "" for none. Raises ValueError."""
+    if not time:
+        return ""
+    moment = datetime.fromisoformat(time) if isinstance(time, str) else time
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def take_snapshot(stamps: Iterable[Stamp], fingerprint: str, now: datetime) -> Snapshot:
+    """Snapshot of these annotations at `now`, under the label configuration of `fingerprint`."""
+    ordered = sorted(set(stamps))
+    digest = hashlib.sha256()
+    for stamp in ordered:
+        digest.update(f"{stamp.task} {stamp.annotation} {stamp.updated_at} {int(stamp.ground_truth)}\n".encode())
+    return Snapshot(
+        taken_at=utc_text(now),
+        newest=max((stamp.updated_at for stamp in ordered), default=""),
+        tasks=len({stamp.task for stamp in ordered}),
+        annotations=len(ordered),
+        digest=digest.hexdigest(),
+        fingerprint=fingerprint,
+    )
+
+
+def same_truth(one: Snapshot, other: Snapshot) -> bool:
+    """Whether two snapshots say the same of annotations and label configuration."""
+    return (one.digest, one.fingerprint) == (other.digest, other.fingerprint)

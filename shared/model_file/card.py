@@ -1,0 +1,178 @@
+"""What a model says of itself: written by training, carried in the graph's metadata, read by serving and people."""
+
+from typing import Literal
+
+import msgspec
+
+from shared.errors import ModelError
+from shared.labelling.label_config import LabelConfig
+from shared.labelling.snapshots import Snapshot
+
+SCHEMA = 1
+MOST_LOG = 1000.0  # of a composition's logarithms: what annotations teach stays below 20
+
+
+class _Schema(msgspec.Struct):
+    schema: int
+
+
+def _require(holds: bool, complaint: str) -> None:
+    if not holds:
+        raise ValueError(complaint)  # msgspec turns it into a ValidationError that names the field
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    """softmax((log p + bias) / temperature) over the columns of one head; applied to scores, never to decoding."""
+
+    temperature: float = 1.0
+    bias: tuple[float, ...] = ()  # one a column of the head, background first; empty: zeros
+    fitted: bool = False  # False: too little data, scores are marked uncalibrated
+
+    def __post_init__(self) -> None:
+        _require(self.temperature > 0, f"temperature {self.temperature} is not above 0")
+
+
+def _check_head(labels: tuple[str, ...], calibration: Calibration) -> None:
+    _require(len(set(labels)) == len(labels) > 0, f"labels {labels} are not one or more different ones")
+    _require(len(calibration.bias) in (0, 1 + len(labels)), "bias is not one for background and each label")
+
+
+class Composition(msgspec.Struct, frozen=True, kw_only=True):
+    """What recordings are made of, as annotations show. Logarithms of probabilities."""
+
+    counts: tuple[tuple[float, ...], ...]  # of 0, 1, … segments of each label in a recording; the last: or more
+    order: tuple[tuple[float, ...], ...]  # of each column after each other, beyond that of the second after any
+    rows: tuple[int, int]  # of the shortest and the longest recording that taught this
+
+    def __post_init__(self) -> None:
+        logs = [each for row in (*self.counts, *self.order) for each in row]
+        _require(all(abs(each) <= MOST_LOG for each in logs), f"a logarithm of the composition is beyond {MOST_LOG:g}")
+
+
+class RangeHead(msgspec.Struct, frozen=True, kw_only=True, tag="range"):
+    """Columns of `probabilities` that tell ranges apart: background, then `labels`; their softmax sums to 1."""
+
+    labels: tuple[str, ...]
+    min_rows: tuple[int, ...]  # shortest run kept, background first, then labels [rows]
+    composition: Composition | None = None  # None: not learned, or it did not help held-out recordings
+    calibration: Calibration = Calibration()
+
+    def __post_init__(self) -> None:
+        _check_head(self.labels, self.calibration)
+        columns = 1 + len(self.labels)
+        _require(len(self.min_rows) == columns, "min_rows are not one for background and each label")
+        if self.composition is not None:
+            counts, order = self.composition.counts, self.composition.order
+            _require(len(counts) == len(self.labels), "counts of the composition are not one row a label")
+            _require(min(map(len, counts)) == max(map(len, counts)) > 0, "counts of the composition differ in length")
+            square = len(order) == columns and all(len(row) == columns for row in order)
+            _require(square, "order of the composition is not square, background and labels")
+
+
+class InstantHead(msgspec.Struct, frozen=True, kw_only=True, tag="instant"):
+    """Columns of `probabilities` that tell instants apart: background, then `labels`; their softmax sums to 1."""
+
+    labels: tuple[str, ...]
+    spacing: tuple[int, ...]  # least distance between two peaks of one label [rows]
+    threshold: tuple[float, ...]  # least evidence of a peak as a share of a perfect event's, one a label
+    half_width: int  # rows on each side of an instant over which training lets its target fall to 0
+    amounts: tuple[float, ...] = ()  # of a Dirichlet distribution of the labels' shares in a recording; empty: labels
+    # are given event by event, because there is one, or few recordings, or held-out ones lose by anything else
+    calibration: Calibration = Calibration()
+
+    def __post_init__(self) -> None:
+        _check_head(self.labels, self.calibration)
+        _require(len(self.spacing) == len(self.threshold) == len(self.labels), "spacing, threshold are not one a label")
+        _require(len(self.amounts) in (0, len(self.labels)), "amounts are not one a label")
+        _require(min(self.amounts, default=1) > 0, "an amount is not above 0")
+
+
+Head = RangeHead | InstantHead
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """A figure and its standard error by recording (None: too few recordings to know)."""
+
+    value: float
+    standard_error: float | None = None
+
+
+class ClassFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures of one class on held-out recordings. Rows for ranges and background, matched events for instants."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int  # rows, or events
+    true_segments: int = 0
+    predicted_segments: int = 0
+    judged: bool = True  # False: in fewer than two groups of recordings, left out of thresholds, gate and macro figures
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """How good the model is on recordings it has not seen. Defined in training/judging/evaluate.py."""
+
+    how: Literal["out-of-fold", "by-recording", "optimistic", "not judged"]
+    recordings: int
+    classes: tuple[ClassFigures, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()  # rows true, columns predicted; background, then labels in card order
+    estimates: dict[
+        str, Estimate
+    ] = {}  # by standard name: balanced_accuracy, macro_f1, segment_f1_50, event_f1, ece, …
+    notes: tuple[str, ...] = ()  # sentences for people
+
+
+class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
+    """All that serving needs besides the graph, and what people want to know of it."""
+
+    schema: int = SCHEMA
+    version: str
+    created_at: str  # UTC, ISO 8601
+    project: int
+    project_created: str = ""  # creation time as Label Studio sends it after the dot of "id.created"; "" offline
+    label_config: LabelConfig
+    heads: tuple[Head, ...]  # their columns stand side by side in `probabilities`
+    window: int  # rows of a full window
+    hop: int  # rows between two windows
+    stem: int  # rows an LSTM step
+    channel_mean: tuple[float, ...]  # of the training rows; centre of a channel without values
+    channel_std: tuple[float, ...]
+    figures: Figures
+    snapshot: Snapshot
+    folds: dict[str, int] = {}  # group of recordings ► fold, kept as recordings are added
+    settings: dict[str, str] = {}  # the training settings that were in force
+    packages: dict[str, str] = {}
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(len(self.heads) > 0, "there are no heads")
+        _require(1 <= self.hop <= self.window, f"hop {self.hop} is not between 1 and the window, {self.window}")
+        channels = len(self.label_config.channels)
+        _require(
+            len(self.channel_mean) == len(self.channel_std) == channels,
+            f"there are {channels} channels, but {len(self.channel_mean)} means and {len(self.channel_std)} deviations",
+        )
+
+    @property
+    def columns(self) -> int:
+        """Columns of `probabilities`."""
+        return sum(1 + len(head.labels) for head in self.heads)
+
+
+def encode_card(card: ModelCard) -> str:
+    """JSON of a card."""
+    return msgspec.json.encode(card).decode()
+
+
+def decode_card(text: str | bytes) -> ModelCard:
+    """Card from JSON. Raises ModelError on anything that is not one, and on cards of a newer schema."""
+    try:
+        schema = msgspec.json.decode(text, type=_Schema).schema
+        if schema > SCHEMA:
+            raise ModelError(
+                f"A model card has schema {schema}, this program reads up to {SCHEMA}: update the program."
+            )
+        return msgspec.json.decode(text, type=ModelCard)
+    except msgspec.DecodeError as error:
+        raise ModelError(f"A model card cannot be read: {error}; train the project again.") from error

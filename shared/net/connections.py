@@ -1,0 +1,226 @@
+"""Keep-alive connections whose answers end by a deadline, however slowly they drip, and stay within a size."""
+
+import io
+import socket
+import ssl
+import threading
+import time
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from http.client import HTTPResponse
+from typing import Any
+
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import (
+    DecodeError,
+    HTTPError,
+    IncompleteRead,
+    NameResolutionError,
+    NewConnectionError,
+    SSLError,
+)
+from urllib3.exceptions import (
+    TimeoutError as LateError,
+)
+
+from shared.errors import FetchError, ForbiddenError
+from shared.net.urls import Url
+
+CHUNK = 2**16  # bytes read at a time
+MOST_POOLS = 32  # hosts kept connected; the longest unused one goes first
+CONNECT_SECONDS = 10.0
+
+
+class _TimedBytes(io.RawIOBase):
+    """What a socket sends until a deadline: a time-out of the socket alone would start anew with every byte."""
+
+    def __init__(self, connected: socket.socket, raw: Any, deadline: float) -> None:
+        self._socket = connected
+        self._raw = raw
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._socket.settimeout(left)
+        count: int | None = self._raw.readinto(buffer)
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimedResponse(HTTPResponse):
+    """An answer whose head and body together may take the read time-out, counted from the request."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        seconds = sock.gettimeout()
+        if seconds is not None:
+            raw = self.fp.detach()
+            self.fp = io.BufferedReader(_TimedBytes(sock, raw, time.monotonic() + seconds), CHUNK)
+
+
+class _Connection(HTTPConnection):
+    response_class = _TimedResponse
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _TimedResponse
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class Connections:
+    """Pools of connections by origin and address, for any number of threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pools: OrderedDict[tuple[str, str, int, str], HTTPConnectionPool] = OrderedDict()
+        self._context: ssl.SSLContext | None = None
+
+    def open(
+        self,
+        url: Url,
+        address: str,
+        *,
+        seconds: float,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> BaseHTTPResponse:
+        """Send a request for `url` to `address` and return the answer, its body unread. Redirects are not followed.
+
+        The whole answer, body included, may take `seconds`. Raises urllib3.exceptions.HTTPError.
+        """
+        return self._pool(url, address).urlopen(
+            method,
+            url.target,
+            body=body,
+            headers={"Host": url.authority, **(headers or {})},
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            timeout=Timeout(connect=min(CONNECT_SECONDS, seconds), total=seconds),
+            preload_content=False,
+        )
+
+    def close(self) -> None:
+        """Close idle connections."""
+        with self._lock:
+            for pool in self._pools.values():
+                pool.close()
+            self._pools.clear()
+
+    def _pool(self, url: Url, address: str) -> HTTPConnectionPool:
+        key = (*url.origin, address)
+        with self._lock:
+            pool = self._pools.pop(key, None)
+            if pool is None:
+                pool = self._new_pool(url, address)
+            self._pools[key] = pool
+            if len(self._pools) > MOST_POOLS:
+                self._pools.popitem(last=False)[1].close()
+            return pool
+
+    def _new_pool(self, url: Url, address: str) -> HTTPConnectionPool:
+        if url.scheme == "http":
+            return _Pool(address, url.port, maxsize=8)
+        if self._context is None:
+            self._context = ssl.create_default_context()
+        return _SecurePool(
+            address,
+            url.port,
+            maxsize=8,
+            ssl_context=self._context,
+            server_hostname=url.host,
+            assert_hostname=url.host,
+        )
+
+
+def read_body(response: BaseHTTPResponse, limit: int, source: str, setting: str) -> bytes:
+    """The decoded body of an answer, never more than `limit` bytes of it in memory.
+
+    Raises ForbiddenError naming `source` and `setting` when it is larger, urllib3's HTTPError when it breaks off.
+    """
+    too_large = ForbiddenError(f"{source} is larger than {limit / 2**20:g} MiB, the limit that {setting} sets.")
+    try:
+        if int(response.headers.get("Content-Length") or 0) > limit:
+            raise too_large
+    except ValueError:
+        pass
+    body = io.BytesIO()
+    for piece in _decoded(response):
+        if body.tell() + len(piece) > limit:
+            raise too_large
+        body.write(piece)
+    response.release_conn()
+    return body.getvalue()
+
+
+def _decoded(response: BaseHTTPResponse) -> Iterator[bytes]:
+    """The body in pieces of at most CHUNK bytes. Unlike in urllib3 a compressed one that ends too early is an error."""
+    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding in ("identity", ""):
+        yield from response.stream(CHUNK, decode_content=False)
+        return
+    if coding not in ("gzip", "x-gzip"):
+        raise DecodeError(f"its encoding {coding} was not asked for")
+    unpacker = zlib.decompressobj(wbits=31)
+    for packed in response.stream(CHUNK, decode_content=False):
+        rest = packed
+        while rest:
+            try:
+                yield unpacker.decompress(rest, CHUNK)
+            except zlib.error as error:
+                raise DecodeError(f"its compressed body is damaged ({error})") from error
+            rest = unpacker.unconsumed_tail
+            if unpacker.eof:
+                rest = unpacker.unused_data
+                unpacker = zlib.decompressobj(wbits=31) if rest else unpacker
+    if not unpacker.eof:
+        raise DecodeError("its compressed body broke off")
+
+
+def describe(error: HTTPError, seconds: float) -> str:
+    """Why an exchange failed, as the end of a sentence."""
+    match error:
+        case NameResolutionError():
+            return "its host name cannot be looked up"
+        case NewConnectionError():
+            return f"nothing answers there ({_innermost(error)})"
+        case LateError():
+            return f"it was not complete after {seconds:.3g} s"
+        case SSLError():
+            return f"the encrypted connection failed ({_innermost(error)})"
+        case DecodeError():
+            return str(error)
+    for cause in (error, *error.args):
+        if isinstance(cause, IncompleteRead):
+            return f"the body broke off after {cause.partial} bytes"
+    return f"the connection broke off ({_innermost(error)})"
+
+
+def fetch_error(source: str, error: HTTPError, seconds: float) -> FetchError:
+    """The error of a recording that did not arrive."""
+    return FetchError(f"{source} was not read: {describe(error, seconds)}.")
+
+
+def _innermost(error: BaseException) -> str:
+    cause: BaseException = error
+    while cause.__cause__ or cause.__context__:
+        cause = cause.__cause__ or cause.__context__ or cause
+    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

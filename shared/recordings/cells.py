@@ -1,0 +1,76 @@
+"""Cells ► numbers and times, as JavaScript reads them on Label Studio's page, except that an empty cell is missing."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import SeriesError
+from shared.labelling.d3_time import parse_times
+
+DECIMAL = re.compile(r"[+-]?(?:(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?|Infinity)", re.ASCII)
+PREFIXED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)")
+BLOCK = 1 << 16  # times read at once: their bytes stay within a few MiB
+
+
+def number_of(cell: Any) -> float:
+    """The number in a cell of any kind: NaN for None, an empty text, or what is no number."""
+    if isinstance(cell, str):
+        text = cell.strip().strip("\ufeff")
+        if DECIMAL.fullmatch(text):
+            return float(text)
+        return float(int(text, 0)) if len(text) < 200 and PREFIXED.fullmatch(text) else math.nan
+    try:
+        return float(cell) if isinstance(cell, bool | int | float) else math.nan
+    except OverflowError:
+        return math.inf
+
+
+def number_like(text: str) -> bool:
+    """Whether JavaScript makes a number of this text; an empty one counts (it is 0 there)."""
+    return not text.strip() or not math.isnan(number_of(text))
+
+
+def number_text(cell: Any) -> str:
+    """How JavaScript writes a number: 5.0 as "5"."""
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e21:
+        return str(int(cell))
+    return "" if cell is None else str(cell)
+
+
+def read_times(texts: Sequence[str] | NDArray[np.bytes_], time_format: str, first: int = 0) -> NDArray[np.float64]:
+    """Times [ms since 1970] of a column, block by block. Raises SeriesError naming the row (`first` + index) and value.
+
+    A cell that doesn't fit as it stands is tried once more as the page sees it: without surrounding spaces, and, where
+    it is a number, as JavaScript writes that.
+    """
+    times = np.empty(len(texts))
+    for start in range(0, len(texts), BLOCK):
+        block = texts[start : start + BLOCK]
+        found = parse_times(block, time_format)
+        wrong = np.flatnonzero(np.isnan(found))
+        if wrong.size:
+            again = [_as_seen(block[row]) for row in wrong]
+            found[wrong] = parse_times(again, time_format)
+            left = wrong[np.isnan(found[wrong])]
+            if left.size:
+                row = int(left[0])
+                raise SeriesError(
+                    f"The time of row {first + start + row} (the first is 0) is {_text(block[row])[:60]!r}, which does "
+                    f"not fit timeFormat {time_format!r}."
+                )
+        times[start : start + BLOCK] = found
+    return times
+
+
+def _text(cell: str | bytes) -> str:
+    return cell.decode(errors="replace") if isinstance(cell, bytes) else cell
+
+
+def _as_seen(cell: str | bytes) -> str:
+    text = _text(cell).strip()
+    number = number_of(text)
+    return text if math.isnan(number) else number_text(number)

@@ -1,0 +1,160 @@
+"""What the first lines of a CSV say: separator, header or not, which column is which.
+
+The page takes the first line for data where it is number-like in the same places as the second, lower-cases names, and
+reads digits in a channel as an index. Source: `parseCSV` in its front end, utils/data.js.
+"""
+
+import csv
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+
+from shared.errors import SeriesError
+from shared.labelling.label_config import LabelConfig
+from shared.recordings.cells import number_like
+
+MAX_COLUMNS = 20_000  # of a file; each costs pandas some microseconds a block
+MAX_LINE = 4 << 20  # bytes: 20,000 columns of 200
+BLANK = re.compile(rb"[ \t\r\f\v\n]*+")
+FOREIGN = {
+    b"\xff\xfe": "UTF-16 text: save it as UTF-8",
+    b"\xfe\xff": "UTF-16 text: save it as UTF-8",
+    b"\x1f\x8b": "gzip: unpack it",
+    b"PK\x03\x04": "a zip or Excel file: save it as CSV",
+    b"PAR1": "a Parquet file: save it as CSV",
+    b"<": "a web page or XML, perhaps of a login or an error: open its address in a browser",
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things are in a file: byte of the first row, number of columns, columns of channels and time."""
+
+    separator: str
+    start: int
+    columns: int
+    channels: tuple[int, ...]
+    time: int | None
+
+
+def split_line(line: str, separator: str) -> list[str]:
+    """Cells of a line; the quotes around a cell are taken off."""
+    line = line.strip(" \r\n" if separator == "\t" else None)
+    if '"' not in line:
+        return line.split(separator)
+    try:
+        return next(csv.reader([mend_quotes(line.encode(), separator.encode()).decode()], delimiter=separator))
+    except csv.Error as error:
+        raise SeriesError(f"The line {line[:60]!r} cannot be split into cells: {error}.") from None
+
+
+def mend_quotes(line: bytes, separator: bytes) -> bytes:
+    """The line as it is, or, where a quote never closes or stands within a cell, in the cells the page sees."""
+    if b'"' not in line:
+        return line
+    good, page = _patterns(separator)
+    return line if good.fullmatch(line) else separator.join(page.findall(line.strip()) or [b"?"])
+
+
+@lru_cache(maxsize=16)
+def _patterns(separator: bytes) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    between = re.escape(separator)
+    cell = rb'(?:"(?:[^"]|"")*+"|[^"%s]*+)' % between
+    good = rb"\s*+%s(?:%s%s)*+\s*+" % (cell, between, cell)
+    page = rb'"(?:""|[^"])*"|[^"%s]+|(?=%s(?:%s|$))|^(?=%s)' % (between, between, between, between)
+    return re.compile(good), re.compile(page)
+
+
+def long_line(start: bytes) -> SeriesError:
+    """The error for a line that is longer than any row."""
+    return SeriesError(
+        f"The recording has a line of more than {MAX_LINE >> 20} MiB, starting with {start[:40]!r}; a CSV has "
+        "a line for each row."
+    )
+
+
+def lay_out(data: memoryview, config: LabelConfig) -> Layout:
+    """Read the first lines. Raises SeriesError on what is no CSV, or lacks a configured column or has it twice."""
+    for magic, what in FOREIGN.items():
+        if data[: len(magic)] == magic:
+            raise SeriesError(f"The recording is no CSV but {what}.")
+    begin, first, after = _line(data, 0)
+    if not first:
+        raise SeriesError("The recording is empty.")
+    _, second, _ = _line(data, after)
+    separator = config.separator or ","
+    if separator == "auto":
+        separator = _guess_separator(second)
+    names = split_line(first, separator)
+    if len(names) > MAX_COLUMNS:
+        raise SeriesError(f"The recording has {len(names)} columns; at most {MAX_COLUMNS} are read.")
+    wanted = [*config.channels, *([config.time_column] if config.time_column else [])]
+    lowered = [name.lower() for name in names]
+    header = _has_header(names, split_line(second, separator) if second else None) or (
+        # all text in both lines: the page would not find the configured names, which stand there
+        all(name in lowered for name in wanted) and not all(name.isdecimal() for name in wanted)
+    )
+    known = lowered if header else [str(index) for index in range(len(names))]
+    channels = [_column(name, known, True, header, first) for name in config.channels]
+    time = _column(config.time_column, known, False, header, first) if config.time_column else None
+    if config.time_format and time in channels:
+        raise SeriesError(f"Column {config.time_column!r} holds the recording's times and cannot be a channel as well.")
+    return Layout(separator, after if header else begin, len(names), tuple(channels), time)
+
+
+def _line(data: memoryview, position: int) -> tuple[int, str, int]:
+    """The first line from `position` on that is not blank: where it starts, its text, where the next one starts."""
+    blank = BLANK.match(data, position)
+    begin = blank.end() if blank else position
+    indent = bytes(data[max(position, begin - MAX_LINE) : begin])
+    begin -= len(indent) - indent.rfind(b"\n") - 1
+    end = _line_feed(data, begin)
+    text = bytes(data[begin:end])
+    if len(text) == MAX_LINE:
+        raise long_line(text)
+    return begin, "" if text.isspace() else text.decode(errors="replace"), begin + len(text) + 1
+
+
+def _line_feed(data: memoryview, begin: int) -> int:
+    """Where the next line feed is, at most MAX_LINE bytes on: the end of them without one."""
+    end = min(begin + MAX_LINE, len(data))
+    for first in range(begin, end, 1 << 12):
+        found = bytes(data[first : min(first + (1 << 12), end)]).find(b"\n")
+        if found >= 0:
+            return first + found
+    return end
+
+
+def _has_header(names: list[str], cells: list[str] | None) -> bool:
+    if cells is None:  # a single line: the page reads none
+        return not all(number_like(name) for name in names)
+    cells = [*cells, *["-"] * (len(names) - len(cells))]
+    return any(number_like(name) != number_like(cell) for name, cell in zip(names, cells, strict=False))
+
+
+def _guess_separator(line: str) -> str:
+    found = Counter(re.findall(r"[,;\s]", line.strip()))
+    if len(found) > 1:
+        told = " ".join(repr(each) for each in found)
+        raise SeriesError(
+            f'sep="auto" finds several separators ({told}) in {line[:60]!r}; name one in the TimeSeries tag.'
+        )
+    return next(iter(found), ",")
+
+
+def _column(wanted: str, known: list[str], index_first: bool, header: bool, first: str) -> int:
+    """Which column a name or index means. The page takes digits of a channel for an index before it looks at names."""
+    index = int(wanted) if wanted.isdecimal() and len(wanted) < 9 and int(wanted) < len(known) else None
+    if index_first and index is not None:
+        return index
+    places = [i for i, name in enumerate(known) if name == wanted]
+    places = places or [i for i, name in enumerate(known) if name.strip() == wanted.strip()]
+    if len(places) > 1:
+        raise SeriesError(f"Column {wanted!r} stands {len(places)} times in the recording's header; names must differ.")
+    if places or index is not None:
+        return places[0] if places else int(wanted)
+    what = "are" if header else "have no names, as its first line looks like the second; they are"
+    hint = f" The separator may be wrong, set sep: the first line is {first[:60]!r}." if len(known) == 1 else ""
+    told = ", ".join(repr(name) for name in known[:20]) + (" …" if len(known) > 20 else "")
+    raise SeriesError(f"The recording has no column {wanted!r}; its columns {what}: {told}.{hint}")

@@ -1,0 +1,229 @@
+"""CSV bytes ► the configured columns, row for row as Label Studio's page reads them.
+
+The page reads line by line (a quoted line end does not exist) and skips blank lines. Here quotes are understood, and
+cells without a number are missing. pandas parses blocks of lines straight into one array, so that memory stays at the
+bytes, the values and a few blocks.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import SeriesError
+from shared.labelling.d3_time import LONGEST_TEXT
+from shared.labelling.label_config import LabelConfig
+from shared.recordings.cells import number_of, read_times
+from shared.recordings.csv_header import MAX_LINE, Layout, lay_out, long_line, mend_quotes, split_line
+from shared.recordings.csv_numbers import read_numbers
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_CELLS = 2**27  # values of one recording: 1 GiB
+BLOCK = 1 << 20  # bytes parsed at once: what the cache of a core holds, 4 MiB take a sixth longer
+COLUMN_BYTES = 1 << 10  # least of a block for each column of a file: pandas takes some microseconds for each
+
+
+@dataclass(frozen=True)
+class Table:
+    """values float64 [rows, channels], NaN = missing; times float64 [rows] if a time column is configured."""
+
+    values: NDArray[np.float64]
+    times: NDArray[np.float64] | None
+    notes: tuple[str, ...]
+
+
+def read_table(data: memoryview, config: LabelConfig, max_cells: int) -> Table:
+    """Parse a CSV. Raises SeriesError naming what is wrong, and the row where there is one (the first is 0)."""
+    layout = lay_out(data, config)
+    most = _count_lines(data, layout.start)
+    if most * len(layout.channels) > max_cells:
+        raise SeriesError(
+            f"The recording has {most} rows of {len(layout.channels)} channels; at most {max_cells} cells are read."
+        )
+    values = np.empty((most, len(layout.channels)))
+    times = None if layout.time is None else np.empty(most)
+    reader = _Reader(layout, config)
+    row = 0
+    for block in _blocks(data, layout.start, min(max(BLOCK, layout.columns * COLUMN_BYTES), MAX_LINE)):
+        row += reader.read(block, values[row:], None if times is None else times[row:], row)
+    if not row:
+        raise SeriesError("The recording holds a header and no rows.")
+    return Table(values[:row], None if times is None else times[:row], tuple(reader.notes(row)))
+
+
+def _count_lines(data: memoryview, start: int) -> int:
+    view = np.frombuffer(data, np.uint8)[start:]
+    step = 1 << 20
+    return 1 + sum(int(np.count_nonzero(view[i : i + step] == 10)) for i in range(0, len(view), step))
+
+
+def _blocks(data: memoryview, start: int, size: int) -> Iterator[bytes]:
+    while start < len(data):
+        end = min(start + size, len(data))
+        if end < len(data):
+            end = _line_end(data, start, end)
+        yield bytes(data[start:end])
+        start = end
+
+
+def _line_end(data: memoryview, start: int, end: int) -> int:
+    """Where the last whole line between two bytes ends; if none does, where the line that begins at the first ends."""
+    step = 1 << 16  # bytes looked at together: a block is copied once, not twice
+    for last in range(end, start, -step):
+        first = max(last - step, start)
+        found = bytes(data[first:last]).rfind(b"\n")
+        if found >= 0:
+            return first + found + 1
+    most = min(start + MAX_LINE, len(data))
+    found = bytes(data[end:most]).find(b"\n")
+    if found >= 0:
+        return end + found + 1
+    if most < len(data):
+        raise long_line(bytes(data[start:most]))
+    return most
+
+
+class _Reader:
+    """Parses block after block, and remembers which columns hold texts."""
+
+    def __init__(self, layout: Layout, config: LabelConfig) -> None:
+        self.layout, self.config = layout, config
+        self.separator = layout.separator.encode()
+        self.numeric = set(layout.channels)
+        if layout.time is not None and not config.time_format:
+            self.numeric.add(layout.time)
+        self.textual: set[int] = set()
+        self.bad: Counter[int] = Counter()
+        self.examples: dict[int, str] = {}
+
+    def read(self, block: bytes, values: NDArray[np.float64], times: NDArray[np.float64] | None, row: int) -> int:
+        """Fill in what a block of whole lines holds; the number of its rows."""
+        block = self._plain(block)
+        if not block or block.isspace():
+            return 0
+        if self.layout.time is None or self.layout.time in self.numeric:
+            plain = read_numbers(block, self.separator, self.layout.columns)
+            if plain is not None:
+                values[: len(plain)] = plain[:, self.layout.channels]
+                if times is not None and self.layout.time is not None:
+                    times[: len(plain)] = plain[:, self.layout.time]
+                return len(plain)
+        frame = self._frame(block, row)
+        rows = len(frame)
+        numbers = {column: self._numbers(column, frame[column], row) for column in self.numeric}
+        for index, column in enumerate(self.layout.channels):
+            values[:rows, index] = numbers[column]
+        if times is not None and self.layout.time is not None:
+            times[:rows] = (
+                read_times(frame[self.layout.time].to_numpy(), self.config.time_format, row)
+                if self.config.time_format
+                else numbers[self.layout.time]
+            )
+        return rows
+
+    def notes(self, rows: int) -> Iterator[str]:
+        """Sentences about channels that hardly hold a number."""
+        for name, column in zip(self.config.channels, self.layout.channels, strict=True):
+            bad = self.bad[column]
+            if bad > rows / 2:
+                yield f"Channel {name!r}: {bad} of {rows} cells hold no number, such as {self.examples[column]}."
+
+    def _plain(self, block: bytes) -> bytes:
+        """The block with line feeds alone as line ends, without NUL, and without blanks that are no separators."""
+        if b"\0" in block:
+            block = block.replace(b"\0", b"?")  # makes its cell unreadable, as on the page
+        if b"\r" in block and block.count(b"\r") != block.count(b"\r\n"):
+            block = block.replace(b"\r\n", b"\n").replace(b"\r", b" ")
+        if self.separator in b" \t":
+            if self.separator == b" " and (block[:1] in b" \t" or b"\n " in block or b"\n\t" in block):
+                block = re.sub(rb"(?m)^[ \t]+", b"", block)
+            if any(end in block for end in (b" \n", b" \r", b"\t\n", b"\t\r")) or block[-1:] in b" \t":
+                block = re.sub(rb"(?m)(?<![ \t\r])[ \t\r]++$", b"", block)
+        return block
+
+    def _frame(self, block: bytes, row: int) -> "pd.DataFrame":
+        """The used columns of a block. Raises SeriesError on a row with more cells than the header."""
+        block = self._pad(block.lstrip(b"\r\n"), row)
+        frame = self._parse(block)
+        if b'"' in block and (frame is None or len(frame) != sum(1 for line in block.split(b"\n") if line.strip())):
+            block = b"\n".join(mend_quotes(line, self.separator) for line in block.split(b"\n"))
+            block = self._pad(block, row)
+            frame = self._parse(block)
+        if frame is None:
+            raise SeriesError(f"The recording cannot be read as CSV after row {row}: {block[:60]!r} …")
+        separators = int(np.count_nonzero(np.frombuffer(block, np.uint8) == self.separator[0]))
+        if separators != len(frame) * (self.layout.columns - 1):
+            self._check_widths(block, row)
+        return frame
+
+    def _pad(self, block: bytes, row: int) -> bytes:
+        """The block with a first line that has all columns: pandas wants one to have them."""
+        line = block[: block.find(b"\n")] if b"\n" in block else block
+        self._check_widths(line, row)
+        missing = self.layout.columns - len(split_line(line.decode(errors="replace"), self.layout.separator))
+        return line.rstrip(b"\r") + self.separator * missing + block[len(line) :] if missing > 0 else block
+
+    def _check_widths(self, block: bytes, row: int) -> None:
+        """Raise SeriesError on the first row with more cells than the header has names; fewer are missing cells."""
+        for line in block.split(b"\n"):
+            if not line.strip():
+                continue
+            if line.count(self.separator) >= self.layout.columns:
+                cells = len(split_line(line.decode(errors="replace"), self.layout.separator))
+                if cells > self.layout.columns:
+                    raise SeriesError(
+                        f"Row {row} (the first is 0) has {cells} cells where the first line has {self.layout.columns}: "
+                        f"{line[:60].decode(errors='replace')!r}; is a comma decimal, or sep wrong?"
+                    )
+            row += 1
+
+    def _parse(self, block: bytes) -> "pd.DataFrame | None":
+        """Numbers, times and, in columns that held texts before, texts. None where the block is no CSV."""
+        import pandas as pd
+
+        types: dict[int, Any] = {column: object if column in self.textual else "float64" for column in self.numeric}
+        if self.layout.time is not None and self.layout.time not in self.numeric:
+            types[self.layout.time] = f"S{LONGEST_TEXT}"
+        options: dict[str, Any] = {
+            "sep": self.layout.separator, "header": None, "names": range(self.layout.columns), "index_col": False,
+            "usecols": sorted(types), "engine": "c", "low_memory": False, "encoding_errors": "replace",
+        }  # fmt: skip
+        for each in (types, types | dict.fromkeys(self.numeric, object)):
+            with suppress(ValueError):  # some cell holds no number, or a quote never closes
+                frame: pd.DataFrame = pd.read_csv(BytesIO(block), dtype=each, **options)
+                bits = each is types and any(_all_bits(frame[column]) for column in self.numeric - self.textual)
+                if not bits or not re.search(rb"true|false", block, re.IGNORECASE):
+                    return frame  # else pandas has taken a column of such words for numbers, the page doesn't
+        return None
+
+    def _numbers(self, column: int, cells: "pd.Series[Any]", row: int) -> NDArray[np.float64]:
+        if cells.dtype != object:
+            return cells.to_numpy()
+        import pandas as pd
+
+        numbers: NDArray[np.float64] = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64, copy=True)
+        texts = cells.to_numpy()
+        for index in np.flatnonzero(np.isnan(numbers)):
+            text = texts[index]
+            if isinstance(text, str) and text.strip():  # else empty, or a word for a missing value
+                numbers[index] = number_of(text.strip('"'))  # the page drops a quote that has no partner
+                if np.isnan(numbers[index]):
+                    self.bad[column] += 1
+                    self.examples.setdefault(column, f"{text[:40]!r} in row {row + index}")
+        if self.bad[column]:
+            self.textual.add(column)
+        return numbers
+
+
+def _all_bits(cells: "pd.Series[Any]") -> bool:
+    """Whether a column holds nothing but 0, 1 and missing values."""
+    numbers = cells.to_numpy()
+    return all(bool(((part == 0) | (part == 1) | np.isnan(part)).all()) for part in (numbers[:100], numbers))

@@ -1,0 +1,130 @@
+"""Recordings ► `Series`: the rows that the page of Label Studio draws, as numbers.
+
+Only one thing differs from the page on purpose: a cell that is empty or holds no number is missing (NaN), not 0.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import SeriesError
+from shared.json_values import holds_more_values
+from shared.labelling.label_config import LabelConfig
+from shared.labelling.time_axis import TimeAxis
+from shared.recordings.cells import number_of, number_text, read_times
+from shared.recordings.csv_reader import MAX_CELLS, read_table
+
+MOST_JSON_VALUES = 1 << 22  # of a recording in JSON: up to 300 MiB when decoded, for a second; a CSV costs no objects
+
+
+@dataclass(frozen=True)
+class Series:
+    """One recording: values float64 [rows, channels in the configuration's order], NaN = missing, and its time axis."""
+
+    values: NDArray[np.float64]
+    axis: TimeAxis
+    notes: tuple[str, ...] = ()  # sentences for people, such as a channel that hardly holds a number
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.values)
+
+
+def most_cells(max_series_mb: int) -> int:
+    """Rows x channels whose numbers take as much memory as MAX_SERIES_MB lets a file have; at most MAX_CELLS."""
+    return min(max_series_mb * 2**20 // 8, MAX_CELLS)
+
+
+def read_series(
+    data: bytes | bytearray | memoryview | str | Mapping[str, Any], config: LabelConfig, *, max_cells: int = MAX_CELLS
+) -> Series:
+    """Read a recording: CSV or JSON columns as bytes, the same as text, or a mapping of columns.
+
+    `max_cells` bounds rows x channels, and so the memory for values (8 bytes each). Raises SeriesError, a sentence, on
+    a recording without the configured columns or rows, with unreadable or decreasing times, or beyond the bound.
+    """
+    if isinstance(data, Mapping):
+        return _from_columns(data, config, max_cells)
+    view = memoryview(data.encode(errors="replace") if isinstance(data, str) else data).cast("B")
+    if bytes(view[:3]) == b"\xef\xbb\xbf":
+        view = view[3:]
+    if bytes(view[:1]) == b"{":
+        return _from_columns(_decode(view), config, max_cells)
+    if isinstance(data, str) and config.value_type == "json":
+        raise SeriesError(
+            f'The task holds {data[:60]!r} where an object of columns such as {{"time": [0, 1]}} belongs.'
+        )
+    table = read_table(view, config, max_cells)
+    axis = TimeAxis.of_rows(len(table.values)) if table.times is None else TimeAxis(table.times, config.time_format)
+    return Series(table.values, axis, table.notes)
+
+
+def _decode(data: memoryview) -> Mapping[str, Any]:
+    if holds_more_values(data, MOST_JSON_VALUES):
+        raise SeriesError(f"The recording is JSON of more than {MOST_JSON_VALUES} values; save it as CSV.")
+    try:
+        columns: dict[str, Any] = msgspec.json.decode(data, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SeriesError(
+            f"The recording starts with {{ but is no JSON object of columns ({error}); missing is null, not NaN."
+        ) from None
+    return columns
+
+
+def _from_columns(columns: Mapping[str, Any], config: LabelConfig, max_cells: int) -> Series:
+    names = {str(name).lower(): name for name in columns}
+    wanted = [*config.channels, *([config.time_column] if config.time_column else [])]
+    lists: dict[str, Sequence[Any]] = {}
+    for name in wanted:
+        if name not in columns and name not in names:
+            raise SeriesError(
+                f"The recording has no column {name!r}; it has {', '.join(repr(each) for each in list(columns)[:20])}."
+            )
+        column = columns[name] if name in columns else columns[names[name]]
+        if not isinstance(column, list | tuple):
+            raise SeriesError(
+                f"Column {name!r} of the recording is {type(column).__name__}, but must be a list of values."
+            )
+        lists[name] = column
+    lengths = {name: len(column) for name, column in lists.items()}
+    rows = next(iter(lengths.values()))
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name!r} {length}" for name, length in list(lengths.items())[:20])
+        raise SeriesError(f"The recording's columns differ in length ({told} rows); each row needs a cell in each.")
+    if not rows:
+        raise SeriesError("The recording has no rows.")
+    if rows * len(config.channels) > max_cells:
+        raise SeriesError(
+            f"The recording has {rows} rows of {len(config.channels)} channels, more than {max_cells} cells."
+        )
+    values = np.empty((rows, len(config.channels)))
+    notes: list[str] = []
+    for index, name in enumerate(config.channels):
+        values[:, index], bad = _numbers(lists[name])
+        if len(bad) > rows / 2:
+            notes.append(
+                f"Channel {name!r}: {len(bad)} of {rows} cells hold no number, such as {lists[name][bad[0]]!r}."
+            )
+    if not config.time_column:
+        return Series(values, TimeAxis.of_rows(rows), tuple(notes))
+    times = lists[config.time_column]
+    if config.time_format:
+        texts = [each if isinstance(each, str) else number_text(each) for each in times]
+        return Series(values, TimeAxis(read_times(texts, config.time_format), config.time_format), tuple(notes))
+    return Series(values, TimeAxis(_numbers(times)[0]), tuple(notes))
+
+
+def _numbers(cells: Sequence[Any]) -> tuple[NDArray[np.float64], list[int]]:
+    """Numbers of cells, NaN where there is none, and the rows of those that hold something else than a number."""
+    if all(type(cell) in (int, float) for cell in cells):
+        try:
+            return np.array(cells, dtype=np.float64), []
+        except OverflowError:  # a whole number above 1e308
+            pass
+    values = np.array([number_of(cell) for cell in cells])
+    return values, [int(row) for row in np.flatnonzero(np.isnan(values)) if cells[row] not in (None, "")]

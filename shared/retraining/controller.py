@@ -1,0 +1,193 @@
+"""The loop that keeps models up with annotations: starts what is due, compares projects with Label Studio.
+
+Level-triggered: a pass looks at the whole state, so one that fails or never happens only makes the next one later.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from shared.errors import SegmenterError
+from shared.label_studio.client import LabelStudio
+from shared.label_studio.credentials import Credentials
+from shared.labelling.snapshots import Snapshot
+from shared.net.connections import Connections
+from shared.retraining.launcher import Launcher
+from shared.retraining.reconcile import Finding, Reconciler
+from shared.retraining.runs import Runs, RunState
+from shared.retraining.scheduler import decide
+from shared.retraining.updates import Updates
+from shared.settings import Settings
+from shared.store.projects import KnownProjects
+from shared.store.storage import Storage
+
+PASS_SECONDS = 2.0  # between two looks at the spool when nobody wakes the loop: other processes write there, too
+SHARE = 0.02  # of the time that such looks may take: where much waits, they are further apart,
+LONGEST_SECONDS = 30.0  # but no further: what took long may have been a store that was away
+MISSING_SECONDS = 3600.0  # until recordings that did not arrive are asked for again: most of them never will
+ASKED_SECONDS = 10.0  # least time between two comparisons of one project that somebody asks for
+
+log = logging.getLogger(__name__)
+
+
+def make_reconciler(storage: Storage, credentials: Credentials, connections: Connections) -> Reconciler:
+    """A comparer of Label Studio with the runs of a store."""
+    runs = Runs(storage)
+
+    def last_snapshot(project: int) -> Snapshot | None:
+        ended = runs.last_ended(project)
+        if ended is None:
+            return None
+        waits = ended.read is not None and storage.now() - (ended.ended_at or 0.0) < MISSING_SECONDS
+        return ended.snapshot if waits else ended.trained
+
+    def is_training(project: int) -> bool:
+        return runs.state(project).active is not None
+
+    return Reconciler(LabelStudio(credentials, connections), Updates(storage), last_snapshot, is_training)
+
+
+class Control:
+    """Two threads: one starts runs, one compares with Label Studio, which may take its time to answer."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        launcher: Launcher,
+        reconciler: Reconciler,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._storage = storage
+        self._updates = Updates(storage)
+        self._runs = Runs(storage)
+        self.projects = KnownProjects(storage)
+        self._launcher = launcher
+        self._reconciler = reconciler
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._due = threading.Event()
+        self._asked = threading.Event()
+        self._lock = threading.Lock()
+        self._wanted: set[int] = set()
+        self._compared: dict[int, float] = {}
+        self._complaints: dict[str, str] = {}
+        self.findings: dict[int, Finding] = {}  # the last comparison of each project
+        self._threads = [
+            threading.Thread(target=self._launch_on, name="launch", daemon=True),
+            threading.Thread(target=self._reconcile_on, name="reconcile", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Start both threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End both threads; a comparison under way is not waited for."""
+        self._stopping.set()
+        self._due.set()
+        self._asked.set()
+        if self._threads[0].is_alive():
+            self._threads[0].join()
+
+    def wake(self) -> None:
+        """Look at the spool now."""
+        self._due.set()
+
+    def reconcile_soon(self, *projects: int) -> None:
+        """Compare these projects now, unless they just were."""
+        with self._lock:
+            self._wanted.update(projects)
+        self._asked.set()
+
+    def launch_due(self) -> None:
+        """One pass: start the runs that are due. Raises SegmenterError where store or launcher cannot be used."""
+        waiting = self._updates.waiting()
+        if not waiting:
+            return
+        states = _States(self._runs)
+        running = self._launcher.running()
+        for launch in decide(waiting, states, self._storage.now(), self._settings, running=running):
+            self._launcher.launch(launch)
+
+    def reconcile(self, projects: list[int]) -> list[Finding]:
+        """Compare projects with Label Studio. Raises SegmenterError where nothing could be found out."""
+        found = self._reconciler.compare_all(projects)
+        for finding in found:
+            before = self.findings.get(finding.project)
+            if before is None or before.sentence != finding.sentence:
+                log.info("Compared with Label Studio: %s", finding.sentence, extra={"project": finding.project})
+            self.findings[finding.project] = finding
+        if any(finding.state == "changed" for finding in found):
+            self.wake()
+        return found
+
+    def _launch_on(self) -> None:
+        while not self._stopping.is_set():
+            self._due.clear()
+            begun = self._clock()
+            self._attempt("Trainings cannot be started", self.launch_due)
+            took = self._clock() - begun
+            self._due.wait(min(max(PASS_SECONDS, took / SHARE), LONGEST_SECONDS))
+
+    def _reconcile_on(self) -> None:
+        period = self._settings.reconcile_seconds
+        next_pass = self._clock()
+        while not self._stopping.is_set():
+            self._asked.clear()
+            if period and self._clock() >= next_pass:
+                next_pass = self._clock() + period
+                self._attempt("Projects cannot be compared with Label Studio", self._compare_known)
+            else:
+                self._attempt("A project cannot be compared with Label Studio", self._compare_wanted)
+            left = next_pass - self._clock() if period else None
+            with self._lock:
+                if self._wanted:
+                    left = ASKED_SECONDS if left is None else min(ASKED_SECONDS, left)
+            self._asked.wait(left)
+
+    def _compare_known(self) -> None:
+        self._compare(self.projects.ids())
+
+    def _compare_wanted(self) -> None:
+        now = self._clock()
+        with self._lock:
+            projects = [each for each in self._wanted if now - self._compared.get(each, -1e9) >= ASKED_SECONDS]
+            self._wanted.difference_update(projects)
+        self._compare(projects)
+
+    def _compare(self, projects: list[int]) -> None:
+        for project in projects:
+            self._compared[project] = self._clock()
+        self.reconcile(projects)
+
+    def _attempt(self, what: str, work: Callable[[], object]) -> None:
+        """Do it; say once what keeps it from working, and once that it works again."""
+        complaint = ""
+        try:
+            work()
+        except SegmenterError as error:
+            complaint = str(error)
+            if self._complaints.get(what) != complaint:
+                log.warning("%s; it is tried again. %s", what, complaint)
+        except Exception:
+            log.exception("%s, in a way nobody foresaw; it is tried again.", what)
+        if not complaint and self._complaints.get(what):
+            log.info("It works again: %s no more.", what[0].lower() + what[1:])
+        self._complaints[what] = complaint
+
+
+class _States(dict[int, RunState]):
+    """Where trainings stand, looked up when asked for: with many projects that wait, few are asked for."""
+
+    def __init__(self, runs: Runs) -> None:
+        super().__init__()
+        self._runs = runs
+
+    def __missing__(self, project: int) -> RunState:
+        state = self[project] = self._runs.state(project)
+        return state

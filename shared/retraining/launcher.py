@@ -1,0 +1,182 @@
+"""Who has a project trained: two verbs, launch and running. Here the launcher of one machine, a child process a run."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple, Protocol
+
+from shared.errors import SegmenterError
+from shared.retraining.runs import Runs
+from shared.retraining.scheduler import Launch
+from shared.settings import Settings
+
+KEPT_LINES = 200
+GRACE_SECONDS = 15.0  # between asking a trainer to stop and killing it; it needs one step of the fit
+NICE = 19  # a training takes only what predictions leave
+
+log = logging.getLogger(__name__)
+
+
+class Launcher(Protocol):
+    """Starts trainings elsewhere. The verbs raise TemporaryError where they could not do or find out."""
+
+    name: str  # as TRAIN_LAUNCHER names it
+
+    def launch(self, launch: Launch) -> None:
+        """Have a project trained; returns at once. Nothing happens if it is being trained already."""
+        ...
+
+    def running(self) -> set[int]:
+        """Projects whose training this launcher has started and not seen the end of."""
+        ...
+
+    def close(self) -> None:
+        """End what would not outlive this process anyway."""
+        ...
+
+
+class Child(NamedTuple):
+    """A child process at work."""
+
+    launch: Launch
+    process: subprocess.Popen[str]
+
+
+class ChildProcessLauncher:
+    """`python -m training run` as a child in a process group of its own, nice 19, one thread unless told otherwise.
+
+    The child ends when the pipe on its standard input does, so that it never outlives this process, kill -9 included.
+    """
+
+    name = "process"
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        runs: Runs,
+        environment: Callable[[], Mapping[str, str]],
+        command: tuple[str, ...] = (sys.executable, "-m", "training", "run", "--attached"),
+    ) -> None:
+        """`environment` gives variables that change while running (address and token of Label Studio)."""
+        self._settings = settings
+        self._environment = environment
+        self._runs = runs
+        self._command = command
+        self._lock = threading.Lock()
+        self._children: dict[int, Child] = {}
+        self._closed = False
+
+    def launch(self, launch: Launch) -> None:
+        """Start a child for a project, unless one is at work."""
+        with self._lock:
+            if self._closed or launch.project in self._children:
+                return
+            process = subprocess.Popen(
+                [*self._command, "--project", str(launch.project), "--number", str(launch.number)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                env=self._child_environment(),
+                start_new_session=True,
+            )
+            child = self._children[launch.project] = Child(launch, process)
+        with suppress(OSError):  # it may have ended already
+            os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
+        log.info("Training started: %s.", launch.reason, extra={"project": launch.project, "pid": process.pid})
+        name = f"train-{launch.project}"
+        threading.Thread(target=self._follow, args=(child,), name=name, daemon=True).start()
+
+    def running(self) -> set[int]:
+        """Projects whose child is alive."""
+        with self._lock:
+            return set(self._children)
+
+    def close(self) -> None:
+        """Ask all children to stop and wait for them; those that do not are killed."""
+        with self._lock:
+            self._closed = True
+            children = [child.process for child in self._children.values()]
+        for child in children:
+            _signal(child, signal.SIGTERM)
+        deadline = time.monotonic() + GRACE_SECONDS
+        for child in children:
+            try:
+                child.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                _signal(child, signal.SIGKILL)
+                child.wait()
+
+    def _child_environment(self) -> dict[str, str]:
+        threads = str(self._settings.train_threads)
+        return {
+            **os.environ,
+            **self._settings.environment(),
+            **self._environment(),
+            "OMP_NUM_THREADS": threads,
+            "MKL_NUM_THREADS": threads,
+            "OPENBLAS_NUM_THREADS": threads,
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _follow(self, child: Child) -> None:
+        """Read what the child writes, to its end; end it when its time is up."""
+        launch, process = child
+        limit = self._settings.train_timeout_seconds
+        timers = [
+            threading.Timer(limit, _signal, (process, signal.SIGTERM)),
+            threading.Timer(limit + GRACE_SECONDS, _signal, (process, signal.SIGKILL)),
+        ]
+        for timer in timers:
+            timer.daemon = True
+            timer.start()
+        assert process.stdin and process.stdout  # noqa: S101  Popen was asked for both
+        started = time.monotonic()
+        output: deque[str] = deque(maxlen=KEPT_LINES)
+        for line in process.stdout:
+            output.append(line.rstrip())
+            log.debug("%s", output[-1], extra={"project": launch.project})
+        exit_code = process.wait()
+        for timer in timers:
+            timer.cancel()
+        process.stdin.close()
+        process.stdout.close()
+        if time.monotonic() - started >= limit:
+            output.append(f"It was ended after TRAIN_TIMEOUT_SECONDS={limit}.")
+        try:
+            self._record_end(child, exit_code, output)
+        except SegmenterError as error:
+            log.warning("The end of a training could not be recorded: %s", error, extra={"project": launch.project})
+        finally:
+            with self._lock:
+                del self._children[launch.project]
+
+    def _record_end(self, child: Child, exit_code: int, output: Sequence[str]) -> None:
+        """Record a run that ended without doing so itself, so that its number moves on and back-off applies."""
+        launch, process = child
+        level = logging.INFO if exit_code == 0 else logging.WARNING
+        last_words = output[-1] if output else "nothing"
+        log.log(level, "Training ended with exit code %d: %s", exit_code, last_words, extra={"project": launch.project})
+        if exit_code == 0 or self._runs.next_number(launch.project) != launch.number:
+            return
+        record = self._runs.record(launch.project, launch.number)
+        ours = record is not None and record.host.endswith(f"pid {process.pid}")
+        if ours or self._runs.state(launch.project).active is None:
+            reason = f"It ended with exit code {exit_code}; its last words: {last_words}"
+            self._runs.record_failed(launch.project, launch.number, reason, exit_code=exit_code)
+
+
+def _signal(child: subprocess.Popen[str], number: signal.Signals) -> None:
+    """Send a signal to the child's whole process group, if it still runs."""
+    if child.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, number)

@@ -1,0 +1,116 @@
+"""Are Label Studio's annotations those of the last finished run? Where they are not, an update is written: so an event
+that never arrived is only late. It never trains.
+
+An unchanged project costs two small requests. All annotations are listed when the cheap figures differ, and until they
+were listed once some time after the snapshot: a save that was under way while the snapshot was taken carries an older
+time than the newest annotation in it.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from shared.errors import LabelConfigError, LabelStudioError
+from shared.label_studio.client import LabelStudio, Standing
+from shared.labelling.label_config import parse_label_config
+from shared.labelling.snapshots import Snapshot, same_truth, take_snapshot
+from shared.retraining.updates import RECONCILE, Updates
+
+SETTLE_SECONDS = 60.0  # a save takes Label Studio about a second
+TRUST_SECONDS = 3600.0  # a snapshot this old was listed by a dozen passes, whichever process they ran in
+
+State = Literal["unchanged", "changed", "waiting", "training", "empty", "gone", "unservable", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a comparison found."""
+
+    project: int
+    state: State  # "changed": an update was written; "unknown": Label Studio did not answer
+    sentence: str  # for people
+
+
+class Reconciler:
+    """Compares projects with their last finished runs; remembers which snapshots it has listed in full."""
+
+    def __init__(
+        self,
+        label_studio: LabelStudio,
+        updates: Updates,
+        last_snapshot: Callable[[int], Snapshot | None],
+        is_training: Callable[[int], bool],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`last_snapshot`: of the last finished run of a project. `is_training`: whether a run is under way."""
+        self._label_studio = label_studio
+        self._updates = updates
+        self._last_snapshot = last_snapshot
+        self._is_training = is_training
+        self._now = now
+        self._listed: dict[int, Snapshot] = {}
+
+    def compare_all(self, projects: Iterable[int]) -> list[Finding]:
+        """Compare each of `projects`. Raises LabelStudioError if Label Studio answers to none, StoreError."""
+        projects = list(projects)
+        if projects:
+            self._label_studio.whoami()
+        return [self.compare(project) for project in projects]
+
+    def compare(self, project: int) -> Finding:
+        """Compare one project and write an update if its annotations are not those of the last finished run.
+
+        Raises StoreError.
+        """
+        if self._is_training(project):
+            return Finding(project, "training", "A run is under way; what it misses is seen after it.")
+        try:
+            return self._compare(project, self._last_snapshot(project))
+        except LabelStudioError as error:
+            return Finding(project, "unknown", str(error))
+
+    def _compare(self, project: int, last: Snapshot | None) -> Finding:
+        found = self._label_studio.project(project)
+        if found is None:
+            return Finding(
+                project, "gone", "Label Studio has no such project any more, or the token's user may not see it."
+            )
+        try:
+            fingerprint = parse_label_config(found.label_config).fingerprint
+        except LabelConfigError as error:
+            return Finding(project, "unservable", str(error))
+        standing = self._label_studio.standing(project)
+        if not standing.annotations:
+            return Finding(project, "empty", "It has no annotations to learn from.")
+        known = last is not None and last.fingerprint == fingerprint and self._is_settled(project, last)
+        if last and known and _is_same(standing, last):
+            return Finding(project, "unchanged", "Its annotations are those of the last finished run.")
+        current = take_snapshot(self._label_studio.stamps(project), fingerprint, self._now())
+        if last and same_truth(current, last):
+            if self._seconds_since(last) >= SETTLE_SECONDS:
+                self._listed[project] = last
+            return Finding(project, "unchanged", "Its annotations are those of the last finished run, one by one.")
+        return self._report(project, current, last)
+
+    def _is_settled(self, project: int, last: Snapshot) -> bool:
+        return self._listed.get(project) == last or self._seconds_since(last) >= TRUST_SECONDS
+
+    def _seconds_since(self, snapshot: Snapshot) -> float:
+        return (self._now() - datetime.fromisoformat(snapshot.taken_at)).total_seconds()
+
+    def _report(self, project: int, current: Snapshot, last: Snapshot | None) -> Finding:
+        """Write an update that stands for the annotations that no waiting update stands for."""
+        missed = max(1, abs(current.annotations - (last.annotations if last else 0)))
+        missed -= sum(update.weight for update in self._updates.of(project))
+        if missed <= 0:
+            return Finding(project, "waiting", "Its annotations changed, and updates that say so wait already.")
+        job = f"{project}-{current.digest[:16]}-{current.fingerprint}"
+        self._updates.add(project, RECONCILE, self._now().timestamp(), job=job, weight=missed)
+        before = f"{last.annotations} annotations when the last run finished" if last else "no finished run"
+        return Finding(project, "changed", f"{current.annotations} annotations now, {before}: an update was written.")
+
+
+def _is_same(standing: Standing, last: Snapshot) -> bool:
+    counts = (standing.tasks, standing.annotations) == (last.tasks, last.annotations)
+    return counts and standing.newest == last.newest and standing.since <= last.newest

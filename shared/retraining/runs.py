@@ -1,0 +1,234 @@
+"""Records of trainings: who runs, how far it is, how it ended. `runs/{id}/`.
+
+`active` is the lease; `records/` holds what a run says while it goes on, `ended/` what is left of it,
+written once, `logs/` its last lines, `cancel/` the wish that it stops. The number of a run is that of the last ended
+one + 1, so it stays while events arrive and moves on with every end, however the run ended.
+"""
+
+from collections.abc import Iterable
+from typing import Literal, Self
+
+import msgspec
+
+from shared.errors import ConflictError
+from shared.labelling.snapshots import Snapshot
+from shared.retraining.updates import START_TRAINING, Update, Updates
+from shared.store import keys
+from shared.store.lease import read_lease
+from shared.store.storage import Storage
+
+HISTORY = 50  # ended runs kept for each project
+WITHOUT_A_WORD = "It ended without a word: killed, out of memory, or its machine is gone."
+State = Literal["starting", "fetching", "fitting", "judging", "exporting", "publishing", "ended"]
+Outcome = Literal["published", "rejected", "unchanged", "failed", "cancelled"]
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a run is."""
+
+    fraction: float = 0.0  # of the work that is foreseen, 0 to 1
+    step: int = 0
+    steps: int = 0
+    epoch: float = 0.0
+    losses: tuple[tuple[int, float], ...] = ()  # step, training loss: a curve of at most a few hundred points
+    metrics: dict[str, float] = {}  # by standard name, on held-out recordings
+    eta_seconds: float | None = None  # None: not known yet
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One training. Times are seconds since the epoch by the store's clock."""
+
+    project: int
+    number: int
+    attempt: int = 1  # of a Kubernetes Job whose pod was replaced
+    fence: int = 0  # fencing number of its lease; 0 if it never had one
+    launcher: str = ""  # process, kubernetes, watch, by hand
+    host: str = ""
+    state: State = "starting"
+    started_at: float = 0.0
+    heartbeat_at: float = 0.0
+    ended_at: float | None = None
+    exit_code: int | None = None  # None: it goes on, or nobody saw it end
+    outcome: Outcome | None = None
+    reason: str = ""  # sentences for people
+    snapshot: Snapshot | None = None  # of the annotations it started from
+    read: Snapshot | None = None  # the part of it whose recordings arrived, where some did not
+    version: str = ""  # of the model it made
+    progress: Progress = Progress()
+    seen: int = 0  # updates that waited when it started
+    buttons: tuple[str, ...] = ()  # jobs of the START_TRAINING among them
+    failures: int = 0  # runs in a row that failed and may work later, this one included
+    trained: Snapshot | None = None  # of the last run until this one that was finished: what reconcile compares with
+
+    @property
+    def finished(self) -> bool:
+        """Whether another run on the same annotations would only do the same again, or is not wanted."""
+        cancelled = self.outcome == "cancelled" and self.snapshot is not None
+        return cancelled or self.outcome in ("published", "rejected", "unchanged") or self.exit_code == 2
+
+    def starting_from(self, updates: Iterable[Update]) -> Self:
+        """The same record with the updates that waited when it started."""
+        updates = list(updates)
+        buttons = tuple(update.job for update in updates if update.action == START_TRAINING)
+        return msgspec.structs.replace(self, seen=len(updates), buttons=buttons)
+
+
+class RunState(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a project's training stands."""
+
+    active: RunRecord | None  # the run that goes on
+    last: RunRecord | None  # the run that ended last
+    next_number: int  # of the run that goes on, or comes next
+
+
+class Runs:
+    """Run records of a store. A trainer writes through `shared.retraining.active_run.begin_run`."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def next_number(self, project: int) -> int:
+        """Number of the run that goes on or comes next."""
+        return 1 + max(self._ended(project), default=0)
+
+    def state(self, project: int) -> RunState:
+        """Where a project's training stands. A run that died without a word is recorded as failed first."""
+        number = self.next_number(project)
+        record = self.record(project, number)
+        lease = read_lease(self._storage, project)
+        live = lease is not None and lease.live(self._storage.now())
+        if record is not None and not live and self.record_failed(project, number, WITHOUT_A_WORD):
+            number, record = self.next_number(project), None
+        if live and record is None:
+            record = RunRecord(project=project, number=number, fence=lease.fence if lease else 0)
+        return RunState(active=record, last=self._read(project, "ended", number - 1), next_number=number)
+
+    def last_ended(self, project: int) -> RunRecord | None:
+        """The run that ended last; its `trained` is the snapshot to compare Label Studio's annotations with."""
+        return self._read(project, "ended", self.next_number(project) - 1)
+
+    def history(self, project: int) -> list[RunRecord]:
+        """Runs that are remembered, newest first, with one that goes on."""
+        numbers = self._ended(project)
+        found = [self.record(project, 1 + max(numbers, default=0))]
+        found += [self._read(project, "ended", number) for number in sorted(numbers, reverse=True)]
+        return [record for record in found if record is not None]
+
+    def record(self, project: int, number: int) -> RunRecord | None:
+        """What a run that goes on says of itself."""
+        return self._read(project, "records", number)
+
+    def ended(self, project: int, number: int) -> RunRecord | None:
+        """How a run ended; None if it did not, or is forgotten."""
+        return self._read(project, "ended", number)
+
+    def log(self, project: int, number: int) -> str:
+        """The last lines that a run wrote."""
+        found = self._storage.get(keys.run(project, "logs", number, ".txt"))
+        return "" if found is None else found.data.decode(errors="replace")
+
+    def request_cancel(self, project: int) -> int | None:
+        """Ask the run that goes on to stop, and return its number; None if there is none."""
+        active = self.state(project).active
+        if active is None:
+            return None
+        self._storage.put(keys.run(project, "cancel", active.number, ""), b"")
+        return active.number
+
+    def cancel_requested(self, project: int, number: int) -> bool:
+        """Whether somebody asked a run to stop."""
+        return self._storage.head(keys.run(project, "cancel", number, "")) is not None
+
+    def record_failed(
+        self,
+        project: int,
+        number: int,
+        reason: str,
+        *,
+        exit_code: int | None = None,
+        updates: Iterable[Update] | None = None,
+    ) -> bool:
+        """Record that a run is over which did not say so itself: a Job that failed, a child that crashed at once.
+
+        `updates` are those that waited when it was launched (default: that wait now), in case it did not get so far as
+        to say. A run that has recorded its end is left as it is, and so is one whose lease is live, be it another
+        process's: ask again until it has expired. Returns whether it is over now.
+        """
+        record = self.record(project, number) or RunRecord(
+            project=project, number=number, started_at=self._storage.now()
+        )
+        lease = read_lease(self._storage, project)  # after the record: a run that has one has had its lease before
+        if lease is not None and lease.live(self._storage.now()):
+            return number < self.next_number(project)
+        self._end_for_it(record, reason, exit_code=exit_code, updates=updates)
+        return True
+
+    def end_abandoned(self, project: int) -> None:
+        """Record what died without a word as failed. To be called by who holds the project's lease."""
+        record = self.record(project, self.next_number(project))
+        if record is not None:
+            self._end_for_it(record, WITHOUT_A_WORD)
+
+    def end(self, record: RunRecord, outcome: Outcome, *, exit_code: int | None, reason: str) -> RunRecord:
+        """Record the end of a run, unless somebody has, and return what is recorded."""
+        project, number = record.project, record.number
+        before = self._read(project, "ended", number - 1)
+        now = self._storage.now()
+        record = msgspec.structs.replace(
+            record, state="ended", ended_at=now, heartbeat_at=now, exit_code=exit_code, outcome=outcome, reason=reason
+        )
+        failed = not record.finished
+        known = before.trained if before else None
+        record = msgspec.structs.replace(
+            record,
+            failures=(1 + (before.failures if before else 0)) if failed else 0,
+            trained=known if failed or record.snapshot is None else record.read or record.snapshot,
+        )
+        try:
+            self._storage.put(keys.run(project, "ended", number, ".json"), msgspec.json.encode(record), create=True)
+        except ConflictError:
+            record = self._read(project, "ended", number) or record
+        self._forget(project, number)
+        return record
+
+    def save_log(self, record: RunRecord, lines: Iterable[str]) -> None:
+        """Write the last lines of a run."""
+        text = "".join(f"{line}\n" for line in lines)
+        self._storage.put(keys.run(record.project, "logs", record.number, ".txt"), text.encode(errors="replace"))
+
+    def save(self, record: RunRecord) -> None:
+        """Write what a run that goes on says of itself."""
+        self._storage.put(keys.run(record.project, "records", record.number, ".json"), msgspec.json.encode(record))
+
+    def _end_for_it(
+        self,
+        record: RunRecord,
+        reason: str,
+        *,
+        exit_code: int | None = None,
+        updates: Iterable[Update] | None = None,
+    ) -> None:
+        if not record.seen:
+            record = record.starting_from(Updates(self._storage).of(record.project) if updates is None else updates)
+        self.end(record, "failed", exit_code=exit_code, reason=reason)
+
+    def _forget(self, project: int, ended: int) -> None:
+        """Delete what runs that ended have left while they went on, those that were killed too, and all of old ones."""
+        found: dict[str, dict[int, str]] = {"records": {}, "cancel": {}, "ended": {}, "logs": {}}
+        for key in self._storage.keys(keys.runs(project)):
+            kind, _, name = key.removeprefix(f"{keys.runs(project)}/").partition("/")
+            if kind in found and name[:8].isdigit():
+                found[kind][int(name[:8])] = key
+        old = sorted(found["ended"])[:-HISTORY]
+        limits = {"records": ended, "cancel": ended, "ended": max(old, default=0), "logs": max(old, default=0)}
+        self._storage.delete(
+            key for kind, limit in limits.items() for number, key in found[kind].items() if number <= limit
+        )
+
+    def _ended(self, project: int) -> list[int]:
+        names = (key.rpartition("/")[2] for key in self._storage.keys(f"{keys.runs(project)}/ended"))
+        return [int(name[:8]) for name in names if name.endswith(".json") and name[:-5].isdigit()]
+
+    def _read(self, project: int, kind: str, number: int) -> RunRecord | None:
+        found = self._storage.get(keys.run(project, kind, number, ".json")) if number > 0 else None
+        return None if found is None else msgspec.json.decode(found.data, type=RunRecord)

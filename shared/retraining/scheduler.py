@@ -1,0 +1,99 @@
+"""Which projects to train now: a pure decision from what waits, how runs went, and the clock.
+
+Level-triggered, as a controller of Kubernetes: asked every few seconds and after each update, it looks at the whole
+state and remembers nothing. What is lost, doubled or late on the way changes when a run starts, not whether.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from shared.retraining.runs import RunState
+from shared.retraining.updates import RECONCILE, START_TRAINING, Update
+from shared.settings import Settings
+
+FIRST_WAIT = 30.0  # seconds after a first failure: Label Studio or the store restarting takes about as long
+LONGEST_WAIT = 3600.0
+NEW_UPDATES_WAIT = 60.0  # somebody is at work: one try a minute
+
+
+class Launch(NamedTuple):
+    """A run to start."""
+
+    project: int
+    number: int
+    reason: str  # for people
+
+
+def decide(
+    waiting: Mapping[int, Sequence[Update]],
+    runs: Mapping[int, RunState],
+    now: float,
+    settings: Settings,
+    *,
+    running: Collection[int] = (),
+) -> list[Launch]:
+    """Runs to start now: the button first, then whoever waits longest.
+
+    `waiting` and `runs` come from the store, `now` from its clock; `running` are the projects that this launcher is
+    training already, whether or not their runs say so yet. Of `runs` no more are asked for than it takes to fill the
+    places that are free: none as long as too few updates wait, or all places are taken.
+    """
+    places = max(0, settings.max_concurrent_runs - len(running))
+    enough = [
+        (project, updates)
+        for project, updates in waiting.items()
+        if project not in running and _is_enough(updates, settings)
+    ]
+    enough.sort(key=lambda each: (not _pressed(each[1]), min(update.at for update in each[1]), each[0]))
+    found: list[Launch] = []
+    for project, updates in enough:
+        if len(found) == places:
+            break
+        state = runs[project]
+        if state.active is None and _is_due(updates, state, now, settings):
+            found.append(Launch(project, state.next_number, _reason(updates)))
+    return found
+
+
+def due_at(updates: Sequence[Update], state: RunState, settings: Settings) -> float | None:
+    """When a project may be trained [seconds since the epoch], 0 for at once, None as long as too few updates wait."""
+    if not _is_enough(updates, settings):
+        return None
+    last = state.last
+    if last is None or last.failures == 0 or last.ended_at is None:
+        return 0.0
+    if any(update.action == START_TRAINING and update.job not in last.buttons for update in updates):
+        return 0.0
+    wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(last.failures - 1, 20))
+    if len(updates) > last.seen:  # a failed run deletes nothing, so more than it saw means new ones
+        wait = min(wait, NEW_UPDATES_WAIT)
+    return last.ended_at + wait
+
+
+def _is_due(updates: Sequence[Update], state: RunState, now: float, settings: Settings) -> bool:
+    due = due_at(updates, state, settings)
+    if due is None:
+        return False
+    set_back = state.last is not None and state.last.ended_at is not None and now < state.last.ended_at
+    return now >= due or set_back  # waiting for a time that a wrong clock had shown could take years
+
+
+def _is_enough(updates: Sequence[Update], settings: Settings) -> bool:
+    return bool(updates) and (_pressed(updates) or _count(updates) >= settings.start_training_each_n_updates)
+
+
+def _pressed(updates: Sequence[Update]) -> bool:
+    return any(update.action == START_TRAINING for update in updates)
+
+
+def _count(updates: Sequence[Update]) -> int:
+    """Annotations that changed: what arrived, or what reconciling found, which counts the same ones again."""
+    arrived = sum(update.weight for update in updates if update.action != RECONCILE)
+    return max([arrived, *(update.weight for update in updates if update.action == RECONCILE)])
+
+
+def _reason(updates: Sequence[Update]) -> str:
+    if _pressed(updates):
+        return "the train button was pressed"
+    count = _count(updates)
+    return f"{count} update{'' if count == 1 else 's'} waiting"

@@ -1,0 +1,137 @@
+"""Probabilities of ranges, block by block ► segments: most likely label a row, least durations, borders, what
+recordings are made of, scores.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.labelling.segments import Segment
+from shared.model_file.card import RangeHead
+from shared.segmentation.calibration import calibrate, log_probabilities
+from shared.segmentation.duration_filter import Counts, Doubles, Runs, filter_runs, joined, snap_borders
+from shared.segmentation.label_sequence_prior import applies, relabel
+
+Floats = NDArray[np.float32]
+OPEN_RUNS = 1 << 15  # runs kept open, 10 MiB while they are settled; beyond that the first half is settled
+MOST_PARTS = 256  # blocks whose runs stand apart: joined now and then, a long recording of few runs stays small
+
+
+class Groups(NamedTuple):
+    """Stretches of rows under one column each, in order; neighbours may have the same one.
+
+    logs: what the rows of each, and the rest of the recording, say of each column [groups, columns], in units of a
+    row's log probability.
+    """
+
+    columns: Counts
+    lengths: Counts  # rows
+    logs: Doubles
+
+
+class RangeDecoder:
+    """Decodes one head of ranges. Takes rows in order and keeps sums a run, never the rows."""
+
+    def __init__(self, head: RangeHead, open_runs: int = OPEN_RUNS) -> None:
+        self._head = head
+        self._open_runs = open_runs
+        self._parts: list[Runs] = []
+        self._count = 0  # runs in the parts
+        self._row = 0  # first row of the parts
+        self._segments: list[Segment] = []
+        self._sure = 0.0
+
+    def add(self, probabilities: Floats) -> None:
+        """Take the next rows' uncalibrated probabilities [rows, columns]."""
+        logs = log_probabilities(probabilities)
+        columns = probabilities.argmax(axis=1)
+        bounds = np.concatenate([[0], np.flatnonzero(columns[1:] != columns[:-1]) + 1, [len(columns)]])
+        starts, lengths = bounds[:-1], bounds[1:] - bounds[:-1]
+        self._parts.append(Runs(columns[starts], lengths, _sums(logs, starts)))
+        self._count += len(starts)
+        if self._count > self._open_runs or len(self._parts) > MOST_PARTS:
+            self._settle()
+
+    def finish(self) -> list[Segment]:
+        """Segments of all rows taken, in order; background is left out."""
+        if self._parts:
+            self._close(self.groups())
+            self._parts, self._count = [], 0
+        return self._segments
+
+    def groups(self) -> Groups:
+        """What `finish` makes segments of: all rows taken, unless so many runs stood open that some were settled."""
+        runs = joined(self._parts)
+        starts, columns = self._starts(runs)
+        found = _means(runs.grouped(starts, columns))
+        composition, rows = self._head.composition, self._row + int(found.lengths.sum())
+        if composition is None or self._row or not applies(composition, rows, len(found.columns)):
+            return found
+        columns, logs = relabel(found.logs, found.columns, composition)
+        return Groups(columns, found.lengths, logs)
+
+    @property
+    def found(self) -> int:
+        """Segments so far, without those that still stand open."""
+        return len(self._segments)
+
+    @property
+    def sure(self) -> float:
+        """Sum over the segments decoded so far, background too, of score times rows."""
+        return self._sure
+
+    def _settle(self) -> None:
+        """Join the parts; of too many open runs close the first half's groups but the last, which becomes one run."""
+        runs = joined(self._parts)
+        self._parts, self._count = [runs], len(runs)
+        if self._count <= self._open_runs:
+            return
+        half = self._count // 2
+        starts, columns = self._starts(runs)
+        within = starts < half
+        first = _part(runs, 0, half).grouped(starts[within], columns[within])
+        self._close(_means(_part(first, 0, len(first) - 1)))
+        self._parts = [_part(first, len(first) - 1, len(first)), _part(runs, half, len(runs))]
+        self._count = 1 + len(self._parts[1])
+
+    def _starts(self, runs: Runs) -> tuple[Counts, Counts]:
+        starts, columns = filter_runs(runs, self._head.min_rows)
+        return snap_borders(runs, starts, columns, self._head.min_rows), columns
+
+    def _close(self, groups: Groups) -> None:
+        calibrated = calibrate(groups.logs.astype(np.float32), self._head.calibration)
+        scores = np.minimum(calibrated[np.arange(len(calibrated)), groups.columns].astype(np.float64), 1.0)
+        self._sure += float(scores @ groups.lengths)
+        ends = self._row + np.cumsum(groups.lengths)
+        for column, length, end, score in zip(
+            groups.columns.tolist(), groups.lengths.tolist(), ends.tolist(), scores.tolist(), strict=True
+        ):
+            if column:
+                self._keep(Segment(end - length, end - 1, self._head.labels[column - 1], score))
+        if len(ends):
+            self._row = int(ends[-1])
+
+    def _keep(self, segment: Segment) -> None:
+        """Add a segment, or extend the last one where what stood open between them took its label."""
+        last = self._segments[-1] if self._segments else segment
+        if last.label != segment.label or last.last + 1 != segment.first:
+            self._segments.append(segment)
+            return
+        before, after = last.last + 1 - last.first, segment.last + 1 - segment.first
+        score = (last.score * before + segment.score * after) / (before + after)
+        self._segments[-1] = Segment(last.first, segment.last, segment.label, score)
+
+
+def _sums(rows: Floats, starts: Counts) -> NDArray[np.float64]:
+    sums: NDArray[np.float64] = np.add.reduceat(rows, starts, axis=0, dtype=np.float64)
+    return sums
+
+
+def _means(groups: Runs) -> Groups:
+    return Groups(groups.columns, groups.lengths, groups.evidence / groups.lengths[:, None])
+
+
+def _part(runs: Runs, first: int, end: int) -> Runs:
+    some = slice(first, end)
+    return Runs(runs.columns[some], runs.lengths[some], runs.evidence[some])

@@ -1,0 +1,186 @@
+"""A graph and its card: series ► segments. The same object judges in training and serves in inference."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import ModelError, SeriesError
+from shared.labelling.segments import Segment
+from shared.model_file import onnx_file as graph_file
+from shared.model_file.card import Head, ModelCard, RangeHead, decode_card
+from shared.model_file.probe import TOLERANCE, Probe, decode_probe
+from shared.segmentation.instant_decoder import InstantDecoder
+from shared.segmentation.normalisation import recording_statistics
+from shared.segmentation.range_decoder import RangeDecoder
+from shared.segmentation.sessions import first_session, make_session, run_first
+from shared.segmentation.task_score import Sureness
+from shared.segmentation.windows import BLOCK_WINDOWS, OverlapMean, window_blocks
+from shared.settings import TaskScore
+
+if TYPE_CHECKING:
+    from shared.recordings.series import Series
+
+Floats = NDArray[np.float32]
+INPUTS = {"windows": "tensor(float)", "center": "tensor(double)", "scale": "tensor(float)"}
+OUTPUT = "probabilities"
+MOST_SEGMENTS = 1 << 18  # of a recording: two days of heart beats; about 1 kB each until they are sent
+BLOCKS_AT_ONCE = 4  # forward passes between two turns of numpy, whose calls cost the more the smaller their arrays
+
+
+class _Value(NamedTuple):
+    """An input or output as a graph declares it."""
+
+    type: str
+    shape: list[int | str | None]
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What a model finds in one recording: segments in order of their first rows, and how sure it is of the whole."""
+
+    segments: list[Segment]
+    score: float
+
+
+class Segmenter:
+    """A loaded model. Safe to use from several threads at once; each call computes in the calling thread.
+
+    The graph takes `windows` float32 [batch, length, channels] (values around the recording's centre, missing cells 0),
+    `center` float64 and `scale` float32 [1 or batch, 1, channels], and gives `probabilities` float32
+    [batch, length, columns], the heads of the card side by side.
+    """
+
+    def __init__(self, card: ModelCard, session: Any) -> None:
+        self.card = card
+        self._session = session
+
+    @classmethod
+    def load(cls, data: bytes, *, threads: int = 1) -> Self:
+        """Check a model file, make a session of it and run its probe, which also warms it up.
+
+        threads: cores of one forward pass; more than 1 burns 1.5 to 2 times the CPU for little.
+        Raises ModelError where seal, contents, card, appetite for memory, shapes or probe are not what they must be.
+        """
+        graph_file.check_seal(data)
+        graph_file.check_graph(data)
+        metadata = graph_file.read_metadata(data)
+        for key in ("card", "probe"):
+            if key not in metadata:
+                raise ModelError(
+                    f"A model file carries no {key}: it was not made by `python -m training`; train again."
+                )
+        card, probe = decode_card(metadata["card"]), decode_probe(metadata["probe"])
+        with first_session(data) as session:
+            cls(card, session)._check_shapes()
+            run_first(session, BLOCK_WINDOWS, card.window, len(card.channel_mean))
+        segmenter = cls(card, make_session(data, threads))
+        segmenter._check_probe(probe)
+        return segmenter
+
+    def segment(
+        self, series: "Series", *, task_score: TaskScore = "mean", check: Callable[[], None] = lambda: None
+    ) -> Segmentation:
+        """Find segments; memory does not grow with the recording's length, but with what is found in it.
+
+        check: called every few thousand rows; what it raises ends the work.
+        Raises SeriesError where the series has other channels than the model, or gives more than MOST_SEGMENTS.
+        """
+        heads = [(head, _decoder(head), Sureness(task_score, head.calibration)) for head in self.card.heads]
+        for rows in self._averaged(series.values):
+            check()
+            _check_count(sum(decoder.found for _, decoder, _ in heads))
+            first = 0
+            for head, decoder, sureness in heads:
+                width = 1 + len(head.labels)
+                part = rows[:, first : first + width]
+                decoder.add(part)
+                sureness.add(part)
+                first += width
+        found: list[Segment] = []
+        scores: list[float] = []
+        for _, decoder, sureness in heads:
+            segments = decoder.finish()
+            scores.append(sureness.score(segments, decoder.sure))
+            found += segments
+        _check_count(len(found))
+        found.sort(key=lambda segment: (segment.first, segment.last))
+        score = min(scores) if task_score == "min-segment" else sum(scores) / len(scores)
+        return Segmentation(found, score)
+
+    def probabilities(self, series: "Series") -> Floats:
+        """Averaged, uncalibrated probabilities [rows, columns]: for judging and pages, never for serving."""
+        blocks = list(self._averaged(series.values))
+        return np.concatenate(blocks) if blocks else np.zeros((0, self.card.columns), np.float32)
+
+    def _averaged(self, values: NDArray[np.float64]) -> Iterator[Floats]:
+        card = self.card
+        rows, channels = values.shape
+        if channels != len(card.channel_mean):
+            raise SeriesError(f"A series has {channels} channels, the model was trained on {len(card.channel_mean)}.")
+        center, scale = recording_statistics(values, np.asarray(card.channel_mean), np.asarray(card.channel_std))
+        overlap = OverlapMean(rows, card.window, card.hop)
+        for windows in window_blocks(values, center, card.window, card.hop, BLOCKS_AT_ONCE * BLOCK_WINDOWS):
+            blocks = [windows[first : first + BLOCK_WINDOWS] for first in range(0, len(windows), BLOCK_WINDOWS)]
+            found = [self._run(block, center[None, None], scale[None, None]) for block in blocks]
+            yield overlap.add(np.concatenate(found))
+
+    def _run(self, windows: Floats, center: NDArray[np.float64], scale: Floats) -> Floats:
+        found: Floats = self._session.run([OUTPUT], {"windows": windows, "center": center, "scale": scale})[0]
+        return found
+
+    def _check_shapes(self) -> None:
+        channels, columns = len(self.card.channel_mean), self.card.columns
+        try:
+            inputs = {each.name: _Value(each.type, each.shape) for each in self._session.get_inputs()}
+            outputs = {each.name: _Value(each.type, each.shape) for each in self._session.get_outputs()}
+        except UnicodeDecodeError as error:
+            raise ModelError(f"A graph has names that are no text ({error}).") from error
+        if {name: each.type for name, each in inputs.items()} != INPUTS:
+            raise ModelError(f"A graph takes {sorted(inputs)}, expected {sorted(INPUTS)} of types {INPUTS}.")
+        for name, each in inputs.items():
+            if len(each.shape) != 3 or not _fits(each.shape[2], channels):
+                raise ModelError(f"A graph takes {name} of shape {each.shape}, expected {channels} channels at last.")
+        if list(outputs) != [OUTPUT] or not outputs[OUTPUT].shape or not _fits(outputs[OUTPUT].shape[-1], columns):
+            shown = {name: each.shape for name, each in outputs.items()}
+            raise ModelError(f"A graph gives {shown}, expected {OUTPUT} with {columns} columns.")
+
+    def _check_probe(self, probe: Probe) -> None:
+        batch, length, channels = probe.windows.shape if probe.windows.ndim == 3 else (0, 0, 0)
+        expected = (batch, length, self.card.columns)
+        if channels != len(self.card.channel_mean) or probe.probabilities.shape != expected:
+            raise ModelError(
+                f"A probe of windows {probe.windows.shape} and probabilities {probe.probabilities.shape} does not fit "
+                f"a model of {len(self.card.channel_mean)} channels and {self.card.columns} columns."
+            )
+        try:
+            found = self._run(probe.windows, probe.center, probe.scale)
+        except Exception as error:  # onnxruntime's errors share no base class of their own
+            raise ModelError(f"A graph cannot compute its probe: {error}.") from error
+        if found.shape != expected:
+            raise ModelError(f"A graph gives probabilities of shape {found.shape} for its probe, expected {expected}.")
+        with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is not within anything
+            worst = float(np.abs(found - probe.probabilities).max())
+        if not worst <= TOLERANCE:
+            raise ModelError(
+                f"A graph is off its probe by {worst:.3g}, at most {TOLERANCE:g} is accepted: train again."
+            )
+
+
+def _check_count(segments: int) -> None:
+    if segments > MOST_SEGMENTS:
+        raise SeriesError(
+            f"The recording gives more than {MOST_SEGMENTS} segments, which nobody can look through: it is not like "
+            "those the model was trained on, or has to be cut."
+        )
+
+
+def _fits(dimension: int | str | None, expected: int) -> bool:
+    """Whether a declared dimension is the expected one, or left open."""
+    return dimension == expected or not isinstance(dimension, int)
+
+
+def _decoder(head: Head) -> RangeDecoder | InstantDecoder:
+    return RangeDecoder(head) if isinstance(head, RangeHead) else InstantDecoder(head)

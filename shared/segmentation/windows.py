@@ -1,0 +1,78 @@
+"""Sliding windows over a recording and the mean of their overlaps, streamed: the one truth for training and serving."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.segmentation.normalisation import around_center
+
+BLOCK_WINDOWS = 16  # windows a forward pass: all at once cost 1.9x the time and 783 MB on 1e5 rows, fewer cost overhead
+
+Floats = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+
+def window_starts(rows: int, length: int, hop: int) -> Rows:
+    """First row of every window: 0, hop, 2 hop, …, and at last rows − length, so that all rows are covered.
+
+    A series shorter than a window is one window of its own length; one without rows has none.
+    """
+    if rows <= 0:
+        return np.zeros(0, np.int64)
+    last = max(rows - length, 0)
+    starts = np.arange(0, last + 1, hop, dtype=np.int64)
+    return starts if starts[-1] == last else np.append(starts, last)
+
+
+def window_blocks(
+    values: NDArray[np.float64], center: NDArray[np.float64], length: int, hop: int, block: int = BLOCK_WINDOWS
+) -> Iterator[Floats]:
+    """Windows of a recording, `block` at a time, in order: float32 [windows, min(length, rows), channels].
+
+    values: float64 [rows, channels]; center: [channels]. Every row is centred once a block, missing cells become 0.
+    """
+    length = min(length, len(values))
+    starts = window_starts(len(values), length, hop)
+    for position in range(0, len(starts), block):
+        some = starts[position : position + block]
+        first = int(some[0])
+        rows = around_center(values[first : int(some[-1]) + length], center)
+        yield np.stack([rows[start : start + length] for start in (some - first).tolist()])
+
+
+class OverlapMean:
+    """Averages what windows say about the rows that they share; rows leave as soon as no later window covers them."""
+
+    def __init__(self, rows: int, length: int, hop: int) -> None:
+        self._length = min(length, rows)
+        self._starts = window_starts(rows, self._length, hop)
+        self._seen = 0
+        self._first = 0  # row that the carried sums begin with
+        self._sums: Floats | None = None
+        self._counts: Floats = np.zeros(0, np.float32)
+
+    def add(self, probabilities: Floats) -> Floats:
+        """Take the next windows' probabilities [windows, length, columns]; give the rows now final [k, columns]."""
+        columns = probabilities.shape[2]
+        starts = self._starts[self._seen : self._seen + len(probabilities)]
+        self._seen += len(probabilities)
+        end = int(starts[-1]) + self._length
+        final = int(self._starts[self._seen]) if self._seen < len(self._starts) else end
+
+        sums = np.zeros((end - self._first, columns), np.float32)
+        counts = np.zeros(end - self._first, np.float32)
+        if self._sums is not None:
+            sums[: len(self._sums)] = self._sums
+            counts[: len(self._counts)] = self._counts
+        for start, window in zip((starts - self._first).tolist(), probabilities, strict=True):
+            sums[start : start + self._length] += window
+        change = np.zeros(len(counts) + 1, np.float32)
+        change[starts - self._first] = 1
+        change[starts - self._first + self._length] -= 1
+        counts += np.cumsum(change[:-1])
+
+        ready = final - self._first
+        self._sums, self._counts, self._first = sums[ready:].copy(), counts[ready:].copy(), final
+        mean: Floats = sums[:ready] / counts[:ready, None]
+        return mean

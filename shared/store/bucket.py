@@ -1,0 +1,192 @@
+"""A store in a bucket: S3 and what speaks its protocol, Google Cloud Storage, Azure Blob Storage, through obstore.
+
+Credentials and endpoints come from the usual variables (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, AWS_REGION,
+GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_KEY, … or the machine's own identity).
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import obstore
+from obstore import exceptions
+from obstore.store import from_url
+
+from shared.errors import ConflictError, StoreError
+from shared.store.storage import Blob, Stat, check_key, is_name
+
+CONNECT_SECONDS = 3
+REQUEST_SECONDS = 15  # a model of 1 MB takes far less, and a webhook must not wait long
+RETRY_SECONDS = 20
+CLOCK_SECONDS = 60.0  # how long one look at the store's clock is good for
+ATTEMPTS = 5  # S3 may answer 409 to two conditional writes at the same moment
+_MISSING = (exceptions.NotFoundError, FileNotFoundError)
+_DENIED = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError, PermissionError)
+_CONFLICT = (exceptions.AlreadyExistsError, exceptions.PreconditionError, FileExistsError)
+
+
+class ObjectStorage:
+    """A bucket, or a part of it, as a store. Needs conditional writes: If-None-Match, If-Match.
+
+    Tags are entity tag and generation, as far as the store has them.
+    """
+
+    def __init__(self, address: str, *, retry_seconds: float = RETRY_SECONDS) -> None:
+        self._address = address.rstrip("/")
+        self._clock = (0.0, float("-inf"))  # store's time minus ours, when looked at
+        self._clock_lock = threading.Lock()
+        try:
+            self._store: Any = from_url(
+                self._address,
+                config=_config(self._address),
+                client_options={
+                    "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+                    "timeout": timedelta(seconds=REQUEST_SECONDS),
+                    "allow_http": _endpoint().startswith("http://"),
+                },
+                retry_config={
+                    "max_retries": 8,
+                    "retry_timeout": timedelta(seconds=retry_seconds),
+                    "backoff": {
+                        "init_backoff": timedelta(seconds=0.1),
+                        "max_backoff": timedelta(seconds=5),
+                        "base": 2,
+                    },
+                },
+            )
+        except (exceptions.BaseError, ValueError) as error:
+            raise StoreError(f"MODEL_DIR {address} cannot be used: {_reason(error)}.") from error
+
+    @property
+    def address(self) -> str:
+        return self._address
+
+    def get(self, key: str) -> Blob | None:
+        check_key(key)
+        with self._explained(key, "read"):
+            try:
+                found = obstore.get(self._store, key)
+                return Blob(bytes(found.bytes()), _tag(found.meta))
+            except _MISSING:
+                return None
+
+    def head(self, key: str) -> Stat | None:
+        check_key(key)
+        with self._explained(key, "read"):
+            try:
+                meta = obstore.head(self._store, key)
+            except _MISSING:
+                return None
+        return Stat(_tag(meta), meta["size"], meta["last_modified"].timestamp())
+
+    def put(self, key: str, data: bytes, *, create: bool = False, if_match: str | None = None) -> str:
+        check_key(key)
+        mode: Any = "create" if create else "overwrite" if if_match is None else _version(if_match)
+        with self._explained(key, "written"):
+            for attempt in range(ATTEMPTS):
+                try:
+                    return _tag(obstore.put(self._store, key, data, mode=mode, use_multipart=False))
+                except _CONFLICT as error:
+                    return self._settle(key, data, error)
+                except _MISSING as error:
+                    if if_match is None or "NoSuchBucket" in str(error):
+                        raise StoreError(
+                            f"{self._address} does not exist: make the bucket or set MODEL_DIR."
+                        ) from error
+                    return self._settle(key, data, error)
+                except exceptions.GenericError as error:
+                    if "409" not in str(error) or attempt == ATTEMPTS - 1:
+                        raise
+                    time.sleep(0.05 * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def delete(self, keys: Iterable[str]) -> None:
+        names = list(keys)
+        for key in names:
+            check_key(key)
+        with self._explained(f"{len(names)} objects", "deleted"):
+            if names:
+                try:
+                    obstore.delete(self._store, names)
+                except _MISSING:
+                    for key in names:
+                        self._delete_one(key)
+
+    def keys(self, folder: str = "", *, deep: bool = True) -> list[str]:
+        if folder:
+            check_key(folder)
+        with self._explained(folder, "listed"):
+            if deep:
+                pages = obstore.list(self._store, prefix=folder or None, chunk_size=1000)
+                found = [meta["path"] for page in pages for meta in page]
+            else:
+                found = [meta["path"] for meta in obstore.list_with_delimiter(self._store, folder or None)["objects"]]
+        return sorted(key for key in found if all(is_name(name) for name in key.split("/")))
+
+    def now(self) -> float:
+        """The store's clock: when it says that an object written now was written, or an earlier look and our own."""
+        with self._clock_lock:
+            ahead, looked = self._clock
+            if time.monotonic() - looked > CLOCK_SECONDS:
+                self.put("clock/now", uuid4().hex.encode())
+                found = self.head("clock/now")
+                looked = time.monotonic()
+                ahead = (found.modified if found else time.time()) - looked
+                self._clock = (ahead, looked)
+        return time.monotonic() + ahead
+
+    def _settle(self, key: str, data: bytes, error: Exception) -> str:
+        """Tell a lost answer to our own write from somebody else's write."""
+        found = self.get(key)
+        if found is not None and found.data == data:
+            return found.tag
+        raise ConflictError(f"{self._address}/{key} is not what was expected: somebody else was first.") from error
+
+    def _delete_one(self, key: str) -> None:
+        try:
+            obstore.delete(self._store, key)
+        except _MISSING:
+            return
+
+    @contextmanager
+    def _explained(self, key: str, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except (exceptions.BaseError, OSError, ValueError) as error:
+            denied = isinstance(error, _DENIED) or " 403 " in str(error) or " 401 " in str(error)
+            remedy = (
+                "check the credentials and what they allow (get, put, delete, list)"
+                if denied
+                else "check MODEL_DIR, the endpoint and the network"
+            )
+            raise StoreError(f"{self._address}/{key} could not be {verb}: {_reason(error)}; {remedy}.") from error
+
+
+def _config(address: str) -> Any:
+    if not address.startswith("s3://"):
+        return {}
+    config = {"aws_region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"}
+    return config | ({"aws_endpoint": _endpoint()} if _endpoint() else {})
+
+
+def _endpoint() -> str:
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+
+
+def _tag(meta: Any) -> str:
+    return f"{meta['e_tag'] or ''}|{meta['version'] or ''}"
+
+
+def _version(tag: str) -> Any:
+    e_tag, _, version = tag.rpartition("|")
+    return {name: value for name, value in (("e_tag", e_tag), ("version", version)) if value}
+
+
+def _reason(error: BaseException) -> str:
+    """First sentence of obstore's message, which goes on with a dump of its own innards."""
+    return str(error).split("\n\nDebug source", maxsplit=1)[0].strip().rstrip(".")[:500]

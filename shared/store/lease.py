@@ -1,0 +1,132 @@
+"""Who trains a project: one record, `runs/{id}/active`, changed by conditional writes only.
+
+Its fencing number grows with every holder and never falls. All times in it are the store's own, so that machines with
+differing clocks agree on who has expired. A holder whose clock or process stood still finds out at its next write.
+"""
+
+import threading
+from uuid import uuid4
+
+import msgspec
+
+from shared.errors import ConflictError, LeaseHeldError, StoreError
+from shared.store import keys
+from shared.store.processes import is_gone, this_process
+from shared.store.publication import Commit, complete
+from shared.store.storage import Storage
+
+LEASE_SECONDS = 60.0  # six missed heartbeats: a paused container or a slow volume is not taken for dead
+HEARTBEAT_SECONDS = 10.0
+
+
+class LeaseRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The lease as it lies in the store."""
+
+    fence: int  # 1 for the first holder
+    token: str  # random, tells two holders of equal names apart
+    holder: str  # for people
+    renewed_at: float  # seconds since the epoch, the store's clock
+    released: bool = False
+    process: str = ""  # see shared/store/processes.py
+    commit: Commit | None = None  # set while the holder publishes
+
+    def live(self, now: float) -> bool:
+        """Whether the holder counts as alive.
+
+        A time far ahead comes from a clock that was set back since. A process of this machine that is gone needs no
+        waiting for.
+        """
+        return not self.released and abs(now - self.renewed_at) < LEASE_SECONDS and not is_gone(self.process)
+
+
+class Lease:
+    """A lease that this process has taken. Its methods may be called from any thread and raise LeaseHeldError once
+    somebody else has taken it over, StoreError while the store cannot be reached.
+    """
+
+    def __init__(self, storage: Storage, project: int, record: LeaseRecord, tag: str) -> None:
+        self.project = project
+        self._storage = storage
+        self._record = record
+        self._tag = tag
+        self._lock = threading.Lock()
+
+    @property
+    def fence(self) -> int:
+        return self._record.fence
+
+    def renew(self) -> None:
+        """Say that the holder is alive."""
+        self._change(self._record.commit, released=False)
+
+    def commit(self, commit: Commit) -> None:
+        """Announce a publication, which from here on is completed by whoever holds the lease."""
+        self._change(commit, released=False)
+
+    def settle(self) -> None:
+        """Say that the announced publication is done, or given up."""
+        self._change(None, released=False)
+
+    def release(self) -> None:
+        """Give the lease back."""
+        self._change(self._record.commit, released=True)
+
+    def _change(self, commit: Commit | None, *, released: bool) -> None:
+        with self._lock:
+            record = msgspec.structs.replace(
+                self._record, commit=commit, released=released, renewed_at=self._storage.now()
+            )
+            key = keys.lease(self.project)
+            try:
+                self._tag = self._storage.put(key, msgspec.json.encode(record), if_match=self._tag)
+            except ConflictError:
+                found = self._storage.get(key)
+                other = None if found is None else decode_lease(self._storage, self.project, found.data)
+                if found is None or other is None or other.token != record.token or other.released > released:
+                    raise LeaseHeldError(_taken_over(self.project, self.fence, other)) from None
+                # The answer to our last write was lost on the way: what lies there is ours.
+                self._tag = self._storage.put(key, msgspec.json.encode(record), if_match=found.tag)
+            self._record = record
+
+
+def read_lease(storage: Storage, project: int) -> LeaseRecord | None:
+    """The last lease of a project, live or not."""
+    found = storage.get(keys.lease(project))
+    return None if found is None else decode_lease(storage, project, found.data)
+
+
+def take_lease(storage: Storage, project: int, holder: str) -> Lease:
+    """Become the one who trains a project. Raises LeaseHeldError while somebody else is."""
+    key = keys.lease(project)
+    found = storage.get(key)
+    record = LeaseRecord(fence=1, token=uuid4().hex, holder=holder, renewed_at=storage.now(), process=this_process())
+    if found is not None:
+        before = decode_lease(storage, project, found.data)
+        if before.live(record.renewed_at):
+            raise LeaseHeldError(f"Project {project} is being trained by {before.holder}; wait, or cancel that run.")
+        record = msgspec.structs.replace(record, fence=before.fence + 1, commit=before.commit)
+    try:
+        data = msgspec.json.encode(record)
+        tag = storage.put(key, data, if_match=found.tag) if found else storage.put(key, data, create=True)
+    except ConflictError:
+        raise LeaseHeldError(f"Somebody else started to train project {project} at this moment; wait.") from None
+    lease = Lease(storage, project, record, tag)
+    if record.commit is not None:
+        complete(storage, project, record.commit)
+        lease.settle()
+    return lease
+
+
+def decode_lease(storage: Storage, project: int, data: bytes) -> LeaseRecord:
+    """A lease from its bytes. Raises StoreError on anything else."""
+    try:
+        return msgspec.json.decode(data, type=LeaseRecord)
+    except msgspec.DecodeError as error:
+        raise StoreError(
+            f"{storage.address}/{keys.lease(project)} holds no lease ({error}); delete it while nobody trains."
+        ) from error
+
+
+def _taken_over(project: int, fence: int, other: LeaseRecord | None) -> str:
+    by = f"{other.holder} with number {other.fence}" if other else "nobody: its records were deleted"
+    return f"Lease {fence} of project {project} was lost; the holder now is {by}. This run must not publish."

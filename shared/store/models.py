@@ -1,0 +1,335 @@
+"""Models of a store: which one serves, which versions are kept, publishing and going back.
+
+`model_project_{id}.onnx` serves; `versions/{id}/` keeps the last models with their weights (`.pt`) and reports, those
+that the gate rejected too. `.rejected` holds the reason; what has ever served has none. A version is there when its
+`.onnx` is, written last.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
+
+from shared.errors import ConflictError, ModelError, RefusedError, StoreError
+from shared.model_file.onnx_file import MAX_BYTES
+from shared.store import keys
+from shared.store.lease import Lease
+from shared.store.model_info import Stamp, StoredModel, moment, read_stamp
+from shared.store.publication import Commit, TurnedDown, accept, put_model, read_turned_down
+from shared.store.storage import Stat, Storage
+
+NO_FILE = "no file"  # tag of what is none
+ATTEMPTS = 3  # a roll back in the middle of a publication makes it look again
+UNFINISHED = "Its training ended before it could be published."
+BROUGHT = "It came as a file, and was never judged here; promote it to let it serve."
+REPORTS = ("report.json", "report.html")
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """A kept model."""
+
+    name: str
+    accepted: bool  # serves or has served; rejected candidates are kept to be looked at, or promoted by a person
+    current: bool
+    files: tuple[str, ...]  # suffixes: onnx, pt, report.json, …
+
+
+class Publication(NamedTuple):
+    """How publishing ended."""
+
+    published: bool
+    reason: str  # why not, "" if it was
+
+
+class ModelStore:
+    """Models in a store. Readers need nothing else; writers are a trainer with its lease, or a person going back."""
+
+    def __init__(self, storage: Storage, *, keep_versions: int = 10) -> None:
+        self._storage = storage
+        self._keep_versions = keep_versions
+        self._stamps: dict[int, Stamp] = {}
+
+    # Reading
+
+    def current(self, project: int) -> StoredModel | None:
+        """The model that serves a project. Raises ModelError if its bytes are damaged."""
+        return self._read(keys.model(project), project)
+
+    def stamp(self, project: int) -> Stamp | None:
+        """Version and checksum of the model that serves: one look at its tag, and one read where that has changed."""
+        try:
+            status = self._storage.head(keys.model(project))
+        except RefusedError as error:  # a link or a folder in its place
+            return Stamp(version="", sha256="", tag=NO_FILE, refused=str(error))
+        if status is None:
+            self._stamps.pop(project, None)
+            return None
+        known = self._stamps.get(project)
+        if known is not None and status.tag == known.tag:
+            return known
+        try:
+            found = self._read(keys.model(project), project, status)
+        except ModelError as error:
+            stamp = Stamp(version="", sha256="", tag=status.tag, refused=str(error))
+        else:
+            if found is None:
+                return None
+            stamp = found.stamp
+        self._stamps[project] = stamp
+        return stamp
+
+    def projects(self) -> list[int]:
+        """Projects that a model serves: one listing."""
+        matches = (keys.MODEL.fullmatch(key) for key in self._storage.keys("", deep=False))
+        return sorted(int(match[1]) for match in matches if match)
+
+    def versions(self, project: int) -> list[Version]:
+        """Kept models, newest first: one listing, however many there are."""
+        stamp = self.stamp(project)
+        return [
+            Version(
+                name=name,
+                accepted="rejected" not in files,
+                current=stamp is not None and name == stamp.version,
+                files=tuple(files),
+            )
+            for name, files in sorted(self._files(project).items(), reverse=True)
+            if "onnx" in files
+        ]
+
+    def load_version(self, project: int, version: str) -> StoredModel | None:
+        """A kept model. Raises ModelError if its bytes are damaged, RefusedError on a name that no version has."""
+        return self._read(keys.version(project, version, "onnx"), project)
+
+    def file(self, project: int, version: str, suffix: str) -> bytes | None:
+        """Bytes of a file kept with a version: pt, report.json, report.html or rejected (the reason)."""
+        if suffix not in ("pt", "rejected", *REPORTS):
+            raise RefusedError(f"A version has no file {suffix[:50]!r}; expected pt, rejected or {', '.join(REPORTS)}.")
+        found = self._storage.get(keys.version(project, version, suffix))
+        return None if found is None else found.data
+
+    def size(self, project: int, version: str) -> int:
+        """Bytes of a version's model file, 0 if it is gone."""
+        status = self._storage.head(keys.version(project, version, "onnx"))
+        return 0 if status is None else status.size
+
+    def turned_down(self, project: int) -> TurnedDown | None:
+        """The newest snapshot that a roll back turned down: only newer annotations (or the button) train again."""
+        return read_turned_down(self._storage, project)
+
+    # Publishing: by the trainer that holds the lease
+
+    def publish(
+        self,
+        lease: Lease,
+        data: bytes,
+        weights: bytes | None = None,
+        *,
+        reports: Mapping[str, bytes] | None = None,
+        again: bool = False,
+    ) -> Publication:
+        """Keep a version and make it the one that serves, unless the store knows better.
+
+        `again` says that a person asked for this run (START_TRAINING): a snapshot that a roll back turned down may
+        then serve. A refused candidate is kept as a rejected version. Raises ModelError if `data` is no model of this
+        project, LeaseHeldError if somebody else holds the lease, StoreError.
+        """
+        project = lease.project
+        candidate = read_stamp(data, "", project)
+        kept = False
+        for _ in range(ATTEMPTS):
+            current = self.stamp(project)
+            reason = self._reason_against(project, candidate, current, again=again)
+            if reason:
+                self._keep(project, candidate.version, data, weights, reports, rejected=reason)
+                lease.settle()
+                return Publication(published=False, reason=reason)
+            if not kept:
+                self._keep(project, candidate.version, data, weights, reports, rejected=UNFINISHED)
+                kept = True
+            lease.commit(Commit(version=candidate.version, replaces=current.tag if current else ""))
+            try:
+                put_model(self._storage, project, data, current.tag if current else "")
+            except ConflictError:
+                continue
+            accept(self._storage, project, candidate.version)
+            lease.settle()
+            self._prune(project, candidate.version)
+            return Publication(published=True, reason="")
+        raise StoreError(f"The model of project {project} kept changing while {candidate.version} was published.")
+
+    def reject(
+        self,
+        lease: Lease,
+        data: bytes,
+        weights: bytes | None = None,
+        *,
+        reason: str,
+        reports: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Keep a candidate that the gate rejected, to be looked at or promoted by a person."""
+        candidate = read_stamp(data, "", lease.project)
+        lease.renew()
+        self._keep(lease.project, candidate.version, data, weights, reports, rejected=reason)
+        self._prune(lease.project, candidate.version)
+
+    # Going back: by a person, at any time
+
+    def roll_back(self, project: int, version: str | None = None) -> str:
+        """Let a kept version serve again and return its name; without `version` the last accepted one before today's.
+
+        What served until now is remembered as turned down. Any kept version can be named, a rejected one too
+        (promotion). Raises RefusedError if there is no such version, ModelError if its bytes are damaged.
+        """
+        for _ in range(ATTEMPTS):
+            current = self.stamp(project)
+            target = self._named(project, version) if version else self._before(project, current)
+            self._turn_down(project, current, target.stamp)
+            try:
+                put_model(self._storage, project, target.data, current.tag if current else "")
+            except ConflictError:
+                continue
+            accept(self._storage, project, target.stamp.version)
+            return target.stamp.version
+        raise StoreError(f"The model of project {project} kept changing; look at its versions and try again.")
+
+    def bring(self, project: int, data: bytes) -> str:
+        """Keep a model that came as a file and return its version; `roll_back` to it lets it serve.
+
+        Raises ModelError if it is no model of this project, RefusedError if another model has its name here.
+        """
+        stamp = read_stamp(data, "", project)
+        kept = self._storage.get(keys.version(project, stamp.version, "onnx"))
+        if kept is None:
+            self._keep(project, stamp.version, data, None, None, rejected=BROUGHT)
+        elif kept.data != data:
+            raise RefusedError(
+                f"Project {project} keeps another model under the name {stamp.version}; delete that first."
+            )
+        return stamp.version
+
+    def delete(self, project: int) -> int:
+        """Delete everything about a project and return how many objects that were. A run that goes on stops."""
+        doomed = [keys.model(project), keys.weights(project), keys.known(project)]
+        for folder in (keys.runs(project), keys.updates(project), keys.versions(project)):
+            doomed += self._storage.keys(folder)
+        present = [key for key in doomed if self._storage.head(key) is not None]
+        self._storage.delete(doomed)
+        self._stamps.pop(project, None)
+        return len(present)
+
+    def _read(self, key: str, project: int, status: Stat | None = None) -> StoredModel | None:
+        """A model file, never more than MAX_BYTES of it in memory. Raises ModelError if it is none of this project."""
+        try:
+            status = status or self._storage.head(key)
+            if status is not None and status.size > MAX_BYTES:
+                raise ModelError(
+                    f"{self._storage.address}/{key} has {status.size} bytes, at most {MAX_BYTES} are read: it is no "
+                    "model; restore it, roll back or train again."
+                )
+            found = self._storage.get(key)
+        except RefusedError as error:  # a link or a folder in its place
+            raise ModelError(str(error)) from error
+        return None if found is None else StoredModel(found.data, read_stamp(found.data, found.tag, project))
+
+    def _reason_against(self, project: int, candidate: Stamp, current: Stamp | None, *, again: bool) -> str:
+        ours = candidate.snapshot
+        if ours is None:
+            raise ModelError(f"Model {candidate.version} names no snapshot; train again.")
+        turned_down = self.turned_down(project)
+        now = datetime.fromtimestamp(self._storage.now(), UTC)  # a later time was told by a clock that went wrong
+        if turned_down is not None and not again:
+            if turned_down.snapshot.digest == ours.digest:
+                return (
+                    f"a model of the same annotations, {turned_down.version}, was turned down by a roll back; annotate "
+                    "more, or press the train button"
+                )
+            if moment(ours) < moment(turned_down.snapshot) <= now:
+                return f"a model of newer annotations, {turned_down.version}, was turned down by a roll back meanwhile"
+        if current is None or current.snapshot is None or candidate.mismatch(current.project_created):
+            return ""
+        if moment(ours) < moment(current.snapshot) <= now:
+            return f"{current.version} serves already, it was trained on newer annotations"
+        return ""
+
+    def _keep(
+        self,
+        project: int,
+        version: str,
+        data: bytes,
+        weights: bytes | None,
+        reports: Mapping[str, bytes] | None,
+        *,
+        rejected: str,
+    ) -> None:
+        files = {suffix: content for suffix, content in (reports or {}).items() if suffix in REPORTS}
+        files["rejected"] = rejected.encode()
+        if weights is not None:
+            files["pt"] = weights
+        for suffix, content in files.items():
+            self._storage.put(keys.version(project, version, suffix), content)
+        self._storage.put(keys.version(project, version, "onnx"), data)
+
+    def _named(self, project: int, version: str) -> StoredModel:
+        found = self.load_version(project, version)
+        if found is None:
+            raise RefusedError(
+                f"Project {project} keeps no version {version}; kept are: {self._kept(project) or 'none'}."
+            )
+        return found
+
+    def _before(self, project: int, current: Stamp | None) -> StoredModel:
+        for each in self.versions(project):
+            if (
+                each.accepted
+                and not each.current
+                and (not current or not current.version or each.name < current.version)
+            ):
+                found = self.load_version(project, each.name)
+                if found is not None and not (current and found.stamp.mismatch(current.project_created)):
+                    return found
+        raise RefusedError(
+            f"Project {project} keeps no accepted version from before {current.version if current else 'today'}; "
+            f"kept are: {self._kept(project) or 'none'}."
+        )
+
+    def _kept(self, project: int) -> str:
+        return ", ".join(each.name for each in self.versions(project))
+
+    def _turn_down(self, project: int, current: Stamp | None, target: Stamp) -> None:
+        known = self.turned_down(project)
+        served = None if current is None else current.snapshot
+        newest = known
+        if current is not None and served is not None and (known is None or moment(served) > moment(known.snapshot)):
+            newest = TurnedDown(version=current.version, snapshot=served, at=self._storage.now())
+        if newest is None:
+            return
+        if target.snapshot is not None and moment(target.snapshot) >= moment(newest.snapshot):
+            self._storage.delete([keys.turned_down(project)])  # forward again: nothing is turned down any more
+        elif newest is not known:
+            self._storage.put(keys.turned_down(project), msgspec.json.encode(newest))
+
+    def _prune(self, project: int, newest: str) -> None:
+        """Delete what exceeds KEEP_VERSIONS, accepted and rejected counted apart, and what a dead writer left."""
+        files = self._files(project)
+        stamp = self.stamp(project)
+        spared = {newest, stamp.version if stamp else newest}
+        kept = {True: 0, False: 0}
+        for name in sorted(files, reverse=True):
+            accepted = "rejected" not in files[name]
+            whole = "onnx" in files[name]
+            kept[accepted] += whole
+            if name not in spared and (not whole or kept[accepted] > self._keep_versions):
+                # The model first: what is left of a version without one is no version.
+                self._storage.delete([keys.version(project, name, "onnx")])
+                self._storage.delete([keys.version(project, name, suffix) for suffix in files[name]])
+
+    def _files(self, project: int) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        folder = keys.versions(project)
+        for key in self._storage.keys(folder):
+            name, _, suffix = key.removeprefix(f"{folder}/").partition(".")
+            if keys.is_version(name):
+                found.setdefault(name, []).append(suffix)
+        return found

@@ -1,0 +1,64 @@
+"""Projects that Label Studio has connected: `projects/{id}.json`. Never a token, never a password."""
+
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+from shared.errors import StoreError
+from shared.store import keys
+from shared.store.storage import Storage
+
+
+class KnownProject(msgspec.Struct, frozen=True, kw_only=True):
+    """What `/setup` and webhooks tell of a project."""
+
+    id: int
+    created: str = ""  # creation time as Label Studio sends it after the dot of "id.created"
+    title: str = ""
+    label_config: str = ""  # labelling XML
+    fingerprint: str = ""  # of the parsed labelling configuration; "" if it cannot be served
+    hostname: str = ""  # where its Label Studio says it is, without user name and password
+
+
+class KnownProjects:
+    """The known projects of a store."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def get(self, project: int) -> KnownProject | None:
+        """One project, or None if it never connected. Raises StoreError if its file is damaged."""
+        key = keys.known(project)
+        found = self._storage.get(key)
+        if found is None:
+            return None
+        try:
+            return msgspec.json.decode(found.data, type=KnownProject)
+        except msgspec.DecodeError as error:
+            raise StoreError(
+                f"{self._storage.address}/{key} describes no project ({error}); delete it, the next connection of "
+                "Label Studio writes it anew."
+            ) from error
+
+    def remember(self, project: KnownProject) -> bool:
+        """Keep what is known of a project; returns whether that was news. Unchanged ones cost a read, no write."""
+        project = msgspec.structs.replace(project, hostname=_without_user(project.hostname))
+        data = msgspec.json.encode(project)
+        found = self._storage.get(keys.known(project.id))
+        if found is not None and found.data == data:
+            return False
+        self._storage.put(keys.known(project.id), data)
+        return True
+
+    def ids(self) -> list[int]:
+        """Ids of all known projects: one listing."""
+        names = (key.removeprefix(f"{keys.known()}/").removesuffix(".json") for key in self._storage.keys(keys.known()))
+        return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+
+
+def _without_user(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -1,0 +1,41 @@
+"""Each check that fails names its remedy."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from inference.commands.doctor import doctor, examine
+from shared.retraining.active_run import begin_run
+from shared.settings import Settings
+from shared.store.opening import open_storage
+from shared.store.projects import KnownProject, KnownProjects
+from tests.inference.conftest import CONFIG, Publish
+
+
+def settings_of(model_dir: Path) -> Settings:
+    return Settings(model_dir=str(model_dir), label_studio_host="http://127.0.0.1:1", train_launcher="none")
+
+
+def test_every_failure_names_a_remedy(model_dir: Path, publish: Publish) -> None:
+    storage = open_storage(str(model_dir))
+    publish(project=3)
+    for project in (3, 4):
+        KnownProjects(storage).remember(KnownProject(id=project, label_config=CONFIG))
+    with begin_run(storage, 4, launcher="test", host="here") as run:
+        run.end("failed", exit_code=75, reason="Label Studio was away.")
+    (model_dir / "model_project_5.onnx").write_bytes(b"no model")
+    failures = [check for check in examine(settings_of(model_dir)) if not check.holds]
+    assert len(failures) >= 4
+    assert all(check.remedy for check in failures)
+    remedies = " ".join(check.remedy for check in failures)
+    for place in ("/ui/projects/4", "--explain", "rollback --project 5", "LABEL_STUDIO_HOST"):
+        assert place in remedies
+
+
+def test_it_answers_as_json_and_with_1_where_something_fails(
+    model_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor(settings_of(model_dir), as_json=True) == 1
+    checks = json.loads(capsys.readouterr().out)
+    assert {"holds", "what", "remedy"} == set(checks[0])

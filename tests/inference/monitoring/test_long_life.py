@@ -1,0 +1,109 @@
+"""What a server asks its store for again and again does not grow with versions, updates and projects."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from inference.monitoring.project_status import Survey
+from inference.services import Services
+from inference.serving.model_cache import Models
+from inference.serving.protocol import ProjectRef
+from inference.status.pages import Pages
+from shared.label_studio.credentials import Credentials
+from shared.net.connections import Connections
+from shared.retraining.controller import Control, make_reconciler
+from shared.retraining.runs import Runs
+from shared.retraining.updates import Updates
+from shared.settings import Settings
+from shared.store.models import ModelStore
+from shared.store.projects import KnownProjects
+from tests.shared.retraining.test_controller import Launched
+from tests.support.counted_storage import Counted
+from tests.support.graphs import make_model
+from tests.support.models import model_file, snapshot, version_name
+
+PROJECT = 7
+
+
+def cost(storage: Counted, work: Callable[[], object]) -> Counter[str]:
+    """What the store is asked for meanwhile."""
+    storage.asked.clear()
+    work()
+    return Counter(storage.asked)
+
+
+def waiting(updates: int, projects: int) -> Counted:
+    storage = Counted()
+    spool = Updates(storage)
+    for number in range(updates):
+        spool.add(1 + number % projects, "ANNOTATION_CREATED", 1.0 + number)
+    return storage
+
+
+def control(storage: Counted, each: int, launcher: Launched) -> Control:
+    settings = Settings(
+        label_studio_host="http://127.0.0.1:1", start_training_each_n_updates=each, max_concurrent_runs=1
+    )
+    connections = Connections()
+    reconciler = make_reconciler(storage, Credentials(settings, connections), connections)
+    return Control(settings, storage, launcher, reconciler)
+
+
+@pytest.mark.parametrize("each", [1, 10**6], ids=["all are due", "none is due"])
+def test_a_pass_of_the_loop_costs_the_same_with_200_projects_and_10_000_updates(each: int) -> None:
+    small, large = waiting(2, 1), waiting(10_000, 200)
+    launchers = [Launched(), Launched()]
+    loops = [control(storage, each, one) for storage, one in zip((small, large), launchers, strict=True)]
+    first = [cost(storage, loop.launch_due) for storage, loop in zip((small, large), loops, strict=True)]
+    assert first[0] == first[1]
+    assert [len(one.launches) for one in launchers] == [int(each == 1)] * 2
+    again = [cost(storage, loop.launch_due) for storage, loop in zip((small, large), loops, strict=True)]
+    assert again == [Counter(keys=1)] * 2  # the one place is taken, or too little waits
+
+
+def kept(versions: int) -> Counted:
+    """A store with so many versions, the last of which serves."""
+    storage = Counted()
+    for number in range(versions - 1):
+        storage.put(f"versions/{PROJECT}/{version_name(number)}.onnx", model_file(number))
+        storage.put(f"versions/{PROJECT}/{version_name(number)}.report.json", b"{}")
+    storage.put(
+        f"model_project_{PROJECT}.onnx",
+        make_model(project=PROJECT, version=version_name(versions), snapshot=snapshot(versions)),
+    )
+    return storage
+
+
+def test_serving_costs_the_same_with_500_versions() -> None:
+    found = []
+    for storage in (kept(2), kept(500)):
+        times = iter(range(100))
+        models = Models(ModelStore(storage), cache_size=4, clock=lambda times=times: float(next(times)))  # type: ignore[misc]
+        first = cost(storage, lambda models=models: models.serving(ProjectRef(PROJECT, "")))  # type: ignore[misc]
+        again = cost(storage, lambda models=models: models.serving(ProjectRef(PROJECT, "")))  # type: ignore[misc]
+        listed = cost(storage, lambda storage=storage: ModelStore(storage).versions(PROJECT))  # type: ignore[misc]
+        found.append((first, again, listed))
+    assert found[0] == found[1]
+    assert found[0][1]["keys"] == 0  # nothing is listed to see that nothing changed
+
+
+def test_a_second_look_at_a_project_costs_the_same_with_500_versions(tmp_path: Path) -> None:
+    found = []
+    for versions in (2, 500):
+        services = Services(Settings(model_dir=str(tmp_path / str(versions)), train_launcher="none"))
+        storage = kept(versions)
+        for number in range(0, versions - 1, 2):
+            storage.put(f"versions/{PROJECT}/{version_name(number)}.rejected", b"Worse than what serves.")
+        store = ModelStore(storage)
+        runs, updates, projects = Runs(storage), Updates(storage), KnownProjects(storage)
+        services.survey = Survey(store, runs, updates, projects, ended=lambda _: None)
+        services.store, services.storage, services.runs = store, storage, runs  # type: ignore[assignment]
+        pages = Pages(Settings(), services)
+        page = pages.project(PROJECT)
+        assert page is not None
+        assert len(page.versions) == versions - 1
+        assert all(each.size for each in page.versions)
+        found.append(cost(storage, lambda pages=pages: pages.project(PROJECT)))  # type: ignore[misc]
+    assert found[0] == found[1]

@@ -1,0 +1,350 @@
+"""The status page, through its JSON twins and its HTML."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from shared.errors import RunCancelledError
+from shared.model_file.card import Estimate
+from shared.retraining.active_run import begin_run
+from shared.retraining.runs import Progress
+from shared.segmentation.segmenter import Segmenter
+from shared.store.learning_curve import LearningCurve, Point, keep_curve
+from shared.store.opening import open_storage
+from shared.store.projects import KnownProject, KnownProjects
+from shared.store.storage import Storage
+from tests.inference.conftest import CONFIG, VALUES, Publish, Serve, batch
+from tests.support.label_studio import TOKEN, Studio
+from tests.support.published import keep
+from tests.support.web_server import serve as serve_web
+
+OURS = {"Origin": "http://testserver"}
+HTML = {"Accept": "text/html"}
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inference.monitoring.project_status.FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("inference.monitoring.project_status.SHARE", 1e9)
+
+
+@pytest.fixture
+def store(model_dir: Path) -> Storage:
+    return open_storage(str(model_dir))
+
+
+def connect(client: TestClient, schema: str = CONFIG) -> None:
+    answer = client.post("/setup", json={"project": "3.1795475439", "schema": schema, "hostname": "http://ls.example"})
+    assert answer.status_code == 200
+
+
+def page(client: TestClient, path: str) -> dict[str, Any]:
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+class Tags(HTMLParser):
+    """Collects tags of a page with their attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def test_a_browser_is_led_from_the_root_to_the_page_and_a_program_is_not(serve: Serve) -> None:
+    with serve() as client:
+        assert client.get("/", headers=HTML).url.path == "/ui/"
+        assert client.get("/").json()["status"] == "UP"
+
+
+def test_the_first_visit_says_what_to_do_with_the_address_to_paste(serve: Serve) -> None:
+    with serve() as client:
+        text = client.get("/ui/", headers=HTML).text
+    assert "http://testserver" in text
+    assert "Connect model" in text
+
+
+def test_a_project_without_a_model_says_how_many_updates_are_missing(serve: Serve) -> None:
+    with serve(start_training_each_n_updates=5) as client:
+        connect(client)
+        for _ in range(3):
+            client.post("/webhook", json={"action": "ANNOTATION_CREATED", "project": {"id": 3}})
+        (row,) = page(client, "/ui/index.json")["projects"]
+        assert row["state"]["sentence"] == "3 of START_TRAINING_EACH_N_UPDATES=5 updates; 2 more"
+        assert any("2 more" in sentence for sentence in page(client, "/ui/projects/3.json")["missing"])
+
+
+def test_a_project_whose_training_failed_for_good_says_why(serve: Serve, store: Storage) -> None:
+    reason = "All rows are Walk: annotate a recording that holds something else."
+    with begin_run(store, 3, launcher="test", host="here") as run:
+        run.end("failed", exit_code=2, reason=reason)
+    with serve() as client:
+        connect(client)
+        found = page(client, "/ui/projects/3.json")
+        assert found["row"]["state"]["name"] == "failed"
+        assert any(reason in sentence for sentence in found["missing"])
+        assert reason in client.get("/ui/projects/3", headers=HTML).text
+
+
+def test_progress_of_a_run_is_shown_with_the_time_left(serve: Serve, store: Storage) -> None:
+    with serve() as client:
+        connect(client)
+        with begin_run(store, 3, launcher="test", host="here") as run:
+            progress = Progress(fraction=0.62, step=62, steps=100, losses=((1, 1.0), (2, 0.5)), eta_seconds=120)
+            run.report(state="fitting", progress=progress)
+            run.log("epoch 1")
+            run.beat()
+            found = page(client, "/ui/projects/3.json")
+            run.end("cancelled", exit_code=75)
+    assert found["row"]["state"]["sentence"] == "fitting 62%, about 2 min left"
+    assert found["losses"] == [1.0, 0.5]
+    assert "epoch 1" in found["log"]
+
+
+def test_versions_stand_with_figures_and_the_one_that_serves(serve: Serve, store: Storage) -> None:
+    first = keep(store, "20260101T000000Z-aaaaaa", 0.8, recordings=3)
+    second = keep(store, "20260102T000000Z-bbbbbb", 0.9, recordings=6)
+    with serve() as client:
+        found = page(client, "/ui/projects/3.json")
+        (row,) = page(client, "/ui/index.json")["projects"]
+        text = client.get("/ui/projects/3", headers=HTML).text
+        report = client.get(f"/ui/projects/3/versions/{second}/report.html")
+    assert [(each["name"], each["standing"]) for each in found["versions"]] == [(second, "serves"), (first, "kept")]
+    assert row["history"] == [0.8, 0.9]
+    assert row["balanced_accuracy"] == {"value": 0.9, "standard_error": 0.02}
+    assert found["learning"] == [[3, 0.8], [6, 0.9]]
+    assert "0.900 ± 0.020" in text
+    assert report.text == "<p>All."
+    assert "sandbox" in report.headers["Content-Security-Policy"]
+
+
+def test_a_measured_learning_curve_is_drawn_with_its_verdict(serve: Serve, store: Storage) -> None:
+    keep(store, "20260101T000000Z-aaaaaa")
+    points = tuple(
+        Point(groups=number, recordings=number, steps=450, estimates={"macro_f1": Estimate(number / 5)})
+        for number in (1, 2, 4)
+    )
+    verdict = "Labelling more <b>is</b> worth it."
+    keep_curve(store, 3, LearningCurve(made_at="", recordings=6, groups=6, points=points, verdict=verdict))
+    with serve() as client:
+        assert page(client, "/ui/projects/3.json")["curve"]["points"][2]["recordings"] == 4
+        text = client.get("/ui/projects/3", headers=HTML).text
+        store.put("runs/3/curve.json", b"{")
+        assert any("no learning curve" in each for each in page(client, "/ui/projects/3.json")["missing"])
+    assert "recordings, to 4 " in text
+    assert "Labelling more &lt;b&gt;is" in text
+
+
+def test_roll_back_lets_the_old_version_answer_and_promote_the_new_one(serve: Serve, store: Storage) -> None:
+    first = keep(store, "20260101T000000Z-aaaaaa")
+    second = keep(store, "20260102T000000Z-bbbbbb")
+    with serve() as client:
+        connect(client)
+        answer = client.post("/ui/projects/3/roll-back", headers={**OURS, **HTML}, follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (303, "../3?done=roll-back")
+        standing = {each["name"]: each["standing"] for each in page(client, "/ui/projects/3.json")["versions"]}
+        assert standing == {first: "serves", second: "rolled back"}
+        assert client.post("/ui/projects/3/promote", data={"version": second}, headers=OURS).is_success
+        assert page(client, "/ui/projects/3.json")["row"]["version"] == second
+        refused = client.post("/ui/projects/3/promote", data={"version": "../../x"}, headers=OURS)
+        assert refused.status_code == 409
+
+
+def test_train_writes_an_update_and_stop_asks_the_run(serve: Serve, store: Storage) -> None:
+    with serve() as client:
+        connect(client)
+        assert client.post("/ui/projects/3/train", headers=OURS).is_success
+        assert page(client, "/ui/projects/3.json")["row"]["state"]["name"] == "queued"
+        answer = client.post("/ui/projects/3/stop", headers={**OURS, "Accept": "application/json"})
+        assert answer.json() == {"done": "No run goes on."}
+        with begin_run(store, 3, launcher="test", host="here") as run:
+            client.post("/ui/projects/3/stop", headers=OURS)
+            with pytest.raises(RunCancelledError):
+                run.beat()
+
+
+@pytest.mark.parametrize("origin", [None, "http://evil.example", "null", "http://testserver.evil.example"])
+@pytest.mark.parametrize("action", ["train", "stop", "roll-back", "promote"])
+def test_no_other_page_can_press_a_button(serve: Serve, origin: str | None, action: str) -> None:
+    with serve() as client:
+        connect(client)
+        answer = client.post(f"/ui/projects/3/{action}", headers={"Origin": origin} if origin else {})
+        assert answer.status_code == 403
+        assert page(client, "/ui/projects/3.json")["row"]["waiting"] == 0
+
+
+def test_with_credentials_set_pages_and_buttons_need_them(serve: Serve) -> None:
+    with serve(basic_auth_user="ann", basic_auth_pass="secret") as client:
+        assert client.get("/ui/").status_code == 401
+        assert client.post("/ui/projects/3/train", headers=OURS).status_code == 401
+        assert client.get("/ui/", auth=("ann", "secret")).status_code == 200
+
+
+def test_titles_and_labels_are_text_whatever_they_hold(serve: Serve, store: Storage) -> None:
+    evil = '"><script>alert(1)</script>'
+    schema = CONFIG.replace('value="Run"', 'value="&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;"')
+    KnownProjects(store).remember(KnownProject(id=3, title=evil, label_config=schema, hostname="javascript:alert(1)"))
+    keep(store, "20260101T000000Z-aaaaaa")
+    with serve() as client:
+        client.post("/predict", content=batch("no columns", project="3"))
+        texts = [
+            client.get(path, headers=HTML).text for path in ("/ui/", "/ui/projects/3", "/ui/projects/3/task?number=1")
+        ]
+    for text in texts:
+        assert [tag for tag, _ in Tags(text).tags].count("script") == 1
+        assert "javascript:" not in text
+        assert "alert(1)</script>" not in text
+
+
+def test_nothing_inline_and_nothing_from_elsewhere(serve: Serve, store: Storage) -> None:
+    keep(store, "20260101T000000Z-aaaaaa")
+    keep(store, "20260102T000000Z-bbbbbb")
+    with serve() as client:
+        for path in ("/ui/", "/ui/projects/3"):
+            answer = client.get(path, headers=HTML)
+            assert answer.headers["Content-Security-Policy"].startswith("default-src 'self'")
+            for tag, attributes in Tags(answer.text).tags:
+                assert tag != "style"
+                assert not any(name == "style" or name.startswith("on") for name in attributes)
+                if tag in ("script", "link", "img"):
+                    source = attributes.get("src") or attributes.get("href") or ""
+                    assert source.startswith(("./", "../"))
+                    assert client.get(str(answer.url.join(source))).status_code == 200
+
+
+def test_a_page_that_did_not_change_is_not_sent_again(serve: Serve) -> None:
+    with serve() as client:
+        connect(client)
+        tag = client.get("/ui/projects/3", headers=HTML).headers["ETag"]
+        assert client.get("/ui/projects/3", headers={**HTML, "If-None-Match": tag}).status_code == 304
+        client.post("/ui/projects/3/train", headers=OURS)
+        assert client.get("/ui/projects/3", headers={**HTML, "If-None-Match": tag}).status_code == 200
+
+
+def test_a_project_nobody_knows_gets_404_in_either_form(serve: Serve) -> None:
+    with serve() as client:
+        assert "not known" in client.get("/ui/projects/7.json").json()["error"]
+        assert client.get("/ui/projects/7", headers=HTML).status_code == 404
+        assert client.get(f"/ui/projects/{'9' * 40}", headers=HTML).status_code == 404
+
+
+def test_two_hundred_projects_open_no_model_and_weigh_less_than_100_kb(
+    serve: Serve, store: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = KnownProjects(store)
+    for number in range(1, 201):
+        known.remember(KnownProject(id=number, title=f"Project {number}", label_config=CONFIG))
+    keep(store, "20260101T000000Z-aaaaaa")
+    monkeypatch.setattr(Segmenter, "load", lambda *_: pytest.fail("a model was opened"))
+    with serve() as client:
+        answers = [client.get(path, headers=HTML) for path in ("/ui/", "/ui/projects/3")]
+        assert len(page(client, "/ui/index.json")["projects"]) == 200
+        files = [client.get(f"/ui/static/{name}") for name in ("style.css", "live.js", "icon.svg")]
+    assert all(answer.headers["content-encoding"] == "gzip" for answer in answers)
+    assert sum(int(answer.headers["content-length"]) for answer in (answers[0], *files)) < 100_000
+
+
+def test_a_tasks_page_tells_each_step_and_draws_the_recording(serve: Serve, store: Storage) -> None:
+    keep(store, "20260101T000000Z-aaaaaa")
+    studio = Studio()
+    region = {
+        "type": "timeserieslabels",
+        "from_name": "label",
+        "to_name": "ts",
+        "value": {"start": 60, "end": 79, "instant": False, "timeserieslabels": ["Run"]},
+    }
+    studio.annotate(1, result=[region])
+    studio.tasks[0]["data"] = {"csv_url": {"value": VALUES}}
+    with serve_web(studio) as web, serve(label_studio_host=web.url, label_studio_api_key=TOKEN) as client:
+        connect(client)
+        found = page(client, "/ui/projects/3/task.json?number=1")
+        zoomed = page(client, "/ui/projects/3/task.json?number=1&first=50&last=99")
+        text = client.get("/ui/projects/3/task?number=1", headers=HTML).text
+        missing = page(client, "/ui/projects/3/task.json?number=8")
+    steps = [(step["holds"], step["sentence"]) for step in found["found"]["steps"]]
+    assert all(holds for holds, _ in steps), steps
+    strips = found["found"]["drawing"]["strips"]
+    assert [(each["first"], each["last"], each["label"]) for each in strips["annotated"]] == [(60, 79, "Run")]
+    assert [(each["first"], each["last"]) for each in strips["predicted"]] == [(60, 79)]
+    assert [each["first"] for each in strips["predicted by a network that had not seen it"]] == [61]
+    assert max(found["found"]["drawing"]["channels"][0]["high"]) == 1.0
+    assert (zoomed["found"]["drawing"]["first"], zoomed["found"]["drawing"]["last"]) == (50, 99)
+    assert "zoom in" in text
+    assert TOKEN not in text
+    assert any("no task 8" in step["sentence"] for step in missing["found"]["steps"])
+
+
+def test_why_nothing_says_so_when_label_studio_is_away(serve: Serve) -> None:
+    with serve(label_studio_host="http://127.0.0.1:1") as client:
+        connect(client)
+        steps = page(client, "/ui/projects/3/task.json?number=1")["found"]["steps"]
+    assert [step["holds"] for step in steps] == [False, False]
+    assert "annotate a few tasks" in steps[0]["sentence"]
+    assert "127.0.0.1:1" in steps[1]["sentence"]
+
+
+@pytest.mark.parametrize("query", ["", "?number=x", "?number=-1", "?number=1&first=x", f"?number={'9' * 30}"])
+def test_a_task_that_is_no_number_gets_400(serve: Serve, query: str) -> None:
+    with serve() as client:
+        connect(client)
+        assert client.get(f"/ui/projects/3/task{query}", headers=HTML).status_code == 400
+
+
+def test_skipped_tasks_and_events_are_listed_with_reasons(serve: Serve, publish: Publish) -> None:
+    publish()
+    with serve() as client:
+        connect(client)
+        client.post("/predict", content=batch({"value": VALUES}, {"other": [1]}))
+        client.post("/webhook", json={"action": "ANNOTATION_CREATED", "project": {"id": 3}})
+        found = page(client, "/ui/projects/3.json")
+    assert [each["task"] for each in found["skipped"]] == ["2"]
+    assert "no column" in found["skipped"][0]["reason"]
+    assert [each["task"] for each in found["least_sure"]] == ["1"]
+    assert found["events"][0]["what"] == "ANNOTATION_CREATED"
+    json.dumps(found)
+
+
+def test_pages_work_under_the_secret_path_and_do_not_show_it(serve: Serve, store: Storage) -> None:
+    secret = "0123456789abcdefXYZ"
+    keep(store, "20260101T000000Z-aaaaaa")
+    with serve(webhook_secret=secret) as client:
+        for path in (f"/{secret}/ui/", f"/{secret}/ui/projects/3"):
+            answer = client.get(path, headers=HTML)
+            assert answer.status_code == 200
+            assert secret not in answer.text
+            for tag, attributes in Tags(answer.text).tags:
+                if tag in ("script", "link"):
+                    source = attributes.get("src") or attributes.get("href") or ""
+                    assert client.get(str(answer.url.join(source))).status_code == 200
+        pressed = client.post(f"/{secret}/ui/projects/3/train", headers={**OURS, **HTML})
+        assert pressed.url.path == f"/{secret}/ui/projects/3"
+
+
+def test_a_password_in_an_address_is_on_no_page(serve: Serve) -> None:
+    setup = {"project": "3", "schema": CONFIG, "hostname": "http://ann:hush-hush@ls.example", "access_token": "quiet!"}
+    with serve() as client:
+        assert client.post("/setup", json=setup).status_code == 200
+        for path in ("/ui/", "/ui/projects/3", "/ui/index.json", "/ui/projects/3.json", "/metrics"):
+            text = client.get(path, headers=HTML).text
+            assert "hush-hush" not in text
+            assert "quiet!" not in text
+
+
+def test_a_model_that_failed_its_checks_is_told_with_the_reason(serve: Serve, store: Storage, model_dir: Path) -> None:
+    keep(store, "20260101T000000Z-aaaaaa")
+    file = model_dir / "model_project_3.onnx"
+    file.write_bytes(file.read_bytes()[:-7])
+    with serve() as client:
+        connect(client)
+        found = page(client, "/ui/projects/3.json")
+    assert any("was refused" in sentence for sentence in found["missing"])

@@ -1,0 +1,268 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from shared.retraining.updates import Updates
+from shared.store.opening import open_storage
+from tests.inference.conftest import CONFIG, VALUES, Publish, Serve, batch
+
+SETUP = {
+    "project": "3.1795475439",
+    "schema": CONFIG,
+    "hostname": "http://localhost:8080",
+    "access_token": "",
+    "extra_params": None,
+}
+
+
+def results(client: TestClient, body: bytes) -> list[Any]:
+    answer = client.post("/predict", content=body)
+    assert answer.status_code == 200, answer.text
+    found: list[Any] = answer.json()["results"]
+    return found
+
+
+def waiting(model_dir: Path) -> dict[int, list[str]]:
+    updates = Updates(open_storage(str(model_dir))).waiting()
+    return {project: [update.action for update in found] for project, found in updates.items()}
+
+
+def test_health_answers_as_label_studio_expects(serve: Serve) -> None:
+    with serve() as client:
+        assert client.get("/health").json()["status"] == "UP"
+
+
+def test_setup_and_predict_say_the_same_version(serve: Serve, publish: Publish) -> None:
+    version = publish()
+    with serve() as client:
+        assert client.post("/setup", json=SETUP).json() == {"model_version": version}
+        (found,) = results(client, batch({"value": VALUES}))
+        assert found["model_version"] == version
+
+
+def test_segments_come_back_as_regions_the_page_draws(serve: Serve, publish: Publish) -> None:
+    publish()
+    with serve() as client:
+        (found,) = results(client, batch({"value": VALUES}))
+    (region,) = found["result"]
+    assert region["value"] == {"start": 60, "end": 79, "instant": False, "timeserieslabels": ["Run"]}
+    assert (region["from_name"], region["to_name"], region["type"]) == ("label", "ts", "timeserieslabels")
+    assert 0 < region["score"] <= 1
+    assert 0 < found["score"] <= 1
+
+
+def test_the_same_task_gets_the_same_region_ids(serve: Serve, publish: Publish) -> None:
+    publish()
+    with serve() as client:
+        assert results(client, batch({"value": VALUES})) == results(client, batch({"value": VALUES}))
+
+
+def test_without_a_model_nothing_is_stored_and_setup_says_untrained(serve: Serve) -> None:
+    with serve() as client:
+        assert client.post("/setup", json=SETUP).json() == {"model_version": "untrained"}
+        assert results(client, batch({"value": VALUES}, {"value": VALUES})) == [[], []]
+
+
+def test_the_editor_gets_an_object_even_without_a_model(serve: Serve) -> None:
+    with serve() as client:
+        (found,) = results(client, batch({"value": VALUES}, params={"context": {"result": []}}))
+        assert found["result"] == []
+
+
+def test_model_0_never_stands_in_for_a_named_project(serve: Serve, publish: Publish) -> None:
+    version = publish(project=0)
+    with serve() as client:
+        assert results(client, batch({"value": VALUES})) == [[]]
+        task = {"id": 1, "data": {"csv_url": {"value": VALUES}}}
+        (found,) = results(client, json.dumps({"tasks": [task]}).encode())
+        assert found["model_version"] == version
+
+
+def test_one_unreadable_task_costs_only_its_own_result(serve: Serve, publish: Publish) -> None:
+    publish()
+    with serve() as client:
+        found = results(client, batch({"value": VALUES}, {"other": [1, 2]}, 7, {"value": VALUES}))
+    assert [len(each["result"]) for each in found] == [1, 0, 0, 1]
+    assert all(each["model_version"] for each in found)
+
+
+def test_what_may_work_later_is_not_stored_as_empty(serve: Serve, publish: Publish) -> None:
+    publish()
+    with serve(label_studio_host="http://127.0.0.1:1") as client:
+        assert results(client, batch("/data/upload/3/8687c5c4-two.csv")) == [[]]
+
+
+def test_a_mixed_batch_is_split_by_project(serve: Serve, publish: Publish) -> None:
+    first = publish(project=3)
+    second = publish(project=4, version="20260102T000000Z-bbbbbb")
+    tasks = [{"id": project, "project": project, "data": {"csv_url": {"value": VALUES}}} for project in (3, 4, 5, 3)]
+    with serve() as client:
+        found = results(client, json.dumps({"tasks": tasks, "label_config": CONFIG}).encode())
+    assert [each and each["model_version"] for each in found] == [first, second, [], first]
+
+
+def test_a_removed_label_disappears_and_an_added_one_shifts_nothing(serve: Serve, publish: Publish) -> None:
+    publish()
+    low = [0.0] * 60 + [-1.0] * 20 + [0.0] * 100  # Walk where the value is low
+    without = CONFIG.replace('<Label value="Run"/>', "")
+    added = CONFIG.replace('<Label value="Run"/>', '<Label value="Sit"/><Label value="Run"/>')
+    with serve() as client:
+        for config, expected in ((without, {"Walk"}), (added, {"Walk"})):
+            (found,) = results(client, batch({"value": low}, label_config=config))
+            labels = {label for region in found["result"] for label in region["value"]["timeserieslabels"]}
+            assert labels == expected
+        (found,) = results(client, batch({"value": VALUES}, label_config=without))
+        assert found["result"] == []
+
+
+def test_a_project_of_the_same_number_in_another_database_is_not_served(serve: Serve, publish: Publish) -> None:
+    publish(project_created="1000000000")
+    with serve() as client:
+        assert client.post("/setup", json=SETUP).json() == {"model_version": "untrained"}
+        assert results(client, batch({"value": VALUES})) == [[]]
+        (same,) = results(client, batch({"value": VALUES}, project="3.1000000000"))
+        assert same["result"]
+
+
+def test_a_new_version_is_served_without_a_restart(
+    serve: Serve, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inference.serving.model_cache.REVALIDATE_SECONDS", 0.0)
+    publish()
+    with serve() as client:
+        results(client, batch({"value": VALUES}))
+        newer = publish(version="20260103T000000Z-cccccc")
+        assert client.post("/setup", json=SETUP).json() == {"model_version": newer}
+        (found,) = results(client, batch({"value": VALUES}))
+        assert found["model_version"] == newer
+        assert found["result"]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"tasks":{}}', b"\xff", b'{"tasks":[],"project":"../3"}'])
+def test_a_body_that_is_no_batch_gets_400_and_a_sentence(serve: Serve, body: bytes) -> None:
+    with serve() as client:
+        answer = client.post("/predict", content=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+
+
+@pytest.mark.parametrize("place", ["project", "label_config", "params", "csv_url", "value", "context"])
+def test_bytes_that_are_no_text_anywhere_in_a_batch_are_no_internal_error(
+    serve: Serve, publish: Publish, place: str
+) -> None:
+    publish()
+    body = batch({"value": VALUES}, params={"context": {}}).replace(
+        f'"{place}"'.encode(), f'"{place}'.encode() + b'\xff"'
+    )
+    assert b"\xff" in body
+    with serve() as client:
+        answer = client.post("/predict", content=body)
+    assert answer.status_code in (200, 400)
+
+
+def test_a_body_beyond_the_limit_gets_413(serve: Serve) -> None:
+    with serve(max_body_mb=1) as client:
+        answer = client.post("/predict", content=b" " * (2**20 + 1))
+    assert answer.status_code == 413
+    assert "MAX_BODY_MB" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/../etc/passwd", "/predict/x"])
+def test_an_unknown_route_gets_404_in_json(serve: Serve, path: str) -> None:
+    with serve() as client:
+        answer = client.get(path)
+    assert answer.status_code == 404
+    assert answer.json()["error"]
+
+
+def test_an_event_is_in_the_spool_when_it_is_answered(serve: Serve, model_dir: Path) -> None:
+    event = {"action": "ANNOTATION_CREATED", "annotation": {"was_cancelled": False}, "project": {"id": 3}}
+    with serve() as client:
+        assert client.post("/webhook", json=event).status_code == 201
+        assert waiting(model_dir) == {3: ["ANNOTATION_CREATED"]}
+
+
+def test_events_that_change_nothing_leave_no_update(serve: Serve, model_dir: Path) -> None:
+    with serve() as client:
+        for event in (
+            {"action": "ANNOTATION_CREATED", "annotation": {"was_cancelled": True}, "project": {"id": 3}},
+            {"action": "PROJECT_UPDATED", "project": {"id": 3, "label_config": CONFIG}},
+            {"action": "BRAND_NEW", "project": {"id": 3}},
+            {"action": "ANNOTATION_CREATED"},
+        ):
+            assert client.post("/webhook", json=event).status_code == 201
+    assert waiting(model_dir) == {}
+
+
+def test_start_training_answers_a_job_whose_status_can_be_asked(serve: Serve, model_dir: Path) -> None:
+    with serve() as client:
+        answer = client.post("/webhook", json={"action": "START_TRAINING", "project": {"id": 3}})
+        assert answer.status_code == 201
+        status = client.get("/job_status", params={"job": answer.json()["job"]}).json()
+    assert status["job_status"] == "queued"
+    assert waiting(model_dir) == {3: ["START_TRAINING"]}
+
+
+def test_with_credentials_set_the_train_button_needs_them_and_annotations_do_not(serve: Serve) -> None:
+    with serve(basic_auth_user="ann", basic_auth_pass="secret") as client:
+        assert client.post("/webhook", json={"action": "START_TRAINING", "project": {"id": 3}}).status_code == 401
+        button = {"action": "START_TRAINING", "project": {"id": 3}}
+        assert client.post("/webhook", json=button, auth=("ann", "secret")).status_code == 201
+        annotation = {"action": "ANNOTATION_CREATED", "annotation": {}, "project": {"id": 3}}
+        assert client.post("/webhook", json=annotation).status_code == 201
+
+
+def test_versions_lists_what_is_kept_newest_first(serve: Serve, publish: Publish) -> None:
+    first = publish()
+    second = publish(version="20260102T000000Z-bbbbbb")
+    with serve() as client:
+        assert client.get("/versions").json() == {"versions": [second, first]}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/train", {"project": "3"}),
+        ("GET", "/is_training?project=3", None),
+        ("POST", "/validate", {"config": CONFIG}),
+        ("POST", "/delete", {}),
+        ("POST", "/duplicate_model", {}),
+        ("GET", "/", None),
+        ("GET", "/livez", None),
+    ],
+)
+def test_routes_of_other_label_studios_answer(serve: Serve, method: str, path: str, body: Any) -> None:
+    with serve() as client:
+        assert client.request(method, path, json=body).is_success
+
+
+def test_validate_says_what_a_configuration_lacks(serve: Serve) -> None:
+    with serve() as client:
+        answer = client.post("/validate", json={"config": "<View/>"}).json()
+    assert answer["valid"] is False
+    assert "TimeSeries" in answer["error"]
+
+
+@pytest.mark.parametrize("data", [{"files": {"csv": {"value": VALUES}}}, {"files.csv": {"value": VALUES}}])
+def test_a_value_within_the_data_is_found_as_in_training(serve: Serve, publish: Publish, data: Any) -> None:
+    publish()
+    config = CONFIG.replace("$csv_url", "$files.csv")
+    body = json.dumps({"tasks": [{"id": 1, "data": data}], "project": "3.17", "label_config": config})
+    with serve() as client:
+        (found,) = results(client, body.encode())
+    assert len(found["result"]) == 1
+
+
+def test_an_unreadable_hostname_costs_setup_nothing(serve: Serve, publish: Publish) -> None:
+    version = publish()
+    with serve() as client:
+        assert client.post("/setup", json={**SETUP, "hostname": "http://["}).json() == {"model_version": version}
+
+
+def test_an_event_of_project_0_is_refused(serve: Serve) -> None:
+    with serve() as client:
+        answer = client.post("/webhook", json={"action": "START_TRAINING", "project": {"id": 0}})
+    assert answer.status_code == 400

@@ -1,0 +1,105 @@
+"""The long forms of the attacks, against real server processes on this machine (`make fuzz`).
+
+python -m tests.promises.hostile graphs 10000      corrupted model files in the places of good ones
+python -m tests.promises.hostile requests 100000   generated requests to every route
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.promises.hostile import costly, requests
+from tests.promises.hostile.corruption import KINDS
+from tests.promises.hostile.graphs import fill, storm
+from tests.promises.hostile.server import Peak, Server, run_server
+from tests.promises.hostile.store import label_config, publish
+from tests.support.web_server import serve
+
+PROJECTS = 100
+FLAT = 100.0  # MiB that memory may rise while requests come, from the first tenth on
+
+
+def graphs(total: int) -> int:
+    """Print what came of it; returns how many things are not as promised."""
+    with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
+        good = fill(Path(folder), PROJECTS)
+        with run_server(folder, MODEL_CACHE_SIZE=str(PROJECTS), LOG_LEVEL="error") as server:
+            tally = storm(server, Path(folder), good, total, seed=int(time.time()))
+            alive = server.alive
+    print(f"{tally.graphs} corrupted graphs of {len(tally.by_kind)} kinds in the places of {PROJECTS} good ones")
+    print(f"served: {len(tally.served)}; not seen to be refused: {tally.unseen}; server alive: {alive}")
+    print(f"meanwhile {tally.answers} answers of the good ones, {len(tally.failed)} failed {tally.failed[:3]}")
+    print(f"resident: {tally.before:.0f} MiB before, {tally.peak:.0f} at most, {tally.after:.0f} after")
+    return len(tally.failed) + tally.unseen + (not alive) + (set(tally.by_kind) != set(KINDS))
+
+
+def many_requests(total: int) -> int:
+    """Print what came of it; returns how many things are not as promised."""
+    served: dict[str, bytes] = {}
+    settings = {"DATA_HOSTS_ALLOWED": "127.0.0.1", "LOG_LEVEL": "error", "FETCH_TIMEOUT_SECONDS": "5"}
+    with tempfile.TemporaryDirectory(prefix="hostile-") as folder, serve(requests.recordings(served)) as web:
+        publish(Path(folder), 3)
+        with run_server(folder, **settings) as server:
+            tally = requests.storm(server, web.url, served, total, start=int(time.time()))
+            alive, unforeseen = server.alive, server.log.count("Traceback")
+    settled = tally.memory[len(tally.memory) // 10]
+    print(f"{tally.requests} requests: {', '.join(f'{count} {kind}' for kind, count in tally.sent.items())}")
+    print(f"answered: {', '.join(f'{count} x {status}' for status, count in sorted(tally.statuses.items()))}")
+    print(f"{tally.results} results, one a task; of tasks whose trouble passes {tally.passing} were answered []")
+    print(f"{tally.sane} tasks that nothing is wrong with got their region; {unforeseen} tracebacks in the log")
+    print(
+        f"resident: {tally.memory[0]:.0f} MiB before, {settled:.0f} after a tenth, {max(tally.memory):.0f} at most, "
+        f"{tally.memory[-1]:.0f} after"
+    )
+    print(*tally.troubles[:20], sep="\n")
+    return len(tally.troubles) + unforeseen + (not alive) + (tally.memory[-1] - settled > FLAT)
+
+
+def memory(rounds: int) -> int:
+    """Print what came of it; returns how many things are not as promised."""
+    settings = {"DATA_HOSTS_ALLOWED": "127.0.0.1", "LOG_LEVEL": "error"}
+    after: list[float] = []
+    with tempfile.TemporaryDirectory(prefix="hostile-") as folder, serve(costly.script) as web:
+        publish(Path(folder), 3)
+
+        def read(server: Server, name: str) -> int:
+            tasks = [{"id": 1, "data": {"csv_url": f"{web.url}/{name}".replace(" ", "%20")}}]
+            body = {"project": "3", "label_config": label_config("url"), "tasks": tasks}
+            return server.json("POST", "/predict", body)[0]
+
+        with run_server(folder, MAX_SERIES_MB=str(costly.SERIES_MB), **settings) as server:
+            for number in range(rounds):
+                with Peak(server) as peak:
+                    statuses = [server.ask("POST", path, make())[0] for path, make, _ in costly.BODIES.values()]
+                    statuses += [read(server, name) for name in (*costly.SERIES, "bomb")]
+                after.append(server.rss)
+                print(
+                    f"round {number + 1}: {len(statuses)} attacks, {peak.peak:.0f} MiB at most, {after[-1]:.0f} after"
+                )
+            troubles = sum(status >= 500 for status in statuses) + (not server.alive)
+        for name, most in (("1023 MiB of one line", 1024), ("255 MiB of rows", 256)):
+            with run_server(folder, MAX_SERIES_MB=str(most), **settings) as server, Peak(server) as peak:
+                troubles += read(server, name) != 200
+            print(f"{name}, MAX_SERIES_MB={most}: {peak.before:.0f} MiB before, {peak.peak:.0f} at most")
+            troubles += peak.grown > 4 * most
+    return troubles + (after[-1] - after[len(after) // 2] > FLAT)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one attack. Returns 1 if anything is not as promised."""
+    attacks = {"graphs": graphs, "requests": many_requests, "memory": memory}
+    parser = argparse.ArgumentParser(prog="python -m tests.promises.hostile", description=__doc__.partition("\n")[0])
+    parser.add_argument("attack", choices=attacks)
+    parser.add_argument("count", type=int)
+    options = parser.parse_args(arguments)
+    begun = time.monotonic()
+    troubles = attacks[options.attack](options.count)
+    print(f"took {time.monotonic() - begun:.0f} s; {troubles} troubles")
+    return int(troubles > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,28 @@
+"""Any input gets a 2xx or 4xx with a sentence, one result a task, and no passing trouble is stored (promise 8)."""
+
+from pathlib import Path
+
+from tests.promises.hostile.requests import recordings, storm
+from tests.promises.hostile.server import run_server
+from tests.promises.hostile.store import publish
+from tests.support.web_server import serve
+
+REQUESTS = 1500
+FLAT = 100.0  # MiB that memory may rise from the first thousand requests on: caches fill, nothing else
+
+
+def test_fuzzed_requests_get_an_answer_that_is_no_500_and_memory_stays_flat(tmp_path: Path) -> None:
+    publish(tmp_path, 3)
+    served: dict[str, bytes] = {}
+    with (
+        serve(recordings(served)) as web,
+        run_server(tmp_path, DATA_HOSTS_ALLOWED="127.0.0.1", LOG_LEVEL="error", FETCH_TIMEOUT_SECONDS="5") as server,
+    ):
+        tally = storm(server, web.url, served, REQUESTS)
+        assert server.alive
+        assert "Traceback" not in server.log
+    print(f"{tally.requests} requests {dict(tally.sent)}, {dict(tally.statuses)}, memory {tally.memory}")
+    assert tally.troubles == []
+    assert tally.results > tally.passing > 0
+    assert tally.sane > 0
+    assert tally.memory[-1] - tally.memory[1] < FLAT

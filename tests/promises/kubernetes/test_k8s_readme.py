@@ -1,0 +1,57 @@
+"""k8s/README.md is held against manifests, commands and settings."""
+
+import re
+
+from inference.__main__ import _parser as serving_parser
+from shared.settings import Settings
+from tests.promises.kubernetes.rendering import COMPONENTS, K8S, OVERLAYS, find, overlay
+from tests.support.paths import ROOT
+from training.__main__ import COMMANDS
+
+README = (K8S / "README.md").read_text()
+COMMAND_LINES = re.findall(r"(?:^|`)((?:kubectl|make|docker) [^`\n]*)", README, re.MULTILINE)
+
+
+def test_each_path_that_it_names_exists() -> None:
+    made_by_hand = {"k8s/secret.env"}
+    for path in set(re.findall(r"\b(?:k8s|tests)/[\w./-]*[\w]", README)) - made_by_hand:
+        assert (ROOT / path).exists(), path
+
+
+def test_each_overlay_and_component_stands_in_a_table() -> None:
+    for name in (*OVERLAYS, *COMPONENTS):
+        assert f"| `{name}` |" in README
+
+
+def test_each_program_that_it_names_exists() -> None:
+    verbs = serving_parser().format_help()
+    for module, verb in set(re.findall(r"python -m (inference|training) (\w+)", README)):
+        assert verb in (COMMANDS if module == "training" else verbs), verb
+    makefile = (ROOT / "Makefile").read_text()
+    assert all(f"\n{target}:" in makefile for target in re.findall(r"^make ([\w-]+)", README, re.MULTILINE))
+
+
+def test_its_commands_ask_for_objects_that_exist() -> None:
+    objects = overlay("prod")
+    namespace = find(objects, "Namespace", "time-series-segmenter")["metadata"]["name"]
+    named = [line for line in COMMAND_LINES if line.startswith("kubectl") and " -f " not in line and " -k " not in line]
+    assert len(named) > 10
+    for line in named:
+        assert f"-n {namespace} " in line, line
+    assert find(objects, "Deployment", "server")
+    for url in re.findall(r"http://segmenter[\w.-]*:9090", README):
+        assert url in (f"http://segmenter.{namespace}:9090", "http://segmenter:9090")
+
+
+def test_the_first_table_of_commands_has_six() -> None:
+    block = README.partition("## Six commands")[2].split("```")[1]
+    assert len(block.strip().splitlines()) == 6
+
+
+def test_each_setting_that_it_names_exists() -> None:
+    known = {name.upper() for name in Settings().environment()}
+    of_label_studio = {"SSRF_PROTECTION_ENABLED", "ML_BLOCK_LOCAL_IP"}
+    of_others = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_ENDPOINT_URL"}
+    others = {"TORCH_INDEX", "TEST_OLD_CODE"}  # of builds and tests
+    for name in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`", README):
+        assert name in known | of_label_studio | of_others | others, name

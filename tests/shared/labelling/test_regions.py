@@ -1,0 +1,133 @@
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.labelling.regions import from_regions, to_regions
+from shared.labelling.segments import Segment
+from shared.labelling.time_axis import TimeAxis
+from tests.support.graphs import make_config
+
+CONFIG = make_config(("Run", "Walk", "7"))
+AXIS = TimeAxis.of_rows(100)
+TIMES = np.asarray(1.7e12 + 250.0 * np.arange(100), np.float64)
+CLOCK = TimeAxis(TIMES, "%Y-%m-%d %H:%M:%S.%L")
+
+
+@st.composite
+def segments_of_100_rows(draw: st.DrawFn) -> list[Segment]:
+    found = []
+    for first in sorted(draw(st.lists(st.integers(0, 99), max_size=6, unique=True))):
+        instant = draw(st.booleans())
+        last = first if instant else draw(st.integers(first, 99))
+        found.append(Segment(first, last, draw(st.sampled_from(CONFIG.labels)), 1.0, instant))
+    return found
+
+
+def region(start: Any, end: Any, *labels: Any, **more: Any) -> dict[str, Any]:
+    value = {"start": start, "end": end, "timeserieslabels": list(labels), **more}
+    return {"id": "x", "from_name": "label", "to_name": "ts", "type": "timeserieslabels", "value": value}
+
+
+@pytest.mark.parametrize(
+    "axis", [AXIS, CLOCK, TimeAxis(np.cumsum(np.full(100, 0.1)) - 7)], ids=["rows", "clock", "0.1"]
+)
+@given(segments=segments_of_100_rows())
+@settings(max_examples=100, deadline=None)
+def test_segments_come_back_from_their_regions(axis: TimeAxis, segments: list[Segment]) -> None:
+    text = msgspec.json.encode(to_regions(segments, axis, CONFIG))
+    marked = from_regions(msgspec.json.decode(text), axis, CONFIG)
+    assert marked.segments == segments
+    assert not marked.left_out
+
+
+def test_a_region_holds_what_label_studio_draws() -> None:
+    (found,) = to_regions([Segment(3, 8, "Run", 0.87654)], AXIS, CONFIG)
+    assert found.pop("id")
+    assert found == {
+        "from_name": "label",
+        "to_name": "ts",
+        "type": "timeserieslabels",
+        "value": {"start": 3, "end": 8, "instant": False, "timeserieslabels": ["Run"]},
+        "score": 0.8765,
+    }
+
+
+def test_an_instant_starts_where_it_ends() -> None:
+    (found,) = to_regions([Segment(3, 3, "Run", 0.5, instant=True)], CLOCK, CONFIG)
+    assert found["value"]["instant"] is True
+    assert found["value"]["start"] == found["value"]["end"] == "2023-11-14 22:13:20.750"
+
+
+def test_ids_are_the_same_every_time_and_differ_from_one_another() -> None:
+    segments = [Segment(3, 8, "Run"), Segment(3, 8, "Walk"), Segment(3, 3, "Run"), Segment(3, 3, "Run", instant=True)]
+    once, again = (to_regions(segments, AXIS, CONFIG) for _ in range(2))
+    assert once == again
+    assert len({each["id"] for each in once}) == 4
+    assert to_regions([Segment(3, 8, "Run", 0.1)], AXIS, CONFIG)[0]["id"] == once[0]["id"]
+
+
+def test_a_label_that_the_configuration_lost_disappears() -> None:
+    found = to_regions([Segment(0, 1, "Swim"), Segment(2, 3, "Run")], AXIS, CONFIG)
+    assert [each["value"]["timeserieslabels"] for each in found] == [["Run"]]
+
+
+def test_what_cannot_be_used_is_named_and_counted() -> None:
+    marked = from_regions(
+        [
+            region(1, 5, "Run"),
+            region(1, 5, "Swim"),
+            region(2, 6, "Swim"),
+            region(500, 600, "Run"),
+            region("yesterday", 3, "Run"),
+            region(9, 3, "Run"),
+            region(1, 5),
+            {**region(1, 5, "Run"), "value": None},
+            {**region(1, 5, "Run"), "value": {"start": 1, "end": 5}},
+        ],
+        AXIS,
+        CONFIG,
+    )
+    assert marked.segments == [Segment(1, 5, "Run")]
+    assert marked.left_out["label 'Swim' is not in the labelling configuration"] == 2
+    assert marked.left_out["a region carries no label"] == 3
+    assert marked.left_out.total() == 8
+
+
+def test_regions_of_a_renamed_tag_are_counted() -> None:
+    marked = from_regions([{**region(1, 5, "Run"), "from_name": "second"}], AXIS, CONFIG)
+    assert not marked.segments
+    assert marked.left_out.total() == 1
+    assert "'second'" in next(iter(marked.left_out))
+
+
+def test_results_of_other_tags_are_passed_over() -> None:
+    others = [None, 3, {}, {"type": "textarea"}, {"type": "relation"}]
+    marked = from_regions([*others, region(1, 5, "Run")], AXIS, CONFIG)
+    assert marked.segments == [Segment(1, 5, "Run")]
+    assert not marked.left_out
+
+
+def test_a_region_with_two_labels_is_two_segments_and_a_number_is_a_label() -> None:
+    marked = from_regions([region(1, 5, "Run", 7)], AXIS, CONFIG)
+    assert marked.segments == [Segment(1, 5, "Run"), Segment(1, 5, "7")]
+
+
+def test_instant_counts_only_where_start_is_end() -> None:
+    marked = from_regions([region(4, 4, "Run", instant=True), region(4, 6, "Run", instant=True)], AXIS, CONFIG)
+    assert [each.instant for each in marked.segments] == [True, False]
+
+
+def test_an_instant_at_a_time_that_rows_share_is_at_the_middle_one() -> None:
+    axis = TimeAxis(np.repeat(np.arange(10.0), 5))
+    (found,) = from_regions([region(3, 3, "Run", instant=True)], axis, CONFIG).segments
+    assert (found.first, found.last) == (17, 17)
+
+
+def test_a_label_with_an_alias_is_known_by_both() -> None:
+    config = msgspec.structs.replace(CONFIG, synonyms={"running": "Run"})
+    marked = from_regions([region(1, 5, "running"), region(1, 5, "Run")], AXIS, config)
+    assert [each.label for each in marked.segments] == ["Run", "Run"]

@@ -1,0 +1,56 @@
+"""Tests of shared.labelling.snapshots: equal digests, equal truth."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.labelling.snapshots import Stamp, same_truth, take_snapshot, utc_text
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+STAMPS = st.builds(
+    Stamp,
+    st.integers(1, 5),
+    st.integers(1, 5),
+    st.datetimes(datetime(2020, 1, 1), datetime(2020, 1, 2)).map(utc_text),  # noqa: DTZ001
+    st.booleans(),
+)
+
+
+@given(st.lists(STAMPS), st.randoms())
+def test_order_and_time_of_listing_change_nothing(stamps: list[Stamp], shuffle: object) -> None:
+    mixed = sorted(stamps, key=hash)
+    one, other = take_snapshot(stamps, "f", NOW), take_snapshot(mixed, "f", NOW + timedelta(1))
+    assert same_truth(one, other)
+    assert (one.tasks, one.annotations, one.newest) == (other.tasks, other.annotations, other.newest)
+
+
+@given(st.lists(STAMPS, min_size=1, unique=True), STAMPS, st.sampled_from(Stamp._fields))
+def test_a_difference_in_any_one_field_is_seen(stamps: list[Stamp], other: Stamp, field: str) -> None:
+    changed = [stamps[0]._replace(**{field: getattr(other, field)}), *stamps[1:]]
+    same = same_truth(take_snapshot(stamps, "f", NOW), take_snapshot(changed, "f", NOW))
+    assert same == (set(stamps) == set(changed))
+
+
+def test_an_annotation_less_is_seen() -> None:
+    stamp = Stamp(1, 1, "", False)
+    assert not same_truth(take_snapshot([stamp], "f", NOW), take_snapshot([], "f", NOW))
+
+
+def test_another_label_configuration_is_another_truth() -> None:
+    assert not same_truth(take_snapshot([], "f", NOW), take_snapshot([], "g", NOW))
+
+
+def test_a_time_is_the_same_however_it_is_written() -> None:
+    expected = "2026-11-24T03:12:04.105000+00:00"
+    moment = datetime(2026, 11, 24, 3, 12, 4, 105000, tzinfo=UTC)
+    for time in (
+        "2026-11-24T03:12:04.105Z",
+        "2026-11-24T03:12:04.105000+00:00",
+        "2026-11-24T04:12:04.105+01:00",
+        moment,
+        moment.astimezone(timezone(timedelta(hours=-5))),
+        moment.replace(tzinfo=None),
+    ):
+        assert utc_text(time) == expected
+    assert utc_text(None) == utc_text("") == ""

@@ -1,0 +1,62 @@
+from typing import Any
+
+import msgspec
+import pytest
+
+from shared.errors import ModelError
+from shared.model_file.card import Calibration, InstantHead, RangeHead, decode_card, encode_card
+from tests.support.graphs import make_card
+
+
+def test_a_card_reads_back_as_written() -> None:
+    card = make_card(("Run", "42"), ("beat",), ("a", "b"), folds={"subject 1": 0}, seed=3)
+    assert decode_card(encode_card(card)) == card
+
+
+def test_columns_are_background_and_labels_of_every_head() -> None:
+    assert make_card(("Run", "Walk"), ("beat",)).columns == 5
+
+
+def test_a_card_of_a_newer_schema_asks_for_a_newer_program() -> None:
+    message = msgspec.json.decode(encode_card(make_card()))
+    text = msgspec.json.encode({**message, "schema": 99, "heads": "something new"})
+    with pytest.raises(ModelError, match="schema 99"):
+        decode_card(text)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"heads": []},
+        {"hop": 0},
+        {"hop": 51},
+        {"window": "fifty"},
+        {"channel_mean": [0.0, 0.0]},
+        {"channel_std": []},
+        {"heads": [{"type": "range", "labels": ["a"], "min_rows": [1]}]},
+        {"heads": [{"type": "range", "labels": ["a", "a"], "min_rows": [1, 1, 1]}]},
+        {"heads": [{"type": "range", "labels": [], "min_rows": [1]}]},
+        {"heads": [{"type": "instant", "labels": ["a"], "spacing": [1, 2], "threshold": [0.4], "half_width": 1}]},
+        {"heads": [{"type": "polygon", "labels": ["a"]}]},
+        {"label_config": {}},
+    ],
+)
+def test_a_card_that_contradicts_itself_is_refused(change: dict[str, Any]) -> None:
+    message = msgspec.json.decode(encode_card(make_card()))
+    with pytest.raises(ModelError, match="cannot be read"):
+        decode_card(msgspec.json.encode({**message, **change}))
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "{}", b"\xff"])
+def test_text_that_is_no_card_is_refused(text: str | bytes) -> None:
+    with pytest.raises(ModelError, match="cannot be read"):
+        decode_card(text)
+
+
+def test_a_head_with_numbers_that_make_no_sense_is_refused() -> None:
+    with pytest.raises(ValueError, match="temperature"):
+        Calibration(temperature=0.0)
+    with pytest.raises(ValueError, match="bias"):
+        RangeHead(labels=("a",), min_rows=(1, 1), calibration=Calibration(bias=(1.0,)))
+    with pytest.raises(ValueError, match="spacing"):
+        InstantHead(labels=("a",), spacing=(1,), threshold=(), half_width=1)

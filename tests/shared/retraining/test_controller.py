@@ -1,0 +1,136 @@
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from shared.errors import StoreError
+from shared.label_studio.credentials import Credentials
+from shared.net.connections import Connections
+from shared.retraining.controller import Control, make_reconciler
+from shared.retraining.scheduler import Launch
+from shared.retraining.updates import Updates
+from shared.settings import Settings
+from shared.store.opening import open_storage
+from shared.store.projects import KnownProject, KnownProjects
+from shared.store.storage import Storage
+from tests.support.label_studio import TOKEN, Studio
+from tests.support.web_server import serve
+
+
+class Launched:
+    """A launcher that only remembers what it was asked to start."""
+
+    name = "test"
+
+    def __init__(self) -> None:
+        self.launches: list[Launch] = []
+        self.fails = False
+
+    def launch(self, launch: Launch) -> None:
+        if self.fails:
+            raise StoreError("The launcher is out of order.")
+        self.launches.append(launch)
+
+    def running(self) -> set[int]:
+        return {launch.project for launch in self.launches}
+
+    def close(self) -> None:
+        pass
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Storage:
+    return open_storage(str(tmp_path / "store"))
+
+
+def control_of(folder: Storage, launcher: Launched, host: str = "http://127.0.0.1:1", seconds: int = 0) -> Control:
+    settings = Settings(label_studio_host=host, label_studio_api_key=TOKEN, reconcile_seconds=seconds)
+    connections = Connections()
+    reconciler = make_reconciler(folder, Credentials(settings, connections), connections)
+    return Control(settings, folder, launcher, reconciler)
+
+
+def test_an_update_starts_a_run(folder: Storage) -> None:
+    launcher = Launched()
+    Updates(folder).add(3, "ANNOTATION_CREATED", time.time())
+    control_of(folder, launcher).launch_due()
+    (launch,) = launcher.launches
+    assert (launch.project, launch.number) == (3, 1)
+
+
+def test_the_loop_sees_updates_that_others_wrote_and_those_it_is_woken_for(folder: Storage) -> None:
+    launcher = Launched()
+    control = control_of(folder, launcher)
+    control.start()
+    Updates(folder).add(3, "ANNOTATION_CREATED", time.time())
+    control.wake()
+    wait_until(lambda: bool(launcher.launches))
+    control.stop()
+
+
+def test_a_launcher_that_fails_is_complained_of_once_and_tried_again(
+    folder: Storage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.retraining.controller.PASS_SECONDS", 0.01)
+    launcher = Launched()
+    launcher.fails = True
+    Updates(folder).add(3, "ANNOTATION_CREATED", time.time())
+    control = control_of(folder, launcher)
+    with caplog.at_level(logging.INFO, "shared.retraining.controller"):
+        control.start()
+        wait_until(lambda: "out of order" in caplog.text)
+        launcher.fails = False
+        wait_until(lambda: bool(launcher.launches))
+        wait_until(lambda: "works again" in caplog.text)
+        control.stop()
+    assert caplog.text.count("out of order") == 1
+
+
+def test_a_missed_event_becomes_an_update_and_a_run(folder: Storage) -> None:
+    studio = Studio()
+    studio.annotate(1)
+    KnownProjects(folder).remember(KnownProject(id=1))
+    launcher = Launched()
+    with serve(studio) as web:
+        control = control_of(folder, launcher, web.url, seconds=300)
+        control.start()
+        wait_until(lambda: bool(launcher.launches))
+        control.stop()
+    assert launcher.launches[0].project == 1
+    assert control.findings[1].state == "changed"
+
+
+def test_a_project_that_connects_again_and_again_is_compared_now_and_then(folder: Storage) -> None:
+    studio = Studio()
+    with serve(studio) as web:
+        control = control_of(folder, Launched(), web.url)
+        control.start()
+        control.reconcile_soon(1)
+        wait_until(lambda: 1 in control.findings)
+        asked = len(web.asked)
+        for _ in range(20):
+            control.reconcile_soon(1)
+        control.stop()
+        assert len(web.asked) == asked
+
+
+def test_label_studio_away_is_said_and_stops_nothing(folder: Storage, caplog: pytest.LogCaptureFixture) -> None:
+    KnownProjects(folder).remember(KnownProject(id=1))
+    launcher = Launched()
+    control = control_of(folder, launcher, seconds=300)
+    with caplog.at_level(logging.WARNING, "shared.retraining.controller"):
+        control.start()
+        wait_until(lambda: "was not reached" in caplog.text)
+        Updates(folder).add(1, "ANNOTATION_CREATED", time.time())
+        control.wake()
+        wait_until(lambda: bool(launcher.launches))
+        control.stop()

@@ -1,0 +1,164 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from shared.retraining.active_run import begin_run
+from shared.retraining.launcher import ChildProcessLauncher
+from shared.retraining.runs import RunRecord, Runs
+from shared.retraining.scheduler import Launch
+from shared.settings import Settings
+from shared.store.opening import open_storage
+from shared.store.storage import Storage
+
+LAUNCH = Launch(3, 1, "a test")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Storage:
+    return open_storage(str(tmp_path / "store"))
+
+
+def launcher_of(folder: Storage, script: str, seconds: int = 600) -> ChildProcessLauncher:
+    """A launcher whose children run a script in place of the trainer."""
+    return ChildProcessLauncher(
+        Settings(train_timeout_seconds=seconds),
+        runs=Runs(folder),
+        environment=lambda: {"LABEL_STUDIO_API_KEY": "the-token-of-setup"},
+        command=(sys.executable, "-c", textwrap.dedent(script)),
+    )
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.01)
+
+
+def children_of_project_3() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if child.cmdline()[-4:-2] == ["--project", "3"]]
+
+
+def last(folder: Storage) -> RunRecord | None:
+    return Runs(folder).last_ended(3)
+
+
+def test_a_child_gets_project_number_and_credentials_and_a_process_group_of_its_own(
+    folder: Storage, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    script = f"""
+        import os, sys
+        open({str(told)!r} + "~", "w").write(
+            f"{{sys.argv[1:]}} {{os.environ['LABEL_STUDIO_API_KEY']}} {{os.environ['OMP_NUM_THREADS']}} "
+            f"{{os.getpgid(0) == os.getpid()}}")
+        os.rename({str(told)!r} + "~", {str(told)!r})
+        sys.stdin.read()
+    """
+    launcher = launcher_of(folder, script)
+    launcher.launch(LAUNCH)
+    wait_until(told.exists)
+    assert told.read_text() == "['--project', '3', '--number', '1'] the-token-of-setup 1 True"
+    wait_until(lambda: [child.nice() for child in children_of_project_3()] == [19])
+    launcher.close()
+
+
+def test_a_project_has_one_child_at_a_time(folder: Storage) -> None:
+    launcher = launcher_of(folder, "import sys; sys.stdin.read()")
+    launcher.launch(LAUNCH)
+    launcher.launch(LAUNCH)
+    assert launcher.running() == {3}
+    wait_until(lambda: len(children_of_project_3()) == 1)  # until it runs, it goes by its parent's name
+    launcher.close()
+    wait_until(lambda: launcher.running() == set())
+
+
+def test_a_child_that_crashes_is_recorded_with_its_last_words(folder: Storage) -> None:
+    launcher = launcher_of(folder, "raise SystemExit('no module named torch')")
+    launcher.launch(LAUNCH)
+    wait_until(lambda: launcher.running() == set())
+    ended = last(folder)
+    assert ended is not None
+    assert (ended.number, ended.outcome, ended.exit_code) == (1, "failed", 1)
+    assert "no module named torch" in ended.reason
+
+
+def test_a_child_that_was_killed_in_its_run_frees_the_project_at_once(folder: Storage, tmp_path: Path) -> None:
+    script = f"""
+        import os, signal, socket
+        from shared.retraining.active_run import begin_run
+        from shared.store.opening import open_storage
+        begin_run(open_storage({str(tmp_path / "store")!r}), 3, launcher="process", number=1,
+                  host=f"{{socket.gethostname()}} pid {{os.getpid()}}")
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    launcher = launcher_of(folder, script)
+    launcher.launch(LAUNCH)
+    wait_until(lambda: launcher.running() == set())
+    ended = last(folder)
+    assert ended is not None
+    assert ended.exit_code == -signal.SIGKILL
+    assert Runs(folder).state(3).active is None
+
+
+def test_a_child_that_found_another_trainer_at_work_ends_nothing_of_his(folder: Storage) -> None:
+    with begin_run(folder, 3, launcher="by hand", host="elsewhere pid 1"):
+        launcher = launcher_of(folder, "raise SystemExit(75)")
+        launcher.launch(LAUNCH)
+        wait_until(lambda: launcher.running() == set())
+        assert last(folder) is None
+        assert Runs(folder).state(3).active is not None
+
+
+def test_a_child_that_takes_too_long_is_ended_and_recorded(folder: Storage) -> None:
+    launcher = launcher_of(folder, "import time; time.sleep(600)", seconds=1)
+    launcher.launch(LAUNCH)
+    wait_until(lambda: launcher.running() == set())
+    ended = last(folder)
+    assert ended is not None
+    assert "TRAIN_TIMEOUT_SECONDS=1" in ended.reason
+
+
+def test_after_close_nothing_is_started(folder: Storage) -> None:
+    launcher = launcher_of(folder, "import sys; sys.stdin.read()")
+    launcher.close()
+    launcher.launch(LAUNCH)
+    assert launcher.running() == set()
+
+
+def test_a_trainer_dies_with_its_server_even_on_kill_9(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    trainer_script = f"""
+import os, threading
+from training.commands.stopping import stoppable
+with stoppable(attached=True):
+    open({str(pid_file)!r} + "~", "w").write(str(os.getpid()))
+    os.rename({str(pid_file)!r} + "~", {str(pid_file)!r})
+    threading.Event().wait()
+"""
+    server_script = f"""
+import sys, time
+from shared.retraining.launcher import ChildProcessLauncher
+from shared.retraining.runs import Runs
+from shared.retraining.scheduler import Launch
+from shared.settings import Settings
+from shared.store.opening import open_storage
+runs = Runs(open_storage({str(tmp_path / "store")!r}))
+command = (sys.executable, "-c", {trainer_script!r})
+ChildProcessLauncher(Settings(), runs=runs, environment=dict, command=command).launch(Launch(3, 1, "a test"))
+time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", server_script]) as server:
+        wait_until(pid_file.exists)
+        trainer = psutil.Process(int(pid_file.read_text()))
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait()
+    wait_until(lambda: not trainer.is_running() or trainer.status() == psutil.STATUS_ZOMBIE)

@@ -1,0 +1,155 @@
+import heapq
+from itertools import pairwise
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from shared.segmentation.duration_filter import Counts, Runs, filter_runs, joined, snap_borders
+
+Doubles = NDArray[np.float64]
+
+
+def random_rows(rows: int, columns: int, seed: int) -> Doubles:
+    """Log probabilities that stay with one column for a few rows at a time."""
+    rng = np.random.default_rng(seed)
+    drift = rng.normal(size=(rows, columns)) + np.repeat(rng.normal(size=(rows // 7 + 1, columns)), 7, axis=0)[:rows]
+    return np.asarray(drift - np.log(np.exp(drift).sum(axis=1, keepdims=True)))
+
+
+def runs_of(logs: Doubles, columns: Counts) -> Runs:
+    starts = np.flatnonzero(np.diff(columns, prepend=-1))
+    lengths = np.diff(starts, append=len(columns))
+    return Runs(columns[starts], lengths, np.add.reduceat(logs, starts))
+
+
+def painted(runs: Runs, starts: Counts, columns: Counts) -> Counts:
+    """Column of every row, from groups of runs."""
+    groups = runs.grouped(starts, columns)
+    return np.repeat(groups.columns, groups.lengths)
+
+
+def naive_filter(logs: Doubles, columns: Counts, least: list[int]) -> Counts:
+    """Row by row, all over again after every join: quadratic."""
+    columns = columns.copy()
+    while True:
+        starts = np.flatnonzero(np.diff(columns, prepend=-1)).tolist()
+        ends = [*starts[1:], len(columns)]
+        short = [(e - s, s, e) for s, e in zip(starts, ends, strict=True) if e - s < least[columns[s]]]
+        if not short or len(starts) == 1:
+            return columns
+        _, start, end = min(short)
+        neighbours = [columns[start - 1]] if start else []
+        neighbours += [columns[end]] if end < len(columns) else []
+        evidence = logs[start:end].sum(axis=0)
+        columns[start:end] = max(neighbours, key=lambda column: evidence[column])
+
+
+def naive_snap(logs: Doubles, runs: Runs, columns: Counts, least: list[int]) -> Counts:
+    """Every border in turn, every border of runs between its neighbours tried, sums taken row by row."""
+    columns = columns.copy()
+    possible = np.cumsum(runs.lengths).tolist()
+    group = 1
+    while True:
+        borders = [0, *(np.flatnonzero(np.diff(columns)) + 1).tolist(), len(columns)]
+        if group >= len(borders) - 1:
+            return columns
+        first, border, last = borders[group - 1 : group + 2]
+        before, after = columns[first], columns[border]
+        left, right = min(least[before], border - first), min(least[after], last - border)
+        best, gain = border, 1e-9
+        for row in possible:
+            if first < row < last and row - first >= left and last - row >= right:
+                here = logs[first:row, before].sum() + logs[row:last, after].sum()
+                more = here - logs[first:border, before].sum() - logs[border:last, after].sum()
+                if more > gain + 1e-9 * (best != border):
+                    best, gain = row, more
+        columns[first:best], columns[best:last] = before, after
+        group += 1
+
+
+@given(rows=st.integers(1, 150), seed=st.integers(0, 10**6), least=st.lists(st.integers(1, 25), min_size=4, max_size=4))
+@settings(max_examples=300, deadline=None)
+def test_the_heap_joins_runs_as_the_naive_filter_does(rows: int, seed: int, least: list[int]) -> None:
+    logs = random_rows(rows, 4, seed)
+    columns = logs.argmax(axis=1)
+    runs = runs_of(logs, columns)
+    assert painted(runs, *filter_runs(runs, least)).tolist() == naive_filter(logs, columns, least).tolist()
+
+
+@given(rows=st.integers(1, 150), seed=st.integers(0, 10**6), least=st.lists(st.integers(1, 25), min_size=3, max_size=3))
+@settings(max_examples=200, deadline=None)
+def test_borders_snap_to_where_the_evidence_changes(rows: int, seed: int, least: list[int]) -> None:
+    logs = random_rows(rows, 3, seed)
+    runs = runs_of(logs, logs.argmax(axis=1))
+    starts, columns = filter_runs(runs, least)
+    filtered = painted(runs, starts, columns)
+    snapped = painted(runs, snap_borders(runs, starts, columns, least), columns)
+    assert snapped.tolist() == naive_snap(logs, runs, filtered, least).tolist()
+    taken = np.take_along_axis(logs, snapped[:, None], axis=1).sum()
+    assert taken >= np.take_along_axis(logs, filtered[:, None], axis=1).sum() - 1e-6
+
+
+@given(rows=st.integers(1, 200), seed=st.integers(0, 10**6), least=st.lists(st.integers(1, 25), min_size=4, max_size=4))
+@settings(max_examples=100, deadline=None)
+def test_no_run_is_left_shorter_than_its_least_duration(rows: int, seed: int, least: list[int]) -> None:
+    logs = random_rows(rows, 4, seed)
+    runs = runs_of(logs, logs.argmax(axis=1))
+    starts, columns = filter_runs(runs, least)
+    groups = runs.grouped(snap_borders(runs, starts, columns, least), columns)
+    assert groups.lengths.sum() == rows
+    assert (np.diff(groups.columns) != 0).all()
+    assert len(groups) == 1 or (groups.lengths >= np.array(least)[groups.columns]).all()
+
+
+@given(rows=st.integers(2, 200), seed=st.integers(0, 10**6), cuts=st.lists(st.integers(1, 199), max_size=5))
+@settings(max_examples=100, deadline=None)
+def test_runs_of_parts_join_to_the_runs_of_the_whole(rows: int, seed: int, cuts: list[int]) -> None:
+    logs = random_rows(rows, 3, seed)
+    columns = logs.argmax(axis=1)
+    bounds = sorted({0, rows, *(cut for cut in cuts if cut < rows)})
+    found = joined([runs_of(logs[a:b], columns[a:b]) for a, b in pairwise(bounds)])
+    whole = runs_of(logs, columns)
+    assert found.columns.tolist() == whole.columns.tolist()
+    assert found.lengths.tolist() == whole.lengths.tolist()
+    np.testing.assert_allclose(found.evidence, whole.evidence)
+
+
+def test_the_shortest_run_goes_first() -> None:
+    # Both 1s are short, the 2 between them is shorter: it joins them, and together they are long enough.
+    columns = np.array([0] * 10 + [1, 1, 2, 1, 1] + [0] * 10)
+    logs = np.full((len(columns), 3), -3.0)
+    logs[np.arange(len(columns)), columns] = -0.1
+    runs = runs_of(logs, columns)
+    assert painted(runs, *filter_runs(runs, [5, 5, 5])).tolist() == [0] * 10 + [1] * 5 + [0] * 10
+
+
+def test_a_short_run_joins_the_neighbour_that_its_rows_speak_for() -> None:
+    columns = np.array([0] * 10 + [2] * 3 + [1] * 10)
+    logs = np.full((len(columns), 3), -5.0)
+    logs[np.arange(len(columns)), columns] = -0.1
+    logs[10:13, 1] = -1.0
+    runs = runs_of(logs, columns)
+    assert painted(runs, *filter_runs(runs, [5, 5, 5])).tolist() == [0] * 10 + [1] * 13
+
+
+def test_a_border_moves_behind_rows_that_were_swallowed_by_the_wrong_side() -> None:
+    # 0 | 1 short, 0 short, 1 long: the first 1 joins the 0s though, with the short 0 beside it, it speaks for 1.
+    columns = np.array([0] * 10 + [1] * 4 + [0] * 2 + [1] * 10)
+    logs = np.where(columns[:, None] == np.arange(2), -0.05, -3.0)
+    runs = runs_of(logs, columns)
+    starts, groups = np.array([0, 3]), np.array([0, 1])
+    assert painted(runs, snap_borders(runs, starts, groups, [5, 5]), groups).tolist() == [0] * 10 + [1] * 16
+
+
+@pytest.mark.parametrize("runs", [100, 20_000])
+def test_joins_are_counted_in_runs_not_in_pairs_of_runs(runs: int) -> None:
+    columns = np.arange(runs) % 2
+    logs = np.where(columns[:, None] == np.arange(2), -0.1, -1.0)
+    with mock.patch.object(heapq, "heappop", side_effect=heapq.heappop) as pops:
+        starts, _ = filter_runs(runs_of(logs, columns), [3, 3])
+    assert pops.call_count <= 3 * runs
+    assert len(starts) < runs

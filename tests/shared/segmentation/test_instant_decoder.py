@@ -1,0 +1,178 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from shared.labelling.segments import Segment
+from shared.model_file.card import Calibration, InstantHead
+from shared.segmentation.calibration import calibrate, log_probabilities
+from shared.segmentation.instant_decoder import InstantDecoder
+
+Floats = NDArray[np.float32]
+
+
+def make_head(half_width: int = 2, spacing: int = 6, threshold: float = 0.4) -> InstantHead:
+    return InstantHead(
+        labels=("beat", "extra"),
+        spacing=(spacing, spacing),
+        threshold=(threshold, threshold),
+        half_width=half_width,
+        calibration=Calibration(temperature=1.5, bias=(0.0, 0.1, 0.2)),
+    )
+
+
+def random_probabilities(rows: int, seed: int) -> Floats:
+    """Three columns that wander; every third one in coarse steps, so that there are flat tops."""
+    rng = np.random.default_rng(seed)
+    logits = np.cumsum(rng.normal(size=(rows, 3)), axis=0) * rng.uniform(0.1, 1)
+    logits = logits if seed % 3 else np.round(logits)
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float32)
+
+
+def naive(head: InstantHead, probabilities: Floats) -> list[Segment]:
+    """All rows at once: each row that is the first of a flat or pointed top is looked at on its own."""
+    rows, reach = len(probabilities), head.half_width
+    padded = np.concatenate([np.zeros(reach), 1.0 - probabilities[:, 0].astype(np.float64), np.zeros(4 * reach + 4)])
+    smooth = [
+        round(float(padded[row : row + 2 * reach + 1].sum()) / (reach + 1), 9) for row in range(rows + 2 * reach + 4)
+    ]
+    peaks = []
+    for row in range(rows):
+        if (row and smooth[row - 1] >= smooth[row]) or not smooth[row]:
+            continue
+        end = row + 1
+        while end < row + 2 * reach + 3 and smooth[end] == smooth[row]:
+            end += 1
+        if end < row + 2 * reach + 3 and smooth[end] > smooth[row]:
+            continue
+        middle = min(row + (end - row - 1) // 2, rows - 1)
+        around = probabilities[max(middle - reach // 2, 0) : middle + reach // 2 + 1]
+        column = 1 + int(around[:, 1:].sum(axis=0, dtype=np.float64).argmax())
+        if smooth[row] >= head.threshold[column - 1]:
+            peaks.append((-smooth[row], middle, column))
+    kept: list[tuple[int, int]] = []
+    for _, row, column in sorted(peaks):
+        if all(abs(row - other) >= head.spacing[column - 1] for other, _ in kept):
+            kept.append((row, column))
+    segments = []
+    for row, column in sorted(kept):
+        score = float(calibrate(log_probabilities(probabilities[row : row + 1]), head.calibration)[0, column])
+        segments.append(Segment(row, row, head.labels[column - 1], score, instant=True))
+    return segments
+
+
+def streamed(head: InstantHead, probabilities: Floats, block: int, open_peaks: int = 10**5) -> list[Segment]:
+    decoder = InstantDecoder(head, open_peaks)
+    for first in range(0, len(probabilities), block):
+        decoder.add(probabilities[first : first + block])
+    return decoder.finish()
+
+
+def bumps(rows: int, at: list[int], half_width: int, label: int = 1) -> Floats:
+    """Rows around each event that speak for it as the target of training does: a triangle."""
+    probabilities = np.zeros((rows, 3), np.float32)
+    for row in at:
+        away = np.abs(np.arange(rows) - row)
+        probabilities[:, label] += np.maximum(1 - away / (half_width + 1), 0).astype(np.float32)
+    probabilities[:, 0] = 1 - probabilities[:, 1:].sum(axis=1)
+    return probabilities
+
+
+@given(
+    rows=st.integers(1, 300),
+    seed=st.integers(0, 10**6),
+    block=st.integers(1, 80),
+    half_width=st.integers(0, 6),
+    spacing=st.integers(1, 30),
+)
+@settings(max_examples=300, deadline=None)
+def test_the_streamed_decoder_equals_the_naive_one(
+    rows: int, seed: int, block: int, half_width: int, spacing: int
+) -> None:
+    head = make_head(half_width, spacing, threshold=0.3)
+    probabilities = random_probabilities(rows, seed)
+    found, expected = streamed(head, probabilities, block), naive(head, probabilities)
+    assert [(each.first, each.label) for each in found] == [(each.first, each.label) for each in expected]
+    np.testing.assert_allclose([each.score for each in found], [each.score for each in expected], rtol=1e-3, atol=1e-5)
+    assert all(each.instant and each.first == each.last for each in found)
+
+
+@pytest.mark.parametrize("half_width", [0, 1, 2, 5, 12])
+def test_an_event_is_found_at_its_row(half_width: int) -> None:
+    at = [40, 80, 200]
+    found = streamed(make_head(half_width, spacing=8), bumps(300, at, half_width), 64)
+    assert [each.first for each in found] == at
+
+
+def test_events_at_both_ends_of_a_recording_are_found() -> None:
+    first, last = streamed(make_head(half_width=3), bumps(100, [0, 99], 3), 16)
+    assert first.first <= 2
+    assert last.first >= 97
+
+
+def test_of_two_peaks_closer_than_the_spacing_the_taller_stays() -> None:
+    probabilities = bumps(60, [30], 2)
+    probabilities[36:39] = [0.4, 0.6, 0.0]
+    assert len(streamed(make_head(2, spacing=3, threshold=0.2), probabilities, 7)) == 2
+    assert [each.first for each in streamed(make_head(2, spacing=10, threshold=0.2), probabilities, 7)] == [30]
+
+
+def test_the_label_is_the_one_with_the_most_probability_in_the_inner_half() -> None:
+    probabilities = bumps(60, [30], 4, label=2)
+    probabilities[30] = [0.0, 0.9, 0.1]
+    probabilities[[26, 27, 33, 34]] = [0.1, 0.9, 0.0]
+    (found,) = streamed(make_head(4), probabilities, 60)
+    assert (found.first, found.label) == (30, "extra")
+
+
+def test_the_score_is_the_calibrated_probability_at_the_events_row() -> None:
+    probabilities = bumps(60, [30], 2) * np.float32(0.8)
+    probabilities[:, 0] = 1 - probabilities[:, 1:].sum(axis=1)
+    (found,) = streamed(make_head(2), probabilities, 60)
+    raised = np.array([0.2, 0.8 * np.exp(0.1), 1e-7 * np.exp(0.2)]) ** (1 / 1.5)
+    assert found.score == pytest.approx(raised[1] / raised.sum(), rel=1e-4)
+
+
+def test_evidence_below_the_threshold_is_no_event() -> None:
+    probabilities = bumps(60, [], 2)
+    probabilities[30] = [0.1, 0.9, 0.0]  # .9 of the 3 of a perfect event
+    assert streamed(make_head(2, threshold=0.31), probabilities, 60) == []
+    assert len(streamed(make_head(2, threshold=0.29), probabilities, 60)) == 1
+
+
+def test_each_label_has_its_own_threshold() -> None:
+    head = InstantHead(labels=("beat", "extra"), spacing=(6, 6), threshold=(0.2, 0.6), half_width=2)
+    weak = bumps(60, [30], 2, label=2) * np.float32(0.5)
+    weak[:, 0] = 1 - weak[:, 1:].sum(axis=1)
+    assert streamed(head, weak, 60) == []
+    assert len(streamed(head, weak[:, [0, 2, 1]], 60)) == 1
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_an_event_in_a_recording_shorter_than_its_target_lies_inside(rows: int) -> None:
+    (found,) = streamed(make_head(half_width=5, threshold=0.1), np.tile(np.array([0, 1, 0], np.float32), (rows, 1)), 8)
+    assert 0 <= found.first < rows
+
+
+def test_a_recording_without_rows_has_no_events() -> None:
+    assert InstantDecoder(make_head()).finish() == []
+
+
+def test_open_peaks_stay_bounded_where_peaks_never_end() -> None:
+    decoder = InstantDecoder(make_head(half_width=0, spacing=50, threshold=0.2), open_peaks=100)
+    rows = np.tile(np.array([[0.1, 0.9, 0.0], [0.9, 0.1, 0.0]], np.float32), (200, 1))
+    for _ in range(30):
+        decoder.add(rows)
+        assert len(decoder._open.rows) <= 300
+    found = [each.first for each in decoder.finish()]
+    assert found == sorted(found)
+    assert len(found) == pytest.approx(30 * 400 / 50, rel=0.1)
+
+
+def test_context_stays_bounded_whatever_the_length() -> None:
+    decoder = InstantDecoder(make_head(half_width=4))
+    for _ in range(50):
+        decoder.add(bumps(100, [50], 4))
+        assert len(decoder._rows) <= 5 + 3 * 4 + 2

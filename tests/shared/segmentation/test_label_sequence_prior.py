@@ -1,0 +1,105 @@
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from shared.model_file.card import Composition
+from shared.segmentation.label_sequence_prior import EVIDENCE, MOST_GROUPS, applies, relabel
+
+Doubles = NDArray[np.float64]
+ONCE = (-4.0, -0.05, -4.0)
+
+
+def make_composition(counts: list[tuple[float, ...]], order: Doubles | None = None) -> Composition:
+    columns = 1 + len(counts)
+    table = np.zeros((columns, columns)) if order is None else order
+    return Composition(counts=tuple(counts), order=tuple(map(tuple, table.tolist())), rows=(100, 200))
+
+
+def likelihood(means: Doubles, labels: tuple[int, ...], composition: Composition) -> float:
+    """One labeling, step by step."""
+    total, amounts = 0.0, [0] * means.shape[1]
+    for group, label in enumerate(labels):
+        total += EVIDENCE * means[group, label]
+        before = labels[group - 1] if group else None
+        if label != before:
+            amounts[label] += 1
+            total += composition.order[before][label] if before is not None else 0.0
+    return total + sum(
+        counts[min(amounts[label], len(counts) - 1)] for label, counts in enumerate(composition.counts, 1)
+    )
+
+
+@given(groups=st.integers(1, 5), seed=st.integers(0, 10**6))
+@settings(max_examples=100, deadline=None)
+def test_no_single_change_and_no_swap_is_better(groups: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    means = np.log(np.maximum(random.dirichlet(np.ones(3), size=groups), 0.01))
+    composition = make_composition(
+        [tuple(np.log(random.dirichlet(np.ones(3))).tolist()) for _ in range(2)], random.normal(size=(3, 3))
+    )
+    columns, logs = relabel(means, means.argmax(axis=1), composition)
+    found = tuple(columns.tolist())
+    best = likelihood(means, found, composition)
+    start = tuple(means.argmax(axis=1).tolist())
+    assert best >= likelihood(means, start, composition)
+    for other in product(range(3), repeat=groups):
+        changed = [place for place in range(groups) if other[place] != found[place]]
+        swap = len(changed) == 2 and all(other[a] == found[b] for a, b in (changed, changed[::-1]))
+        if len(changed) == 1 or swap:
+            total = likelihood(means, other, composition)
+            assert total <= best + 1e-6
+            for place in changed:
+                assert logs[place, other[place]] >= (total - best) / EVIDENCE - 1e-6
+    np.testing.assert_allclose(logs[np.arange(groups), columns], 0, atol=1e-9)
+
+
+def test_of_two_twins_each_gets_its_label() -> None:
+    means = np.log([[0.02, 0.58, 0.4], [0.02, 0.5, 0.48]])
+    columns, logs = relabel(means, np.array([1, 1]), make_composition([ONCE, ONCE]))
+    assert columns.tolist() == [1, 2]
+    assert (logs[:, 1:] > -1).all()  # the other way round is nearly as likely, and said to be
+
+
+def test_clear_rows_outweigh_what_recordings_are_made_of() -> None:
+    means = np.log([[0.01, 0.98, 0.01], [0.98, 0.01, 0.01], [0.01, 0.98, 0.01]])
+    columns, _ = relabel(means, np.array([1, 0, 1]), make_composition([ONCE, ONCE]))
+    assert columns.tolist() == [1, 0, 1]
+
+
+def test_what_rows_rule_out_is_not_tried() -> None:
+    means = np.log([[1e-7, 1.0, 1e-7], [1e-7, 0.6, 0.4]])
+    columns, logs = relabel(means, np.array([1, 1]), make_composition([ONCE, ONCE]))
+    assert columns.tolist() == [1, 2]
+    assert logs[0, 0] == pytest.approx(np.log(1e-7))
+
+
+def test_what_follows_what_decides_a_close_call() -> None:
+    order = np.zeros((3, 3))
+    order[1, 2], order[1, 0] = 1.5, -1.5
+    means = np.log([[0.05, 0.9, 0.05], [0.5, 0.02, 0.48]])
+    level = make_composition([(-1.0, -1.0, -1.0)] * 2)
+    assert relabel(means, np.array([1, 0]), level).columns.tolist() == [1, 0]
+    ordered = make_composition([(-1.0, -1.0, -1.0)] * 2, order)
+    assert relabel(means, np.array([1, 0]), ordered).columns.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("rows", "groups", "expected"),
+    [(50, 3, True), (49, 3, False), (300, 3, True), (301, 3, False), (100, 0, False), (100, MOST_GROUPS + 1, False)],
+)
+def test_only_recordings_like_the_known_ones_are_relabelled(rows: int, groups: int, expected: bool) -> None:
+    assert applies(make_composition([ONCE, ONCE]), rows, groups) is expected
+
+
+def test_without_a_composition_nothing_applies() -> None:
+    assert not applies(None, 100, 3)
+
+
+@pytest.mark.parametrize("value", [1e308, -1e308, float("inf"), float("nan")])
+def test_logarithms_beyond_all_measure_are_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="logarithm of the composition"):
+        make_composition([(-1.0, value, -1.0)])

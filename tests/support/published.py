@@ -1,0 +1,52 @@
+"""Versions in a store with a report, as a training leaves them."""
+
+import msgspec
+
+from inference.monitoring.reports import Bin, HeldOut, Report, StoredSegment
+from shared.labelling.snapshots import Snapshot
+from shared.model_file.card import ClassFigures, Estimate, Figures
+from shared.store.lease import take_lease
+from shared.store.models import ModelStore
+from shared.store.storage import Storage
+from tests.support.graphs import make_model
+
+
+def make_report(version: str, accuracy: float, recordings: int = 5) -> Report:
+    figures = Figures(
+        how="out-of-fold",
+        recordings=recordings,
+        classes=(ClassFigures(label="Run", precision=0.9, recall=0.8, f1=0.85, support=100, true_segments=3),),
+        confusion=((90, 5, 5), (3, 80, 2), (1, 1, 70)),
+        estimates={"balanced_accuracy": Estimate(accuracy, 0.02), "segment_f1_50": Estimate(0.8)},
+    )
+    return Report(
+        version=version,
+        created_at="2026-01-01T00:00:00+00:00",
+        outcome="published",
+        figures=figures,
+        losses=(1.0, 0.5, 0.25),
+        reliability=(Bin(0.5, 0.4, 10), Bin(0.9, 0.95, 30)),
+        held_out=(
+            HeldOut(
+                task="1",
+                rows=180,
+                true=(StoredSegment(60, 79, "Run"),),
+                predicted=(StoredSegment(61, 80, "Run", 0.9),),
+            ),
+        ),
+    )
+
+
+def keep(storage: Storage, version: str, accuracy: float = 0.9, project: int = 3, recordings: int = 5) -> str:
+    """Publish a version with a report."""
+    day = f"{version[:4]}-{version[4:6]}-{version[6:8]}T00:00:00+00:00"
+    snapshot = Snapshot(taken_at=day, newest="", tasks=1, annotations=1, digest=version[-6:], fingerprint="")
+    data = make_model(kind="threshold", project=project, version=version, snapshot=snapshot)
+    reports = {
+        "report.json": msgspec.json.encode(make_report(version, accuracy, recordings)),
+        "report.html": b"<p>All.",
+    }
+    lease = take_lease(storage, project, "test")
+    assert ModelStore(storage).publish(lease, data, reports=reports).published
+    lease.release()
+    return version

@@ -1,0 +1,58 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.paths import ROOT
+from training.__main__ import main
+
+EXAMPLES = ROOT / "examples"
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """What is told of some of an example's tasks, with the exit code; the store stays untouched."""
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path / "models"))
+
+    def told(example: str, tasks: list[dict[str, Any]] | None = None) -> tuple[int, dict[str, Any]]:
+        folder = EXAMPLES / example
+        file = folder / "tasks.json"
+        if tasks is not None:
+            file = tmp_path / "tasks.json"
+            file.write_text(json.dumps(tasks))
+            monkeypatch.setenv("DATA_ROOT", str(folder))
+        words = ["run", "--explain", "--json", "--tasks", str(file)]
+        code = main([*words, "--label-config", str(folder / "label_config.xml")])
+        assert not (tmp_path / "models").exists()
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return code, found
+
+    return told
+
+
+def test_ranges_are_counted_in_rows_and_instants_in_events(told: Any) -> None:
+    code, found = told("watch")
+    assert code == 0
+    assert (found["tasks"], found["recordings"], found["groups"]) == (10, 10, 7)
+    assert sum(each["rows"] for each in found["ranges"]) == found["rows"]
+    code, found = told("falls")
+    assert code == 0
+    assert [each["label"] for each in found["ranges"]] == ["background", "Walk"]
+    assert all(each["segments"] > 0 for each in found["instants"])
+
+
+def test_what_cannot_be_learned_from_is_said_with_the_reason(told: Any) -> None:
+    tasks = json.loads((EXAMPLES / "watch" / "tasks.json").read_text())[:2]
+    for task in tasks:
+        task["data"] = {"elsewhere": 1}
+    code, found = told("watch", tasks)
+    assert code == 2
+    assert "elsewhere" in found["complaint"]
+
+
+def test_without_json_it_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = EXAMPLES / "watch"
+    words = ["run", "--explain", "--tasks", str(folder / "tasks.json")]
+    assert main([*words, "--label-config", str(folder / "label_config.xml")]) == 0
+    assert capsys.readouterr().out.endswith("This can be trained on.\n")

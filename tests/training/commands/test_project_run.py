@@ -1,0 +1,146 @@
+"""Runs of a project in Label Studio: what becomes of recordings that do not arrive, and of projects that are gone."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from shared.retraining.active_run import ActiveRun
+from shared.retraining.runs import RunRecord, Runs
+from shared.retraining.updates import Updates
+from shared.store.folder import FolderStorage
+from shared.store.models import ModelStore
+from shared.store.opening import open_storage
+from tests.support.label_studio import TOKEN
+from tests.support.label_studio_files import REGIONS, StudioWithFiles
+from tests.support.synthetic import QUICK
+from tests.support.web_server import Web, serve
+from training.__main__ import main
+from training.judging.gate import Verdict
+
+
+@pytest.fixture
+def studio() -> StudioWithFiles:
+    studio = StudioWithFiles()
+    studio.away = True
+    for task in range(1, 5):
+        studio.annotate(task, result=REGIONS)
+    return studio
+
+
+@pytest.fixture
+def web(studio: StudioWithFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    with serve(studio) as web:
+        variables = {
+            **QUICK,
+            "BALANCED_ACCURACY_THRESHOLD": "0",
+            "MIN_CLASS_F1_THRESHOLD": "0",
+            "LABEL_STUDIO_HOST": web.url,
+            "LABEL_STUDIO_API_KEY": TOKEN,
+            "MODEL_DIR": str(tmp_path),
+        }
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr("training.data.recordings.WAITS", ())
+        yield web
+
+
+def last(folder: Path) -> RunRecord:
+    found = Runs(open_storage(str(folder))).last_ended(1)
+    assert found is not None
+    return found
+
+
+def waiting(folder: Path) -> list[str]:
+    return [update.action for update in Updates(open_storage(str(folder))).of(1)]
+
+
+def run() -> int:
+    return main(["run", "--project", "1"])
+
+
+def unasked_run() -> int:
+    """A run that no person asked for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+        return run()
+
+
+def reconcile() -> int:
+    return main(["reconcile", "--project", "1"])
+
+
+@pytest.mark.usefixtures("web")
+def test_an_annotation_whose_recording_came_late_is_trained_on_after_all(
+    studio: StudioWithFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run() == 0
+    assert last(tmp_path).trained != last(tmp_path).snapshot
+    assert reconcile() == 0
+    assert waiting(tmp_path) == []  # not every few minutes: most files that are away stay away
+    monkeypatch.setattr("shared.retraining.controller.MISSING_SECONDS", 0.0)
+    assert reconcile() == 0
+    assert waiting(tmp_path) == ["RECONCILE"]
+    studio.away = False
+    assert run() == 0
+    ended = last(tmp_path)
+    assert ended.trained == ended.snapshot
+    assert ended.trained is not None
+    assert ended.trained.annotations == 4
+    assert reconcile() == 0
+    assert waiting(tmp_path) == []
+
+
+@pytest.mark.usefixtures("web")
+def test_a_project_that_is_gone_is_given_up_at_once(studio: StudioWithFiles, tmp_path: Path) -> None:
+    Updates(open_storage(str(tmp_path))).add(1, "ANNOTATION_CREATED", 1.0)
+    studio.project = None
+    assert run() == 2
+    assert waiting(tmp_path) == []
+    assert "no project 1" in last(tmp_path).reason
+
+
+@pytest.mark.usefixtures("web")
+def test_a_snapshot_is_dated_by_the_clock_that_all_machines_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FolderStorage, "now", lambda self: 1_900_000_000.0)
+    assert run() == 0
+    ended = last(tmp_path)
+    assert ended.trained is not None
+    assert datetime.fromisoformat(ended.trained.taken_at).timestamp() == 1_900_000_000
+
+
+class Killed(BaseException):
+    """kill -9: nothing of the process runs after this."""
+
+
+@pytest.mark.usefixtures("web")
+@pytest.mark.parametrize("accepted", [True, False], ids=["published", "rejected"])
+def test_a_state_that_was_trained_on_before_the_run_was_killed_is_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accepted: bool, studio: StudioWithFiles
+) -> None:
+    studio.away = False
+    assert run() == 0
+    studio.annotate(1, result=REGIONS)
+    Updates(open_storage(str(tmp_path))).add(1, "ANNOTATION_CREATED", 1.0)
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("training.commands.run.pass_gate", lambda *_: Verdict(accepted, "so it was decided"))
+        patch.setattr(ActiveRun, "end", die)
+        with pytest.raises(Killed):
+            run()
+    assert unasked_run() == 0
+    assert last(tmp_path).outcome == "unchanged"
+    assert waiting(tmp_path) == []
+    assert len(ModelStore(open_storage(str(tmp_path))).versions(1)) == 2
+
+
+@pytest.mark.usefixtures("web")
+def test_the_record_of_a_run_says_how_good_it_is(tmp_path: Path) -> None:
+    assert run() == 0
+    assert 0 < last(tmp_path).progress.metrics["balanced_accuracy"] <= 1

@@ -1,0 +1,96 @@
+"""What decoding uses beside rows, and only where held-out recordings gain."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from shared.labelling.segments import Segment
+from shared.model_file.card import Head, InstantHead
+from training.data.annotations import Kinds, Recording, label_runs
+from training.judging.decoding import ROWS_ALONE, choose_decoding
+from training.judging.evaluate import Prediction, decode, score
+from training.planning.decoding_parameters import learn_heads
+from training.planning.event_label_prior import learn_amounts
+
+RANGES = Kinds(("Run", "Walk"), (), ())
+INSTANTS = Kinds((), ("Run", "Walk"), ())
+
+
+def macro_f1(predictions: Sequence[Prediction]) -> float:
+    return score(predictions, predictions[0].recording.kinds, 1.0).figures()["macro_f1"]
+
+
+def say(recording: Recording, heads: tuple[Head, ...], columns: Sequence[int]) -> Prediction:
+    """Each stretch of equal labels says one of these columns; the last label is hardly surer than the other one."""
+    probabilities = np.zeros((recording.rows, 3), np.float32)
+    for number, (first, last, _), column in zip(range(5), label_runs(recording.labels), columns, strict=True):
+        probabilities[first : last + 1] = 0.4 if number == 3 else 0.05
+        probabilities[first : last + 1, column] = 0.5 if number == 3 else 0.9
+    return Prediction(recording, 0, heads, probabilities, tuple(decode(heads, probabilities)))
+
+
+@pytest.mark.parametrize(("second", "helps"), [("Walk", True), ("Run", False)])
+def test_what_recordings_are_made_of_decides_only_where_held_out_recordings_gain(
+    make_recording: Callable[..., Recording], second: str, helps: bool
+) -> None:
+    """All say Run twice; those learned from hold Run and Walk; those judged do, too, or Run twice indeed."""
+
+    def hold(key: str, *labels: str) -> Recording:
+        marks = [Segment(20 + 40 * at, 39 + 40 * at, label) for at, label in enumerate(labels)]
+        return replace(make_recording(marks, kinds=RANGES), key=key, group=key)
+
+    heads = learn_heads([hold(key, "Run", "Walk") for key in "ab"], RANGES)
+    said = [
+        say(hold("c", "Run", second), heads, (0, 1, 0, 1, 0)),
+        say(hold("d", "Walk", "Run"), heads, (0, 2, 0, 1, 0)),
+    ]
+    decoding, chosen = choose_decoding(said, macro_f1)
+    assert decoding.composition is helps
+    assert [each.label for each in chosen[0].segments] == ["Run", second]
+    assert all((each.heads == heads) is helps for each in chosen)
+    assert (decoding.heads(heads) == heads) is helps
+
+
+def beats(make_recording: Callable[..., Recording], number: int, shift: float) -> Prediction:
+    """Twelve Runs and three Walks; Walk leads by 3 + shift, or trails by 3 − shift."""
+    rows = list(range(10, 310, 20))
+    labels = ["Walk" if at % 5 == 4 else "Run" for at in range(len(rows))]
+    marks = [Segment(row, row, label, instant=True) for row, label in zip(rows, labels, strict=True)]
+    recording = replace(make_recording(marks, rows=330, kinds=INSTANTS), key=str(number), group=str(number))
+    probabilities = np.tile(np.array([0.98, 0.01, 0.01], np.float32), (330, 1))
+    jitter = np.random.default_rng(number).normal(0, 0.3, len(rows))
+    for row, label, some in zip(rows, labels, jitter, strict=True):
+        walk = 1 / (1 + np.exp(-(3.0 if label == "Walk" else -3.0) - shift - some))
+        probabilities[row] = 0.05, 0.95 * (1 - walk), 0.95 * walk
+    amounts = learn_amounts([recording] * 3, ("Run", "Walk"))
+    heads = (InstantHead(labels=("Run", "Walk"), spacing=(3, 3), threshold=(0.3, 0.3), half_width=0, amounts=amounts),)
+    return Prediction(
+        recording, number % 3, heads, probabilities, tuple(decode(ROWS_ALONE.heads(heads), probabilities))
+    )
+
+
+def test_labels_of_instants_adapt_to_recordings_whose_evidence_is_shifted(
+    make_recording: Callable[..., Recording],
+) -> None:
+    said = [beats(make_recording, number, shift) for number, shift in enumerate((0.0, 0.5, -0.5, 4.0, 0.3, -0.3))]
+    assert macro_f1(said) < 0.9
+    decoding, chosen = choose_decoding(said, macro_f1)
+    assert decoding.amounts
+    assert macro_f1(chosen) == 1.0
+
+
+def test_where_rows_are_right_already_they_stay_right(make_recording: Callable[..., Recording]) -> None:
+    said = [beats(make_recording, number, 0.0) for number in range(6)]
+    _, chosen = choose_decoding(said, macro_f1)
+    assert macro_f1(chosen) == macro_f1(said) == 1.0
+
+
+def test_what_hurts_held_out_recordings_is_not_used(make_recording: Callable[..., Recording]) -> None:
+    """Whatever the judge is: here one that likes rows alone."""
+    said = [beats(make_recording, number, 0.0) for number in range(6)]
+    plain = ROWS_ALONE.heads(said[0].heads)
+    decoding, chosen = choose_decoding(said, lambda some: float(some[0].heads == plain))
+    assert decoding == ROWS_ALONE
+    assert [each.segments for each in chosen] == [each.segments for each in said]

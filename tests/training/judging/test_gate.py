@@ -1,0 +1,116 @@
+"""May a candidate replace the model that serves?"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+
+from shared.labelling.segments import Segment
+from training.data.annotations import Recording
+from training.judging.evaluate import Prediction
+from training.judging.gate import Reference, pass_gate, t_quantile
+
+EMPTY = np.zeros((0, 3), np.float32)
+SWAP = {"Run": "Walk", "Walk": "Run"}
+
+
+def predict(recording: Recording, swapped: bool) -> Prediction:
+    segments = recording.segments()
+    if swapped:
+        segments = [msgspec.structs.replace(each, label=SWAP[each.label]) for each in segments]
+    return Prediction(recording, 0, (), EMPTY, tuple(segments))
+
+
+def remember(recordings: list[Recording], swapped: int = 0, version: str = "champion") -> Reference:
+    """A version that was right about all recordings but the first `swapped`."""
+    found = [predict(each, number < swapped) for number, each in enumerate(recordings)]
+    return Reference(version, {each.recording.key: (each.recording.rows, each.segments) for each in found}, b"")
+
+
+@pytest.fixture
+def recordings(make_recordings: Callable[..., list[Recording]]) -> list[Recording]:
+    return make_recordings(10)
+
+
+def test_the_first_model_passes(recordings: list[Recording]) -> None:
+    assert pass_gate([predict(each, False) for each in recordings], [], 1.0).accepted
+
+
+def test_an_equal_candidate_passes(recordings: list[Recording]) -> None:
+    verdict = pass_gate([predict(each, False) for each in recordings], [remember(recordings)], 1.0)
+    assert verdict.accepted
+    assert "balanced accuracy +0.000" in verdict.reason
+
+
+def test_a_candidate_that_is_worse_on_most_recordings_is_rejected(recordings: list[Recording]) -> None:
+    candidate = [predict(each, number < 4) for number, each in enumerate(recordings)]
+    verdict = pass_gate(candidate, [remember(recordings)], 1.0)
+    assert not verdict.accepted
+    assert "against champion" in verdict.reason
+
+
+def test_one_worse_recording_is_noise(recordings: list[Recording]) -> None:
+    candidate = [predict(each, number < 1) for number, each in enumerate(recordings)]
+    assert pass_gate(candidate, [remember(recordings)], 1.0).accepted
+
+
+def test_the_reference_is_the_best_version_that_is_kept(recordings: list[Recording]) -> None:
+    candidate = [predict(each, number < 4) for number, each in enumerate(recordings)]
+    versions = [remember(recordings, swapped=4, version="recent"), remember(recordings, version="best")]
+    verdict = pass_gate(candidate, versions, 1.0)
+    assert not verdict.accepted
+    assert "best" in verdict.reason
+
+
+def test_guessing_never_replaces_a_champion(recordings: list[Recording]) -> None:
+    candidate = [Prediction(each, 0, (), EMPTY, ()) for each in recordings]
+    verdict = pass_gate(candidate, [remember(recordings, swapped=10)], 1.0)
+    assert not verdict.accepted
+    assert "guessing" in verdict.reason
+
+
+def test_with_few_groups_only_a_large_loss_rejects(make_recordings: Callable[..., list[Recording]]) -> None:
+    two = make_recordings(2)
+    slightly = [replace(predict(each, False), segments=tuple(each.segments()[:-1])) for each in two]
+    assert pass_gate([predict(each, False) for each in two], [remember(two)], 1.0).accepted
+    assert not pass_gate([predict(each, True) for each in two], [remember(two)], 1.0).accepted
+    assert not pass_gate(slightly, [remember(two)], 1.0).accepted  # a fifth of the segments is missing
+
+
+def test_todays_annotations_decide_about_yesterdays_predictions(recordings: list[Recording]) -> None:
+    """The champion learned swapped labels, people corrected them since: it is no reference to fear."""
+    champion = remember(recordings, swapped=10)
+    assert pass_gate([predict(each, False) for each in recordings], [champion], 1.0).accepted
+
+
+def test_nothing_held_out_never_replaces_a_champion(recordings: list[Recording]) -> None:
+    assert not pass_gate([], [remember(recordings)], 1.0).accepted
+
+
+def test_parts_of_one_recording_are_compared_with_what_was_said_of_the_whole(
+    make_recordings: Callable[..., list[Recording]],
+) -> None:
+    (whole,) = make_recordings(1, rows=400)
+    parts = [replace(whole.part(first, first + 200), group=str(first)) for first in (0, 200)]
+    candidate = [predict(each, False) for each in parts]
+    assert pass_gate(candidate, [remember([whole])], 1.0).accepted
+    swapped = [predict(each, True) for each in parts]
+    assert not pass_gate(swapped, [remember([whole])], 1.0).accepted
+
+
+def test_stored_segments_reach_no_further_than_a_part(make_recording: Callable[..., Recording]) -> None:
+    from training.judging.gate import _stored
+
+    whole = make_recording([Segment(10, 59, "Run")], rows=100)
+    reference = remember([whole])
+    assert _stored(reference, whole.part(40, 100)) == [Segment(0, 19, "Run")]
+    changed = replace(whole, whole=99)
+    assert _stored(reference, changed) is None
+
+
+def test_quantiles_are_those_of_the_table() -> None:
+    assert t_quantile(1) == pytest.approx(12.706)
+    assert t_quantile(30) == pytest.approx(2.042, abs=0.01)
+    assert t_quantile(1000) == pytest.approx(1.962, abs=0.01)

@@ -1,0 +1,205 @@
+"""How long is fitted, and on what is judged."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.labelling.label_config import parse_label_config
+from shared.labelling.segments import Segment
+from shared.segmentation.segmenter import Segmenter
+from shared.settings import Settings
+from training.data.annotations import Kinds, Recording
+from training.judging import evaluate, schedule
+from training.judging.schedule import Schedule, Trained
+from training.planning.plan import make_plan
+from training.publishing.report import calibrated_heads, make_figures
+
+CONFIG = parse_label_config(
+    '<View><TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/></TimeSeriesLabels>'
+    '<TimeSeries name="ts" value="$csv" valueType="url"><Channel column="a"/><Channel column="b"/></TimeSeries></View>'
+)
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def __init__(self) -> None:
+        self.fits: list[tuple[str, int]] = []
+        self.judgements: list[tuple[dict[str, float], bool]] = []
+
+    def begin(self, what: str, steps: int) -> None:
+        self.fits.append((what, steps))
+
+    def step(self, step: int, loss: float, epoch: float) -> None:
+        pass
+
+    def judged(self, figures: Mapping[str, float], *, more: bool) -> None:
+        self.judgements.append((dict(figures), more))
+
+
+def train(recordings: list[Recording], settings: Settings, **changes: object) -> tuple[Trained, Silent]:
+    settings = replace(settings, **changes)  # type: ignore[arg-type]
+    plan = make_plan(recordings, recordings[0].kinds, settings, {})
+    recipe = replace(plan.recipe, least_steps=20, enough_steps=20)
+    silent = Silent()
+    return Schedule(replace(plan, recipe=recipe), CONFIG, settings, silent).train(), silent
+
+
+def hopeless(recordings: list[Recording]) -> list[Recording]:
+    """The same recordings with noise instead of channels: nothing to learn."""
+    random = np.random.default_rng(0)
+    return [
+        replace(each, series=replace(each.series, values=random.normal(size=each.series.values.shape)))
+        for each in recordings
+    ]
+
+
+@pytest.fixture
+def recordings(make_recordings: Callable[..., list[Recording]]) -> list[Recording]:
+    return make_recordings(3)
+
+
+def test_a_low_threshold_ends_with_the_first_schedule(recordings: list[Recording], settings: Settings) -> None:
+    trained, silent = train(recordings, settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
+    assert [each.steps for each in trained.rounds] == [20]
+    assert "both thresholds hold" in trained.stopped_because
+    assert [what for what, _ in silent.fits][-1] == "all recordings"
+    assert len(silent.fits) == 4
+
+
+@pytest.mark.parametrize("name", ["balanced_accuracy_threshold", "min_class_f1_threshold"])
+def test_each_threshold_asks_for_more_epochs(recordings: list[Recording], settings: Settings, name: str) -> None:
+    other = {"balanced_accuracy_threshold": 0.0, "min_class_f1_threshold": 0.0, name: 1.0}
+    trained, _ = train(hopeless(recordings), settings, train_epochs=25, **other)
+    assert [each.steps for each in trained.rounds] == [20, 40]
+    assert "TRAIN_EPOCHS=25" in trained.stopped_because
+
+
+def test_train_epochs_bounds_the_passes(recordings: list[Recording], settings: Settings) -> None:
+    epochs = {}
+    for wanted in (2, 6):
+        trained, _ = train(hopeless(recordings), settings, train_epochs=wanted, balanced_accuracy_threshold=1.0)
+        epochs[wanted] = trained.final.fits[0].epochs
+        assert epochs[wanted] <= wanted
+    assert epochs[6] > epochs[2]
+
+
+def test_held_out_recordings_decide_not_training_rows(recordings: list[Recording], settings: Settings) -> None:
+    """Labels that only the training rows agree on: fitted well, held out badly, and the figures say so."""
+    judged, _ = train(hopeless(recordings), settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
+    assert judged.judged.figure("balanced_accuracy") < 0.6
+
+
+def test_no_recording_is_judged_by_a_network_that_saw_it(
+    recordings: list[Recording], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[bytes, set[str]] = {}
+    leaks: list[str] = []
+    fit, predict, export = Schedule.fit, evaluate.predict, Schedule.export
+    committees: dict[int, set[str]] = {}
+
+    def note_fit(self: Schedule, some: list[Recording], *rest: object) -> object:
+        found = fit(self, some, *rest)  # type: ignore[arg-type]
+        committees[id(found)] = {each.key for each in some}
+        return found
+
+    def note_export(self: Schedule, committee: object, card: object) -> bytes:
+        data = export(self, committee, card)  # type: ignore[arg-type]
+        seen[data] = committees[id(committee)]
+        return data
+
+    def note_predict(segmenter: Segmenter, held_out: list[Recording], *rest: int) -> object:
+        leaks.extend({each.key for each in held_out} & latest[-1])
+        judged.extend(each.key for each in held_out)
+        return predict(segmenter, held_out, *rest)
+
+    latest: list[set[str]] = []
+    judged: list[str] = []
+    load = Segmenter.load
+
+    def note_load(data: bytes) -> Segmenter:
+        latest.append(seen[data])
+        return load(data)
+
+    monkeypatch.setattr(Schedule, "fit", note_fit)
+    monkeypatch.setattr(Schedule, "export", note_export)
+    monkeypatch.setattr(schedule, "predict", note_predict)
+    monkeypatch.setattr(Segmenter, "load", note_load)
+    train(recordings, settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
+    assert sorted(judged) == ["1", "2", "3"]
+    assert leaks == []
+
+
+def test_a_committee_is_judged_and_served_as_one(recordings: list[Recording], settings: Settings) -> None:
+    plan = make_plan(recordings, recordings[0].kinds, settings, {})
+    recipe = replace(plan.recipe, least_steps=5, enough_steps=5, members=2)
+    settings = replace(settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
+    trained = Schedule(replace(plan, recipe=recipe), CONFIG, settings, Silent()).train()
+    assert len(trained.final.fits) == 2
+    assert all(len(each.fits) == 2 for each in trained.judged.committees)
+
+
+def test_one_recording_is_judged_on_its_parts(
+    make_recordings: Callable[..., list[Recording]], settings: Settings
+) -> None:
+    trained, _ = train(make_recordings(1, rows=500), settings, balanced_accuracy_threshold=0.0)
+    assert trained.plan.how == "optimistic"
+    assert len(trained.judged.predictions) == 3
+
+
+def test_two_recordings_are_judged_by_each_other_and_by_halves(
+    make_recordings: Callable[..., list[Recording]], settings: Settings
+) -> None:
+    trained, silent = train(make_recordings(2), settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
+    assert trained.plan.how == "out-of-fold"
+    assert len(trained.judged.predictions) == 2
+    assert trained.parts is not None
+    assert len(trained.parts.predictions) == 4
+    assert len(silent.fits) == 5
+    figures = make_figures(trained, [])
+    assert {"balanced_accuracy", "parts_balanced_accuracy"} <= set(figures.estimates)
+    assert "halves" in figures.notes[0]
+
+
+def test_parts_of_one_recording_give_no_standard_error_and_no_calibration(
+    make_recordings: Callable[..., list[Recording]], settings: Settings
+) -> None:
+    trained, _ = train(make_recordings(1, rows=500), settings, balanced_accuracy_threshold=0.0)
+    figures = make_figures(trained, [])
+    assert figures.how == "optimistic"
+    assert all(each.standard_error is None for each in figures.estimates.values())
+    assert "ece" not in figures.estimates
+    assert not any(head.calibration.fitted for head in calibrated_heads(trained.final.heads, trained))
+
+
+def test_where_no_class_can_be_judged_no_longer_schedule_is_tried(
+    make_recording: Callable[..., Recording], settings: Settings
+) -> None:
+    kinds = Kinds(("Run", "Walk"), (), ())
+    one = make_recording([Segment(0, 99, "Run")], kinds=kinds)
+    other = make_recording([Segment(0, 99, "Walk")], kinds=kinds)
+    trained, _ = train([one, replace(other, key="2", group="2")], settings, train_epochs=1000)
+    assert len(trained.rounds) == 1
+    assert "no class is in two groups" in trained.stopped_because
+
+
+def test_a_project_of_both_kinds_gets_two_heads(
+    make_recording: Callable[..., Recording], settings: Settings, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    recordings = []
+    for number in range(3):
+        marks = [Segment(30, 59, "Run"), Segment(100, 129, "Run")]
+        marks += [Segment(row, row, "Walk", instant=True) for row in (20, 45, 80, 115, 140)]
+        values = random.normal(0, 0.2, (160, 2))
+        for each in marks:
+            values[each.first : each.last + 1, int(each.instant)] += 3
+        one = make_recording(marks, rows=160, values=values)
+        recordings.append(replace(one, key=str(number), group=str(number)))
+    trained, _ = train(recordings, settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
+    names = trained.judged.scores.classes.names if trained.judged.scores else ()
+    assert names == ("background", "Run", "Walk")
+    assert trained.plan.shape.stem == 1

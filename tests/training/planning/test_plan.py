@@ -1,0 +1,32 @@
+"""What is held out together, and how long a first schedule is."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from shared.settings import Settings
+from training.data.annotations import Recording
+from training.planning.plan import make_plan
+
+
+def test_few_rows_want_few_steps(make_recordings: Callable[..., list[Recording]], settings: Settings) -> None:
+    plan = make_plan(make_recordings(1), make_recordings(1)[0].kinds, settings, {})
+    steps = {}
+    for rows in (1_000, 4_800, 6_400, 35_000, 10**6):
+        (recording,) = make_recordings(1, rows=100)
+        wide = replace(recording, labels=np.zeros(rows, np.int16))
+        steps[rows] = replace(plan, recordings=(wide,)).first_steps(100_000)
+    assert steps == {1_000: 300, 4_800: 300, 6_400: 400, 35_000: 512, 10**6: 3000}
+
+
+def test_groups_are_held_out_together_unless_there_are_too_few(
+    make_recordings: Callable[..., list[Recording]], settings: Settings
+) -> None:
+    many = make_recordings(6, rows=80, groups=["a", "a", "b", "b", "c", "c"])
+    plan = make_plan(many, many[0].kinds, settings, {})
+    assert (plan.how, set(plan.folds)) == ("out-of-fold", {"a", "b", "c"})
+    few = make_recordings(4, rows=80, groups=["a", "a", "a", "b"])
+    plan = make_plan(few, few[0].kinds, settings, {})
+    assert (plan.how, len(plan.folds)) == ("by-recording", 4)
+    assert "Only 2 groups" in plan.notes[0]

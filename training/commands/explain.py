@@ -1,0 +1,112 @@
+"""What a run would learn from, without training: `python -m training run --explain`."""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+
+from shared.errors import TrainingDataError
+from shared.settings import Settings
+from training.data.recordings import Loaded, load_recordings
+from training.data.training_data import truth_of_export, truth_of_project
+
+
+class ClassCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a class there is."""
+
+    label: str
+    rows: int  # 0 for instants
+    segments: int
+    recordings: int  # that hold it
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """What would be trained on."""
+
+    tasks: int  # annotated
+    recordings: int  # that can be read
+    groups: int  # held out together
+    rows: int
+    ranges: list[ClassCount]
+    instants: list[ClassCount]
+    left_out: list[str]  # sentences
+    missing: list[int]  # tasks whose recordings did not arrive, but may another time
+    complaint: str = ""  # why nothing could be learned
+
+
+def main(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Print what would be trained on. Returns 0, or 2 where nothing could be learned from it."""
+    if arguments.tasks:
+        truth = truth_of_export(arguments.tasks, arguments.label_config, settings)
+    else:
+        truth = truth_of_project(arguments.project, settings)
+    try:
+        loaded = load_recordings(truth.tasks, truth.config, truth.source, settings.unlabelled)
+        found = explain(len(truth.tasks), loaded, truth.notes)
+    except TrainingDataError as error:
+        found = Explanation(
+            tasks=len(truth.tasks),
+            recordings=0,
+            groups=0,
+            rows=0,
+            ranges=[],
+            instants=[],
+            left_out=list(truth.notes),
+            missing=[],
+            complaint=str(error),
+        )
+    text = json.dumps(msgspec.to_builtins(found), indent=1) if arguments.json else "\n".join(_lines(found))
+    sys.stdout.write(text + "\n")
+    return 2 if found.complaint else 0
+
+
+def explain(tasks: int, loaded: Loaded, notes: tuple[str, ...]) -> Explanation:
+    """Count what was read. tasks: annotated ones, readable or not."""
+    rows: Counter[str] = Counter()
+    segments: Counter[tuple[str, bool]] = Counter()
+    holding: Counter[tuple[str, bool]] = Counter()
+    names = ("background", *loaded.kinds.ranges)
+    for recording in loaded.recordings:
+        for name, amount in zip(names, recording.amounts()[: len(names)], strict=True):
+            rows[name] += int(amount)
+        marked = [(each.label, each.instant) for each in recording.segments()]
+        segments.update(marked)
+        holding.update(set(marked))
+    return Explanation(
+        tasks=tasks,
+        recordings=len(loaded.recordings),
+        groups=len({recording.group for recording in loaded.recordings}),
+        rows=sum(recording.rows for recording in loaded.recordings),
+        ranges=[
+            ClassCount(label=name, rows=rows[name], segments=segments[name, False], recordings=holding[name, False])
+            for name in names
+        ],
+        instants=[
+            ClassCount(label=name, rows=0, segments=segments[name, True], recordings=holding[name, True])
+            for name in loaded.kinds.instants
+        ],
+        left_out=[*notes, *loaded.notes],
+        missing=[task.id for task in loaded.missing],
+    )
+
+
+def _lines(found: Explanation) -> Iterator[str]:
+    yield f"{found.tasks} annotated tasks; {found.recordings} recordings in {found.groups} groups, {found.rows} rows."
+    width = max((len(each.label) for each in (*found.ranges, *found.instants)), default=0)
+    for each in found.ranges:
+        if each.label == "background":
+            yield f"  {each.label:<{width}}  {each.rows:>9} rows"
+        else:
+            yield (
+                f"  {each.label:<{width}}  {each.rows:>9} rows  {each.segments:>5} segments in "
+                f"{each.recordings} recordings"
+            )
+    for each in found.instants:
+        yield f"  {each.label:<{width}}  {each.segments:>9} instants in {each.recordings} recordings"
+    yield from found.left_out
+    if found.missing:
+        yield f"{len(found.missing)} recordings did not arrive and are tried again: {found.missing[:20]}"
+    yield f"Nothing can be learned: {found.complaint}" if found.complaint else "This can be trained on."

@@ -1,0 +1,66 @@
+"""`python -m training pending`: what waits, and what would be trained now."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from shared.retraining.runs import Runs, RunState
+from shared.retraining.scheduler import decide, due_at
+from shared.retraining.updates import Update, Updates
+from shared.settings import Settings
+from shared.store.opening import open_storage
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `pending`."""
+    parser.add_argument("--json", action="store_true", help="write an array to stdout instead of a table")
+
+
+def main(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Show it. Returns 0."""
+    storage = open_storage(settings.model_dir)
+    waiting = Updates(storage).waiting()
+    runs = Runs(storage)
+    states = {project: runs.state(project) for project in waiting}
+    now = storage.now()
+    launched = {launch.project: launch.reason for launch in decide(waiting, states, now, settings)}
+    rows = [
+        _row(project, waiting[project], states[project], launched.get(project), now, settings)
+        for project in sorted(waiting)
+    ]
+    if arguments.json:
+        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
+        return 0
+    for row in rows:
+        sys.stdout.write(
+            "project {project}: {updates} waiting, the oldest for {oldest_seconds:.0f} s; {verdict}\n".format(**row)
+        )
+    if not rows:
+        sys.stdout.write("Nothing waits: every annotation that was heard of is trained on.\n")
+    return 0
+
+
+def _row(
+    project: int, updates: Sequence[Update], state: RunState, reason: str | None, now: float, settings: Settings
+) -> dict[str, Any]:
+    due = due_at(updates, state, settings)
+    if state.active is not None:
+        verdict = f"run {state.active.number} goes on ({state.active.state})"
+    elif reason is not None:
+        verdict = f"would be trained now: {reason}"
+    elif due is None:
+        verdict = f"waits for START_TRAINING_EACH_N_UPDATES={settings.start_training_each_n_updates} updates"
+    elif due > now:
+        verdict = f"backs off for {due - now:.0f} s after {state.last.reason if state.last else 'a failure'}"
+    else:
+        verdict = f"waits for one of MAX_CONCURRENT_RUNS={settings.max_concurrent_runs} places"
+    return {
+        "project": project,
+        "updates": len(updates),
+        "oldest_seconds": max(0.0, now - min(update.at for update in updates)),
+        "actions": sorted({update.action for update in updates}),
+        "due": due is not None and due <= now,
+        "verdict": verdict,
+    }

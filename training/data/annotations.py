@@ -1,0 +1,225 @@
+"""Annotations ► labelled rows: who is believed, what lies on top, which rows are known.
+
+Ground truth decides a task alone where there is any; otherwise later annotations override earlier ones. Of overlapping
+regions of one annotation the shorter is on top. Instants stand beside ranges and never split them.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.labelling.segments import Segment
+from shared.labelling.time_axis import TimeAxis
+from shared.recordings.series import Series
+
+UNKNOWN = -1
+STRAY_SHARE = 0.1  # a label used as instants this rarely among its ranges (or the reverse) is a slip of the mouse
+LEAST_OF_A_KIND = 3  # … and so are fewer than this
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An instant: one row that carries a label."""
+
+    row: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layered:
+    """A recording and what people marked in it: one layer an annotation that is believed, the last one on top."""
+
+    key: str
+    name: str
+    group: str
+    series: Series
+    layers: tuple[tuple[Segment, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Which labels are decoded as ranges and which as instants, in the order of the configuration; some as both."""
+
+    ranges: tuple[str, ...]
+    instants: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """A recording with a truth for every row that is known.
+
+    key: Label Studio's task. name: for people. group: recordings of one group are held out together.
+    labels: int16 [rows], 0 background, i the range label `kinds.ranges[i − 1]`. events: in order of their rows.
+    known: bool [rows]. offset, whole: row of the task's recording that row 0 is, and its number of rows: this may be
+    a part of it.
+    """
+
+    key: str
+    name: str
+    group: str
+    series: Series
+    kinds: Kinds
+    labels: NDArray[np.int16]
+    events: tuple[Event, ...]
+    known: NDArray[np.bool_]
+    offset: int = 0
+    whole: int = 0
+
+    @property
+    def rows(self) -> int:
+        return len(self.labels)
+
+    def segments(self) -> list[Segment]:
+        """What should be found: runs of rows under one label, and the instants; in order of their first rows."""
+        runs = [
+            Segment(first, last, self.kinds.ranges[label - 1])
+            for first, last, label in label_runs(np.where(self.known, self.labels, UNKNOWN))
+            if label > 0
+        ]
+        instants = [Segment(event.row, event.row, event.label, instant=True) for event in self.events]
+        return sorted(runs + instants, key=lambda segment: (segment.first, segment.last, segment.label))
+
+    def amounts(self) -> NDArray[np.float64]:
+        """How much of each class: rows of background and of each range label, then number of each instant."""
+        rows = np.bincount(self.labels[self.known], minlength=1 + len(self.kinds.ranges)).astype(float)
+        events = Counter(event.label for event in self.events)
+        return np.concatenate([rows, [float(events[label]) for label in self.kinds.instants]])
+
+    def borders(self) -> NDArray[np.int64]:
+        """Rows at which a range begins or another ends; where there are none, the middles between instants."""
+        edges = np.flatnonzero(np.diff(self.labels)) + 1
+        if not len(edges):
+            rows = np.array([event.row for event in self.events], np.int64)
+            edges = (rows[:-1] + rows[1:] + 1) // 2
+        return edges[(edges > 0) & (edges < self.rows)]
+
+    def part(self, first: int, end: int) -> "Recording":
+        """Rows `first` to `end` − 1 as a recording of their own."""
+        axis = self.series.axis
+        return replace(
+            self,
+            group=f"{self.group}, row {self.offset + first}",
+            offset=self.offset + first,
+            whole=self.whole,
+            name=f"{self.name} rows {first} to {end - 1}",
+            series=Series(self.series.values[first:end], TimeAxis(axis.times[first:end], axis.time_format)),
+            labels=self.labels[first:end],
+            events=tuple(Event(e.row - first, e.label) for e in self.events if first <= e.row < end),
+            known=self.known[first:end],
+        )
+
+
+def label_runs(labels: NDArray[np.int16] | NDArray[np.int64]) -> list[tuple[int, int, int]]:
+    """First row, last row and label of each run of equal labels."""
+    edges = np.flatnonzero(np.diff(labels)) + 1
+    firsts = np.concatenate([[0], edges]) if len(labels) else edges
+    lasts = np.concatenate([edges - 1, [len(labels) - 1]]) if len(labels) else edges
+    return [(int(a), int(b), int(labels[a])) for a, b in zip(firsts, lasts, strict=True)]
+
+
+def choose_kinds(marked: Iterable[Layered], order: Sequence[str]) -> Kinds:
+    """What each label of `order` is: ranges, instants, or both where people clearly mean both."""
+    ranges: Counter[str] = Counter()
+    instants: Counter[str] = Counter()
+    for each in marked:
+        for layer in each.layers:
+            for segment in layer:
+                (instants if segment.instant else ranges)[segment.label] += 1
+    as_ranges, as_instants, notes = [], [], []
+    for label in order:
+        long, short = ranges[label], instants[label]
+        if not long and not short:
+            continue
+        if long and short:
+            rarer = min(long, short)
+            both = rarer >= LEAST_OF_A_KIND and rarer >= STRAY_SHARE * (long + short)
+            kept = "both, side by side" if both else "ranges" if long >= short else "instants"
+            notes.append(f"{label} was marked as {long} ranges and {short} instants: learned as {kept}.")
+            long, short = (long, short) if both else (long, 0) if long >= short else (0, short)
+        if long:
+            as_ranges.append(label)
+        if short:
+            as_instants.append(label)
+    return Kinds(tuple(as_ranges), tuple(as_instants), tuple(notes))
+
+
+def label_rows(marked: Layered, kinds: Kinds, unlabelled: str, margin: int) -> Recording:
+    """The truth of every row.
+
+    A stray range of an instant label counts as an instant at its middle row; a stray instant of a range label is left
+    out. unlabelled: `ignore` knows rows within regions, and from `margin` rows before the first region to `margin` rows
+    after the last one.
+    """
+    labels = np.zeros(len(marked.series.values), np.int16)
+    events: list[Event] = []
+    touched: list[int] = []
+    for layer in marked.layers:
+        ranges = [segment for segment in layer if not segment.instant and segment.label in kinds.ranges]
+        for segment in sorted(ranges, key=lambda segment: segment.first - segment.last):
+            labels[segment.first : segment.last + 1] = 1 + kinds.ranges.index(segment.label)
+        points = {
+            Event((segment.first + segment.last) // 2, segment.label)
+            for segment in layer
+            if segment.label in kinds.instants and (segment.instant or segment.label not in kinds.ranges)
+        }
+        events = _override(events, sorted(points, key=lambda event: (event.row, event.label)))
+        touched += [row for segment in layer for row in (segment.first, segment.last)]
+    known = np.ones(len(labels), bool)
+    if unlabelled == "ignore":
+        known[:] = False
+        if touched:
+            known[max(min(touched) - margin, 0) : max(touched) + margin + 1] = True
+    return Recording(
+        key=marked.key,
+        name=marked.name,
+        group=marked.group,
+        series=marked.series,
+        kinds=kinds,
+        labels=labels,
+        events=tuple(events),
+        known=known,
+        whole=len(labels),
+    )
+
+
+def _override(earlier: list[Event], later: list[Event]) -> list[Event]:
+    """Instants of both, without the earlier ones that a later annotation marks again.
+
+    Again: nearer than half the median gap between the later ones, or on the same row where there is no gap.
+    """
+    if not earlier or not later:
+        return earlier or later
+    rows = np.array([event.row for event in later])
+    reach = float(np.median(np.diff(rows))) / 2 if len(rows) > 1 else 0.0
+    kept = [event for event in earlier if np.abs(rows - event.row).min() > reach]
+    return sorted(kept + later, key=lambda event: (event.row, event.label))
+
+
+def segment_durations(recordings: Sequence[Recording], classes: int) -> list[list[int]]:
+    """Rows of the segments of each class, background too; those cut off by an end or by unknown rows don't teach."""
+    durations: list[list[int]] = [[] for _ in range(classes)]
+    for recording in recordings:
+        runs = label_runs(np.where(recording.known, recording.labels, UNKNOWN).astype(np.int64))
+        for before, (first, last, label), after in zip(runs, runs[1:], runs[2:], strict=False):
+            if UNKNOWN not in (before[2], label, after[2]):
+                durations[label].append(last - first + 1)
+    return durations
+
+
+def event_gaps(recordings: Sequence[Recording]) -> NDArray[np.int64]:
+    """Rows between neighbouring events of a recording, whatever their labels."""
+    gaps = [np.diff([event.row for event in recording.events]) for recording in recordings if len(recording.events) > 1]
+    whole: NDArray[np.int64] = np.concatenate([*gaps, np.zeros(0, np.int64)]).astype(np.int64)
+    found: NDArray[np.int64] = whole[whole > 0]
+    return found
+
+
+def event_tolerance(recordings: Sequence[Recording]) -> float:
+    """Rows that an event may be off: a fifth of the median gap between events, at least one row."""
+    gaps = [np.diff([event.row for event in recording.events]) for recording in recordings]
+    known = np.concatenate([*gaps, np.zeros(0)])
+    return max(1.0, 0.2 * float(np.median(known))) if len(known) else 1.0

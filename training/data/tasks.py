@@ -1,0 +1,206 @@
+"""Annotated tasks of a project, read from Label Studio through its SDK: all of them, or an error.
+
+Paged by task number, so that tasks that come or go meanwhile shift nothing; each page is asked again after a passing
+trouble. The snapshot says what was read and compares with the one that shared.label_studio.client lists cheaply.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, NamedTuple
+
+import msgspec
+
+from shared.errors import LabelStudioError
+from shared.label_studio.client import ANNOTATED, PAGE, after, task_query
+from shared.label_studio.credentials import Credentials
+from shared.label_studio.request import show
+from shared.labelling.snapshots import Snapshot, Stamp, take_snapshot, utc_text
+from shared.net.connections import Connections
+from shared.net.urls import Url
+
+FIELDS = "id,data,meta,annotations,result,created_at,updated_at,ground_truth,was_cancelled"
+PAGE_SECONDS = 60.0  # s for a page to arrive
+WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)  # s before asking again; a restart of Label Studio takes about 20
+PASSING = (408, 425, 429, 500, 502, 503, 504)
+
+
+class Annotation(msgspec.Struct, frozen=True, kw_only=True):
+    """One annotation of a task, with Label Studio's regions as they are."""
+
+    id: int
+    result: list[Any]  # regions; what is none is left out and named where they are read
+    created_at: str = ""  # UTC, ISO 8601; "" when unknown
+    updated_at: str = ""
+    ground_truth: bool = False
+    was_cancelled: bool = False  # skipped by the annotator
+
+
+class AnnotatedTask(msgspec.Struct, frozen=True, kw_only=True):
+    """A task with at least one annotation that was not skipped."""
+
+    id: int
+    data: dict[str, Any]
+    meta: dict[str, Any]
+    annotations: list[Annotation]  # oldest first
+
+
+class Annotated(NamedTuple):
+    """What a training starts from."""
+
+    tasks: list[AnnotatedTask]
+    snapshot: Snapshot
+    notes: tuple[str, ...] = ()  # sentences about tasks that are none
+
+
+def annotated_tasks(
+    credentials: Credentials,
+    project: int,
+    fingerprint: str,
+    *,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    sleep: Callable[[float], None] = time.sleep,
+) -> Annotated:
+    """All annotated tasks of `project` and their snapshot under the label configuration of `fingerprint`.
+
+    Raises LabelStudioError, after WAITS for passing troubles, and then gives nothing at all.
+    """
+    started = now()
+    tasks = [task for page in _pages(credentials, project, sleep) for each in page if (task := read_task(each))]
+    return Annotated(tasks, take_snapshot(stamps(tasks), fingerprint, started))
+
+
+def stamps(tasks: Iterable[AnnotatedTask]) -> Iterator[Stamp]:
+    """The state of each annotation that counts."""
+    for task in tasks:
+        for each in task.annotations:
+            yield Stamp(task.id, each.id, each.updated_at, each.ground_truth)
+
+
+def read_task(raw: Any) -> AnnotatedTask | None:
+    """A task as Label Studio's API and exports write it; None without an annotation that counts.
+
+    Data that are no object are none, which is said where a recording is looked for in them. Raises LabelStudioError
+    if it has no number, or if its annotations are no list of numbered ones.
+    """
+    try:
+        found = [_read_annotation(each) for each in raw.get("annotations") or ()]
+        kept = sorted((each for each in found if not each.was_cancelled), key=lambda each: (each.created_at, each.id))
+        if not kept:
+            return None
+        data, meta = raw.get("data"), raw.get("meta")
+        return AnnotatedTask(
+            id=int(raw["id"]),
+            data=dict(data) if isinstance(data, Mapping) else {},
+            meta=dict(meta) if isinstance(meta, Mapping) else {},
+            annotations=kept,
+        )
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise LabelStudioError(
+            f"A task is not what Label Studio 1.23 writes ({type(error).__name__}: {error}): {str(raw)[:200]}"
+        ) from error
+
+
+def _read_annotation(raw: Mapping[str, Any]) -> Annotation:
+    result = raw.get("result") or []
+    if not isinstance(result, list):
+        raise TypeError(f"a result is {type(result).__name__}, not a list")
+    return Annotation(
+        id=int(raw["id"]),
+        result=result,
+        created_at=utc_text(raw.get("created_at")),
+        updated_at=utc_text(raw.get("updated_at")),
+        ground_truth=bool(raw.get("ground_truth")),
+        was_cancelled=bool(raw.get("was_cancelled")),
+    )
+
+
+def _pages(credentials: Credentials, project: int, sleep: Callable[[float], None]) -> Iterator[list[Mapping[str, Any]]]:
+    import httpx
+    from label_studio_sdk import LabelStudio  # 2 s, which offline commands need not wait
+
+    from training.data.transport import TimedTransport
+
+    def authorize(request: httpx.Request) -> httpx.Request:
+        request.headers.update(credentials.headers())  # the SDK keeps an access token to its last second
+        return request
+
+    home = credentials.home
+    transport = TimedTransport(Connections(), home, PAGE_SECONDS)
+    with httpx.Client(auth=authorize, transport=transport, follow_redirects=False) as client:
+        sdk: Any = LabelStudio(  # type: ignore[no-untyped-call]
+            base_url=show(home), api_key="unused", httpx_client=client
+        )
+        last = 0
+        while True:
+            page = _ask(partial(_list, sdk, project, last), credentials, home, sleep)
+            yield page
+            if len(page) < PAGE:
+                return
+            last = max(int(task["id"]) for task in page)
+
+
+def _list(sdk: Any, project: int, last: int) -> list[Mapping[str, Any]]:
+    found = sdk.tasks.list(
+        project=project,
+        query=task_query([ANNOTATED, after(last)], "tasks:id"),
+        page=1,
+        page_size=PAGE,
+        fields="all",
+        include=FIELDS,
+        review=True,  # or else Label Studio asks our own server for predictions that are missing
+        request_options={"max_retries": 0},
+    )
+    return [
+        {"id": int(task.id), "data": task.data, "meta": getattr(task, "meta", None), "annotations": task.annotations}
+        for task in found.items
+    ]
+
+
+def _ask(
+    question: Callable[[], list[Mapping[str, Any]]], credentials: Credentials, home: Url, sleep: Callable[[float], None]
+) -> list[Mapping[str, Any]]:
+    """Ask until there is an answer, with a longer pause each time; a refused access token is renewed once."""
+    import httpx
+    from label_studio_sdk.core.api_error import ApiError
+
+    waits = iter(WAITS)
+    renewed = False
+    while True:
+        trouble: Exception
+        try:
+            return question()
+        except ApiError as error:
+            status, detail = error.status_code or 0, _detail(error.body)
+            if status == 401 and not renewed and credentials.forget(credentials.headers()):
+                renewed = True
+                continue
+            if status in (401, 403):
+                raise LabelStudioError(credentials.refusal(status, detail)) from error
+            reason, trouble = f"it answered {status}: {detail[:300]}", error
+            if status not in PASSING:
+                raise LabelStudioError(_sentence(home, status, detail)) from error
+        except httpx.HTTPError as error:
+            reason, trouble = f"{type(error).__name__}: {error}", error
+        except (ValueError, TypeError, AttributeError) as error:
+            raise LabelStudioError(f"{show(home)} did not answer as Label Studio 1.23 does: {error}") from error
+        pause = next(waits, None)
+        if pause is None:
+            raise LabelStudioError(
+                f"The annotated tasks were not read from Label Studio at {show(home)} in {len(WAITS) + 1} attempts: "
+                f"{reason}; see whether it runs and LABEL_STUDIO_HOST is its address from here."
+            ) from trouble
+        sleep(pause)
+
+
+def _sentence(home: Url, status: int, detail: str) -> str:
+    if status == 404 and "Project" in detail:
+        return f"Label Studio at {show(home)} has no such project, or the user of the token may not see it."
+    if 300 <= status < 400:
+        return f"{show(home)} redirects; set LABEL_STUDIO_HOST to the address that Label Studio has in the end."
+    return f"{show(home)} answered {status} to a request for tasks ({detail[:300]}); check LABEL_STUDIO_HOST."
+
+
+def _detail(body: Any) -> str:
+    return str(body.get("detail", "")) if isinstance(body, Mapping) else str(body or "")

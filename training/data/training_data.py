@@ -1,0 +1,69 @@
+"""Where a run's truth comes from: a project in Label Studio, or an export of one."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from shared.errors import LabelConfigError, TrainingDataError
+from shared.label_studio.client import LabelStudio
+from shared.label_studio.credentials import Credentials
+from shared.label_studio.fetcher import Fetcher
+from shared.labelling.label_config import LabelConfig, parse_label_config
+from shared.labelling.snapshots import Snapshot, take_snapshot
+from shared.net.connections import Connections
+from shared.settings import Settings
+from training.data.exports import OfflineSource, read_export
+from training.data.recordings import Source
+from training.data.tasks import AnnotatedTask, annotated_tasks, stamps
+
+
+class Truth(NamedTuple):
+    """What a run learns from, as it is at one moment."""
+
+    config: LabelConfig
+    tasks: list[AnnotatedTask]
+    snapshot: Snapshot
+    source: Source
+    project_created: str  # as Label Studio sends it after the dot of "id.created"; "" offline
+    notes: tuple[str, ...] = ()  # sentences about tasks that are none
+
+    def snapshot_of(self, tasks: Iterable[AnnotatedTask]) -> Snapshot:
+        """What the snapshot would be if only these were annotated."""
+        moment = datetime.fromisoformat(self.snapshot.taken_at)
+        return take_snapshot(stamps(tasks), self.snapshot.fingerprint, moment)
+
+
+def truth_of_project(
+    project: int, settings: Settings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> Truth:
+    """Annotated tasks of a project. Raises LabelStudioError, LabelConfigError, TrainingDataError if there is none.
+
+    `now` dates the snapshot, which tells newer models from older ones.
+    """
+    connections = Connections()
+    credentials = Credentials(settings, connections)
+    found = LabelStudio(credentials, connections).project(project)
+    if found is None:
+        raise TrainingDataError(
+            f"Label Studio at {settings.label_studio_host} has no project {project}, or the user of the token may not "
+            "see it."
+        )
+    config = parse_label_config(found.label_config)
+    annotated = annotated_tasks(credentials, project, config.fingerprint, now=now)
+    source = Fetcher(settings, credentials, connections)
+    return Truth(config, annotated.tasks, annotated.snapshot, source, found.created)
+
+
+def truth_of_export(tasks: Path, label_config: Path, settings: Settings) -> Truth:
+    """Annotated tasks of a JSON export. Raises LabelConfigError, TrainingDataError."""
+    try:
+        xml = label_config.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabelConfigError(f"The labelling configuration {label_config} cannot be read: {error}.") from error
+    config = parse_label_config(xml)
+    annotated = read_export(tasks, config.fingerprint)
+    connections = Connections()
+    fetcher = Fetcher(settings, Credentials(settings, connections), connections)
+    source = OfflineSource(tasks.parent, fetcher, settings.data_root)
+    return Truth(config, annotated.tasks, annotated.snapshot, source, "", annotated.notes)

@@ -1,0 +1,111 @@
+"""Labelled recordings ► normalised rows and their targets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.model_file.card import Head, InstantHead
+from shared.segmentation.normalisation import around_center, missing, recording_statistics
+from training.data.annotations import UNKNOWN, Recording
+
+LIMIT = 10.0  # standard deviations at which rows are clipped: a spike must not decide a window
+FLAT = 1e-6  # a spread below this share of the level is rounding noise of the files, not a signal
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Level and spread of every channel over the training rows: float64 [channels]."""
+
+    mean: Doubles
+    std: Doubles
+
+    @property
+    def channels(self) -> int:
+        return len(self.mean)
+
+
+def recording_weights(recordings: Sequence[Recording], longest: float) -> Doubles:
+    """How much each recording counts, in rows: its own, at most `longest` medians."""
+    rows = np.array([recording.rows for recording in recordings], float)
+    weights: Doubles = np.minimum(rows, longest * np.median(rows))
+    return weights
+
+
+def training_statistics(recordings: Sequence[Recording], longest: float) -> Statistics:
+    """Mean and standard deviation of the channels over all recordings, each weighing what `recording_weights` says.
+
+    A channel that no recording has values of gets 0 and 1; a constant one gets 1 as its spread.
+    """
+    weights = recording_weights(recordings, longest)[:, None]
+    values = [recording.series.values for recording in recordings]
+    nothing = np.zeros(values[0].shape[1])
+    moments = [recording_statistics(each, nothing, nothing) for each in values]
+    spreads = np.array([_spread(each, center) for each, (center, _) in zip(values, moments, strict=True)])
+    centers = np.array([center for center, _ in moments])
+    present = np.array([(~missing(each)).any(axis=0) for each in values]) * weights
+    total = np.maximum(present.sum(axis=0), 1e-300)
+    mean = (centers * present).sum(axis=0) / total
+    variance = ((spreads + np.square(centers - mean)) * present).sum(axis=0) / total
+    std = np.sqrt(variance)
+    return Statistics(mean, np.where((std > FLAT * np.abs(mean)) & (std > np.finfo(np.float32).tiny), std, 1.0))
+
+
+def _spread(values: Doubles, center: Doubles) -> Doubles:
+    """Variance of every channel around its centre, whatever recording_statistics makes of flat channels."""
+    around = np.square(np.where(missing(values), np.nan, values) - center)
+    counts = np.maximum((~np.isnan(around)).sum(axis=0), 1)
+    variance: Doubles = np.nansum(around, axis=0) / counts
+    return variance
+
+
+def normalise(values: Doubles, statistics: Statistics) -> Floats:
+    """Rows as the network sees them, as the exported graph computes them: [rows, channels] ► [rows, 2·channels]."""
+    center, scale = recording_statistics(values, statistics.mean, statistics.std)
+    return scale_rows(around_center(values, center), center, scale, statistics)
+
+
+def scale_rows(centred: Floats, center: Doubles, scale: Floats, statistics: Statistics) -> Floats:
+    """The two normalisations side by side: by the training set, then by the recording; clipped to ±LIMIT."""
+    shift = (center - statistics.mean).astype(np.float32)
+    with np.errstate(all="ignore"):
+        by_set = (centred + shift) / statistics.std.astype(np.float32)
+        by_recording = centred / scale
+    both = np.concatenate([by_set, by_recording], axis=1)
+    both[np.isnan(both)] = 0
+    clipped: Floats = np.clip(both, -LIMIT, LIMIT)
+    return clipped
+
+
+def row_targets(recording: Recording, head: Head) -> tuple[Integers, Floats]:
+    """Column of `head` that is right at each row, and the share of the row that it has; the rest is background.
+
+    Columns int64 [rows]: 0 background, UNKNOWN where nobody said. Shares float32 [rows]: 1 for ranges; for instants a
+    triangle of 2·half_width + 1 rows around each, so that the row itself counts most.
+    """
+    if isinstance(head, InstantHead):
+        targets, shares = _widened(recording, head)
+    else:
+        targets, shares = recording.labels.astype(np.int64), np.full(recording.rows, 1, np.float32)
+    return np.where(recording.known, targets, UNKNOWN), shares
+
+
+def _widened(recording: Recording, head: InstantHead) -> tuple[Integers, Floats]:
+    """A row between two instants belongs to the nearer one."""
+    targets = np.zeros(recording.rows, np.int64)
+    reach = head.half_width + 1
+    distance = np.full(recording.rows, reach)
+    for event in recording.events:
+        if event.label not in head.labels:
+            continue
+        first, end = max(event.row - head.half_width, 0), min(event.row + reach, recording.rows)
+        away = np.abs(np.arange(first, end) - event.row)
+        nearer = away < distance[first:end]
+        distance[first:end][nearer] = away[nearer]
+        targets[first:end][nearer] = 1 + head.labels.index(event.label)
+    return targets, np.where(targets > 0, 1 - distance / reach, 1).astype(np.float32)

@@ -1,0 +1,179 @@
+"""Temperature and bias of scores, fitted out of fold; and how far scores are from what they say (ECE)."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from shared.model_file.card import Calibration, Head, InstantHead, RangeHead
+from shared.segmentation.calibration import calibrate
+from shared.segmentation.range_decoder import RangeDecoder
+from training.judging.decoding import instant_events, true_columns
+from training.judging.evaluate import Prediction, columns_of
+from training.judging.metrics import paint
+
+MOST_ROWS = 20_000  # of a fit: neighbouring rows say the same
+BIAS_SPREAD = 0.5  # prior standard deviation of a bias [nats]: class weights shift the prior by about so much
+TEMPERATURE_SPREAD = 1.0  # prior standard deviation of the temperature's logarithm
+BINS = 10  # of equal mass
+SIMULATIONS = 200
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class Evidence(NamedTuple):
+    """What a calibration is fitted on: logarithms of probabilities [n, columns], and the right columns.
+
+    worth: independent observations among the n: segments for rows, which come in runs, events for instants.
+    """
+
+    logs: Floats
+    right: Integers
+    worth: float
+
+
+def calibrate_heads(heads: Sequence[Head], predictions: Sequence[Prediction], tolerance: float) -> tuple[Head, ...]:
+    """Heads with calibrations fitted on these held-out predictions."""
+    return tuple(
+        replace(head, calibration=fit_calibration(gather(index, predictions, tolerance)))
+        for index, head in enumerate(heads)
+    )
+
+
+def gather(index: int, predictions: Sequence[Prediction], tolerance: float) -> Evidence:
+    """Evidence for head `index`: all known rows for ranges, each with what its segment says, and predicted events."""
+    logs, right, worth = [], [], 0
+    for prediction in predictions:
+        head, recording = prediction.heads[index], prediction.recording
+        if isinstance(head, InstantHead):
+            events = instant_events(prediction, index)
+            logs.append(events.logs.astype(np.float32))
+            truth = true_columns(prediction, index, events, tolerance)
+            worth += len(truth)
+        else:
+            logs.append(_segment_logs(prediction, index, head)[recording.known])
+            truth = recording.labels[recording.known].astype(np.int64)
+            worth += 1 + int(np.count_nonzero(np.diff(truth)))
+        right.append(truth)
+    return Evidence(np.concatenate(logs), np.concatenate(right), float(worth))
+
+
+def fit_calibration(evidence: Evidence) -> Calibration:
+    """Most likely temperature and bias, both shrunk towards none by a prior that little evidence can't outweigh."""
+    if not len(evidence.right):
+        return Calibration()
+    step = 1 + len(evidence.right) // MOST_ROWS
+    logs = torch.from_numpy(evidence.logs[::step].astype(np.float64))
+    right = torch.from_numpy(evidence.right[::step])
+    parameters = torch.zeros(1 + logs.shape[1], dtype=torch.float64, requires_grad=True)
+    optimizer: Any = torch.optim.LBFGS([parameters], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> float:
+        optimizer.zero_grad()
+        scaled = (logs + parameters[1:]) / parameters[0].exp()
+        likelihood = evidence.worth * torch.nn.functional.cross_entropy(scaled, right)
+        prior = (parameters[1:] / BIAS_SPREAD).square().sum() + (parameters[0] / TEMPERATURE_SPREAD).square()
+        total = likelihood + prior / 2
+        torch.autograd.backward(total)
+        return float(total.detach())
+
+    optimizer.step(loss)
+    found = parameters.detach().numpy()
+    bias = found[1:] - found[1:].mean()
+    return Calibration(
+        temperature=float(np.exp(found[0])), bias=tuple(round(float(each), 6) for each in bias), fitted=True
+    )
+
+
+class Scored(NamedTuple):
+    """Scores of held-out predictions: of each row of a predicted segment, and of each predicted event.
+
+    segment: which segment or event each belongs to.
+    """
+
+    scores: Doubles
+    right: NDArray[np.bool_]
+    segment: Integers
+
+
+def cross_calibrate(predictions: Sequence[Prediction], tolerance: float) -> Scored:
+    """Scores under calibrations that were fitted on the other folds."""
+    scores: list[Doubles] = []
+    right: list[NDArray[np.bool_]] = []
+    segment: list[Integers] = []
+    count = 0
+    for fold in sorted({prediction.fold for prediction in predictions}):
+        others = [prediction for prediction in predictions if prediction.fold != fold]
+        for index in range(len(predictions[0].heads)):
+            calibration = fit_calibration(gather(index, others, tolerance)) if others else Calibration()
+            for prediction in predictions:
+                if prediction.fold == fold:
+                    found = _score(prediction, index, calibration, tolerance)
+                    scores.append(found.scores)
+                    right.append(found.right)
+                    segment.append(found.segment + count)
+                    count += int(found.segment.max(initial=-1)) + 1
+    return Scored(np.concatenate(scores), np.concatenate(right), np.concatenate(segment))
+
+
+def _score(prediction: Prediction, index: int, calibration: Calibration, tolerance: float) -> Scored:
+    head, recording = prediction.heads[index], prediction.recording
+    if isinstance(head, InstantHead):
+        events = instant_events(prediction, index)
+        calibrated = calibrate(events.logs.astype(np.float32), calibration)
+        every = np.arange(len(events.rows), dtype=np.int64)
+        right = true_columns(prediction, index, events, tolerance) == events.columns
+        return Scored(calibrated[every, events.columns].astype(float), right, every)
+    calibrated = calibrate(_segment_logs(prediction, index, head), calibration)
+    painted = paint(prediction.segments, recording.kinds, recording.rows)
+    rows = np.flatnonzero((painted > 0) & recording.known)
+    numbers = np.cumsum(np.diff(painted, prepend=0) != 0)[rows]
+    columns = painted[rows]
+    return Scored(calibrated[rows, columns].astype(float), recording.labels[rows] == columns, numbers)
+
+
+def expected_calibration_error(scores: Doubles, right: NDArray[np.bool_]) -> float:
+    """Mean distance between score and share of right ones, over 10 bins of equal mass. 0 without scores."""
+    return sum(abs(score - share) * count for score, share, count in reliability(scores, right)) / max(len(scores), 1)
+
+
+def reliability(scores: Doubles, right: NDArray[np.bool_]) -> list[tuple[float, float, int]]:
+    """Mean score, share of right ones and number of each of 10 bins of equal mass; equal scores share a bin."""
+    if not len(scores):
+        return []
+    bins = _bins(scores)
+    parts = [bins == each for each in range(BINS)]
+    return [(float(scores[part].mean()), float(right[part].mean()), int(part.sum())) for part in parts if part.any()]
+
+
+def calibration_noise(scored: Scored, seed: int = 0) -> float:
+    """90th percentile of the error that perfect scores show with as many segments, each right or wrong as a whole."""
+    if not len(scored.scores):
+        return 0.0
+    random = np.random.Generator(np.random.PCG64(seed))
+    count = int(scored.segment.max()) + 1
+    draws = random.random((SIMULATIONS, count))
+    bins = _bins(scored.scores)  # the same for all draws
+    expected = np.bincount(bins, scored.scores, BINS)
+    found = [np.bincount(bins[draw[scored.segment] < scored.scores], minlength=BINS) for draw in draws]
+    errors = np.abs(expected - np.array(found)).sum(axis=1) / len(scored.scores)
+    return float(np.percentile(errors, 90))
+
+
+def _bins(scores: Doubles) -> Integers:
+    """Which of 10 bins of equal mass each score lies in."""
+    return np.searchsorted(np.quantile(scores, np.arange(1, BINS) / BINS), scores, side="right")
+
+
+def _segment_logs(prediction: Prediction, index: int, head: RangeHead) -> Floats:
+    """For every row, what the segment that it is decoded into says of each column: float32 [rows, columns]."""
+    probabilities = columns_of(prediction.heads, index, prediction.probabilities)
+    decoder = RangeDecoder(head, open_runs=len(probabilities))
+    decoder.add(probabilities)
+    groups = decoder.groups()
+    return np.repeat(groups.logs.astype(np.float32), groups.lengths, axis=0)

@@ -1,0 +1,86 @@
+"""What decoding may use beside the rows themselves, unless the recordings that judge it lose by it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from msgspec.structs import replace as with_fields
+from numpy.typing import NDArray
+
+from shared.model_file.card import Head, InstantHead, RangeHead
+from shared.segmentation.instant_decoder import InstantDecoder, Peaks
+from training.judging.evaluate import Prediction, columns_of, decode
+from training.judging.metrics import match_events
+
+HURTS = 0.02  # of macro F1: cross-validated differences of two seeds are as large
+
+Integers = NDArray[np.int64]
+Judge = Callable[[Sequence[Prediction]], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """What of that which heads have learned from annotations is used.
+
+    composition: what recordings are made of, for ranges. amounts: in which shares labels come, for instants.
+    """
+
+    composition: bool
+    amounts: bool
+
+    def heads(self, heads: Sequence[Head]) -> tuple[Head, ...]:
+        """Heads that decode so."""
+        return tuple(self._head(head) for head in heads)
+
+    def _head(self, head: Head) -> Head:
+        if isinstance(head, RangeHead):
+            return head if self.composition else with_fields(head, composition=None)
+        return head if self.amounts else with_fields(head, amounts=())
+
+
+ROWS_ALONE = Decoding(composition=False, amounts=False)
+
+
+def choose_decoding(predictions: Sequence[Prediction], judge: Judge) -> tuple[Decoding, list[Prediction]]:
+    """How to decode, and held-out predictions decoded so.
+
+    What all graphs have learned is used unless held-out predictions lose more than HURTS by it: smaller losses are
+    noise, and on average new recordings gain, those of few labelled ones most. judge: larger is better.
+    """
+    decoding = ROWS_ALONE
+    chosen = [redecoded(each, decoding) for each in predictions]
+    for name in ("composition", "amounts"):
+        wider = replace(decoding, **{name: True})
+        if all(wider.heads(each.heads) != decoding.heads(each.heads) for each in predictions):
+            found = [redecoded(each, wider) for each in predictions]
+            if judge(found) >= judge(chosen) - HURTS:
+                decoding, chosen = wider, found
+    return decoding, chosen
+
+
+def redecoded(prediction: Prediction, decoding: Decoding) -> Prediction:
+    """The same probabilities, decoded so."""
+    heads = decoding.heads(prediction.heads)
+    return replace(prediction, heads=heads, segments=tuple(decode(heads, prediction.probabilities)))
+
+
+def instant_events(prediction: Prediction, index: int) -> Peaks:
+    """Events of head `index` on known rows."""
+    head = prediction.heads[index]
+    if not isinstance(head, InstantHead):
+        raise TypeError(f"Head {index} tells ranges apart, not instants.")
+    decoder = InstantDecoder(head)
+    decoder.add(columns_of(prediction.heads, index, prediction.probabilities))
+    events = decoder.events()
+    known = prediction.recording.known[events.rows]
+    return events.chosen(known)
+
+
+def true_columns(prediction: Prediction, index: int, events: Peaks, tolerance: float) -> Integers:
+    """The column that is right for each event: 0 where nothing is there."""
+    labels = prediction.heads[index].labels
+    true = [event for event in prediction.recording.events if event.label in labels]
+    columns = np.zeros(len(events.rows), np.int64)
+    for i, j in match_events(np.array([event.row for event in true], np.int64), events.rows, tolerance):
+        columns[j] = 1 + labels.index(true[i].label)
+    return columns

@@ -1,0 +1,170 @@
+"""Figures of an exported graph on recordings it has not seen: predictions ► counts a group ► figures with errors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.labelling.segments import Segment
+from shared.model_file.card import ClassFigures, Estimate, Head, RangeHead
+from shared.segmentation.instant_decoder import InstantDecoder
+from shared.segmentation.range_decoder import RangeDecoder
+from shared.segmentation.segmenter import Segmenter
+from training.data.annotations import Kinds, Recording
+from training.judging.metrics import Classes, Tally, add, class_scores, count, figures
+
+DRAWS = 2000  # of the bootstrap
+LEAST_GROUPS = 3  # for a standard error: two recordings say nothing of a third
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a graph that has not seen a recording makes of it.
+
+    fold: number of the graph. heads: its own, whose decoding parameters were learned without the recording.
+    probabilities: averaged, uncalibrated, float32 [rows, columns].
+    """
+
+    recording: Recording
+    fold: int
+    heads: tuple[Head, ...]
+    probabilities: Floats
+    segments: tuple[Segment, ...]
+
+
+def predict(segmenter: Segmenter, recordings: Sequence[Recording], fold: int = 0) -> list[Prediction]:
+    """Run the graph over each recording and decode, as serving does."""
+    found = []
+    for recording in recordings:
+        probabilities = segmenter.probabilities(recording.series)
+        heads = segmenter.card.heads
+        found.append(Prediction(recording, fold, heads, probabilities, tuple(decode(heads, probabilities))))
+    return found
+
+
+def decode(heads: Sequence[Head], probabilities: Floats) -> list[Segment]:
+    """Segments of all heads, by first row; exactly what serving gives."""
+    segments: list[Segment] = []
+    for index, head in enumerate(heads):
+        decoder = RangeDecoder(head) if isinstance(head, RangeHead) else InstantDecoder(head)
+        decoder.add(columns_of(heads, index, probabilities))
+        segments += decoder.finish()
+    return sorted(segments, key=lambda segment: (segment.first, segment.last))
+
+
+def columns_of(heads: Sequence[Head], index: int, probabilities: Floats) -> Floats:
+    """The columns of one of the heads, which stand side by side."""
+    first = sum(1 + len(head.labels) for head in heads[:index])
+    return probabilities[:, first : first + 1 + len(heads[index].labels)]
+
+
+def judged_classes(kinds: Kinds, recordings: Sequence[Recording]) -> Classes:
+    """Classes that at least two groups hold: with fewer, a held-out one was never learned."""
+    groups: dict[str, NDArray[np.float64]] = {}
+    for recording in recordings:
+        groups[recording.group] = groups.get(recording.group, np.zeros(1)) + recording.amounts()
+    spread = np.sum([amounts > 0 for amounts in groups.values()], axis=0)
+    if not kinds.ranges:
+        spread = spread[1:]
+    return Classes(kinds, spread >= 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Counts by group, and the figures they give."""
+
+    classes: Classes
+    groups: tuple[str, ...]
+    tallies: tuple[Tally, ...]
+
+    @property
+    def total(self) -> Tally:
+        return add(self.tallies)
+
+    def figures(self) -> dict[str, float]:
+        """Figures by standard name; those that say nothing here are left out."""
+        return {
+            name: float(value) for name, value in figures(self.total, self.classes.judged).items() if value == value
+        }
+
+    def estimates(self, seed: int = 0) -> dict[str, Estimate]:
+        """Figures with their standard errors by bootstrap over groups."""
+        errors = self._standard_errors(seed) if len(self.groups) >= LEAST_GROUPS else {}
+        return {name: Estimate(value, errors.get(name)) for name, value in self.figures().items()}
+
+    def _standard_errors(self, seed: int) -> dict[str, float]:
+        drawn = figures(resample(self.tallies, draw_groups(len(self.groups), seed)), self.classes.judged)
+        spread = {name: values[~np.isnan(values)] for name, values in drawn.items()}
+        return {name: float(values.std()) for name, values in spread.items() if len(values)}
+
+    def class_figures(self) -> tuple[ClassFigures, ...]:
+        """Precision, recall, F1 and supports of each class; a figure without a meaning is 0."""
+        total = self.total
+        precision, recall, f1 = (np.nan_to_num(values) for values in class_scores(total))
+        supports, true_segments, predicted_segments = self._supports(total)
+        return tuple(
+            ClassFigures(
+                label=name,
+                precision=float(precision[index]),
+                recall=float(recall[index]),
+                f1=float(f1[index]),
+                support=int(supports[index]),
+                true_segments=int(true_segments[index]),
+                predicted_segments=int(predicted_segments[index]),
+                judged=bool(self.classes.judged[index]),
+            )
+            for index, name in enumerate(self.classes.names)
+        )
+
+    def confusion(self) -> tuple[tuple[int, ...], ...]:
+        """Rows true, columns predicted. Cells of ranges count rows, cells of instants events (0: none there)."""
+        total = self.total
+        parts = [total[key] for key in ("rows", "crossed") if key in total]
+        if len(parts) == 1:
+            whole = parts[0]
+        else:
+            ranges, instants = len(parts[0]), len(parts[1]) - 1
+            whole = np.zeros((ranges + instants, ranges + instants))
+            whole[:ranges, :ranges] = parts[0]
+            whole[ranges:, ranges:] = parts[1][1:, 1:]
+            whole[0, ranges:], whole[ranges:, 0] = parts[1][0, 1:], parts[1][1:, 0]
+        return tuple(tuple(int(cell) for cell in row) for row in whole)
+
+    def _supports(self, total: Tally) -> tuple[NDArray[np.float64], ...]:
+        supports, true, predicted = [], [], []
+        if "rows" in total:
+            found, extra, missed = np.moveaxis(total["segments"][-1], -1, 0)
+            supports.append(total["rows"].sum(axis=1))
+            true.append(np.concatenate([[0.0], found + missed]))
+            predicted.append(np.concatenate([[0.0], found + extra]))
+        if "events" in total:
+            supports.append(total["events"][:, 1])
+            true.append(total["events"][:, 1])
+            predicted.append(total["events"][:, 2])
+        return tuple(np.concatenate(parts) for parts in (supports, true, predicted))
+
+
+def score(predictions: Sequence[Prediction], kinds: Kinds, tolerance: float) -> Scores:
+    """Count every prediction and add up by group."""
+    tallies: dict[str, list[Tally]] = {}
+    for prediction in predictions:
+        counted = count(prediction.recording, prediction.segments, tolerance)
+        tallies.setdefault(prediction.recording.group, []).append(counted)
+    classes = judged_classes(kinds, [prediction.recording for prediction in predictions])
+    return Scores(classes, tuple(tallies), tuple(add(each) for each in tallies.values()))
+
+
+def draw_groups(groups: int, seed: int) -> NDArray[np.float64]:
+    """How often each group is drawn: [DRAWS, groups], with replacement, as many as there are."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    drawn: NDArray[np.float64] = random.multinomial(groups, np.full(groups, 1 / groups), DRAWS).astype(float)
+    return drawn
+
+
+def resample(tallies: Sequence[Tally], draws: NDArray[np.float64]) -> Tally:
+    """Sums of each draw: every count gets a leading axis of draws."""
+    stacked = {key: np.stack([tally[key] for tally in tallies]) for key in tallies[0]}
+    return {key: np.asarray(np.tensordot(draws, counts, axes=1), float) for key, counts in stacked.items()}

@@ -1,0 +1,151 @@
+"""May a candidate replace the model that serves? Both are scored against today's annotations on the same recordings.
+
+Paired bootstrap over groups gives a difference and its standard error. Rejected is what is worse by more than noise and
+by more than matters; and what is not clearly better than guessing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from shared.labelling.segments import Segment
+from shared.segmentation.segmenter import Segmenter
+from training.data.annotations import Recording
+from training.judging.evaluate import Prediction, Scores, draw_groups, resample, score
+from training.judging.metrics import Tally, figures
+
+MATTERS = 0.02  # of the balanced accuracy
+SEGMENTS_MATTER = 0.05  # of segment F1@50, or of event F1: they jump more
+FEW_MATTERS = 0.10  # with fewer than LEAST_GROUPS groups, which give no standard error
+LEAST_GROUPS = 3
+GUESSING_ERRORS = 2.0  # standard errors above guessing that a candidate must be
+# t(.975, degrees of freedom 1 …), https://en.wikipedia.org/wiki/Student%27s_t-distribution#Table_of_selected_values
+T975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A kept version: what it said of recordings while it had not seen them, by task, and its graph for all others.
+
+    held_out: segments in rows of the task's recording, and its number of rows.
+    """
+
+    version: str
+    held_out: Mapping[str, tuple[int, Sequence[Segment]]]
+    graph: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate says, in a sentence where there was something to compare."""
+
+    accepted: bool
+    reason: str
+
+
+def pass_gate(candidate: Sequence[Prediction], references: Sequence[Reference], tolerance: float) -> Verdict:
+    """Compare a candidate's held-out predictions with the best of `references` on the same recordings."""
+    if not references:
+        return Verdict(True, "")
+    if not candidate:
+        return Verdict(False, f"nothing could be held out to compare it with {references[0].version}")
+    kinds = candidate[0].recording.kinds
+    ours = score(candidate, kinds, tolerance)
+    if _is_guessing(ours):
+        return Verdict(False, "on held-out recordings it is not clearly better than guessing")
+    rescored = [(score(_recall(each, candidate), kinds, tolerance), each.version) for each in references]
+    theirs, version = max(rescored, key=lambda each: each[0].figures().get("balanced_accuracy", 0.0))
+    recordings = {each.recording.key for each in candidate}  # parts of one recording are no groups
+    return compare(ours, theirs, version, min(len(ours.groups), len(recordings)))
+
+
+def compare(ours: Scores, theirs: Scores, version: str, groups: int) -> Verdict:
+    """The rule: balanced accuracy, then segment F1@50 and event F1."""
+    limits = {"balanced_accuracy": MATTERS, "segment_f1_50": SEGMENTS_MATTER, "event_f1": SEGMENTS_MATTER}
+    differences, errors = paired_differences(ours, theirs)
+    told = []
+    for name, matters in limits.items():
+        if name not in differences:
+            continue
+        difference, error = differences[name], errors[name]
+        if groups < LEAST_GROUPS:
+            worse = difference < -FEW_MATTERS
+        else:
+            worse = difference < -matters and difference < -t_quantile(groups - 1) * error
+        title = name.replace("_", " ")
+        told.append(
+            f"{title} {difference:+.3f} ± {error:.3f}" if groups >= LEAST_GROUPS else f"{title} {difference:+.3f}"
+        )
+        if worse:
+            return Verdict(False, f"its {told[-1]} against {version} on the same {groups} groups of recordings")
+    return Verdict(True, f"Against {version} on the same recordings: {', '.join(told)}." if told else "")
+
+
+def paired_differences(ours: Scores, theirs: Scores) -> tuple[dict[str, float], dict[str, float]]:
+    """Differences of the figures, and their standard errors by a bootstrap that draws the same groups for both."""
+    draws = draw_groups(len(ours.groups), seed=0)
+    judged = ours.classes.judged
+    mine, other = figures(ours.total, judged), figures(theirs.total, judged)
+    many_mine, many_other = (figures(resample(_ordered(each, ours.groups), draws), judged) for each in (ours, theirs))
+    differences, errors = {}, {}
+    for name in mine:
+        if not np.isnan(mine[name]):
+            differences[name] = float(mine[name] - np.nan_to_num(other[name]))
+            spread = many_mine[name] - many_other[name]
+            errors[name] = float(np.nanstd(spread)) if not np.isnan(spread).all() else 0.0
+    return differences, errors
+
+
+def t_quantile(degrees: int) -> float:
+    """t(.975, degrees), within .01."""
+    return T975[degrees - 1] if degrees <= len(T975) else 1.96 + 2.53 / degrees
+
+
+def guessing(scores: Scores) -> float:
+    """Balanced accuracy of one who guesses: 1/classes; an instant of the only label is not hit by chance."""
+    kinds = scores.classes.kinds
+    judged = int(scores.classes.judged.sum())
+    if kinds.ranges:
+        return 1 / max(judged, 1)
+    return 1 / (1 + judged) if judged > 1 else 0.0
+
+
+def _is_guessing(scores: Scores) -> bool:
+    estimate = scores.estimates().get("balanced_accuracy")
+    if estimate is None:
+        return True
+    return estimate.value <= guessing(scores) + GUESSING_ERRORS * (estimate.standard_error or 0.0)
+
+
+def _ordered(scores: Scores, groups: Sequence[str]) -> list[Tally]:
+    return [scores.tallies[scores.groups.index(group)] for group in groups]
+
+
+def _recall(reference: Reference, candidate: Sequence[Prediction]) -> list[Prediction]:
+    """What `reference` says of the candidate's recordings: what it said while it had not seen them, else its graph."""
+    segmenter: Segmenter | None = None
+    found = []
+    for prediction in candidate:
+        recording = prediction.recording
+        segments = _stored(reference, recording)
+        if segments is None:
+            segmenter = segmenter or Segmenter.load(reference.graph)
+            segments = segmenter.segment(recording.series).segments
+        found.append(
+            Prediction(recording, prediction.fold, prediction.heads, prediction.probabilities, tuple(segments))
+        )
+    return found
+
+
+def _stored(reference: Reference, recording: Recording) -> list[Segment] | None:
+    """Stored segments of a recording, or of the part that it is; None if there are none of this recording as it is."""
+    rows, segments = reference.held_out.get(recording.key, (-1, ()))
+    first, end = recording.offset, recording.offset + recording.rows
+    if rows != recording.whole:
+        return None
+    return [
+        Segment(max(each.first, first) - first, min(each.last, end - 1) - first, each.label, each.score, each.instant)
+        for each in segments
+        if each.last >= first and each.first < end
+    ]

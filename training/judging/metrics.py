@@ -1,0 +1,236 @@
+"""What is counted of one recording, and the figures that sums of such counts give.
+
+Rows, segments and events of all recordings are pooled. Segment F1@k: a predicted segment counts if its intersection
+over union with an unmatched true one of its label is at least k %; edit: Levenshtein distance of the label sequences
+as a share of the longer one (Lea et al. 2017; Farha & Gall 2019). Events: one-to-one matching, closest first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.labelling.segments import Segment
+from training.data.annotations import UNKNOWN, Kinds, Recording, label_runs
+
+OVERLAPS = (0.10, 0.25, 0.50)
+
+Doubles = NDArray[np.float64]
+Tally = dict[str, Doubles]  # sums that add up over recordings; any leading axes are those of `figures`
+Run = tuple[int, int, int]  # first row, last row, label
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """Names of the classes in the order of figures: background and ranges (if there are ranges), then instants.
+
+    judged: bool [classes]; those that are not stay out of every mean over classes.
+    """
+
+    kinds: Kinds
+    judged: NDArray[np.bool_]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        ranges, instants = self.kinds.ranges, self.kinds.instants
+        both = tuple(f"{label} (instants)" if label in ranges else label for label in instants)
+        return (("background", *ranges) if ranges else ()) + both
+
+
+def count(recording: Recording, segments: Sequence[Segment], tolerance: float) -> Tally:
+    """Counts of one recording.
+
+    segments: what a model found. tolerance: rows that an event may be off. Rows that nobody knows are left out, and
+    so are predictions that lie wholly within them.
+    """
+    kinds = recording.kinds
+    found: Tally = {}
+    if kinds.ranges:
+        true = np.where(recording.known, recording.labels, UNKNOWN).astype(np.int64)
+        predicted = paint(segments, kinds, recording.rows)
+        predicted[~recording.known] = UNKNOWN
+        found |= _count_rows(true, predicted, 1 + len(kinds.ranges))
+        found |= _count_segments(label_runs(true), label_runs(predicted), len(kinds.ranges))
+    if kinds.instants:
+        found |= _count_events(recording, segments, tolerance)
+    return found
+
+
+def paint(segments: Sequence[Segment], kinds: Kinds, rows: int) -> NDArray[np.int64]:
+    """Range segments as a label a row: 0 background, i the label `kinds.ranges[i − 1]`."""
+    painted = np.zeros(rows, np.int64)
+    for segment in segments:
+        if not segment.instant and segment.label in kinds.ranges:
+            painted[segment.first : segment.last + 1] = 1 + kinds.ranges.index(segment.label)
+    return painted
+
+
+def _count_rows(true: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> Tally:
+    pairs = (true * classes + predicted)[true != UNKNOWN]
+    return {"rows": np.bincount(pairs, minlength=classes * classes).reshape(classes, classes).astype(float)}
+
+
+def _count_segments(true: list[Run], predicted: list[Run], labels: int) -> Tally:
+    true = [run for run in true if run[2] > 0]
+    predicted = [run for run in predicted if run[2] > 0]
+    counts = np.zeros((len(OVERLAPS), labels, 3))  # found, too many, missed
+    moved = np.zeros(2)  # rows that borders are off, and their number
+    for index, overlap in enumerate(OVERLAPS):
+        matched: set[int] = set()
+        for run in predicted:
+            best, partner = _best_partner(run, true, matched)
+            if best >= overlap:
+                matched.add(partner)
+                counts[index, run[2] - 1, 0] += 1
+                if overlap == OVERLAPS[-1]:
+                    moved += (abs(run[0] - true[partner][0]) + abs(run[1] - true[partner][1]), 2)
+            else:
+                counts[index, run[2] - 1, 1] += 1
+        for position, run in enumerate(true):
+            counts[index, run[2] - 1, 2] += position not in matched
+    longest = max(len(true), len(predicted))
+    distance = _levenshtein([run[2] for run in true], [run[2] for run in predicted])
+    edit = np.array([1 - distance / longest, 1]) if longest else np.zeros(2)
+    return {"segments": counts, "borders": moved, "edit": edit}
+
+
+def _best_partner(run: Run, true: list[Run], matched: set[int]) -> tuple[float, int]:
+    best, partner = 0.0, -1
+    for position, other in enumerate(true):
+        if other[0] > run[1]:
+            break
+        shared = min(run[1], other[1]) - max(run[0], other[0]) + 1
+        if shared > 0 and other[2] == run[2] and position not in matched:
+            union = max(run[1], other[1]) - min(run[0], other[0]) + 1
+            if shared / union > best:
+                best, partner = shared / union, position
+    return best, partner
+
+
+def _levenshtein(one: Sequence[int], other: Sequence[int]) -> int:
+    row = list(range(len(other) + 1))
+    for i, left in enumerate(one, 1):
+        previous, row = row, [i]
+        for j, right in enumerate(other, 1):
+            row.append(min(previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (left != right)))
+    return row[-1]
+
+
+def _count_events(recording: Recording, segments: Sequence[Segment], tolerance: float) -> Tally:
+    labels = recording.kinds.instants
+    true = [(e.row, labels.index(e.label)) for e in recording.events if e.label in labels and recording.known[e.row]]
+    predicted = [
+        (segment.first, labels.index(segment.label))
+        for segment in segments
+        if segment.instant and segment.label in labels and recording.known[segment.first]
+    ]
+    times = recording.series.axis.times
+    counts = np.zeros((len(labels), 3))  # matched, true, predicted
+    off = np.zeros(3)  # rows, time units, matches
+    for label in range(len(labels)):
+        rows = np.array([row for row, each in true if each == label], np.int64)
+        guesses = np.array([row for row, each in predicted if each == label], np.int64)
+        pairs = match_events(rows, guesses, tolerance)
+        counts[label] = len(pairs), len(rows), len(guesses)
+        for i, j in pairs:
+            off += (abs(rows[i] - guesses[j]), abs(times[rows[i]] - times[guesses[j]]), 1)
+    crossed = np.zeros((1 + len(labels), 1 + len(labels)))  # true, predicted; 0 is nothing there
+    pairs = match_events(np.array([r for r, _ in true]), np.array([r for r, _ in predicted]), tolerance)
+    for i, j in pairs:
+        crossed[1 + true[i][1], 1 + predicted[j][1]] += 1
+    for label in range(len(labels)):
+        crossed[1 + label, 0] = sum(each == label for _, each in true) - crossed[1 + label, 1:].sum()
+        crossed[0, 1 + label] = sum(each == label for _, each in predicted) - crossed[1:, 1 + label].sum()
+    return {"events": counts, "time": off, "crossed": crossed}
+
+
+def match_events(true: NDArray[np.int64], predicted: NDArray[np.int64], tolerance: float) -> list[tuple[int, int]]:
+    """One-to-one pairs (index of true, index of predicted) at most `tolerance` apart, closest first."""
+    order = np.argsort(predicted, kind="stable")
+    ordered = predicted[order]
+    first = np.searchsorted(ordered, true - tolerance, side="left")
+    end = np.searchsorted(ordered, true + tolerance, side="right")
+    candidates = [
+        (abs(int(true[i]) - int(ordered[j])), i, int(order[j]))
+        for i in range(len(true))
+        for j in range(first[i], end[i])
+    ]
+    taken: set[int] = set()
+    given: set[int] = set()
+    pairs = []
+    for _, i, j in sorted(candidates):
+        if i not in taken and j not in given:
+            taken.add(i)
+            given.add(j)
+            pairs.append((i, j))
+    return pairs
+
+
+def add(tallies: Sequence[Tally]) -> Tally:
+    """Sum of counts."""
+    return {key: np.sum([tally[key] for tally in tallies], axis=0) for key in tallies[0]}
+
+
+def class_scores(tally: Tally) -> tuple[Doubles, Doubles, Doubles]:
+    """Precision, recall and F1 of each class, [..., classes]: rows for ranges and background, events for instants.
+
+    Recall of a class that has nothing true is NaN; of one that was never predicted precision is 0.
+    """
+    right, true, predicted = [], [], []
+    if "rows" in tally:
+        rows = tally["rows"]
+        right.append(np.diagonal(rows, axis1=-2, axis2=-1))
+        true.append(rows.sum(axis=-1))
+        predicted.append(rows.sum(axis=-2))
+    if "events" in tally:
+        for kind, found in enumerate((right, true, predicted)):
+            found.append(tally["events"][..., kind])
+    hits, truth, guesses = (np.concatenate(parts, axis=-1) for parts in (right, true, predicted))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        recall = hits / np.where(truth > 0, truth, np.nan)
+        precision = hits / np.maximum(guesses, 1)
+        f1 = 2 * hits / np.where(truth + guesses > 0, truth + guesses, np.nan)
+    return precision, recall, np.where(truth > 0, f1, np.nan)
+
+
+def figures(tally: Tally, judged: NDArray[np.bool_]) -> dict[str, Doubles]:
+    """Figures by standard name, of one tally or of many along leading axes; NaN where there is nothing to say.
+
+    balanced_accuracy: mean over judged classes of recall. event_time_error in units of the time column.
+    """
+    _, recall, f1 = class_scores(tally)
+    found = {
+        "balanced_accuracy": _mean(recall[..., judged]),
+        "macro_f1": _mean(f1[..., judged]),
+        "min_class_f1": _least(f1[..., judged]),
+    }
+    if "rows" in tally:
+        rows, segments = tally["rows"], tally["segments"]
+        found["accuracy"] = _ratio(np.trace(rows, axis1=-2, axis2=-1), rows.sum(axis=(-2, -1)))
+        for index, overlap in enumerate(OVERLAPS):
+            hits, extra, missed = np.moveaxis(segments[..., index, :, :].sum(axis=-2), -1, 0)
+            found[f"segment_f1_{round(100 * overlap)}"] = _ratio(2 * hits, 2 * hits + extra + missed)
+        found["edit"] = _ratio(tally["edit"][..., 0], tally["edit"][..., 1])
+        found["boundary_error_rows"] = _ratio(tally["borders"][..., 0], tally["borders"][..., 1])
+    if "events" in tally:
+        events, time = tally["events"], tally["time"]
+        found["event_f1"] = _ratio(2 * events[..., 0].sum(axis=-1), events[..., 1:].sum(axis=(-2, -1)))
+        found["event_time_error"] = _ratio(time[..., 1], time[..., 2])
+        found["event_time_error_rows"] = _ratio(time[..., 0], time[..., 2])
+    return found
+
+
+def _ratio(part: Doubles, whole: Doubles) -> Doubles:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(part / np.where(whole > 0, whole, np.nan))
+
+
+def _mean(values: Doubles) -> Doubles:
+    known = ~np.isnan(values)
+    return _ratio(np.where(known, values, 0).sum(axis=-1), known.sum(axis=-1).astype(float))
+
+
+def _least(values: Doubles) -> Doubles:
+    least = np.where(np.isnan(values), np.inf, values).min(axis=-1, initial=np.inf)
+    return np.asarray(np.where(np.isinf(least), np.nan, least))

@@ -1,0 +1,117 @@
+"""What decoding learns from annotations: least durations, spacing, width of instants; and the shape of a window."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from shared.model_file.card import Head, InstantHead, RangeHead
+from shared.segmentation.windows import window_starts
+from training.data.annotations import Kinds, Recording, event_gaps, segment_durations
+from training.planning.event_label_prior import learn_amounts
+from training.planning.label_sequence_prior import learn_composition
+
+ENOUGH_SEGMENTS = 5  # of a class, for a percentile
+ENOUGH_GAPS = 3  # between events, for a width and a spacing
+SHORTEST_PERCENTILE = 5
+DURATION_SHARE = 0.5  # of that percentile: a shorter run is noise (segment F1@50 .77 ► .91)
+FEW_SHARE = 0.25  # of the shortest segment, where there are too few for a percentile
+WIDTH_SHARE = 0.1  # of the median gap between events, to each side of an event
+WIDEST = 12  # rows
+SPACING_SHARE = 0.5  # of the shortest percentile of gaps
+FEW_SPACING = 3  # rows
+WIDEST_SPACING = 100  # rows: bounds what decoding keeps, and a large gap seen twice is no law
+THRESHOLD = 0.3  # least share of a perfect event's triangle; .2 to .7 are level, and rare events need the lower half
+
+STEMS = (4, 2, 1)
+STEPS_OF_SHORTEST = 4  # LSTM steps that the shortest segments of every class must span
+HOP_SHARE = 0.75  # of a window: a quarter of overlap is enough context at its edges
+RANGE_MULTIPLE = 2  # sequences in a window that serves ranges: more context than in the fit, at no cost (F1@50 +.01)
+GAPS_OF_INSTANTS = 2.5  # gaps between events that a window must hold
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """stem: rows an LSTM step. window, hop: rows, multiples of the stem. fit_window: rows of a window while fitting."""
+
+    stem: int
+    window: int
+    hop: int
+    fit_window: int
+
+    def windows(self, rows: int) -> int:
+        """Windows of one pass over a recording while fitting: neighbours overlap by half."""
+        return len(window_starts(rows, self.fit_window, max(1, self.fit_window // 2)))
+
+
+def learn_heads(recordings: Sequence[Recording], kinds: Kinds) -> tuple[Head, ...]:
+    """Heads of a project's labels with decoding parameters from these recordings."""
+    heads: list[Head] = []
+    if kinds.ranges:
+        durations = segment_durations(recordings, 1 + len(kinds.ranges))
+        heads.append(
+            RangeHead(
+                labels=kinds.ranges,
+                min_rows=tuple(_least_duration(each) for each in durations),
+                composition=learn_composition(recordings, 1 + len(kinds.ranges)),
+            )
+        )
+    if kinds.instants:
+        gaps = event_gaps(recordings)
+        enough = len(gaps) >= ENOUGH_GAPS
+        width = int(np.clip(round(WIDTH_SHARE * float(np.median(gaps))), 1, WIDEST)) if enough else 1
+        spacing = FEW_SPACING
+        if enough:
+            shortest = SPACING_SHARE * float(np.percentile(gaps, SHORTEST_PERCENTILE))
+            spacing = int(np.clip(shortest, FEW_SPACING, WIDEST_SPACING))
+        count = len(kinds.instants)
+        heads.append(
+            InstantHead(
+                labels=kinds.instants,
+                spacing=(spacing,) * count,
+                threshold=(THRESHOLD,) * count,
+                half_width=width,
+                amounts=learn_amounts(recordings, kinds.instants),
+            )
+        )
+    return tuple(heads)
+
+
+def choose_shape(sequence_size: int, most_fit_rows: int, recordings: Sequence[Recording], kinds: Kinds) -> Shape:
+    """Rows an LSTM step, a window and a hop.
+
+    A stem only where there are no instants and segments are long enough; a window of `sequence_size` steps while
+    fitting, twice that while serving ranges, or as many times that as the gaps between instants ask for; never longer
+    than the longest recording.
+    """
+    stem, window = 1, sequence_size
+    fit_window = most_fit_rows
+    if kinds.instants:
+        gaps = event_gaps(recordings)
+        wanted = GAPS_OF_INSTANTS * float(np.median(gaps)) if len(gaps) else 0.0
+        window = sequence_size * int(np.clip(np.ceil(wanted / sequence_size), 1, 8))
+    else:
+        durations = segment_durations(recordings, 1 + len(kinds.ranges))
+        shortest = min((_shortest(each) for each in durations if each), default=np.inf)
+        stem = next(each for each in STEMS if each == 1 or shortest >= STEPS_OF_SHORTEST * each)
+        fit_window = min(fit_window, stem * sequence_size)
+        window = RANGE_MULTIPLE * stem * sequence_size
+    longest = max(recording.rows for recording in recordings)
+    window = min(window, stem * -(-longest // stem))
+    hop = max(stem, stem * round(HOP_SHARE * window / stem))
+    return Shape(stem, window, hop, min(window, max(stem, fit_window // stem * stem)))
+
+
+def _shortest(durations: list[int]) -> float:
+    """How short the shortest segments of a class are [rows]: a percentile, half the shortest where there are few."""
+    if len(durations) < ENOUGH_SEGMENTS:
+        return 0.5 * min(durations)
+    return float(np.percentile(durations, SHORTEST_PERCENTILE))
+
+
+def _least_duration(durations: list[int]) -> int:
+    if not durations:
+        return 1
+    if len(durations) < ENOUGH_SEGMENTS:
+        return max(1, int(FEW_SHARE * min(durations)))
+    return max(1, int(DURATION_SHARE * float(np.percentile(durations, SHORTEST_PERCENTILE))))

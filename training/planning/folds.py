@@ -1,0 +1,106 @@
+"""Which recordings are held out together: groups ► folds, and parts of one recording where there are too few."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data.annotations import Recording
+
+MOST_FOLDS = 3  # more cost a fit each and change the figures little
+
+
+def amounts_by_group(recordings: Sequence[Recording], classes: int) -> dict[str, NDArray[np.float64]]:
+    """How much of each class a group holds: float64 [classes] as Recording.amounts gives it, summed."""
+    found: dict[str, NDArray[np.float64]] = {}
+    for recording in recordings:
+        found[recording.group] = found.get(recording.group, np.zeros(classes)) + recording.amounts()
+    return found
+
+
+def assign_folds(amounts: Mapping[str, NDArray[np.float64]], previous: Mapping[str, int]) -> dict[str, int]:
+    """A fold for every group, min(3, groups) of them, each class spread over them as evenly as greedy choice gets.
+
+    Groups named in `previous` keep their fold, so that figures of two versions compare; a fold that would stay empty
+    starts all afresh.
+    """
+    count = min(MOST_FOLDS, len(amounts))
+    kept = {group: fold for group, fold in previous.items() if group in amounts and fold < count}
+    if count - len(set(kept.values())) > len(amounts) - len(kept):
+        kept = {}
+    totals = np.maximum(sum(amounts.values(), np.zeros_like(next(iter(amounts.values())))), 1e-9)
+    shares = {group: amount / totals for group, amount in amounts.items()}
+    held = np.zeros((count, len(totals)))
+    sizes = np.zeros(count, int)
+    for group, fold in kept.items():
+        held[fold] += shares[group]
+        sizes[fold] += 1
+    waiting = sorted((group for group in shares if group not in kept), key=lambda group: (-shares[group].max(), group))
+    folds = dict(kept)
+    for position, group in enumerate(waiting):
+        empty = [fold for fold in range(count) if sizes[fold] == 0]
+        allowed = empty if len(empty) >= len(waiting) - position else range(count)
+        costs = [(float((held[fold] * shares[group]).sum()), int(sizes[fold]), fold) for fold in allowed]
+        fold = min(costs)[2]
+        folds[group] = fold
+        held[fold] += shares[group]
+        sizes[fold] += 1
+    return folds
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One fit of the judging: what it learns from and what it is judged on."""
+
+    training: tuple[Recording, ...]
+    held_out: tuple[Recording, ...]
+
+
+def split_by_fold(recordings: Sequence[Recording], folds: Mapping[str, int]) -> list[Split]:
+    """For every fold, the recordings of the other folds and its own."""
+    splits = []
+    for fold in sorted(set(folds.values())):
+        inside = tuple(recording for recording in recordings if folds[recording.group] == fold)
+        outside = tuple(recording for recording in recordings if folds[recording.group] != fold)
+        splits.append(Split(outside, inside))
+    return splits
+
+
+def split_in_parts(recordings: Sequence[Recording], gap: int, count: int = MOST_FOLDS) -> list[Split]:
+    """Contiguous parts of each recording, `count` where its borders allow, each held out in turn.
+
+    They are cut along borders of segments. gap: rows beside a held-out part that the fit doesn't see (a window's), at
+    most a quarter of their own part. Gives nothing where no recording has a border to cut at.
+    """
+    cuts = [_cuts(recording, count) for recording in recordings]
+    splits = []
+    for index in range(count):
+        training, held_out = [], []
+        for recording, borders in zip(recordings, cuts, strict=True):
+            parts = list(pairwise(borders))
+            for position, (first, end) in enumerate(parts):
+                if position == index:
+                    held_out.append(recording.part(first, end))
+                    continue
+                most = (end - first) // 4
+                before = min(gap, most) if position == index + 1 else 0
+                after = min(gap, most) if position == index - 1 else 0
+                training.append(recording.part(first + before, end - after))
+        if training and held_out:
+            splits.append(Split(tuple(training), tuple(held_out)))
+    return splits
+
+
+def _cuts(recording: Recording, count: int) -> list[int]:
+    """Rows at which parts begin, and the end of the last one: borders nearest to equal parts."""
+    borders = recording.borders()
+    wanted = [recording.rows * part // count for part in range(1, count)]
+    chosen = {int(borders[np.abs(borders - row).argmin()]) for row in wanted} if len(borders) else set()
+    return sorted({0, recording.rows, *chosen})
+
+
+def merge_groups(recordings: Sequence[Recording]) -> list[Recording]:
+    """Every recording as a group of its own."""
+    return [replace(recording, group=recording.key) for recording in recordings]

@@ -1,0 +1,72 @@
+"""What recordings are made of, learned from annotations: how often labels come, what follows what."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.model_file.card import Composition
+from training.data.annotations import Recording, label_runs
+
+LEAST_RECORDINGS = 2  # one says nothing of what changes from recording to recording
+MOST_COUNTED = 8  # segments of a label; more count as so many
+COUNT_PRIOR = 1.0  # recordings that what is true of any label counts as, beside those of the label itself
+ORDER_PRIOR = 2.0  # transitions for each column that "anything may follow" counts as
+
+Doubles = NDArray[np.float64]
+
+
+def learn_composition(recordings: Sequence[Recording], columns: int) -> Composition | None:
+    """Composition of the whole recordings among these whose rows are all known; None with fewer than two.
+
+    columns: background and labels of ranges.
+    """
+    whole = [each for each in recordings if each.rows == each.whole and each.known.all()]
+    if len(whole) < LEAST_RECORDINGS:
+        return None
+    sequences = [[label for _, _, label in label_runs(each.labels)] for each in whole]
+    rows = [each.rows for each in whole]
+    return Composition(
+        counts=_rounded(_counts(sequences, columns)),
+        order=_rounded(_order(sequences, columns)),
+        rows=(min(rows), max(rows)),
+    )
+
+
+def _counts(sequences: Sequence[Sequence[int]], columns: int) -> Doubles:
+    """Log probability that a recording holds 0, 1, … MOST_COUNTED or more segments of each label.
+
+    A label's own counts, with a prior that is half what all labels show and half the geometric distribution of their
+    mean: few recordings must not rule out what they don't show.
+    """
+    found = np.zeros((columns - 1, 1 + MOST_COUNTED))
+    for sequence in sequences:
+        amounts = np.bincount(sequence, minlength=columns)[1:]
+        found[np.arange(columns - 1), np.minimum(amounts, MOST_COUNTED)] += 1
+    pooled = found.sum(axis=0) / found.sum()
+    mean = max(float(pooled @ np.arange(1 + MOST_COUNTED)), 0.1)
+    spread = (mean / (1 + mean)) ** np.arange(1 + MOST_COUNTED) / (1 + mean)
+    spread[-1] += 1 - spread.sum()
+    prior = COUNT_PRIOR * (pooled + spread) / 2
+    return np.asarray(np.log((found + prior) / (len(sequences) + COUNT_PRIOR)))
+
+
+def _order(sequences: Sequence[Sequence[int]], columns: int) -> Doubles:
+    """Log probability of each column after each other one, beyond that of the column after any other."""
+    pairs = np.zeros((columns, columns))
+    share = np.full(columns, 0.5)
+    for sequence in sequences:
+        np.add.at(pairs, (sequence[:-1], sequence[1:]), 1)
+        np.add.at(share, list(sequence), 1)
+    usual = np.tile(share, (columns, 1))
+    np.fill_diagonal(usual, 0)
+    usual /= usual.sum(axis=1, keepdims=True)
+    prior = ORDER_PRIOR * columns
+    found = (pairs + prior * usual) / (pairs.sum(axis=1, keepdims=True) + prior)
+    np.fill_diagonal(found, 1)
+    np.fill_diagonal(usual, 1)
+    return np.asarray(np.log(found / usual))
+
+
+def _rounded(table: Doubles) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in table.round(4).tolist())

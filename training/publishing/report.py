@@ -1,0 +1,173 @@
+"""What a run says at its end: figures for the card, report.json, a few lines for a terminal."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from shared.labelling.segments import Segment
+from shared.model_file.card import Estimate, Figures, Head, ModelCard
+from shared.store.report import Bin, HeldOut, ReportFile, StoredSegment
+from shared.store.report import Schedule as StoredSchedule
+from training.judging.calibration import (
+    Scored,
+    calibrate_heads,
+    calibration_noise,
+    cross_calibrate,
+    expected_calibration_error,
+    reliability,
+)
+from training.judging.evaluate import Prediction
+from training.judging.gate import Verdict
+from training.judging.schedule import Trained
+
+HOW = {
+    "out-of-fold": "every recording judged by a network that had not seen it",
+    "by-recording": "every recording judged by a network that had not seen it, recordings of one group apart",
+    "optimistic": "judged on held-out parts of the only recording: optimistic",
+    "not judged": "not judged: nothing could be held out",
+}
+SHOWN = {
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "accuracy": "accuracy",
+    "segment_f1_50": "segment F1@50",
+    "event_f1": "event F1",
+    "event_time_error": "time error",
+    "ece": "calibration error",
+}
+
+GAINED = ("macro_f1", "segment_f1_50", "event_f1")
+PARTS = ("balanced_accuracy", "segment_f1_50", "event_f1")
+CALIBRATED = ("out-of-fold", "by-recording")
+
+
+def calibrated_heads(heads: tuple[Head, ...], trained: Trained) -> tuple[Head, ...]:
+    """Heads whose scores mean what they say; as they are where too little was held out to know."""
+    if trained.plan.how not in CALIBRATED:
+        return heads
+    return calibrate_heads(heads, trained.judged.predictions, trained.plan.tolerance)
+
+
+def make_figures(trained: Trained, notes: Sequence[str]) -> Figures:
+    """Figures for the card."""
+    plan, scores = trained.plan, trained.judged.scores
+    estimates = scores.estimates() if scores else {}
+    if plan.how == "optimistic":  # parts of one recording say nothing of the spread between recordings
+        estimates = {name: Estimate(each.value) for name, each in estimates.items()}
+    notes = [*plan.notes, *notes]
+    if trained.parts is not None and trained.parts.scores is not None:
+        parts = trained.parts.scores.figures()
+        estimates |= {f"parts_{name}": Estimate(parts[name]) for name in PARTS if name in parts}
+        shown = ", ".join(f"{SHOWN[name]} {parts[name]:.3f}" for name in PARTS if name in parts)
+        notes.append(
+            f"Two recordings: on halves of them, a network having seen the other halves, {shown} (optimistic)."
+        )
+    if scores is not None and trained.judged.alone is not None:
+        alone, found = trained.judged.alone.figures(), scores.figures()
+        gained = [f"{SHOWN[name]} {found[name]:.3f} ({alone[name]:.3f})" for name in GAINED if name in found]
+        notes.append(f"Labels are chosen by the whole recording (in brackets: row by row): {', '.join(gained)}.")
+    scored = _scored(trained)
+    if scored is not None:
+        estimates["ece"] = Estimate(expected_calibration_error(scored.scores, scored.right))
+        estimates["ece_of_perfect_scores"] = Estimate(calibration_noise(scored))
+    return Figures(
+        how=plan.how,
+        recordings=len(plan.recordings),
+        classes=scores.class_figures() if scores else (),
+        confusion=scores.confusion() if scores else (),
+        estimates=estimates,
+        notes=tuple(notes),
+    )
+
+
+def make_report(card: ModelCard, trained: Trained, verdict: Verdict) -> ReportFile:
+    """All of report.json."""
+    first = trained.final.fits[0]
+    scored = _scored(trained)
+    bins = reliability(scored.scores, scored.right) if scored is not None else []
+    return ReportFile(
+        version=card.version,
+        created_at=card.created_at,
+        project=card.project,
+        outcome="published" if verdict.accepted else "rejected",
+        reason=verdict.reason,
+        figures=card.figures,
+        steps=first.steps,
+        epochs=first.epochs,
+        members=len(trained.final.fits),
+        stopped_because=trained.stopped_because,
+        schedules=tuple(
+            StoredSchedule(
+                steps=each.steps,
+                balanced_accuracy=each.figure("balanced_accuracy"),
+                min_class_f1=each.figure("min_class_f1"),
+            )
+            for each in trained.rounds
+        ),
+        losses=tuple(np.mean([fitted.losses for fitted in trained.final.fits], axis=0).round(4).tolist()),
+        reliability=tuple(Bin(*each) for each in bins),
+        held_out=store_held_out(trained.judged.predictions),
+    )
+
+
+def text_report(card: ModelCard, trained: Trained, outcome: str, reason: str, place: str) -> str:
+    """A few lines for a terminal. place: where the model lies."""
+    figures = card.figures
+    lines = [f"{figures.recordings} recording{'s' * (figures.recordings != 1)}; {HOW[figures.how]}."]
+    if figures.classes:
+        width = max(10, *(len(each.label) for each in figures.classes))
+        lines.append(f"{'class':<{width}} precision  recall      F1  support  segments found / true")
+        for each in figures.classes:
+            counts = f"{each.predicted_segments} / {each.true_segments}" if each.true_segments else ""
+            lines.append(
+                f"{each.label:<{width}} {each.precision:9.3f} {each.recall:7.3f} {each.f1:7.3f} {each.support:8d}  "
+                + counts
+                + ("" if each.judged else "  (in one group only: not judged)")
+            )
+    for name, title in SHOWN.items():
+        if name in figures.estimates:
+            value, error = figures.estimates[name].value, figures.estimates[name].standard_error
+            lines.append(f"{title:<18} {value:.3f}" + (f" ± {error:.3f}" if error is not None else ""))
+    networks = trained.final.fits
+    lines.append(
+        f"Fitted {len(networks)} × {networks[0].steps} steps, {networks[0].epochs:.1f} epochs; schedules judged: "
+        f"{len(trained.rounds)}; stopped because {trained.stopped_because}."
+    )
+    lines += [f"Note: {note}" for note in figures.notes]
+    if outcome == "published":
+        lines += [reason] if reason else []
+        lines.append(f"Published {card.version} as {place}/model_project_{card.project}.onnx")
+    else:
+        lines.append(f"Not published: {reason}. Kept as version {card.version} in {place}.")
+    return "\n".join(lines) + "\n"
+
+
+def _scored(trained: Trained) -> Scored | None:
+    predictions = trained.judged.predictions if trained.plan.how in CALIBRATED else ()
+    return cross_calibrate(predictions, trained.plan.tolerance) if predictions else None
+
+
+def store_held_out(predictions: Sequence[Prediction]) -> tuple[HeldOut, ...]:
+    """Predictions by task, parts of one recording put together again."""
+    found: dict[str, HeldOut] = {}
+    for prediction in predictions:
+        recording = prediction.recording
+        true = _shifted(recording.segments(), recording.offset)
+        predicted = _shifted(prediction.segments, recording.offset)
+        known = found.get(recording.key)
+        found[recording.key] = HeldOut(
+            task=recording.key,
+            name=recording.name,
+            group=recording.group,
+            rows=recording.whole,
+            true=((*known.true, *true) if known else true),
+            predicted=((*known.predicted, *predicted) if known else predicted),
+        )
+    return tuple(found.values())
+
+
+def _shifted(segments: Sequence[Segment], offset: int) -> tuple[StoredSegment, ...]:
+    return tuple(
+        StoredSegment(each.first + offset, each.last + offset, each.label, round(each.score, 4), each.instant)
+        for each in segments
+    )
