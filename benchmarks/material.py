@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from shared.labelling.label_config import parse_label_config
 from shared.labelling.snapshots import Snapshot
-from shared.model_file.card import Figures, Head, InstantHead, ModelCard, RangeHead
+from shared.model_file.card import Head, InstantHead, ModelCard, ModelMetrics, RangeHead
 from shared.segmentation.windows import window_starts
 from training.fitting.dataset import Statistics, normalise
 from training.fitting.export import export_model
@@ -103,7 +103,7 @@ def make_card(kind: Kind, *, number: int = 0, project: int = 1) -> ModelCard:
         stem=stem,
         channel_mean=(0.0,) * channels,
         channel_std=(1.5,) * channels,
-        figures=Figures(how="not judged", recordings=0),
+        figures=ModelMetrics(how="not judged", recordings=0),
         snapshot=Snapshot(
             taken_at=f"2026-01-01T00:00:{number:02}+00:00",
             newest="",

@@ -14,12 +14,12 @@ from inference.monitoring.activity_log import Journal
 from inference.monitoring.counting_storage import WatchedStorage
 from inference.monitoring.diagnosis import Examiner
 from inference.monitoring.label_studio_monitor import StudioWatch
-from inference.monitoring.metrics import Metrics
+from inference.monitoring.metrics import ServerMetrics
 from inference.monitoring.project_status import Survey
 from inference.serving.model_cache import Models
 from inference.serving.predictor import Outcome, Predictor
 from inference.serving.protocol import UNTRAINED, Prediction, ProjectRef, SetupCall
-from inference.serving.webhooks import START_TRAINING, Event
+from inference.serving.webhooks import START_TRAINING, WebhookEvent
 from inference.version import program_version
 from shared.errors import LabelConfigError, StoreError, UntrainedError
 from shared.label_studio.client import LabelStudio
@@ -56,7 +56,7 @@ class Services:
         """`hide` is told each secret that turns up later, to keep it out of the log."""
         self._settings = settings
         self._hide = hide
-        self.metrics = Metrics(program_version())
+        self.metrics = ServerMetrics(program_version())
         self.journal = Journal()
         storage = WatchedStorage(open_storage(settings.model_dir), self.metrics.store_failed)
         self.storage = storage
@@ -140,7 +140,7 @@ class Services:
             self.control.reconcile_soon(project.id)
             return UNTRAINED
 
-    def take(self, event: Event) -> str:
+    def take(self, event: WebhookEvent) -> str:
         """Write an event down if it matters; returns its job, "" if it does not matter."""
         log.info("Event %s.", event.action, extra={"project": event.project.id if event.project else None})
         self.metrics.event(event.action)

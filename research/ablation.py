@@ -23,7 +23,7 @@ from shared.segmentation.segmenter import Segmenter
 from shared.settings import Settings
 from training.data.annotations import Recording
 from training.judging.decoding import choose_decoding
-from training.judging.evaluate import Prediction, decode, predict, score
+from training.judging.evaluate import HeldOutPrediction, decode, predict, score
 from training.judging.schedule import Schedule
 from training.planning.decoding_parameters import learn_heads
 from training.planning.folds import Split, split_by_fold
@@ -94,7 +94,7 @@ def measure(variant: Variant, material: Material, repetition: int, drawn: int) -
     recordings = list(material.recordings.values())
     settings = replace(Settings.from_environment(), seed=repetition, **variant.settings)
     with variant.applied():
-        predictions: list[Prediction] = []
+        predictions: list[HeldOutPrediction] = []
         for number, split in enumerate(splits(recordings, repetition, drawn)):
             plan = variant.plan(make_plan(split.training, material.kinds, settings, {}))
             schedule = Schedule(plan, material.truth.config, settings, Quiet())
@@ -108,10 +108,10 @@ def measure(variant: Variant, material: Material, repetition: int, drawn: int) -
         return best_figures(predictions, material, plan.tolerance)
 
 
-def best_figures(predictions: Sequence[Prediction], material: Material, tolerance: float) -> Figures:
+def best_figures(predictions: Sequence[HeldOutPrediction], material: Material, tolerance: float) -> Figures:
     """Figures under the decoding that a run would choose."""
 
-    def figures(some: Sequence[Prediction]) -> Figures:
+    def figures(some: Sequence[HeldOutPrediction]) -> Figures:
         return score(some, material.kinds, tolerance).figures()
 
     _, chosen = choose_decoding(predictions, lambda some: figures(some).get("macro_f1", 0.0))
@@ -129,7 +129,7 @@ def splits(recordings: Sequence[Recording], repetition: int, drawn: int) -> list
     return [Split(inside, tuple(each for each in recordings if each.group not in chosen))]
 
 
-def averaged(schedule: Schedule, split: Split, steps: int, number: int) -> list[Prediction]:
+def averaged(schedule: Schedule, split: Split, steps: int, number: int) -> list[HeldOutPrediction]:
     """Held-out recordings by the mean of three networks, each fitted without a third of the training recordings."""
     segmenters = []
     for fold, inner in enumerate(splits(split.training, number, 0)):
@@ -140,7 +140,7 @@ def averaged(schedule: Schedule, split: Split, steps: int, number: int) -> list[
     for recording in split.held_out:
         every = [segmenter.probabilities(recording.series) for segmenter in segmenters]
         mean = np.asarray(np.mean(every, axis=0), np.float32)
-        found.append(Prediction(recording, number, heads, mean, tuple(decode(heads, mean))))
+        found.append(HeldOutPrediction(recording, number, heads, mean, tuple(decode(heads, mean))))
     return found
 
 

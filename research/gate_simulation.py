@@ -16,7 +16,7 @@ from shared.labelling.segments import Segment
 from shared.labelling.time_axis import TimeAxis
 from shared.recordings.series import Series
 from training.data.annotations import Kinds, Layered, Recording, label_rows
-from training.judging.evaluate import Prediction
+from training.judging.evaluate import HeldOutPrediction
 from training.judging.gate import Reference, pass_gate
 
 RECORDINGS = (3, 5, 10, 20)
@@ -54,7 +54,7 @@ def accepted(count: int, worse: float, random: np.random.Generator) -> bool:
         wrong = np.where(random.random(SEGMENTS) < COMMON, missed, again)
         wrong |= random.random(SEGMENTS) < worse / (1 - ERRORS)
         held_out[recording.key] = (recording.rows, say(recording, missed, random))
-        candidate.append(Prediction(recording, 0, (), NO_PROBABILITIES, tuple(say(recording, wrong, random))))
+        candidate.append(HeldOutPrediction(recording, 0, (), NO_PROBABILITIES, tuple(say(recording, wrong, random))))
     return pass_gate(candidate, [Reference("champion", held_out, b"")], 1.0).accepted
 
 

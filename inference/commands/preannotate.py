@@ -46,7 +46,7 @@ class Sent(msgspec.Struct, frozen=True):
     at: float  # seconds since the epoch, the store's clock
 
 
-class Summary(msgspec.Struct, kw_only=True):
+class PreannotationSummary(msgspec.Struct, kw_only=True):
     """How it went."""
 
     project: int
@@ -92,13 +92,13 @@ class Preannotation:
         """End the threads."""
         self._predictor.close()
 
-    def run(self, number: int, *, dry_run: bool, only_unlabelled: bool, rate: float) -> Summary:
+    def run(self, number: int, *, dry_run: bool, only_unlabelled: bool, rate: float) -> PreannotationSummary:
         """Push what is lacking. rate: most tasks a second. Raises SegmenterError where it cannot go on."""
         project = self._label_studio.project(number)
         if project is None:
             raise RefusedError(f"Label Studio has no project {number}, or the token's user may not see it.")
         version = self._models.version(ProjectRef(number, project.created))
-        summary = Summary(project=number, version=version, dry_run=dry_run)
+        summary = PreannotationSummary(project=number, version=version, dry_run=dry_run)
         if not dry_run:
             self._settle(number, version)
         for page in self._label_studio.tasks_lacking(number, version, only_unlabelled=only_unlabelled):
@@ -111,7 +111,9 @@ class Preannotation:
         self._stream.write("\n" if self._stream.isatty() else "")
         return summary
 
-    def _push(self, project: Project, version: str, batch: Sequence[OpenTask], summary: Summary, rate: float) -> None:
+    def _push(
+        self, project: Project, version: str, batch: Sequence[OpenTask], summary: PreannotationSummary, rate: float
+    ) -> None:
         begun = self._clock()
         call = PredictCall(
             tasks=[msgspec.Raw(msgspec.json.encode({"id": task.id, "data": task.data})) for task in batch],
@@ -153,7 +155,7 @@ class Preannotation:
         if outcome.reason:
             self._reasons[outcome.reason[:300]] += 1
 
-    def _show(self, page: Lacking, summary: Summary) -> None:
+    def _show(self, page: Lacking, summary: PreannotationSummary) -> None:
         share = page.looked_at / max(1, page.total)
         bar = "█" * round(share * 30) + "·" * (30 - round(share * 30))
         end = "\r" if self._stream.isatty() else "\n"
@@ -179,7 +181,7 @@ def preannotate(
     return int(found.failed > 0)
 
 
-def _report(found: Summary) -> Iterator[str]:
+def _report(found: PreannotationSummary) -> Iterator[str]:
     if found.dry_run:
         yield f"{found.lacking} tasks of project {found.project} lack version {found.version}; nothing was pushed."
         return

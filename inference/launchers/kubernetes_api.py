@@ -80,7 +80,7 @@ class Job(msgspec.Struct, frozen=True):
         return None
 
 
-class Event(msgspec.Struct, frozen=True):
+class WatchEvent(msgspec.Struct, frozen=True):
     """A line of a watch."""
 
     type: str
@@ -178,7 +178,7 @@ class ClusterApi:
             if self._closed:
                 return
             for line in _lines(response):
-                event = msgspec.json.decode(line, type=Event)
+                event = msgspec.json.decode(line, type=WatchEvent)
                 if event.type == "ERROR":
                     self._refuse(msgspec.json.decode(event.object, type=_Refusal))
                 yield event.type, msgspec.json.decode(event.object, type=Job)

@@ -34,7 +34,7 @@ class Skipped(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class Scored(msgspec.Struct, frozen=True, kw_only=True):
+class ScoredTask(msgspec.Struct, frozen=True, kw_only=True):
     """A task's last prediction."""
 
     at: float
@@ -59,7 +59,7 @@ class Journal:
         self._lock = threading.Lock()
         self._events: deque[Noted] = deque(maxlen=EVENTS)
         self._skipped: OrderedDict[int, OrderedDict[str, Skipped]] = OrderedDict()
-        self._scored: OrderedDict[int, OrderedDict[str, Scored]] = OrderedDict()
+        self._scored: OrderedDict[int, OrderedDict[str, ScoredTask]] = OrderedDict()
         self._minutes: deque[tuple[int, int, int]] = deque(maxlen=MINUTES)
 
     def note(self, project: int | None, what: str, effect: str) -> None:
@@ -80,7 +80,7 @@ class Journal:
         if task is None:
             return
         name = str(task)[:64]
-        found = Scored(at=self._clock(), task=name, version=version, score=score, segments=segments)
+        found = ScoredTask(at=self._clock(), task=name, version=version, score=score, segments=segments)
         with self._lock:
             _recent(self._skipped, project).pop(name, None)
             _put(_recent(self._scored, project), name, found)
@@ -117,7 +117,7 @@ class Journal:
         with self._lock:
             return list(reversed(self._skipped.get(project, OrderedDict()).values()))
 
-    def least_sure(self, project: int, most: int) -> list[Scored]:
+    def least_sure(self, project: int, most: int) -> list[ScoredTask]:
         """Tasks with the lowest scores, lowest first."""
         with self._lock:
             found = list(self._scored.get(project, OrderedDict()).values())

@@ -37,7 +37,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
 
 
-class Piece(msgspec.Struct, frozen=True, kw_only=True):
+class DrawnSegment(msgspec.Struct, frozen=True, kw_only=True):
     """A segment as it is drawn; `start` and `end` as Label Studio shows them."""
 
     first: int
@@ -66,7 +66,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     start: int | float | str
     end: int | float | str
     channels: list[Channel]
-    strips: dict[str, list[Piece]]
+    strips: dict[str, list[DrawnSegment]]
 
 
 class Examination(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,10 +227,10 @@ def _numbers(values: NDArray[np.float64]) -> list[float | None]:
     return [None if np.isnan(value) else float(f"{value:.6g}") for value in values]
 
 
-def _pieces(segments: Iterable[Segment], series: Series, first: int, last: int) -> Iterable[Piece]:
+def _pieces(segments: Iterable[Segment], series: Series, first: int, last: int) -> Iterable[DrawnSegment]:
     for each in segments:
         if each.last >= first and each.first <= last and each.last < series.rows:
-            yield Piece(
+            yield DrawnSegment(
                 first=each.first,
                 last=each.last,
                 label=each.label,

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from inference.monitoring.project_status import Standing, Survey
+from inference.monitoring.project_status import ProjectStatus, Survey
 from inference.serving.model_cache import Models
 from inference.serving.predictor import Outcome
 from inference.serving.webhooks import ANNOTATED, DELETED, START_TRAINING
@@ -31,7 +31,7 @@ FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 
 RUN_SECONDS = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 
 
-class Metrics:
+class ServerMetrics:
     """Counters of one process. For any number of threads."""
 
     def __init__(self, version: str) -> None:
@@ -148,7 +148,7 @@ class _Surveyed(Collector):
         """One look."""
         return self._families(self._survey.standings())
 
-    def _families(self, standings: list[Standing]) -> Iterator[Metric]:
+    def _families(self, standings: list[ProjectStatus]) -> Iterator[Metric]:
         now = self._now()
         waiting = GaugeMetricFamily("tss_updates_waiting", "Updates not yet trained on.", labels=["project"])
         age = GaugeMetricFamily(

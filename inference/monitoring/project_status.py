@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from inference.monitoring.reports import Reports, Summary
+from inference.monitoring.reports import Reports, ReportSummary
 from shared.errors import SegmenterError, StoreError
 from shared.labelling.label_config import LabelConfig, parse_label_config
 from shared.retraining.runs import RunRecord, Runs, RunState
@@ -28,7 +28,7 @@ LOOKED_AT = 20  # projects that wait, and others beyond the busy ones, looked at
 SUCCESSES = ("published", "rejected", "unchanged")
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class ProjectStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Where one project stands."""
 
     project: int
@@ -39,7 +39,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""  # that serves, "" without one
     refused: str = ""  # why the model in its place is none
     versions: tuple[Version, ...] = ()  # kept ones, newest first
-    summaries: dict[str, Summary] = {}  # of kept versions, by name
+    summaries: dict[str, ReportSummary] = {}  # of kept versions, by name
     updates: tuple[Update, ...] = ()
     last_success: float | None = None  # seconds since the epoch
     error: str = ""  # why the rest may be old
@@ -67,7 +67,7 @@ class Survey:
         self._clock = clock
         self.reports = Reports(store)
         self._lock = threading.Lock()
-        self._standings: dict[int, Standing] = {}
+        self._standings: dict[int, ProjectStatus] = {}
         self._looked_at: dict[int, float] = {}
         self._touched: set[int] = set()
         self._at = float("-inf")
@@ -79,7 +79,7 @@ class Survey:
         self._touched.add(project)
         self._at = float("-inf")
 
-    def standings(self) -> list[Standing]:
+    def standings(self) -> list[ProjectStatus]:
         """All projects, by number. While the store is away, the last known ones, and `error` says so."""
         with self._lock:
             begun = self._clock()
@@ -93,7 +93,7 @@ class Survey:
                 self._took = self._at - begun
             return [self._standings[project] for project in sorted(self._standings)]
 
-    def standing(self, project: int) -> Standing | None:
+    def standing(self, project: int) -> ProjectStatus | None:
         """One project as it is now, None if nobody knows it."""
         self.touch(project)
         return next((each for each in self.standings() if each.project == project), None)
@@ -121,7 +121,7 @@ class Survey:
             now |= set(longest_ago[:LOOKED_AT])
         return now
 
-    def _examine(self, project: int, before: Standing | None, *, again: bool) -> Standing:
+    def _examine(self, project: int, before: ProjectStatus | None, *, again: bool) -> ProjectStatus:
         try:
             known = self._projects.get(project)
             runs = self._runs.state(project)
@@ -131,7 +131,7 @@ class Survey:
             if changed or again or runs.active:
                 versions = tuple(self._store.versions(project))
             config, config_error = self._config(known, before)
-            return Standing(
+            return ProjectStatus(
                 project=project,
                 known=known,
                 config=config,
@@ -145,10 +145,10 @@ class Survey:
                 last_success=self._last_success(project, runs, before),
             )
         except SegmenterError as error:
-            before = before or Standing(project=project)
+            before = before or ProjectStatus(project=project)
             return msgspec.structs.replace(before, error=str(error))
 
-    def _config(self, known: KnownProject | None, before: Standing | None) -> tuple[LabelConfig | None, str]:
+    def _config(self, known: KnownProject | None, before: ProjectStatus | None) -> tuple[LabelConfig | None, str]:
         if known is None or not known.label_config:
             return None, ""
         if before is not None and before.known == known:
@@ -158,7 +158,7 @@ class Survey:
         except SegmenterError as error:
             return None, str(error)
 
-    def _last_success(self, project: int, runs: RunState, before: Standing | None) -> float | None:
+    def _last_success(self, project: int, runs: RunState, before: ProjectStatus | None) -> float | None:
         """When a run was last finished; tells of the runs that ended since the last look."""
         success = before.last_success if before else None
         first = before.runs.next_number if before else runs.next_number - 1

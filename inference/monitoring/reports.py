@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from shared.errors import ModelError
-from shared.model_file.card import Estimate, Figures
+from shared.model_file.card import Estimate, ModelMetrics
 from shared.store.models import UNFINISHED, ModelStore
 
 KEPT = 4000  # summaries of about 1 kB
@@ -50,7 +50,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     created_at: str = ""
     outcome: str = ""
     reason: str = ""
-    figures: Figures = Figures(how="not judged", recordings=0)
+    figures: ModelMetrics = ModelMetrics(how="not judged", recordings=0)
     steps: int = 0
     epochs: float = 0.0
     members: int = 1
@@ -61,7 +61,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     skipped: tuple[Any, ...] = ()
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
+class ReportSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What an overview shows of a version."""
 
     created_at: str = ""
@@ -93,16 +93,16 @@ class Reports:
         self._store = store
         self._lock = threading.Lock()
         self._rejections: OrderedDict[tuple[int, str], str] = OrderedDict()
-        self._summaries: OrderedDict[tuple[int, str], Summary] = OrderedDict()
+        self._summaries: OrderedDict[tuple[int, str], ReportSummary] = OrderedDict()
 
-    def summary(self, project: int, version: str) -> Summary:
+    def summary(self, project: int, version: str) -> ReportSummary:
         """What an overview shows of a version; little more than its size where it has no report."""
         key = (project, version)
         with self._lock:
             found = self._summaries.get(key)
         if found is None:
             data = self._store.file(project, version, "report.json")
-            found = _summarise(data) if data is not None else Summary()
+            found = _summarise(data) if data is not None else ReportSummary()
             found = msgspec.structs.replace(found, size=self._store.size(project, version))
             with self._lock:
                 self._summaries[key] = found
@@ -135,13 +135,13 @@ class Reports:
             raise ModelError(f"The report of version {version} cannot be read: {error}.") from error
 
 
-def _summarise(data: bytes) -> Summary:
+def _summarise(data: bytes) -> ReportSummary:
     try:
         short = msgspec.json.decode(data, type=_Short)
     except msgspec.DecodeError as error:
-        return Summary(reason=f"Its report cannot be read: {error}.")
+        return ReportSummary(reason=f"Its report cannot be read: {error}.")
     estimates = {name: short.figures.estimates[name] for name in SHOWN if name in short.figures.estimates}
-    return Summary(
+    return ReportSummary(
         created_at=short.created_at,
         recordings=short.figures.recordings,
         outcome=short.outcome,

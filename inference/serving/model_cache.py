@@ -11,7 +11,7 @@ from typing import NamedTuple
 from inference.serving.protocol import ProjectRef
 from shared.errors import ModelError, RefusedError, StoreError, UntrainedError
 from shared.segmentation.segmenter import Segmenter
-from shared.store.model_info import Stamp, StoredModel
+from shared.store.model_info import ModelInfo, StoredModel
 from shared.store.models import ModelStore
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class _Project:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     loading: threading.Lock = field(default_factory=threading.Lock)
-    stamp: Stamp | None = None
+    stamp: ModelInfo | None = None
     looked_at: float = float("-inf")
     away: bool = False  # the last look failed: until one succeeds, only `refresh` looks, which nobody waits for
     refused: dict[str, str] = field(default_factory=dict)  # sha256, or tag where the bytes have none ► why
@@ -129,7 +129,7 @@ class Models:
                 return good
         raise UntrainedError(objection)
 
-    def _look(self, project: int, state: _Project, *, waiting: bool = True) -> Stamp | None:
+    def _look(self, project: int, state: _Project, *, waiting: bool = True) -> ModelInfo | None:
         """The store's current stamp, at most a second old; the last known one while the store cannot be read.
 
         A store may take half a minute to fail, or to answer. So while one thread looks, others go by what is known;
@@ -156,12 +156,12 @@ class Models:
         finally:
             state.lock.release()
 
-    def _objection(self, state: _Project, stamp: Stamp | None, project: ProjectRef) -> str:
+    def _objection(self, state: _Project, stamp: ModelInfo | None, project: ProjectRef) -> str:
         if stamp is None:
             return f"There is no model for project {project.id} yet: annotate a few tasks, training starts by itself."
         return stamp.refused or state.refused.get(stamp.sha256, "") or stamp.mismatch(project.created)
 
-    def _kept(self, project: int, state: _Project, stamp: Stamp) -> _Good | None:
+    def _kept(self, project: int, state: _Project, stamp: ModelInfo) -> _Good | None:
         """The newest kept version that is not refused, becoming the last good one; nothing is loaded for it."""
         with state.lock:
             if state.searched == (stamp.tag, state.refusals):

@@ -25,7 +25,7 @@ ANNOTATED = frozenset(
 DELETED = frozenset({"ANNOTATION_DELETED", "ANNOTATIONS_DELETED", "TASKS_DELETED"})
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class WebhookEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One event, as far as training cares."""
 
     action: str
@@ -35,7 +35,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str = ""  # of the label configuration that PROJECT_UPDATED brings; matters only if it is new
 
 
-def parse_event(body: bytes) -> Event:
+def parse_event(body: bytes) -> WebhookEvent:
     """The event in a body. Unknown actions are events that do not matter.
 
     Raises RequestError when the body is not an object or its project is no number.
@@ -48,9 +48,9 @@ def parse_event(body: bytes) -> Event:
     if project is not None and project.id == 0:
         raise RequestError("The event is of project 0; Label Studio counts from 1.")
     if action == "PROJECT_UPDATED":
-        return Event(action=action, project=project, matters=False, fingerprint=_fingerprint(payload))
+        return WebhookEvent(action=action, project=project, matters=False, fingerprint=_fingerprint(payload))
     weight = _weight(action, payload)
-    return Event(action=action, project=project, matters=weight > 0, weight=max(weight, 1))
+    return WebhookEvent(action=action, project=project, matters=weight > 0, weight=max(weight, 1))
 
 
 def _weight(action: str, payload: dict[str, Any]) -> int:

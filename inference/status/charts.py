@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from inference.monitoring.diagnosis import Channel, Drawing, Piece
+from inference.monitoring.diagnosis import Channel, Drawing, DrawnSegment
 
 
 def line(values: Sequence[float], width: float, height: float, *, low: float | None = None) -> str:
@@ -50,7 +50,7 @@ def limits(channel: Channel) -> str:
     return f"{min(known):.4g} to {max(known):.4g}" if known else "nothing was measured"
 
 
-def place(piece: Piece, drawing: Drawing) -> tuple[float, float]:
+def place(piece: DrawnSegment, drawing: Drawing) -> tuple[float, float]:
     """Left edge and width of a piece in a strip of 1000."""
     rows = drawing.last - drawing.first + 1
     left = (max(piece.first, drawing.first) - drawing.first) / rows * 1000

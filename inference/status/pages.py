@@ -7,14 +7,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from inference.monitoring.activity_log import Hour, Noted, Scored, Skipped
+from inference.monitoring.activity_log import Hour, Noted, ScoredTask, Skipped
 from inference.monitoring.label_studio_monitor import StudioState
-from inference.monitoring.project_status import Standing
-from inference.monitoring.reports import Bin, Report, Summary
+from inference.monitoring.project_status import ProjectStatus
+from inference.monitoring.reports import Bin, Report, ReportSummary
 from inference.services import Services
 from inference.version import program_version
 from shared.errors import SegmenterError
-from shared.model_file.card import Estimate, Figures
+from shared.model_file.card import Estimate, ModelMetrics
 from shared.retraining.runs import RunRecord
 from shared.retraining.scheduler import due_at
 from shared.retraining.updates import START_TRAINING
@@ -90,7 +90,7 @@ class ProjectPage(msgspec.Struct, frozen=True, kw_only=True):
     finding: str  # of the last comparison with Label Studio
     left_out: list[str]  # of the labelling configuration
     versions: list[VersionRow]
-    figures: Figures | None
+    figures: ModelMetrics | None
     labels: list[str]  # of the labelling configuration
     names: list[str]  # of the confusion's rows and columns
     losses: list[float]
@@ -101,7 +101,7 @@ class ProjectPage(msgspec.Struct, frozen=True, kw_only=True):
     run: RunRecord | None
     runs: list[RunRecord]
     log: str
-    least_sure: list[Scored]
+    least_sure: list[ScoredTask]
     skipped: list[Skipped]
     events: list[Noted]
 
@@ -169,8 +169,8 @@ class Pages:
             events=services.journal.events(project, EVENTS),
         )
 
-    def _row(self, standing: Standing, last_event: Noted | None) -> Row:
-        summary = standing.summaries.get(standing.version, Summary())
+    def _row(self, standing: ProjectStatus, last_event: Noted | None) -> Row:
+        summary = standing.summaries.get(standing.version, ReportSummary())
         trained = standing.runs.last.trained if standing.runs.last else None
         history = [
             standing.summaries[each.name].estimates["balanced_accuracy"].value
@@ -194,7 +194,7 @@ class Pages:
             last_event=last_event,
         )
 
-    def _state(self, standing: Standing) -> State:
+    def _state(self, standing: ProjectStatus) -> State:
         active, last = standing.runs.active, standing.runs.last
         if active is not None:
             progress = active.progress
@@ -217,12 +217,12 @@ class Pages:
             return State(name="untrained", sentence="no model yet")
         return State(name="idle", sentence="idle")
 
-    def _lacking(self, standing: Standing) -> str:
+    def _lacking(self, standing: ProjectStatus) -> str:
         needed = self._settings.start_training_each_n_updates
         waiting = sum(update.weight for update in standing.updates)
         return f"{waiting} of START_TRAINING_EACH_N_UPDATES={needed} updates; {max(1, needed - waiting)} more"
 
-    def _missing(self, standing: Standing, row: Row) -> list[str]:
+    def _missing(self, standing: ProjectStatus, row: Row) -> list[str]:
         found = []
         if standing.error:
             found.append(f"The store could not be read: {standing.error}")
@@ -247,7 +247,7 @@ class Pages:
             found.append("The train button was pressed.")
         return found
 
-    def _report(self, standing: Standing) -> tuple[Report | None, str]:
+    def _report(self, standing: ProjectStatus) -> tuple[Report | None, str]:
         if not standing.version:
             return None, ""
         try:
@@ -261,11 +261,11 @@ class Pages:
         except SegmenterError as error:
             return None, str(error)
 
-    def _versions(self, standing: Standing) -> list[VersionRow]:
+    def _versions(self, standing: ProjectStatus) -> list[VersionRow]:
         reports = self._services.survey.reports
         rows = []
         for each in standing.versions:
-            summary = standing.summaries.get(each.name, Summary())
+            summary = standing.summaries.get(each.name, ReportSummary())
             place = "serves" if each.current else "kept" if each.accepted else "rejected"
             if place == "kept" and standing.version and each.name > standing.version:
                 place = "rolled back"
@@ -286,20 +286,20 @@ class Pages:
             )
         return rows
 
-    def _history(self, standing: Standing) -> list[RunRecord]:
+    def _history(self, standing: ProjectStatus) -> list[RunRecord]:
         numbers = range(standing.runs.next_number - 1, max(0, standing.runs.next_number - 1 - RUNS), -1)
         found = (self._services.runs.ended(standing.project, number) for number in numbers)
         return [record for record in found if record is not None]
 
 
-def _names(figures: Figures) -> list[str]:
+def _names(figures: ModelMetrics) -> list[str]:
     """Names of the confusion's rows: those of the classes, with background first."""
     names = [each.label for each in figures.classes]
     whole = ["background", *names] if len(names) < len(figures.confusion) else names
     return [*whole, *("?" for _ in range(len(figures.confusion) - len(whole)))]
 
 
-def _learning(standing: Standing) -> list[tuple[int, float]]:
+def _learning(standing: ProjectStatus) -> list[tuple[int, float]]:
     points = {
         summary.recordings: summary.estimates["balanced_accuracy"].value
         for summary in (standing.summaries[each.name] for each in reversed(standing.versions))

@@ -64,7 +64,7 @@ class TaskPage(msgspec.Struct, frozen=True, kw_only=True):
     release: str
 
 
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
+class ErrorPage(msgspec.Struct, frozen=True, kw_only=True):
     """What went wrong."""
 
     error: str
@@ -280,7 +280,7 @@ class StatusPages:
         if _wants_json(request):
             return json_answer({"error": sentence}, status, GUARDS)
         depth = request.url.path.rpartition("/ui/")[2].count("/")
-        page = Failure(error=sentence, release=program_version())
+        page = ErrorPage(error=sentence, release=program_version())
         root = "../" * depth or "./"
         return self._answer(request, "error.html", page, root=root, twin=root, status=status, back=back)
 

@@ -13,7 +13,7 @@ TEMPLATE = "#/components/schemas/{name}"
 NUMBER = {"type": "integer", "minimum": 0}
 
 
-class Failure(msgspec.Struct):
+class ErrorResponse(msgspec.Struct):
     """What every answer that is no success says."""
 
     error: str
@@ -49,7 +49,7 @@ class ConfigCall(msgspec.Struct):
 
 
 TYPES = (
-    PredictCall, Task, Prediction, SetupCall, EventCall, ProjectCall, JobCall, ConfigCall, Failure, Overview,
+    PredictCall, Task, Prediction, SetupCall, EventCall, ProjectCall, JobCall, ConfigCall, ErrorResponse, Overview,
     ProjectPage,
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ from collections import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference.json_response import json_answer
-from inference.monitoring.metrics import Metrics
+from inference.monitoring.metrics import ServerMetrics
 from shared.settings import Settings
 
 PROBES = frozenset({"/", "/health", "/livez", "/readyz"})  # hold nothing and wait for nobody: never refused
@@ -18,7 +18,7 @@ SMALL = 2**16  # bytes of a body that are not counted: MAX_CONNECTIONS of them a
 RETRY_SECONDS = 5
 
 
-class RefusedError(Exception):
+class OverloadedError(Exception):
     """There is no place for a request; `reason` is a label of tss_requests_refused_total."""
 
     def __init__(self, reason: str, sentence: str) -> None:
@@ -29,7 +29,7 @@ class RefusedError(Exception):
 class Admission:
     """Middleware, inside Access: who may not call takes no place."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: ServerMetrics) -> None:
         self._app = app
         self._metrics = metrics
         self._places = settings.max_requests
@@ -48,7 +48,7 @@ class Admission:
             if scope["method"] in ("GET", "HEAD"):
                 visit.enter()
             await self._app(scope, visit.receive, visit.send)
-        except RefusedError as refusal:
+        except OverloadedError as refusal:
             self._metrics.refused(refusal.reason)
             answer = json_answer({"error": str(refusal)}, 503, {"Retry-After": str(RETRY_SECONDS)})
             await answer(scope, receive, send)
@@ -58,7 +58,7 @@ class Admission:
     def take_place(self, kind: str) -> None:
         """Raise RefusedError if there is none of this kind."""
         if self._taken[kind] >= self._places:
-            raise RefusedError(
+            raise OverloadedError(
                 "busy", f"MAX_REQUESTS={self._places} {kind} are being answered or wait already: ask again later."
             )
         self._taken[kind] += 1
@@ -70,7 +70,7 @@ class Admission:
     def hold(self, size: int) -> None:
         """Count bytes of a body. Raises RefusedError where they are too many."""
         if self._held_bytes + size > self._most_bytes:
-            raise RefusedError(
+            raise OverloadedError(
                 "memory", f"Bodies of {self._most_bytes // 2**20} MiB (4 x MAX_BODY_MB) are here already: ask later."
             )
         self._held_bytes += size

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference.monitoring.activity_log import Journal
-from inference.monitoring.metrics import Metrics
+from inference.monitoring.metrics import ServerMetrics
 
 HEADER = "X-Request-ID"
 _GIVEN = re.compile(r"[0-9A-Za-z_.-]{1,64}", re.ASCII)
@@ -34,7 +34,7 @@ class Observing:
     """Middleware, the outermost: numbers a request (or takes the number it brings), counts and times it."""
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, journal: Journal, routes: Collection[str], secret: str = ""
+        self, app: ASGIApp, metrics: ServerMetrics, journal: Journal, routes: Collection[str], secret: str = ""
     ) -> None:
         self._app = app
         self._metrics = metrics

@@ -15,7 +15,7 @@ import msgspec
 from shared.errors import LabelStudioError
 from shared.label_studio.credentials import Credentials
 from shared.label_studio.request import Reply, exchange, show
-from shared.labelling.snapshots import Stamp, utc_text
+from shared.labelling.snapshots import AnnotationStamp, utc_text
 from shared.net.connections import Connections
 
 T = TypeVar("T")
@@ -77,7 +77,7 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, Any] = {}
 
 
-class Standing(NamedTuple):
+class AnnotationTotals(NamedTuple):
     """The cheap figures of a project's annotations: one request."""
 
     tasks: int  # annotated ones
@@ -98,10 +98,10 @@ class _Task(msgspec.Struct):
     updated_at: str  # also written whenever one of its annotations is
     annotations: list[_Annotation] = []
 
-    def stamps(self) -> Iterator[Stamp]:
+    def stamps(self) -> Iterator[AnnotationStamp]:
         for each in self.annotations:
             if not each.was_cancelled:
-                yield Stamp(self.id, each.id, utc_text(each.updated_at), bool(each.ground_truth))
+                yield AnnotationStamp(self.id, each.id, utc_text(each.updated_at), bool(each.ground_truth))
 
 
 class _Page(msgspec.Struct):
@@ -182,16 +182,16 @@ class LabelStudio:
         """Webhooks of a project and those of the whole organization."""
         return self._read("/api/webhooks/", list[Webhook], {"project": project})
 
-    def standing(self, project: int) -> Standing:
+    def standing(self, project: int) -> AnnotationTotals:
         """Counts of a project's annotations and the time of the newest, with one small request."""
         page = self._annotated(project, [ANNOTATED], "-tasks:updated_at", TOUCHED)
         newest = max((stamp.updated_at for task in page.tasks for stamp in task.stamps()), default="")
         since = utc_text(page.tasks[-1].updated_at) if len(page.tasks) < page.total else ""
-        return Standing(page.total, page.total_annotations, newest, since)
+        return AnnotationTotals(page.total, page.total_annotations, newest, since)
 
-    def stamps(self, project: int) -> list[Stamp]:
+    def stamps(self, project: int) -> list[AnnotationStamp]:
         """The state of each annotation, paged by task number, so that what comes or goes meanwhile shifts nothing."""
-        found: list[Stamp] = []
+        found: list[AnnotationStamp] = []
         last = 0
         while True:
             page = self._annotated(project, [ANNOTATED, after(last)], "tasks:id", PAGE)

@@ -33,7 +33,7 @@ EPOCH = date(1970, 1, 1)
 Numbers = NDArray[np.int64]
 
 
-class Piece(NamedTuple):
+class Directive(NamedTuple):
     """A directive (`letter`, with its pad) or one literal character (`letter` empty)."""
 
     letter: str
@@ -53,24 +53,24 @@ class Piece(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def split_format(time_format: str) -> tuple[Piece, ...]:
+def split_format(time_format: str) -> tuple[Directive, ...]:
     """The pieces of a format. Raises ValueError, a sentence, on what d3 does not know or cannot be read back."""
-    pieces: list[Piece] = []
+    pieces: list[Directive] = []
     characters = iter(time_format)
     for character in characters:
         if character != "%":
-            pieces.append(Piece("", "", character))
+            pieces.append(Directive("", "", character))
             continue
         letter = next(characters, "")
         pad = " " if letter == "e" else "0"
         if letter in PADS:
             pad, letter = PADS[letter], next(characters, "")
         if letter == "%":
-            pieces.append(Piece("", "", "%"))
+            pieces.append(Directive("", "", "%"))
         elif letter in COMPOUND:
             pieces.extend(split_format(COMPOUND[letter]))
         elif letter in DIGITS or letter in WORDS or letter == "Z":
-            pieces.append(Piece(letter, pad, ""))
+            pieces.append(Directive(letter, pad, ""))
         else:
             known = " ".join(f"%{each}" for each in sorted([*DIGITS, *WORDS, *COMPOUND, "Z"], key=str.lower))
             raise ValueError(f"%{letter} is none of d3's directives that can be read: {known}")
@@ -263,7 +263,7 @@ class _Cursor:
         return sign * (hours[0] * np.int64(10) + hours[1]), sign * minutes * (tens * np.int64(10) + ones)
 
 
-def _read(piece: Piece, cursor: _Cursor, fields: dict[str, Numbers]) -> None:
+def _read(piece: Directive, cursor: _Cursor, fields: dict[str, Numbers]) -> None:
     """Read one piece of a format into `fields` (named as d3's own: y m d H M S L p q Q s and the zone's two)."""
     letter = piece.letter
     if not letter:

@@ -19,7 +19,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str  # of the label configuration
 
 
-class Stamp(NamedTuple):
+class AnnotationStamp(NamedTuple):
     """What tells one state of an annotation from another. Skipped (cancelled) ones have none: they never count."""
 
     task: int
@@ -38,7 +38,7 @@ def utc_text(time: datetime | str | None) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def take_snapshot(stamps: Iterable[Stamp], fingerprint: str, now: datetime) -> Snapshot:
+def take_snapshot(stamps: Iterable[AnnotationStamp], fingerprint: str, now: datetime) -> Snapshot:
     """Snapshot of these annotations at `now`, under the label configuration of `fingerprint`."""
     ordered = sorted(set(stamps))
     digest = hashlib.sha256()

@@ -97,7 +97,7 @@ class Estimate(msgspec.Struct, frozen=True):
     standard_error: float | None = None
 
 
-class ClassFigures(msgspec.Struct, frozen=True, kw_only=True):
+class ClassMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """Figures of one class on held-out recordings. Rows for ranges and background, matched events for instants."""
 
     label: str
@@ -110,12 +110,12 @@ class ClassFigures(msgspec.Struct, frozen=True, kw_only=True):
     judged: bool = True  # False: in fewer than two groups of recordings, left out of thresholds, gate and macro figures
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
+class ModelMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """How good the model is on recordings it has not seen. Defined in training/judging/evaluate.py."""
 
     how: Literal["out-of-fold", "by-recording", "optimistic", "not judged"]
     recordings: int
-    classes: tuple[ClassFigures, ...] = ()
+    classes: tuple[ClassMetrics, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()  # rows true, columns predicted; background, then labels in card order
     estimates: dict[
         str, Estimate
@@ -138,7 +138,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     stem: int  # rows an LSTM step
     channel_mean: tuple[float, ...]  # of the training rows; centre of a channel without values
     channel_std: tuple[float, ...]
-    figures: Figures
+    figures: ModelMetrics
     snapshot: Snapshot
     folds: dict[str, int] = {}  # group of recordings ► fold, kept as recordings are added
     settings: dict[str, str] = {}  # the training settings that were in force

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from shared.errors import LabelConfigError, LabelStudioError
-from shared.label_studio.client import LabelStudio, Standing
+from shared.label_studio.client import AnnotationTotals, LabelStudio
 from shared.labelling.label_config import parse_label_config
 from shared.labelling.snapshots import Snapshot, same_truth, take_snapshot
 from shared.retraining.updates import RECONCILE, Updates
@@ -111,6 +111,6 @@ class Reconciler:
         return Finding(project, "changed", f"{current.annotations} annotations now, {before}: an update was written.")
 
 
-def _is_same(standing: Standing, last: Snapshot) -> bool:
+def _is_same(standing: AnnotationTotals, last: Snapshot) -> bool:
     counts = (standing.tasks, standing.annotations) == (last.tasks, last.annotations)
     return counts and standing.newest == last.newest and standing.since <= last.newest

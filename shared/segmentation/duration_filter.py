@@ -18,7 +18,7 @@ Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Runs:
+class LabelRuns:
     """Stretches of rows with one most likely column each, in order, without gaps."""
 
     columns: Counts  # [runs]
@@ -41,19 +41,19 @@ class Runs:
         """
         return np.concatenate([np.zeros((1, self.evidence.shape[1])), np.cumsum(self.evidence, axis=0)]).data
 
-    def grouped(self, starts: Counts, columns: Counts) -> "Runs":
+    def grouped(self, starts: Counts, columns: Counts) -> "LabelRuns":
         """One run for every group that begins at run `starts[i]`, under column `columns[i]`."""
-        return Runs(
+        return LabelRuns(
             columns,
             np.add.reduceat(self.lengths, starts),
             np.add.reduceat(self.evidence, starts, axis=0),
         )
 
 
-def joined(parts: Sequence[Runs]) -> Runs:
+def joined(parts: Sequence[LabelRuns]) -> LabelRuns:
     """Runs of consecutive stretches of a recording as one; neighbours with the same column become one run."""
     columns = np.concatenate([part.columns for part in parts])
-    whole = Runs(
+    whole = LabelRuns(
         columns,
         np.concatenate([part.lengths for part in parts]),
         np.concatenate([part.evidence for part in parts]),
@@ -62,7 +62,7 @@ def joined(parts: Sequence[Runs]) -> Runs:
     return whole if len(starts) == len(whole) else whole.grouped(starts, columns[starts])
 
 
-def filter_runs(runs: Runs, least: Sequence[int]) -> tuple[Counts, Counts]:
+def filter_runs(runs: LabelRuns, least: Sequence[int]) -> tuple[Counts, Counts]:
     """Join runs shorter than `least` [rows, one a column] to a neighbour until none is left, or only one run.
 
     Shortest first, the leftmost of equals; to the neighbour whose column has the larger sum of log probabilities over
@@ -109,7 +109,7 @@ def _speaks_for(sums: memoryview, first: int, end: int, column: int, other: int)
     return bool(sums[end, column] - sums[first, column] >= sums[end, other] - sums[first, other])
 
 
-def snap_borders(runs: Runs, starts: Counts, columns: Counts, least: Sequence[int]) -> Counts:
+def snap_borders(runs: LabelRuns, starts: Counts, columns: Counts, least: Sequence[int]) -> Counts:
     """Move every border between two groups to the border of runs at which the evidence changes sides.
 
     A run that was too short lies wholly on one side of a border that it may belong behind: of all borders of runs
@@ -125,7 +125,7 @@ def snap_borders(runs: Runs, starts: Counts, columns: Counts, least: Sequence[in
     return np.array(bounds[:-1], np.int64)
 
 
-def _best_border(runs: Runs, at: tuple[int, int, int], columns: tuple[int, int], least: Sequence[int]) -> int:
+def _best_border(runs: LabelRuns, at: tuple[int, int, int], columns: tuple[int, int], least: Sequence[int]) -> int:
     """The run at which the first of two groups should give way to the second.
 
     at: first run of the first group, of the second (where the border is now), of what follows; columns: of the groups.

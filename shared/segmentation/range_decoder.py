@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from shared.labelling.segments import Segment
 from shared.model_file.card import RangeHead
 from shared.segmentation.calibration import calibrate, log_probabilities
-from shared.segmentation.duration_filter import Counts, Doubles, Runs, filter_runs, joined, snap_borders
+from shared.segmentation.duration_filter import Counts, Doubles, LabelRuns, filter_runs, joined, snap_borders
 from shared.segmentation.label_sequence_prior import applies, relabel
 
 Floats = NDArray[np.float32]
@@ -36,7 +36,7 @@ class RangeDecoder:
     def __init__(self, head: RangeHead, open_runs: int = OPEN_RUNS) -> None:
         self._head = head
         self._open_runs = open_runs
-        self._parts: list[Runs] = []
+        self._parts: list[LabelRuns] = []
         self._count = 0  # runs in the parts
         self._row = 0  # first row of the parts
         self._segments: list[Segment] = []
@@ -48,7 +48,7 @@ class RangeDecoder:
         columns = probabilities.argmax(axis=1)
         bounds = np.concatenate([[0], np.flatnonzero(columns[1:] != columns[:-1]) + 1, [len(columns)]])
         starts, lengths = bounds[:-1], bounds[1:] - bounds[:-1]
-        self._parts.append(Runs(columns[starts], lengths, _sums(logs, starts)))
+        self._parts.append(LabelRuns(columns[starts], lengths, _sums(logs, starts)))
         self._count += len(starts)
         if self._count > self._open_runs or len(self._parts) > MOST_PARTS:
             self._settle()
@@ -95,7 +95,7 @@ class RangeDecoder:
         self._parts = [_part(first, len(first) - 1, len(first)), _part(runs, half, len(runs))]
         self._count = 1 + len(self._parts[1])
 
-    def _starts(self, runs: Runs) -> tuple[Counts, Counts]:
+    def _starts(self, runs: LabelRuns) -> tuple[Counts, Counts]:
         starts, columns = filter_runs(runs, self._head.min_rows)
         return snap_borders(runs, starts, columns, self._head.min_rows), columns
 
@@ -128,10 +128,10 @@ def _sums(rows: Floats, starts: Counts) -> NDArray[np.float64]:
     return sums
 
 
-def _means(groups: Runs) -> Groups:
+def _means(groups: LabelRuns) -> Groups:
     return Groups(groups.columns, groups.lengths, groups.evidence / groups.lengths[:, None])
 
 
-def _part(runs: Runs, first: int, end: int) -> Runs:
+def _part(runs: LabelRuns, first: int, end: int) -> LabelRuns:
     some = slice(first, end)
-    return Runs(runs.columns[some], runs.lengths[some], runs.evidence[some])
+    return LabelRuns(runs.columns[some], runs.lengths[some], runs.evidence[some])

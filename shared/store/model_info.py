@@ -11,7 +11,7 @@ from shared.model_file.onnx_file import check_seal, checksum, read_metadata
 from shared.store.keys import is_version
 
 
-class Stamp(msgspec.Struct, frozen=True, kw_only=True):
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What a model file says of itself, read without making a session of it."""
 
     version: str
@@ -35,7 +35,7 @@ class StoredModel(NamedTuple):
     """A model file and what it says of itself."""
 
     data: bytes
-    stamp: Stamp
+    stamp: ModelInfo
 
 
 class _Card(msgspec.Struct):
@@ -47,7 +47,7 @@ class _Card(msgspec.Struct):
     project_created: str = ""
 
 
-def read_stamp(data: bytes, tag: str, project: int) -> Stamp:
+def read_stamp(data: bytes, tag: str, project: int) -> ModelInfo:
     """What a model file says of itself. Raises ModelError if it is damaged or belongs to another project."""
     check_seal(data)
     try:
@@ -64,7 +64,7 @@ def read_stamp(data: bytes, tag: str, project: int) -> Stamp:
         raise ModelError(
             f"A model card gives no time of its snapshot that can be read ({error}); train again."
         ) from error
-    return Stamp(
+    return ModelInfo(
         version=card.version,
         sha256=checksum(data),
         tag=tag,

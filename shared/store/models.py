@@ -15,7 +15,7 @@ from shared.errors import ConflictError, ModelError, RefusedError, StoreError
 from shared.model_file.onnx_file import MAX_BYTES
 from shared.store import keys
 from shared.store.lease import Lease
-from shared.store.model_info import Stamp, StoredModel, moment, read_stamp
+from shared.store.model_info import ModelInfo, StoredModel, moment, read_stamp
 from shared.store.publication import Commit, TurnedDown, accept, put_model, read_turned_down
 from shared.store.storage import Stat, Storage
 
@@ -48,7 +48,7 @@ class ModelStore:
     def __init__(self, storage: Storage, *, keep_versions: int = 10) -> None:
         self._storage = storage
         self._keep_versions = keep_versions
-        self._stamps: dict[int, Stamp] = {}
+        self._stamps: dict[int, ModelInfo] = {}
 
     # Reading
 
@@ -56,12 +56,12 @@ class ModelStore:
         """The model that serves a project. Raises ModelError if its bytes are damaged."""
         return self._read(keys.model(project), project)
 
-    def stamp(self, project: int) -> Stamp | None:
+    def stamp(self, project: int) -> ModelInfo | None:
         """Version and checksum of the model that serves: one look at its tag, and one read where that has changed."""
         try:
             status = self._storage.head(keys.model(project))
         except RefusedError as error:  # a link or a folder in its place
-            return Stamp(version="", sha256="", tag=NO_FILE, refused=str(error))
+            return ModelInfo(version="", sha256="", tag=NO_FILE, refused=str(error))
         if status is None:
             self._stamps.pop(project, None)
             return None
@@ -71,7 +71,7 @@ class ModelStore:
         try:
             found = self._read(keys.model(project), project, status)
         except ModelError as error:
-            stamp = Stamp(version="", sha256="", tag=status.tag, refused=str(error))
+            stamp = ModelInfo(version="", sha256="", tag=status.tag, refused=str(error))
         else:
             if found is None:
                 return None
@@ -233,7 +233,7 @@ class ModelStore:
             raise ModelError(str(error)) from error
         return None if found is None else StoredModel(found.data, read_stamp(found.data, found.tag, project))
 
-    def _reason_against(self, project: int, candidate: Stamp, current: Stamp | None, *, again: bool) -> str:
+    def _reason_against(self, project: int, candidate: ModelInfo, current: ModelInfo | None, *, again: bool) -> str:
         ours = candidate.snapshot
         if ours is None:
             raise ModelError(f"Model {candidate.version} names no snapshot; train again.")
@@ -279,7 +279,7 @@ class ModelStore:
             )
         return found
 
-    def _before(self, project: int, current: Stamp | None) -> StoredModel:
+    def _before(self, project: int, current: ModelInfo | None) -> StoredModel:
         for each in self.versions(project):
             if (
                 each.accepted
@@ -297,7 +297,7 @@ class ModelStore:
     def _kept(self, project: int) -> str:
         return ", ".join(each.name for each in self.versions(project))
 
-    def _turn_down(self, project: int, current: Stamp | None, target: Stamp) -> None:
+    def _turn_down(self, project: int, current: ModelInfo | None, target: ModelInfo) -> None:
         known = self.turned_down(project)
         served = None if current is None else current.snapshot
         newest = known

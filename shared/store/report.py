@@ -4,7 +4,7 @@ import msgspec
 
 from shared.errors import ModelError
 from shared.labelling.segments import Segment
-from shared.model_file.card import Figures
+from shared.model_file.card import ModelMetrics
 
 SCHEMA = 1
 
@@ -55,7 +55,7 @@ class ReportFile(msgspec.Struct, frozen=True, kw_only=True):
     project: int
     outcome: str  # published or rejected
     reason: str  # of a rejection, or how it compares with the version before
-    figures: Figures
+    figures: ModelMetrics
     steps: int
     epochs: float
     members: int

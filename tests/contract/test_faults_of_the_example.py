@@ -14,7 +14,7 @@ from shared.recordings.series import Series, read_series
 from shared.settings import Settings
 from tests.inference.conftest import CONFIG, VALUES, Publish, Serve, batch
 from training.data.annotations import Layered, choose_kinds, label_rows
-from training.judging.evaluate import Prediction, score
+from training.judging.evaluate import HeldOutPrediction, score
 
 SETUP = {"project": "3.17", "schema": CONFIG}
 
@@ -108,6 +108,6 @@ def test_a_class_that_is_never_found_is_the_worst_class() -> None:
     kinds = choose_kinds(layered, ("Run", "Walk"))
     recordings = [label_rows(each, kinds, "background", 0) for each in layered]
     predictions = [
-        Prediction(recording, 0, (), np.zeros((100, 3), np.float32), segments[:1]) for recording in recordings
+        HeldOutPrediction(recording, 0, (), np.zeros((100, 3), np.float32), segments[:1]) for recording in recordings
     ]
     assert score(predictions, kinds, 1.0).figures()["min_class_f1"] == 0

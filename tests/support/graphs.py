@@ -11,7 +11,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.snapshots import Snapshot
-from shared.model_file.card import Figures, Head, InstantHead, ModelCard, RangeHead, encode_card
+from shared.model_file.card import Head, InstantHead, ModelCard, ModelMetrics, RangeHead, encode_card
 from shared.model_file.onnx_file import add_metadata, seal
 from shared.model_file.probe import Probe, encode_probe
 
@@ -55,7 +55,7 @@ def make_card(
         stem=1,
         channel_mean=(0.0,) * len(channels),
         channel_std=(1.0,) * len(channels),
-        figures=Figures(how="not judged", recordings=0),
+        figures=ModelMetrics(how="not judged", recordings=0),
         snapshot=Snapshot(taken_at="", newest="", tasks=0, annotations=0, digest="", fingerprint=""),
     )
     return msgspec.structs.replace(card, **changes)

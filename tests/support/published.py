@@ -4,7 +4,7 @@ import msgspec
 
 from inference.monitoring.reports import Bin, HeldOut, Report, StoredSegment
 from shared.labelling.snapshots import Snapshot
-from shared.model_file.card import ClassFigures, Estimate, Figures
+from shared.model_file.card import ClassMetrics, Estimate, ModelMetrics
 from shared.store.lease import take_lease
 from shared.store.models import ModelStore
 from shared.store.storage import Storage
@@ -12,10 +12,10 @@ from tests.support.graphs import make_model
 
 
 def make_report(version: str, accuracy: float, recordings: int = 5) -> Report:
-    figures = Figures(
+    figures = ModelMetrics(
         how="out-of-fold",
         recordings=recordings,
-        classes=(ClassFigures(label="Run", precision=0.9, recall=0.8, f1=0.85, support=100, true_segments=3),),
+        classes=(ClassMetrics(label="Run", precision=0.9, recall=0.8, f1=0.85, support=100, true_segments=3),),
         confusion=((90, 5, 5), (3, 80, 2), (1, 1, 70)),
         estimates={"balanced_accuracy": Estimate(accuracy, 0.02), "segment_f1_50": Estimate(0.8)},
     )

@@ -29,7 +29,7 @@ from training.data.annotations import Recording
 from training.data.recordings import load_recordings
 from training.data.training_data import truth_of_export, truth_of_project
 from training.judging.decoding import choose_decoding
-from training.judging.evaluate import LEAST_GROUPS, Prediction, Scores, draw_groups, predict, resample, score
+from training.judging.evaluate import LEAST_GROUPS, HeldOutPrediction, Scores, draw_groups, predict, resample, score
 from training.judging.metrics import figures
 from training.judging.schedule import Schedule
 from training.planning.decoding_parameters import choose_shape
@@ -127,7 +127,7 @@ def draw_order(recordings: Sequence[Recording], seed: int) -> list[list[Recordin
 def _measure(
     count: int, orders: Sequence[Sequence[Sequence[Recording]]], plan: Plan, config: LabelConfig, settings: Settings
 ) -> _Measured:
-    predictions: list[Prediction] = []
+    predictions: list[HeldOutPrediction] = []
     recordings, steps = [], []
     for index, (order, split) in enumerate(zip(orders, plan.splits, strict=True)):
         drawn = tuple(recording for group in order[:count] for recording in group)

@@ -21,7 +21,7 @@ LEAST_OF_A_KIND = 3  # … and so are fewer than this
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class Instant:
     """An instant: one row that carries a label."""
 
     row: int
@@ -64,7 +64,7 @@ class Recording:
     series: Series
     kinds: Kinds
     labels: NDArray[np.int16]
-    events: tuple[Event, ...]
+    events: tuple[Instant, ...]
     known: NDArray[np.bool_]
     offset: int = 0
     whole: int = 0
@@ -108,7 +108,7 @@ class Recording:
             name=f"{self.name} rows {first} to {end - 1}",
             series=Series(self.series.values[first:end], TimeAxis(axis.times[first:end], axis.time_format)),
             labels=self.labels[first:end],
-            events=tuple(Event(e.row - first, e.label) for e in self.events if first <= e.row < end),
+            events=tuple(Instant(e.row - first, e.label) for e in self.events if first <= e.row < end),
             known=self.known[first:end],
         )
 
@@ -155,14 +155,14 @@ def label_rows(marked: Layered, kinds: Kinds, unlabelled: str, margin: int) -> R
     after the last one.
     """
     labels = np.zeros(len(marked.series.values), np.int16)
-    events: list[Event] = []
+    events: list[Instant] = []
     touched: list[int] = []
     for layer in marked.layers:
         ranges = [segment for segment in layer if not segment.instant and segment.label in kinds.ranges]
         for segment in sorted(ranges, key=lambda segment: segment.first - segment.last):
             labels[segment.first : segment.last + 1] = 1 + kinds.ranges.index(segment.label)
         points = {
-            Event((segment.first + segment.last) // 2, segment.label)
+            Instant((segment.first + segment.last) // 2, segment.label)
             for segment in layer
             if segment.label in kinds.instants and (segment.instant or segment.label not in kinds.ranges)
         }
@@ -186,7 +186,7 @@ def label_rows(marked: Layered, kinds: Kinds, unlabelled: str, margin: int) -> R
     )
 
 
-def _override(earlier: list[Event], later: list[Event]) -> list[Event]:
+def _override(earlier: list[Instant], later: list[Instant]) -> list[Instant]:
     """Instants of both, without the earlier ones that a later annotation marks again.
 
     Again: nearer than half the median gap between the later ones, or on the same row where there is no gap.

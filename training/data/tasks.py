@@ -16,7 +16,7 @@ from shared.errors import LabelStudioError
 from shared.label_studio.client import ANNOTATED, PAGE, after, task_query
 from shared.label_studio.credentials import Credentials
 from shared.label_studio.request import show
-from shared.labelling.snapshots import Snapshot, Stamp, take_snapshot, utc_text
+from shared.labelling.snapshots import AnnotationStamp, Snapshot, take_snapshot, utc_text
 from shared.net.connections import Connections
 from shared.net.urls import Url
 
@@ -71,11 +71,11 @@ def annotated_tasks(
     return Annotated(tasks, take_snapshot(stamps(tasks), fingerprint, started))
 
 
-def stamps(tasks: Iterable[AnnotatedTask]) -> Iterator[Stamp]:
+def stamps(tasks: Iterable[AnnotatedTask]) -> Iterator[AnnotationStamp]:
     """The state of each annotation that counts."""
     for task in tasks:
         for each in task.annotations:
-            yield Stamp(task.id, each.id, each.updated_at, each.ground_truth)
+            yield AnnotationStamp(task.id, each.id, each.updated_at, each.ground_truth)
 
 
 def read_task(raw: Any) -> AnnotatedTask | None:

@@ -12,7 +12,7 @@ from shared.model_file.card import Calibration, Head, InstantHead, RangeHead
 from shared.segmentation.calibration import calibrate
 from shared.segmentation.range_decoder import RangeDecoder
 from training.judging.decoding import instant_events, true_columns
-from training.judging.evaluate import Prediction, columns_of
+from training.judging.evaluate import HeldOutPrediction, columns_of
 from training.judging.metrics import paint
 
 MOST_ROWS = 20_000  # of a fit: neighbouring rows say the same
@@ -37,7 +37,9 @@ class Evidence(NamedTuple):
     worth: float
 
 
-def calibrate_heads(heads: Sequence[Head], predictions: Sequence[Prediction], tolerance: float) -> tuple[Head, ...]:
+def calibrate_heads(
+    heads: Sequence[Head], predictions: Sequence[HeldOutPrediction], tolerance: float
+) -> tuple[Head, ...]:
     """Heads with calibrations fitted on these held-out predictions."""
     return tuple(
         replace(head, calibration=fit_calibration(gather(index, predictions, tolerance)))
@@ -45,7 +47,7 @@ def calibrate_heads(heads: Sequence[Head], predictions: Sequence[Prediction], to
     )
 
 
-def gather(index: int, predictions: Sequence[Prediction], tolerance: float) -> Evidence:
+def gather(index: int, predictions: Sequence[HeldOutPrediction], tolerance: float) -> Evidence:
     """Evidence for head `index`: all known rows for ranges, each with what its segment says, and predicted events."""
     logs, right, worth = [], [], 0
     for prediction in predictions:
@@ -90,7 +92,7 @@ def fit_calibration(evidence: Evidence) -> Calibration:
     )
 
 
-class Scored(NamedTuple):
+class ScoredSegments(NamedTuple):
     """Scores of held-out predictions: of each row of a predicted segment, and of each predicted event.
 
     segment: which segment or event each belongs to.
@@ -101,7 +103,7 @@ class Scored(NamedTuple):
     segment: Integers
 
 
-def cross_calibrate(predictions: Sequence[Prediction], tolerance: float) -> Scored:
+def cross_calibrate(predictions: Sequence[HeldOutPrediction], tolerance: float) -> ScoredSegments:
     """Scores under calibrations that were fitted on the other folds."""
     scores: list[Doubles] = []
     right: list[NDArray[np.bool_]] = []
@@ -118,23 +120,23 @@ def cross_calibrate(predictions: Sequence[Prediction], tolerance: float) -> Scor
                     right.append(found.right)
                     segment.append(found.segment + count)
                     count += int(found.segment.max(initial=-1)) + 1
-    return Scored(np.concatenate(scores), np.concatenate(right), np.concatenate(segment))
+    return ScoredSegments(np.concatenate(scores), np.concatenate(right), np.concatenate(segment))
 
 
-def _score(prediction: Prediction, index: int, calibration: Calibration, tolerance: float) -> Scored:
+def _score(prediction: HeldOutPrediction, index: int, calibration: Calibration, tolerance: float) -> ScoredSegments:
     head, recording = prediction.heads[index], prediction.recording
     if isinstance(head, InstantHead):
         events = instant_events(prediction, index)
         calibrated = calibrate(events.logs.astype(np.float32), calibration)
         every = np.arange(len(events.rows), dtype=np.int64)
         right = true_columns(prediction, index, events, tolerance) == events.columns
-        return Scored(calibrated[every, events.columns].astype(float), right, every)
+        return ScoredSegments(calibrated[every, events.columns].astype(float), right, every)
     calibrated = calibrate(_segment_logs(prediction, index, head), calibration)
     painted = paint(prediction.segments, recording.kinds, recording.rows)
     rows = np.flatnonzero((painted > 0) & recording.known)
     numbers = np.cumsum(np.diff(painted, prepend=0) != 0)[rows]
     columns = painted[rows]
-    return Scored(calibrated[rows, columns].astype(float), recording.labels[rows] == columns, numbers)
+    return ScoredSegments(calibrated[rows, columns].astype(float), recording.labels[rows] == columns, numbers)
 
 
 def expected_calibration_error(scores: Doubles, right: NDArray[np.bool_]) -> float:
@@ -151,7 +153,7 @@ def reliability(scores: Doubles, right: NDArray[np.bool_]) -> list[tuple[float, 
     return [(float(scores[part].mean()), float(right[part].mean()), int(part.sum())) for part in parts if part.any()]
 
 
-def calibration_noise(scored: Scored, seed: int = 0) -> float:
+def calibration_noise(scored: ScoredSegments, seed: int = 0) -> float:
     """90th percentile of the error that perfect scores show with as many segments, each right or wrong as a whole."""
     if not len(scored.scores):
         return 0.0
@@ -170,7 +172,7 @@ def _bins(scores: Doubles) -> Integers:
     return np.searchsorted(np.quantile(scores, np.arange(1, BINS) / BINS), scores, side="right")
 
 
-def _segment_logs(prediction: Prediction, index: int, head: RangeHead) -> Floats:
+def _segment_logs(prediction: HeldOutPrediction, index: int, head: RangeHead) -> Floats:
     """For every row, what the segment that it is decoded into says of each column: float32 [rows, columns]."""
     probabilities = columns_of(prediction.heads, index, prediction.probabilities)
     decoder = RangeDecoder(head, open_runs=len(probabilities))

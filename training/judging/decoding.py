@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from shared.model_file.card import Head, InstantHead, RangeHead
 from shared.segmentation.instant_decoder import InstantDecoder, Peaks
-from training.judging.evaluate import Prediction, columns_of, decode
+from training.judging.evaluate import HeldOutPrediction, columns_of, decode
 from training.judging.metrics import match_events
 
 HURTS = 0.02  # of macro F1: cross-validated differences of two seeds are as large
 
 Integers = NDArray[np.int64]
-Judge = Callable[[Sequence[Prediction]], float]
+Judge = Callable[[Sequence[HeldOutPrediction]], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Decoding:
 ROWS_ALONE = Decoding(composition=False, amounts=False)
 
 
-def choose_decoding(predictions: Sequence[Prediction], judge: Judge) -> tuple[Decoding, list[Prediction]]:
+def choose_decoding(predictions: Sequence[HeldOutPrediction], judge: Judge) -> tuple[Decoding, list[HeldOutPrediction]]:
     """How to decode, and held-out predictions decoded so.
 
     What all graphs have learned is used unless held-out predictions lose more than HURTS by it: smaller losses are
@@ -58,13 +58,13 @@ def choose_decoding(predictions: Sequence[Prediction], judge: Judge) -> tuple[De
     return decoding, chosen
 
 
-def redecoded(prediction: Prediction, decoding: Decoding) -> Prediction:
+def redecoded(prediction: HeldOutPrediction, decoding: Decoding) -> HeldOutPrediction:
     """The same probabilities, decoded so."""
     heads = decoding.heads(prediction.heads)
     return replace(prediction, heads=heads, segments=tuple(decode(heads, prediction.probabilities)))
 
 
-def instant_events(prediction: Prediction, index: int) -> Peaks:
+def instant_events(prediction: HeldOutPrediction, index: int) -> Peaks:
     """Events of head `index` on known rows."""
     head = prediction.heads[index]
     if not isinstance(head, InstantHead):
@@ -76,7 +76,7 @@ def instant_events(prediction: Prediction, index: int) -> Peaks:
     return events.chosen(known)
 
 
-def true_columns(prediction: Prediction, index: int, events: Peaks, tolerance: float) -> Integers:
+def true_columns(prediction: HeldOutPrediction, index: int, events: Peaks, tolerance: float) -> Integers:
     """The column that is right for each event: 0 where nothing is there."""
     labels = prediction.heads[index].labels
     true = [event for event in prediction.recording.events if event.label in labels]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.labelling.segments import Segment
-from shared.model_file.card import ClassFigures, Estimate, Head, RangeHead
+from shared.model_file.card import ClassMetrics, Estimate, Head, RangeHead
 from shared.segmentation.instant_decoder import InstantDecoder
 from shared.segmentation.range_decoder import RangeDecoder
 from shared.segmentation.segmenter import Segmenter
@@ -21,7 +21,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
+class HeldOutPrediction:
     """What a graph that has not seen a recording makes of it.
 
     fold: number of the graph. heads: its own, whose decoding parameters were learned without the recording.
@@ -35,13 +35,13 @@ class Prediction:
     segments: tuple[Segment, ...]
 
 
-def predict(segmenter: Segmenter, recordings: Sequence[Recording], fold: int = 0) -> list[Prediction]:
+def predict(segmenter: Segmenter, recordings: Sequence[Recording], fold: int = 0) -> list[HeldOutPrediction]:
     """Run the graph over each recording and decode, as serving does."""
     found = []
     for recording in recordings:
         probabilities = segmenter.probabilities(recording.series)
         heads = segmenter.card.heads
-        found.append(Prediction(recording, fold, heads, probabilities, tuple(decode(heads, probabilities))))
+        found.append(HeldOutPrediction(recording, fold, heads, probabilities, tuple(decode(heads, probabilities))))
     return found
 
 
@@ -100,13 +100,13 @@ class Scores:
         spread = {name: values[~np.isnan(values)] for name, values in drawn.items()}
         return {name: float(values.std()) for name, values in spread.items() if len(values)}
 
-    def class_figures(self) -> tuple[ClassFigures, ...]:
+    def class_figures(self) -> tuple[ClassMetrics, ...]:
         """Precision, recall, F1 and supports of each class; a figure without a meaning is 0."""
         total = self.total
         precision, recall, f1 = (np.nan_to_num(values) for values in class_scores(total))
         supports, true_segments, predicted_segments = self._supports(total)
         return tuple(
-            ClassFigures(
+            ClassMetrics(
                 label=name,
                 precision=float(precision[index]),
                 recall=float(recall[index]),
@@ -147,7 +147,7 @@ class Scores:
         return tuple(np.concatenate(parts) for parts in (supports, true, predicted))
 
 
-def score(predictions: Sequence[Prediction], kinds: Kinds, tolerance: float) -> Scores:
+def score(predictions: Sequence[HeldOutPrediction], kinds: Kinds, tolerance: float) -> Scores:
     """Count every prediction and add up by group."""
     tallies: dict[str, list[Tally]] = {}
     for prediction in predictions:

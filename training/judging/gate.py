@@ -12,7 +12,7 @@ import numpy as np
 from shared.labelling.segments import Segment
 from shared.segmentation.segmenter import Segmenter
 from training.data.annotations import Recording
-from training.judging.evaluate import Prediction, Scores, draw_groups, resample, score
+from training.judging.evaluate import HeldOutPrediction, Scores, draw_groups, resample, score
 from training.judging.metrics import Tally, figures
 
 MATTERS = 0.02  # of the balanced accuracy
@@ -44,7 +44,7 @@ class Verdict:
     reason: str
 
 
-def pass_gate(candidate: Sequence[Prediction], references: Sequence[Reference], tolerance: float) -> Verdict:
+def pass_gate(candidate: Sequence[HeldOutPrediction], references: Sequence[Reference], tolerance: float) -> Verdict:
     """Compare a candidate's held-out predictions with the best of `references` on the same recordings."""
     if not references:
         return Verdict(True, "")
@@ -122,7 +122,7 @@ def _ordered(scores: Scores, groups: Sequence[str]) -> list[Tally]:
     return [scores.tallies[scores.groups.index(group)] for group in groups]
 
 
-def _recall(reference: Reference, candidate: Sequence[Prediction]) -> list[Prediction]:
+def _recall(reference: Reference, candidate: Sequence[HeldOutPrediction]) -> list[HeldOutPrediction]:
     """What `reference` says of the candidate's recordings: what it said while it had not seen them, else its graph."""
     segmenter: Segmenter | None = None
     found = []
@@ -133,7 +133,7 @@ def _recall(reference: Reference, candidate: Sequence[Prediction]) -> list[Predi
             segmenter = segmenter or Segmenter.load(reference.graph)
             segments = segmenter.segment(recording.series).segments
         found.append(
-            Prediction(recording, prediction.fold, prediction.heads, prediction.probabilities, tuple(segments))
+            HeldOutPrediction(recording, prediction.fold, prediction.heads, prediction.probabilities, tuple(segments))
         )
     return found
 

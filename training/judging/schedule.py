@@ -9,7 +9,7 @@ from msgspec.structs import replace as with_fields
 
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.snapshots import Snapshot
-from shared.model_file.card import Figures, Head, ModelCard
+from shared.model_file.card import Head, ModelCard, ModelMetrics
 from shared.segmentation.segmenter import Segmenter
 from shared.settings import Settings
 from training.data.annotations import Recording
@@ -18,7 +18,7 @@ from training.fitting.dataset import Statistics, training_statistics
 from training.fitting.export import export_model
 from training.fitting.fit import Fitted, choose_device, fit
 from training.judging.decoding import ROWS_ALONE, Decoding, choose_decoding, redecoded
-from training.judging.evaluate import Prediction, Scores, predict, score
+from training.judging.evaluate import HeldOutPrediction, Scores, predict, score
 from training.planning.decoding_parameters import learn_heads
 from training.planning.folds import Split
 from training.planning.plan import Plan
@@ -27,7 +27,7 @@ SEEDS = 1000  # seeds that one SEED stands for
 TIME_SHARE = 0.5  # of TRAIN_TIMEOUT_SECONDS after which no further schedule is begun
 
 
-class Progress(Protocol):
+class ScheduleProgress(Protocol):
     """Told what a run is doing. May raise, which ends the run."""
 
     def begin(self, what: str, steps: int) -> None:
@@ -61,7 +61,7 @@ class Round:
     """
 
     steps: int
-    predictions: tuple[Prediction, ...]
+    predictions: tuple[HeldOutPrediction, ...]
     scores: Scores | None
     committees: tuple[Committee, ...]
     decoding: Decoding = ROWS_ALONE
@@ -92,7 +92,7 @@ class Schedule:
         plan: Plan,
         config: LabelConfig,
         settings: Settings,
-        progress: Progress,
+        progress: ScheduleProgress,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plan = plan
@@ -186,12 +186,12 @@ class Schedule:
             stem=self._plan.shape.stem,
             channel_mean=zeros,
             channel_std=zeros,
-            figures=Figures(how="not judged", recordings=0),
+            figures=ModelMetrics(how="not judged", recordings=0),
             snapshot=nothing,
         )
 
     def _judge(self, steps: int, splits: Sequence[Split], title: str) -> Round:
-        predictions: list[Prediction] = []
+        predictions: list[HeldOutPrediction] = []
         committees = []
         blank = self.blank_card()
         for index, split in enumerate(splits):
@@ -209,11 +209,11 @@ class Schedule:
         members = tuple(each.decoded(decoding) for each in committees)
         return Round(steps, tuple(chosen), self._score(chosen), members, decoding, alone)
 
-    def _macro_f1(self, predictions: Sequence[Prediction]) -> float:
+    def _macro_f1(self, predictions: Sequence[HeldOutPrediction]) -> float:
         """Unlike balanced accuracy it counts false alarms of instants."""
         return self._score(predictions).figures().get("macro_f1", 0.0)
 
-    def _score(self, predictions: Sequence[Prediction]) -> Scores:
+    def _score(self, predictions: Sequence[HeldOutPrediction]) -> Scores:
         return score(predictions, self._plan.kinds, self._plan.tolerance)
 
     def _reason_to_stop(self, judged: Round, seconds: float) -> str:

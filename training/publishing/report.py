@@ -5,18 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from shared.labelling.segments import Segment
-from shared.model_file.card import Estimate, Figures, Head, ModelCard
+from shared.model_file.card import Estimate, Head, ModelCard, ModelMetrics
 from shared.store.report import Bin, HeldOut, ReportFile, StoredSegment
 from shared.store.report import Schedule as StoredSchedule
 from training.judging.calibration import (
-    Scored,
+    ScoredSegments,
     calibrate_heads,
     calibration_noise,
     cross_calibrate,
     expected_calibration_error,
     reliability,
 )
-from training.judging.evaluate import Prediction
+from training.judging.evaluate import HeldOutPrediction
 from training.judging.gate import Verdict
 from training.judging.schedule import Trained
 
@@ -48,7 +48,7 @@ def calibrated_heads(heads: tuple[Head, ...], trained: Trained) -> tuple[Head, .
     return calibrate_heads(heads, trained.judged.predictions, trained.plan.tolerance)
 
 
-def make_figures(trained: Trained, notes: Sequence[str]) -> Figures:
+def make_figures(trained: Trained, notes: Sequence[str]) -> ModelMetrics:
     """Figures for the card."""
     plan, scores = trained.plan, trained.judged.scores
     estimates = scores.estimates() if scores else {}
@@ -70,7 +70,7 @@ def make_figures(trained: Trained, notes: Sequence[str]) -> Figures:
     if scored is not None:
         estimates["ece"] = Estimate(expected_calibration_error(scored.scores, scored.right))
         estimates["ece_of_perfect_scores"] = Estimate(calibration_noise(scored))
-    return Figures(
+    return ModelMetrics(
         how=plan.how,
         recordings=len(plan.recordings),
         classes=scores.class_figures() if scores else (),
@@ -142,12 +142,12 @@ def text_report(card: ModelCard, trained: Trained, outcome: str, reason: str, pl
     return "\n".join(lines) + "\n"
 
 
-def _scored(trained: Trained) -> Scored | None:
+def _scored(trained: Trained) -> ScoredSegments | None:
     predictions = trained.judged.predictions if trained.plan.how in CALIBRATED else ()
     return cross_calibrate(predictions, trained.plan.tolerance) if predictions else None
 
 
-def store_held_out(predictions: Sequence[Prediction]) -> tuple[HeldOut, ...]:
+def store_held_out(predictions: Sequence[HeldOutPrediction]) -> tuple[HeldOut, ...]:
     """Predictions by task, parts of one recording put together again."""
     found: dict[str, HeldOut] = {}
     for prediction in predictions:

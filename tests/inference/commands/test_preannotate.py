@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from inference.__main__ import main
-from inference.commands.preannotate import BATCH, Preannotation, Summary
+from inference.commands.preannotate import BATCH, Preannotation, PreannotationSummary
 from shared.errors import LabelStudioError
 from shared.settings import Settings
 from shared.store.opening import open_storage
@@ -48,7 +48,7 @@ def studio() -> Receiving:
     return studio
 
 
-def run(web: Web, model_dir: Path, **options: Any) -> Summary:
+def run(web: Web, model_dir: Path, **options: Any) -> PreannotationSummary:
     settings = Settings(model_dir=str(model_dir), label_studio_host=web.url, label_studio_api_key=TOKEN)
     chosen = {"dry_run": False, "only_unlabelled": False, "rate": 1e6, **options}
     work = Preannotation(settings, open_storage(str(model_dir)), stream=io.StringIO(), sleep=lambda _: None)

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.errors import LabelStudioError
-from shared.label_studio.client import LabelStudio, Standing
+from shared.label_studio.client import AnnotationTotals, LabelStudio
 from shared.label_studio.credentials import Credentials
 from shared.net.connections import Connections
 from shared.settings import Settings
@@ -58,7 +58,7 @@ def test_a_task_deleted_between_two_pages_hides_no_other() -> None:
 def test_the_standing_is_one_request() -> None:
     studio = Studio()
     with serve(studio) as web:
-        assert client(web.url).standing(1) == Standing(0, 0, "", "")
+        assert client(web.url).standing(1) == AnnotationTotals(0, 0, "", "")
         for task in range(1, 31):
             newest = studio.annotate(task)["updated_at"]
         found = client(web.url).standing(1)

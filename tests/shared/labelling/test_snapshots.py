@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.labelling.snapshots import Stamp, same_truth, take_snapshot, utc_text
+from shared.labelling.snapshots import AnnotationStamp, same_truth, take_snapshot, utc_text
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 STAMPS = st.builds(
-    Stamp,
+    AnnotationStamp,
     st.integers(1, 5),
     st.integers(1, 5),
     st.datetimes(datetime(2020, 1, 1), datetime(2020, 1, 2)).map(utc_text),  # noqa: DTZ001
@@ -18,22 +18,24 @@ STAMPS = st.builds(
 
 
 @given(st.lists(STAMPS), st.randoms())
-def test_order_and_time_of_listing_change_nothing(stamps: list[Stamp], shuffle: object) -> None:
+def test_order_and_time_of_listing_change_nothing(stamps: list[AnnotationStamp], shuffle: object) -> None:
     mixed = sorted(stamps, key=hash)
     one, other = take_snapshot(stamps, "f", NOW), take_snapshot(mixed, "f", NOW + timedelta(1))
     assert same_truth(one, other)
     assert (one.tasks, one.annotations, one.newest) == (other.tasks, other.annotations, other.newest)
 
 
-@given(st.lists(STAMPS, min_size=1, unique=True), STAMPS, st.sampled_from(Stamp._fields))
-def test_a_difference_in_any_one_field_is_seen(stamps: list[Stamp], other: Stamp, field: str) -> None:
+@given(st.lists(STAMPS, min_size=1, unique=True), STAMPS, st.sampled_from(AnnotationStamp._fields))
+def test_a_difference_in_any_one_field_is_seen(
+    stamps: list[AnnotationStamp], other: AnnotationStamp, field: str
+) -> None:
     changed = [stamps[0]._replace(**{field: getattr(other, field)}), *stamps[1:]]
     same = same_truth(take_snapshot(stamps, "f", NOW), take_snapshot(changed, "f", NOW))
     assert same == (set(stamps) == set(changed))
 
 
 def test_an_annotation_less_is_seen() -> None:
-    stamp = Stamp(1, 1, "", False)
+    stamp = AnnotationStamp(1, 1, "", False)
     assert not same_truth(take_snapshot([stamp], "f", NOW), take_snapshot([], "f", NOW))
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from shared.segmentation.duration_filter import Counts, Runs, filter_runs, joined, snap_borders
+from shared.segmentation.duration_filter import Counts, LabelRuns, filter_runs, joined, snap_borders
 
 Doubles = NDArray[np.float64]
 
@@ -20,13 +20,13 @@ def random_rows(rows: int, columns: int, seed: int) -> Doubles:
     return np.asarray(drift - np.log(np.exp(drift).sum(axis=1, keepdims=True)))
 
 
-def runs_of(logs: Doubles, columns: Counts) -> Runs:
+def runs_of(logs: Doubles, columns: Counts) -> LabelRuns:
     starts = np.flatnonzero(np.diff(columns, prepend=-1))
     lengths = np.diff(starts, append=len(columns))
-    return Runs(columns[starts], lengths, np.add.reduceat(logs, starts))
+    return LabelRuns(columns[starts], lengths, np.add.reduceat(logs, starts))
 
 
-def painted(runs: Runs, starts: Counts, columns: Counts) -> Counts:
+def painted(runs: LabelRuns, starts: Counts, columns: Counts) -> Counts:
     """Column of every row, from groups of runs."""
     groups = runs.grouped(starts, columns)
     return np.repeat(groups.columns, groups.lengths)
@@ -48,7 +48,7 @@ def naive_filter(logs: Doubles, columns: Counts, least: list[int]) -> Counts:
         columns[start:end] = max(neighbours, key=lambda column: evidence[column])
 
 
-def naive_snap(logs: Doubles, runs: Runs, columns: Counts, least: list[int]) -> Counts:
+def naive_snap(logs: Doubles, runs: LabelRuns, columns: Counts, least: list[int]) -> Counts:
     """Every border in turn, every border of runs between its neighbours tried, sums taken row by row."""
     columns = columns.copy()
     possible = np.cumsum(runs.lengths).tolist()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from shared.labelling.segments import Segment
 from shared.model_file.card import Calibration, Composition, RangeHead
 from shared.segmentation.calibration import calibrate, log_probabilities
-from shared.segmentation.duration_filter import Runs, filter_runs, snap_borders
+from shared.segmentation.duration_filter import LabelRuns, filter_runs, snap_borders
 from shared.segmentation.range_decoder import RangeDecoder
 
 Floats = NDArray[np.float32]
@@ -31,7 +31,7 @@ def naive(head: RangeHead, probabilities: Floats) -> tuple[list[Segment], float]
     logs = log_probabilities(probabilities).astype(np.float64)
     columns = probabilities.argmax(axis=1)
     firsts = np.flatnonzero(np.diff(columns, prepend=-1))
-    runs = Runs(columns[firsts], np.diff(firsts, append=len(columns)), np.add.reduceat(logs, firsts))
+    runs = LabelRuns(columns[firsts], np.diff(firsts, append=len(columns)), np.add.reduceat(logs, firsts))
     starts, groups = filter_runs(runs, head.min_rows)
     starts = snap_borders(runs, starts, groups, head.min_rows)
     decoded = np.repeat(groups, np.add.reduceat(runs.lengths, starts))

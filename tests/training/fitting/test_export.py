@@ -14,7 +14,7 @@ from shared.errors import ModelError
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.snapshots import Snapshot
 from shared.labelling.time_axis import TimeAxis
-from shared.model_file.card import Figures, Head, InstantHead, ModelCard, RangeHead
+from shared.model_file.card import Head, InstantHead, ModelCard, ModelMetrics, RangeHead
 from shared.model_file.onnx_file import check_graph, check_seal
 from shared.recordings.series import Series
 from shared.segmentation.normalisation import around_center, recording_statistics
@@ -50,7 +50,7 @@ def make_card(heads: Sequence[Head], stem: int, window: int = 16) -> ModelCard:
         stem=stem,
         channel_mean=tuple(STATISTICS.mean.tolist()),
         channel_std=tuple(STATISTICS.std.tolist()),
-        figures=Figures(how="not judged", recordings=0),
+        figures=ModelMetrics(how="not judged", recordings=0),
         snapshot=Snapshot(taken_at="", newest="", tasks=0, annotations=0, digest="", fingerprint=""),
     )
 

@@ -12,14 +12,14 @@ from shared.segmentation.calibration import calibrate
 from training.data.annotations import Kinds, Recording, label_runs
 from training.judging.calibration import (
     Evidence,
-    Scored,
+    ScoredSegments,
     calibration_noise,
     cross_calibrate,
     expected_calibration_error,
     fit_calibration,
     reliability,
 )
-from training.judging.evaluate import Prediction, decode
+from training.judging.evaluate import HeldOutPrediction, decode
 
 
 def overconfident(count: int, factor: float = 3.0, shift: float = 0.0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -68,12 +68,12 @@ def test_the_error_is_zero_for_perfect_scores_and_large_for_boasts() -> None:
 
 
 def test_few_segments_show_much_error_even_if_scores_are_perfect() -> None:
-    few = Scored(np.full(400, 0.8), np.ones(400, bool), np.repeat(np.arange(4), 100))
-    many = Scored(np.full(4000, 0.8), np.ones(4000, bool), np.repeat(np.arange(2000), 2))
+    few = ScoredSegments(np.full(400, 0.8), np.ones(400, bool), np.repeat(np.arange(4), 100))
+    many = ScoredSegments(np.full(4000, 0.8), np.ones(4000, bool), np.repeat(np.arange(2000), 2))
     assert calibration_noise(few) > 0.15 > 0.05 > calibration_noise(many)
 
 
-def boast(recording: Recording, fold: int, sure: float) -> Prediction:
+def boast(recording: Recording, fold: int, sure: float) -> HeldOutPrediction:
     """Every stretch of rows gets `sure` for one column; every third stretch for a wrong one."""
     said = recording.labels.astype(int).copy()
     for number, (first, last, label) in enumerate(label_runs(recording.labels)):
@@ -82,7 +82,7 @@ def boast(recording: Recording, fold: int, sure: float) -> Prediction:
     probabilities = np.full((recording.rows, 3), (1 - sure) / 2, np.float32)
     probabilities[np.arange(recording.rows), said] = sure
     heads = (RangeHead(labels=("Run", "Walk"), min_rows=(5, 5, 5)),)
-    return Prediction(recording, fold, heads, probabilities, tuple(decode(heads, probabilities)))
+    return HeldOutPrediction(recording, fold, heads, probabilities, tuple(decode(heads, probabilities)))
 
 
 def test_calibrations_come_from_the_other_folds(make_recordings: Callable[..., list[Recording]]) -> None:
@@ -99,7 +99,7 @@ def test_scores_of_events_are_compared_with_matches(make_recording: Callable[...
     probabilities = np.tile(np.array([0.9, 0.1], np.float32), (100, 1))
     probabilities[[20, 50, 65]] = 0.5
     heads = (InstantHead(labels=("Run",), spacing=(3,), threshold=(0.3,), half_width=1),)
-    found = Prediction(recording, 0, heads, probabilities, tuple(decode(heads, probabilities)))
+    found = HeldOutPrediction(recording, 0, heads, probabilities, tuple(decode(heads, probabilities)))
     scored = cross_calibrate([found], 2.0)
     assert scored.right.tolist() == [True, True, False]
     np.testing.assert_allclose(scored.scores, 0.5)

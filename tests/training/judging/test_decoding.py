@@ -10,7 +10,7 @@ from shared.labelling.segments import Segment
 from shared.model_file.card import Head, InstantHead
 from training.data.annotations import Kinds, Recording, label_runs
 from training.judging.decoding import ROWS_ALONE, choose_decoding
-from training.judging.evaluate import Prediction, decode, score
+from training.judging.evaluate import HeldOutPrediction, decode, score
 from training.planning.decoding_parameters import learn_heads
 from training.planning.event_label_prior import learn_amounts
 
@@ -18,17 +18,17 @@ RANGES = Kinds(("Run", "Walk"), (), ())
 INSTANTS = Kinds((), ("Run", "Walk"), ())
 
 
-def macro_f1(predictions: Sequence[Prediction]) -> float:
+def macro_f1(predictions: Sequence[HeldOutPrediction]) -> float:
     return score(predictions, predictions[0].recording.kinds, 1.0).figures()["macro_f1"]
 
 
-def say(recording: Recording, heads: tuple[Head, ...], columns: Sequence[int]) -> Prediction:
+def say(recording: Recording, heads: tuple[Head, ...], columns: Sequence[int]) -> HeldOutPrediction:
     """Each stretch of equal labels says one of these columns; the last label is hardly surer than the other one."""
     probabilities = np.zeros((recording.rows, 3), np.float32)
     for number, (first, last, _), column in zip(range(5), label_runs(recording.labels), columns, strict=True):
         probabilities[first : last + 1] = 0.4 if number == 3 else 0.05
         probabilities[first : last + 1, column] = 0.5 if number == 3 else 0.9
-    return Prediction(recording, 0, heads, probabilities, tuple(decode(heads, probabilities)))
+    return HeldOutPrediction(recording, 0, heads, probabilities, tuple(decode(heads, probabilities)))
 
 
 @pytest.mark.parametrize(("second", "helps"), [("Walk", True), ("Run", False)])
@@ -53,7 +53,7 @@ def test_what_recordings_are_made_of_decides_only_where_held_out_recordings_gain
     assert (decoding.heads(heads) == heads) is helps
 
 
-def beats(make_recording: Callable[..., Recording], number: int, shift: float) -> Prediction:
+def beats(make_recording: Callable[..., Recording], number: int, shift: float) -> HeldOutPrediction:
     """Twelve Runs and three Walks; Walk leads by 3 + shift, or trails by 3 − shift."""
     rows = list(range(10, 310, 20))
     labels = ["Walk" if at % 5 == 4 else "Run" for at in range(len(rows))]
@@ -66,7 +66,7 @@ def beats(make_recording: Callable[..., Recording], number: int, shift: float) -
         probabilities[row] = 0.05, 0.95 * (1 - walk), 0.95 * walk
     amounts = learn_amounts([recording] * 3, ("Run", "Walk"))
     heads = (InstantHead(labels=("Run", "Walk"), spacing=(3, 3), threshold=(0.3, 0.3), half_width=0, amounts=amounts),)
-    return Prediction(
+    return HeldOutPrediction(
         recording, number % 3, heads, probabilities, tuple(decode(ROWS_ALONE.heads(heads), probabilities))
     )
 

@@ -8,12 +8,12 @@ import pytest
 from shared.labelling.segments import Segment
 from shared.model_file.card import RangeHead
 from training.data.annotations import Recording, event_tolerance
-from training.judging.evaluate import Prediction, decode, score
+from training.judging.evaluate import HeldOutPrediction, decode, score
 
 EMPTY = np.zeros((0, 3), np.float32)
 
 
-def predictions(recordings: Sequence[Recording], wrong: Sequence[int] = ()) -> list[Prediction]:
+def predictions(recordings: Sequence[Recording], wrong: Sequence[int] = ()) -> list[HeldOutPrediction]:
     """Perfect predictions, but that Run and Walk are swapped in recordings number `wrong`."""
     swap = {"Run": "Walk", "Walk": "Run"}
     found = []
@@ -21,7 +21,7 @@ def predictions(recordings: Sequence[Recording], wrong: Sequence[int] = ()) -> l
         segments = recording.segments()
         if number in wrong:
             segments = [Segment(each.first, each.last, swap[each.label]) for each in segments]
-        found.append(Prediction(recording, number % 3, (), EMPTY, tuple(segments)))
+        found.append(HeldOutPrediction(recording, number % 3, (), EMPTY, tuple(segments)))
     return found
 
 
@@ -50,7 +50,7 @@ def test_a_class_in_one_group_only_is_not_judged_and_named(make_recording: Calla
 
     one = make_recording([Segment(10, 19, "Run"), Segment(30, 39, "Walk")])
     other = make_recording([Segment(10, 19, "Run")], kinds=one.kinds)
-    found = [Prediction(replace(each, group=str(n)), n, (), EMPTY, ()) for n, each in enumerate((one, other))]
+    found = [HeldOutPrediction(replace(each, group=str(n)), n, (), EMPTY, ()) for n, each in enumerate((one, other))]
     classes = score(found, one.kinds, 1.0).class_figures()
     assert [(each.label, each.judged) for each in classes] == [("background", True), ("Run", True), ("Walk", False)]
 

@@ -9,18 +9,18 @@ import pytest
 
 from shared.labelling.segments import Segment
 from training.data.annotations import Recording
-from training.judging.evaluate import Prediction
+from training.judging.evaluate import HeldOutPrediction
 from training.judging.gate import Reference, pass_gate, t_quantile
 
 EMPTY = np.zeros((0, 3), np.float32)
 SWAP = {"Run": "Walk", "Walk": "Run"}
 
 
-def predict(recording: Recording, swapped: bool) -> Prediction:
+def predict(recording: Recording, swapped: bool) -> HeldOutPrediction:
     segments = recording.segments()
     if swapped:
         segments = [msgspec.structs.replace(each, label=SWAP[each.label]) for each in segments]
-    return Prediction(recording, 0, (), EMPTY, tuple(segments))
+    return HeldOutPrediction(recording, 0, (), EMPTY, tuple(segments))
 
 
 def remember(recordings: list[Recording], swapped: int = 0, version: str = "champion") -> Reference:
@@ -65,7 +65,7 @@ def test_the_reference_is_the_best_version_that_is_kept(recordings: list[Recordi
 
 
 def test_guessing_never_replaces_a_champion(recordings: list[Recording]) -> None:
-    candidate = [Prediction(each, 0, (), EMPTY, ()) for each in recordings]
+    candidate = [HeldOutPrediction(each, 0, (), EMPTY, ()) for each in recordings]
     verdict = pass_gate(candidate, [remember(recordings, swapped=10)], 1.0)
     assert not verdict.accepted
     assert "guessing" in verdict.reason

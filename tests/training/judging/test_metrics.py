@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.labelling.segments import Segment
-from training.data.annotations import UNKNOWN, Event, Kinds, Recording
+from training.data.annotations import UNKNOWN, Instant, Kinds, Recording
 from training.judging.metrics import add, class_scores, count, figures, match_events
 
 Labels = st.lists(st.integers(0, 2), min_size=1, max_size=40)
@@ -124,7 +124,7 @@ def test_time_errors_are_in_the_units_of_the_axis(make_recording: Callable[..., 
 
     recording = make_recording([Segment(10, 10, "Run", instant=True)], rows=60)
     series = Series(recording.series.values, TimeAxis(np.arange(60, dtype=np.float64) * 0.5))
-    recording = replace(recording, series=series, events=(Event(10, "Run"),))
+    recording = replace(recording, series=series, events=(Instant(10, "Run"),))
     found = figures(count(recording, [Segment(12, 12, "Run", instant=True)], 3.0), np.ones(1, bool))
     assert (float(found["event_time_error"]), float(found["event_time_error_rows"])) == (1.0, 2.0)
 

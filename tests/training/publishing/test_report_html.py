@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from shared.labelling.label_config import LabelConfig
-from shared.model_file.card import ClassFigures, Estimate, Figures
+from shared.model_file.card import ClassMetrics, Estimate, ModelMetrics
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from shared.store.report import Bin, HeldOut, ReportFile, Schedule, StoredSegment
@@ -33,7 +33,7 @@ def config(labels: tuple[str, ...], colors: tuple[str, ...] = ()) -> LabelConfig
 
 def report(label: str = "Run", name: str = "task 1", **changes: Any) -> ReportFile:
     classes = tuple(
-        ClassFigures(label=each, precision=0.9, recall=0.8, f1=0.85, support=100, true_segments=2)
+        ClassMetrics(label=each, precision=0.9, recall=0.8, f1=0.85, support=100, true_segments=2)
         for each in ("background", label)
     )
     held_out = HeldOut(
@@ -50,7 +50,7 @@ def report(label: str = "Run", name: str = "task 1", **changes: Any) -> ReportFi
         project=3,
         outcome="published",
         reason="",
-        figures=Figures(
+        figures=ModelMetrics(
             how="out-of-fold",
             recordings=3,
             classes=classes,
@@ -120,7 +120,9 @@ def test_a_hostile_label_name_and_colour_stay_text() -> None:
 
 
 def test_what_was_not_judged_makes_a_page_too() -> None:
-    bare = report(figures=Figures(how="not judged", recordings=1), losses=(), reliability=(), held_out=(), schedules=())
+    bare = report(
+        figures=ModelMetrics(how="not judged", recordings=1), losses=(), reliability=(), held_out=(), schedules=()
+    )
     page = render_report(bare, config(("Run",)))
     assert "Not judged" in page.decode()
     assert_self_contained(page)
