@@ -26,7 +26,7 @@ from shared.settings import Settings
 from training.commands import run
 from training.data.annotations import Recording
 from training.data.recordings import load_recordings
-from training.data.training_data import truth_of_export
+from training.data.training_data import training_data_of_export
 from training.judging import schedule
 
 ROUNDS = 2
@@ -107,7 +107,7 @@ def main() -> None:
     options = parser.parse_args()
     say_where("python -m benchmarks.train")
     torch.set_num_threads(1)
-    truth = truth_of_export(options.tasks, options.label_config, Settings())
+    truth = training_data_of_export(options.tasks, options.label_config, Settings())
     loaded = load_recordings(truth.tasks, truth.config, truth.source, "background")
     clocks, plain = [], []
     for _ in range(ROUNDS):

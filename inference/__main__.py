@@ -117,7 +117,7 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
 
     each = verbs.add_parser("import", parents=[json], help="keep a version from a file, to be promoted")
     each.add_argument("file", metavar="FILE.onnx")
-    each.set_defaults(command=lambda options, settings: _models(options, settings).bring(options.file))
+    each.set_defaults(command=lambda options, settings: _models(options, settings).import_version(options.file))
 
     each = verbs.add_parser("delete", parents=[json], help="delete models, updates and runs of a project, for good")
     each.add_argument("--project", required=True, metavar="N")

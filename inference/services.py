@@ -10,13 +10,13 @@ from contextvars import copy_context
 from typing import Any, ParamSpec, TypeVar
 
 from inference.launchers.choose import choose_launcher
-from inference.monitoring.activity_log import Journal
-from inference.monitoring.counting_storage import WatchedStorage
-from inference.monitoring.diagnosis import Examiner
-from inference.monitoring.label_studio_monitor import StudioWatch
+from inference.monitoring.activity_log import ActivityLog
+from inference.monitoring.counting_storage import CountingStorage
+from inference.monitoring.diagnosis import Diagnoser
+from inference.monitoring.label_studio_monitor import LabelStudioMonitor
 from inference.monitoring.metrics import ServerMetrics
-from inference.monitoring.project_status import Survey
-from inference.serving.model_cache import Models
+from inference.monitoring.project_status import StatusCollector
+from inference.serving.model_cache import ModelCache
 from inference.serving.predictor import Outcome, Predictor
 from inference.serving.protocol import UNTRAINED, Prediction, ProjectRef, SetupCall
 from inference.serving.webhooks import START_TRAINING, WebhookEvent
@@ -29,7 +29,7 @@ from shared.label_studio.request import show
 from shared.labelling.label_config import parse_label_config
 from shared.net.connections import Connections
 from shared.recordings.series import most_cells
-from shared.retraining.controller import Control, make_reconciler
+from shared.retraining.controller import Controller, make_reconciler
 from shared.retraining.runs import RunRecord, Runs
 from shared.retraining.updates import Updates
 from shared.settings import Settings
@@ -57,8 +57,8 @@ class Services:
         self._settings = settings
         self._hide = hide
         self.metrics = ServerMetrics(program_version())
-        self.journal = Journal()
-        storage = WatchedStorage(open_storage(settings.model_dir), self.metrics.store_failed)
+        self.activity_log = ActivityLog()
+        storage = CountingStorage(open_storage(settings.model_dir), self.metrics.store_failed)
         self.storage = storage
         self.store = ModelStore(storage, keep_versions=settings.keep_versions)
         self.updates = Updates(storage)
@@ -66,19 +66,21 @@ class Services:
         self.runs = Runs(storage)
         connections = Connections()
         self.credentials = Credentials(settings, connections)
-        self.models = Models(self.store, cache_size=settings.model_cache_size)
+        self.models = ModelCache(self.store, cache_size=settings.model_cache_size)
         fetcher = Fetcher(settings, self.credentials, connections)
         self.predictor = Predictor(self.models, fetcher, settings, observe=self._observe, stage=self.metrics.stage)
-        self.survey = Survey(self.store, self.runs, self.updates, self.projects, ended=self._run_ended)
-        self.metrics.watch(self.models, self.survey)
+        self.status_collector = StatusCollector(
+            self.store, self.runs, self.updates, self.projects, ended=self._run_ended
+        )
+        self.metrics.watch(self.models, self.status_collector)
         self.launcher = choose_launcher(settings, self.runs, self.credentials)
         reconciler = make_reconciler(storage, self.credentials, connections)
-        self.control = Control(settings, storage, self.launcher, reconciler)
+        self.control = Controller(settings, storage, self.launcher, reconciler)
         label_studio = LabelStudio(self.credentials, connections)
-        self.studio = StudioWatch(
+        self.studio = LabelStudioMonitor(
             label_studio, self.credentials, self.projects, show(self.credentials.home), told=self.metrics.studio
         )
-        self.examiner = Examiner(self.models, fetcher, label_studio, self.projects, most_cells(settings.max_series_mb))
+        self.examiner = Diagnoser(self.models, fetcher, label_studio, self.projects, most_cells(settings.max_series_mb))
         self._quick = ThreadPoolExecutor(QUICK_THREADS, "quick")
         self._pages = ThreadPoolExecutor(PAGE_THREADS, "pages")
         self._closing = threading.Event()
@@ -111,11 +113,11 @@ class Services:
             return "draining: this server is about to end"
         return "" if self._ready.is_set() else "starting: libraries are being loaded"
 
-    async def quick(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run_in_io_pool(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do something short that may block, outside the event loop."""
         return await _aside(self._quick, work, *args, **kwargs)
 
-    async def leisurely(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run_in_page_pool(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do something that looks through the store; nothing that Label Studio waits for queues behind it."""
         return await _aside(self._pages, work, *args, **kwargs)
 
@@ -140,31 +142,31 @@ class Services:
             self.control.reconcile_soon(project.id)
             return UNTRAINED
 
-    def take(self, event: WebhookEvent) -> str:
+    def record_event(self, event: WebhookEvent) -> str:
         """Write an event down if it matters; returns its job, "" if it does not matter."""
         log.info("Event %s.", event.action, extra={"project": event.project.id if event.project else None})
         self.metrics.event(event.action)
         if event.project is None:
             if event.matters:
                 self.control.reconcile_soon(*self.projects.ids())
-                self.journal.note(None, event.action, "It names no project: all are compared with Label Studio.")
+                self.activity_log.note(None, event.action, "It names no project: all are compared with Label Studio.")
             return ""
         matters = event.matters or (event.fingerprint != "" and self._is_news(event.project, event.fingerprint))
         if not matters:
-            self.journal.note(event.project.id, event.action, "Nothing to learn from it.")
+            self.activity_log.note(event.project.id, event.action, "Nothing to learn from it.")
             return ""
         update = self.updates.add(event.project.id, event.action, time.time(), weight=event.weight)
         self.control.wake()
-        self.survey.touch(event.project.id)
-        self.journal.note(event.project.id, event.action, f"Written down as {event.weight} waiting update(s).")
+        self.status_collector.touch(event.project.id)
+        self.activity_log.note(event.project.id, event.action, f"Written down as {event.weight} waiting update(s).")
         return update.job
 
     def train(self, project: ProjectRef) -> str:
         """Have a project trained now; returns the job."""
         update = self.updates.add(project.id, START_TRAINING, time.time())
         self.control.wake()
-        self.survey.touch(project.id)
-        self.journal.note(project.id, START_TRAINING, "A training starts as soon as there is room for it.")
+        self.status_collector.touch(project.id)
+        self.activity_log.note(project.id, START_TRAINING, "A training starts as soon as there is room for it.")
         return update.job
 
     def versions(self, project: ProjectRef | None) -> list[str]:
@@ -210,15 +212,15 @@ class Services:
     def _run_ended(self, record: RunRecord) -> None:
         self.metrics.run_ended(record)
         effect = f"Run {record.number} was {record.outcome}{f': {record.reason}' if record.reason else ''}"
-        self.journal.note(record.project, "RUN_ENDED", effect)
+        self.activity_log.note(record.project, "RUN_ENDED", effect)
 
     def _observe(self, outcome: Outcome) -> None:
         self.metrics.task(outcome)
         if isinstance(outcome.answer, Prediction) and not outcome.reason:
             answer = outcome.answer
-            self.journal.score(outcome.project, outcome.task, answer.model_version, answer.score, outcome.segments)
+            self.activity_log.score(outcome.project, outcome.task, answer.model_version, answer.score, outcome.segments)
         if outcome.reason:
-            self.journal.skip(outcome.project, outcome.task, outcome.reason)
+            self.activity_log.skip(outcome.project, outcome.task, outcome.reason)
             log.warning("No segments: %s", outcome.reason, extra={"project": outcome.project, "task": outcome.task})
 
     def _warm_up(self) -> None:

@@ -25,9 +25,9 @@ from shared.settings import Settings
 from shared.store.report import ReportFile
 from training.data.annotations import Kinds, Recording
 from training.data.recordings import load_recordings
-from training.data.training_data import Truth, truth_of_export
+from training.data.training_data import TrainingData, training_data_of_export
 from training.judging.calibration import expected_calibration_error
-from training.judging.metrics import Tally, add, class_scores, count, figures, match_events, paint
+from training.judging.metrics import Counts, add, class_scores, count, figures, match_events, paint
 
 FINAL_FIT = "Fitting all recordings"  # the line of the log at which judging is over
 
@@ -35,7 +35,7 @@ FINAL_FIT = "Fitting all recordings"  # the line of the log at which judging is 
 class Material(NamedTuple):
     """An export, read once. raw: its tasks by number, with recordings that any folder can name."""
 
-    truth: Truth
+    truth: TrainingData
     xml: Path
     kinds: Kinds
     recordings: dict[str, Recording]
@@ -58,7 +58,7 @@ class Found(NamedTuple):
 def read_material(tasks: Path, xml: Path) -> Material:
     """Read an export as training does."""
     settings = Settings.from_environment()
-    truth = truth_of_export(tasks, xml, settings)
+    truth = training_data_of_export(tasks, xml, settings)
     loaded = load_recordings(truth.tasks, truth.config, truth.source, settings.unlabelled)
     raw = {}
     for number, task in enumerate(json.loads(tasks.read_bytes()), 1):
@@ -192,7 +192,7 @@ def judge(material: Material, found: Found, tolerance: float) -> dict[str, float
     return shown | {"final CPU s": found.final, "whole CPU s": found.whole}
 
 
-def _event_figures(kinds: Kinds, total: Tally) -> dict[str, float]:
+def _event_figures(kinds: Kinds, total: Counts) -> dict[str, float]:
     events, crossed = total["events"], total["crossed"]
     each = class_scores({"events": events})[2]
     whole = events[:, 1:].sum()

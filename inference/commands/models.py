@@ -81,7 +81,7 @@ class ModelsCommand:
         said = {"project": number, "version": found.stamp.version, "file": file, "bytes": len(found.data)}
         return self._tell(said, f"Version {found.stamp.version} of project {number} is in {file}.")
 
-    def bring(self, file: str) -> int:
+    def import_version(self, file: str) -> int:
         """Keep a model from a file, after all checks; it serves when it is promoted."""
         try:
             data = Path(file).read_bytes()
@@ -90,7 +90,7 @@ class ModelsCommand:
         check_seal(data)
         project = decode_card(read_metadata(data).get("card", "")).project
         Segmenter.load(data)
-        version = self._store.bring(project, data)
+        version = self._store.import_version(project, data)
         promote = f"python -m inference promote --project {project} {version}"
         return self._tell({"project": project, "version": version}, f"It is kept; to let it serve: {promote}")
 

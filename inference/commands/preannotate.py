@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-from inference.serving.model_cache import Models
+from inference.serving.model_cache import ModelCache
 from inference.serving.predictor import Outcome, Predictor
 from inference.serving.protocol import PredictCall, Prediction, ProjectRef
 from shared.errors import RefusedError
@@ -78,7 +78,7 @@ class Preannotation:
         self._sleep = sleep
         self._clock = clock
         self._label_studio = LabelStudio(credentials, connections)
-        self._models = Models(ModelStore(storage, keep_versions=settings.keep_versions), cache_size=1)
+        self._models = ModelCache(ModelStore(storage, keep_versions=settings.keep_versions), cache_size=1)
         self._reasons: Counter[str] = Counter()
         self._predictor = Predictor(
             self._models,

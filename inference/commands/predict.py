@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from inference.serving.model_cache import Models
+from inference.serving.model_cache import ModelCache
 from inference.serving.protocol import ProjectRef
 from shared.errors import SegmenterError, SeriesError
 from shared.labelling.regions import to_regions
@@ -24,7 +24,7 @@ def predict_files(project: str, files: Sequence[str], settings: Settings, *, as_
     Returns 0, or 1 if a file failed. Raises UntrainedError without a model, RefusedError on a bad project id.
     """
     store = ModelStore(open_storage(settings.model_dir), keep_versions=settings.keep_versions)
-    served = Models(store, cache_size=1).serving(ProjectRef(read_project(project)))
+    served = ModelCache(store, cache_size=1).serving(ProjectRef(read_project(project)))
     answers: list[dict[str, Any]] = []
     for name in files:
         answer = _segment(name, served.segmenter, served.version, settings)

@@ -17,7 +17,7 @@ TASKS = 200  # kept of each project: skipped ones, and ones with a score
 MINUTES = 60
 
 
-class Noted(msgspec.Struct, frozen=True, kw_only=True):
+class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An event and what it caused."""
 
     at: float  # seconds since the epoch
@@ -26,7 +26,7 @@ class Noted(msgspec.Struct, frozen=True, kw_only=True):
     effect: str  # a sentence
 
 
-class Skipped(msgspec.Struct, frozen=True, kw_only=True):
+class SkippedTask(msgspec.Struct, frozen=True, kw_only=True):
     """A task without segments, and why."""
 
     at: float
@@ -51,20 +51,20 @@ class Hour(msgspec.Struct, frozen=True, kw_only=True):
     errors: int = 0
 
 
-class Journal:
+class ActivityLog:
     """For any number of threads."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._events: deque[Noted] = deque(maxlen=EVENTS)
-        self._skipped: OrderedDict[int, OrderedDict[str, Skipped]] = OrderedDict()
+        self._events: deque[LoggedEvent] = deque(maxlen=EVENTS)
+        self._skipped: OrderedDict[int, OrderedDict[str, SkippedTask]] = OrderedDict()
         self._scored: OrderedDict[int, OrderedDict[str, ScoredTask]] = OrderedDict()
         self._minutes: deque[tuple[int, int, int]] = deque(maxlen=MINUTES)
 
     def note(self, project: int | None, what: str, effect: str) -> None:
         """Keep an event; `effect` is a sentence that says what it caused."""
-        noted = Noted(at=self._clock(), project=project, what=what[:64], effect=effect[:500])
+        noted = LoggedEvent(at=self._clock(), project=project, what=what[:64], effect=effect[:500])
         with self._lock:
             self._events.append(noted)
 
@@ -73,7 +73,7 @@ class Journal:
         name = str(task)[:64]
         with self._lock:
             _recent(self._scored, project).pop(name, None)
-            _put(_recent(self._skipped, project), name, Skipped(at=self._clock(), task=name, reason=reason[:500]))
+            _put(_recent(self._skipped, project), name, SkippedTask(at=self._clock(), task=name, reason=reason[:500]))
 
     def score(self, project: int, task: int | str | None, version: str, score: float, segments: int) -> None:
         """Keep how sure a task's prediction is."""
@@ -102,17 +102,17 @@ class Journal:
             recent = [each for each in self._minutes if each[0] > since]
         return Hour(requests=sum(each[1] for each in recent), errors=sum(each[2] for each in recent))
 
-    def events(self, project: int, most: int) -> list[Noted]:
+    def events(self, project: int, most: int) -> list[LoggedEvent]:
         """The last events of a project, newest first."""
         with self._lock:
             return list(islice((each for each in reversed(self._events) if each.project in (project, None)), most))
 
-    def last_events(self) -> dict[int, Noted]:
+    def last_events(self) -> dict[int, LoggedEvent]:
         """The last event of each project."""
         with self._lock:
             return {each.project: each for each in self._events if each.project is not None}
 
-    def skipped(self, project: int) -> list[Skipped]:
+    def skipped(self, project: int) -> list[SkippedTask]:
         """Tasks without segments, latest first."""
         with self._lock:
             return list(reversed(self._skipped.get(project, OrderedDict()).values()))

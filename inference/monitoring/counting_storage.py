@@ -10,7 +10,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class WatchedStorage:
+class CountingStorage:
     """The verbs of another storage; `failed` is called for each that raised StoreError, but for conflicts."""
 
     def __init__(self, storage: Storage, failed: Callable[[], None]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.monitoring.reports import HeldOut
-from inference.serving.model_cache import Models, Served
+from inference.serving.model_cache import ModelCache, ServedModel
 from inference.serving.protocol import ProjectRef
 from shared.errors import RefusedError, SegmenterError, SeriesError
 from shared.label_studio.client import LabelStudio, MarkedTask
@@ -69,7 +69,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     strips: dict[str, list[DrawnSegment]]
 
 
-class Examination(msgspec.Struct, frozen=True, kw_only=True):
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     """What was found out about a task."""
 
     steps: list[Step]
@@ -78,12 +78,12 @@ class Examination(msgspec.Struct, frozen=True, kw_only=True):
     drawing: Drawing | None = None
 
 
-class Examiner:
+class Diagnoser:
     """Examines one task after another in a thread of its own: predictions go first."""
 
     def __init__(
         self,
-        models: Models,
+        models: ModelCache,
         fetcher: Fetcher,
         label_studio: LabelStudio,
         projects: KnownProjects,
@@ -104,17 +104,17 @@ class Examiner:
         """Do something that examines, one after another."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def examine(self, project: int, task: int, held_out: HeldOut | None, window: tuple[int, int]) -> Examination:
+    def examine(self, project: int, task: int, held_out: HeldOut | None, window: tuple[int, int]) -> Diagnosis:
         """Go through all steps as far as they lead. window: first and last row to draw; (0, -1) is all."""
         steps: list[Step] = []
         served = self._served(project, steps)
         config = self._config(project, served, steps)
         marked = self._task(project, task, steps)
         if config is None or marked is None:
-            return Examination(steps=steps, version=served.version if served else "")
+            return Diagnosis(steps=steps, version=served.version if served else "")
         series = self._series(marked, config, steps)
         if series is None:
-            return Examination(steps=steps, version=served.version if served else "")
+            return Diagnosis(steps=steps, version=served.version if served else "")
         strips = {"annotated": _truth(marked, series, config, steps)}
         score = None
         if held_out is not None:
@@ -124,14 +124,14 @@ class Examiner:
         if served is not None:
             found, score = _segments(served, series, config, steps)
             strips["predicted"] = found
-        return Examination(
+        return Diagnosis(
             steps=steps,
             version=served.version if served else "",
             score=score,
             drawing=draw(series, config.channels, strips, window),
         )
 
-    def _served(self, project: int, steps: list[Step]) -> Served | None:
+    def _served(self, project: int, steps: list[Step]) -> ServedModel | None:
         try:
             known = self._projects.get(project)
             served = self._models.serving(ProjectRef(project, known.created if known else ""))
@@ -141,7 +141,7 @@ class Examiner:
         steps.append(Step(holds=True, sentence=f"Version {served.version} answers."))
         return served
 
-    def _config(self, project: int, served: Served | None, steps: list[Step]) -> LabelConfig | None:
+    def _config(self, project: int, served: ServedModel | None, steps: list[Step]) -> LabelConfig | None:
         try:
             known = self._projects.get(project)
             if known is not None and known.label_config:
@@ -255,7 +255,7 @@ def _truth(task: MarkedTask, series: Series, config: LabelConfig, steps: list[St
 
 
 def _segments(
-    served: Served, series: Series, config: LabelConfig, steps: list[Step]
+    served: ServedModel, series: Series, config: LabelConfig, steps: list[Step]
 ) -> tuple[list[Segment], float | None]:
     card = served.segmenter.card
     if card.label_config.channels != config.channels:

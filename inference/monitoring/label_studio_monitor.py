@@ -16,7 +16,7 @@ TITLE_SECONDS = 3600.0  # a project's title hardly ever changes
 TITLES_AT_ONCE = 20
 
 
-class StudioState(msgspec.Struct, frozen=True, kw_only=True):
+class LabelStudioState(msgspec.Struct, frozen=True, kw_only=True):
     """What was found out."""
 
     address: str
@@ -25,7 +25,7 @@ class StudioState(msgspec.Struct, frozen=True, kw_only=True):
     token: str = "none"  # noqa: S105 - legacy, personal or none: a kind, not a token
 
 
-class StudioWatch:
+class LabelStudioMonitor:
     """Asks from one thread; `state` may be read from any."""
 
     def __init__(
@@ -45,7 +45,7 @@ class StudioWatch:
         self._told = told
         self._clock = clock
         self._titled: dict[int, float] = {}
-        self.state = StudioState(address=address)
+        self.state = LabelStudioState(address=address)
 
     def run(self, closing: threading.Event) -> None:
         """Look now and then until `closing`."""

@@ -10,8 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from inference.monitoring.project_status import ProjectStatus, Survey
-from inference.serving.model_cache import Models
+from inference.monitoring.project_status import ProjectStatus, StatusCollector
+from inference.serving.model_cache import ModelCache
 from inference.serving.predictor import Outcome
 from inference.serving.webhooks import ANNOTATED, DELETED, START_TRAINING
 from shared.retraining.runs import RunRecord
@@ -64,9 +64,9 @@ class ServerMetrics:
             {"version": version, "python": platform.python_version()}
         )
 
-    def watch(self, models: Models, survey: Survey) -> None:
+    def watch(self, models: ModelCache, status_collector: StatusCollector) -> None:
         """Add what is known of projects and models at the time of each look."""
-        self.registry.register(_Surveyed(models, survey))
+        self.registry.register(_Surveyed(models, status_collector))
 
     def text(self) -> bytes:
         """All metrics in Prometheus's text format. May read the store."""
@@ -135,9 +135,11 @@ class ServerMetrics:
 class _Surveyed(Collector):
     """Metrics that are looked up, not counted."""
 
-    def __init__(self, models: Models, survey: Survey, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, models: ModelCache, status_collector: StatusCollector, now: Callable[[], float] = time.time
+    ) -> None:
         self._models = models
-        self._survey = survey
+        self._status_collector = status_collector
         self._now = now
 
     def describe(self) -> Iterable[Metric]:
@@ -146,7 +148,7 @@ class _Surveyed(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """One look."""
-        return self._families(self._survey.standings())
+        return self._families(self._status_collector.standings())
 
     def _families(self, standings: list[ProjectStatus]) -> Iterator[Metric]:
         now = self._now()

@@ -45,7 +45,7 @@ class ProjectStatus(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""  # why the rest may be old
 
 
-class Survey:
+class StatusCollector:
     """The standings, at most a second old where things happen. For any number of threads."""
 
     def __init__(

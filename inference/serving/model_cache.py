@@ -23,7 +23,7 @@ LONGEST_REASON = 500  # characters; onnxruntime tells more than people want to k
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedModel:
     """A loaded model under its version."""
 
     version: str
@@ -54,7 +54,7 @@ class _Project:
     searched: tuple[str, int] | None = None  # tag and refusals for which no kept version was found
 
 
-class Models:
+class ModelCache:
     """Loaded models, least recently used out. For any number of threads.
 
     A model whose seal, card or probe fails is refused once and for all; the last good one answers on, also after a
@@ -67,7 +67,7 @@ class Models:
         self._clock = clock
         self._lock = threading.Lock()
         self._projects: OrderedDict[int, _Project] = OrderedDict()
-        self._loaded: OrderedDict[int, Served] = OrderedDict()
+        self._loaded: OrderedDict[int, ServedModel] = OrderedDict()
         self.swaps = 0
         self.refusals = 0
 
@@ -75,7 +75,7 @@ class Models:
         """The version that would answer now; nothing is loaded. Raises UntrainedError with the reason if none would."""
         return self._good(project, self._state(project.id)).version
 
-    def serving(self, project: ProjectRef) -> Served:
+    def serving(self, project: ProjectRef) -> ServedModel:
         """The loaded model that answers now. Raises UntrainedError with the reason if there is none."""
         state = self._state(project.id)
         while True:  # ends: each failed round refuses one more version
@@ -190,7 +190,7 @@ class Models:
             return None
         return _Good(stored.stamp.version, stored.stamp.project_created, stored.stamp.sha256)
 
-    def _cached(self, project: int, version: str) -> Served | None:
+    def _cached(self, project: int, version: str) -> ServedModel | None:
         with self._lock:
             served = self._loaded.get(project)
             if served is None or served.version != version:
@@ -198,7 +198,7 @@ class Models:
             self._loaded.move_to_end(project)
             return served
 
-    def _load(self, project: int, state: _Project, good: _Good) -> Served | None:
+    def _load(self, project: int, state: _Project, good: _Good) -> ServedModel | None:
         """Load a version; None, and a refusal, if it fails its checks or is gone."""
         if good.sha256 in state.refused:
             return None  # by another thread, which had its turn before
@@ -206,7 +206,7 @@ class Models:
             stored = self._stored(project, good)
             if stored is None:
                 raise ModelError(f"Version {good.version} is gone from the store.")
-            served = Served(good.version, good.created, Segmenter.load(stored.data))
+            served = ServedModel(good.version, good.created, Segmenter.load(stored.data))
         except ModelError as error:
             self._refuse(project, state, good.sha256, str(error))
             return None

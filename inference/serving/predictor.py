@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from inference.serving.model_cache import Models, Served
+from inference.serving.model_cache import ModelCache, ServedModel
 from inference.serving.protocol import (
     NO_ANSWER,
     UNTRAINED,
@@ -71,7 +71,7 @@ class Predictor:
 
     def __init__(
         self,
-        models: Models,
+        models: ModelCache,
         fetcher: Fetcher,
         settings: Settings,
         *,
@@ -143,7 +143,7 @@ class Predictor:
             reason, kind = "an internal error, see the log", "unforeseen"
         return Outcome(project.id, task.id if task else None, answer, reason, kind)
 
-    def _segment(self, task: Task, served: Served, batch: "_Batch") -> tuple[Prediction, int]:
+    def _segment(self, task: Task, served: ServedModel, batch: "_Batch") -> tuple[Prediction, int]:
         card = served.segmenter.card
         config = batch.label_config(card.label_config)
         self._check_time(batch)
@@ -219,9 +219,9 @@ class _Batch:
         self._interactive = interactive
         self._xml = label_config
         self._config: LabelConfig | LabelConfigError | None = None
-        self._serving: dict[ProjectRef, Served | SegmenterError] = {}
+        self._serving: dict[ProjectRef, ServedModel | SegmenterError] = {}
 
-    def serving(self, project: ProjectRef, models: Models) -> Served:
+    def serving(self, project: ProjectRef, models: ModelCache) -> ServedModel:
         """The model that serves a project throughout this request."""
         found = self._serving.get(project)
         if found is None:

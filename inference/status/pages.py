@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from inference.monitoring.activity_log import Hour, Noted, ScoredTask, Skipped
-from inference.monitoring.label_studio_monitor import StudioState
+from inference.monitoring.activity_log import Hour, LoggedEvent, ScoredTask, SkippedTask
+from inference.monitoring.label_studio_monitor import LabelStudioState
 from inference.monitoring.project_status import ProjectStatus
 from inference.monitoring.reports import Bin, Report, ReportSummary
 from inference.services import Services
@@ -49,7 +49,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     balanced_accuracy: Estimate | None
     segment_f1_50: Estimate | None
     history: list[float]  # balanced accuracy of kept versions, oldest first
-    last_event: Noted | None
+    last_event: LoggedEvent | None
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +59,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     release: str
     ready: str  # "ready", or why not
     launcher: str
-    studio: StudioState
+    studio: LabelStudioState
     hour: Hour
     store: str
     store_error: str
@@ -102,8 +102,8 @@ class ProjectPage(msgspec.Struct, frozen=True, kw_only=True):
     runs: list[RunRecord]
     log: str
     least_sure: list[ScoredTask]
-    skipped: list[Skipped]
-    events: list[Noted]
+    skipped: list[SkippedTask]
+    events: list[LoggedEvent]
 
 
 class Pages:
@@ -117,17 +117,17 @@ class Pages:
     def overview(self, url: str) -> Overview:
         """The first page. url: by which the browser reached this server."""
         services = self._services
-        last = services.journal.last_events()
-        standings = services.survey.standings()
+        last = services.activity_log.last_events()
+        standings = services.status_collector.standings()
         return Overview(
             now=self._clock(),
             release=program_version(),
             ready=services.not_ready() or "ready",
             launcher=services.launcher.name,
             studio=services.studio.state,
-            hour=services.journal.last_hour(),
+            hour=services.activity_log.last_hour(),
             store=self._settings.model_dir,
-            store_error=services.survey.error,
+            store_error=services.status_collector.error,
             url=url,
             projects=[self._row(each, last.get(each.project)) for each in standings],
         )
@@ -135,7 +135,7 @@ class Pages:
     def project(self, project: int) -> ProjectPage | None:
         """All about one project, None if nobody knows it."""
         services = self._services
-        standing = services.survey.standing(project)
+        standing = services.status_collector.standing(project)
         if standing is None:
             return None
         report, trouble = self._report(standing)
@@ -143,7 +143,7 @@ class Pages:
         active, last = standing.runs.active, standing.runs.last
         logged = active or last
         finding = services.control.findings.get(project)
-        row = self._row(standing, services.journal.last_events().get(project))
+        row = self._row(standing, services.activity_log.last_events().get(project))
         missing = [*self._missing(standing, row), *(each for each in (trouble, damage) if each)]
         return ProjectPage(
             now=self._clock(),
@@ -164,12 +164,12 @@ class Pages:
             run=active,
             runs=self._history(standing),
             log=services.runs.log(project, logged.number) if logged else "",
-            least_sure=services.journal.least_sure(project, TASKS),
-            skipped=services.journal.skipped(project)[:TASKS],
-            events=services.journal.events(project, EVENTS),
+            least_sure=services.activity_log.least_sure(project, TASKS),
+            skipped=services.activity_log.skipped(project)[:TASKS],
+            events=services.activity_log.events(project, EVENTS),
         )
 
-    def _row(self, standing: ProjectStatus, last_event: Noted | None) -> Row:
+    def _row(self, standing: ProjectStatus, last_event: LoggedEvent | None) -> Row:
         summary = standing.summaries.get(standing.version, ReportSummary())
         trained = standing.runs.last.trained if standing.runs.last else None
         history = [
@@ -251,7 +251,7 @@ class Pages:
         if not standing.version:
             return None, ""
         try:
-            return self._services.survey.reports.report(standing.project, standing.version), ""
+            return self._services.status_collector.reports.report(standing.project, standing.version), ""
         except SegmenterError as error:
             return None, str(error)
 
@@ -262,7 +262,7 @@ class Pages:
             return None, str(error)
 
     def _versions(self, standing: ProjectStatus) -> list[VersionRow]:
-        reports = self._services.survey.reports
+        reports = self._services.status_collector.reports
         rows = []
         for each in standing.versions:
             summary = standing.summaries.get(each.name, ReportSummary())

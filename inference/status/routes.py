@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from inference import formatting as words
 from inference.json_response import json_answer, read_body
-from inference.monitoring.diagnosis import Examination
+from inference.monitoring.diagnosis import Diagnosis
 from inference.services import Services
 from inference.serving.protocol import ProjectRef
 from inference.status import charts
@@ -59,7 +59,7 @@ class TaskPage(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     task: int
     link: str  # to Label Studio
-    found: Examination
+    found: Diagnosis
     last_skip: str  # why Label Studio got nothing when it asked last
     release: str
 
@@ -138,7 +138,7 @@ class StatusPages:
             page = self._pages.overview(shown)
             return self._answer(request, "overview.html", page, root="./", twin="index.json")
 
-        return await self._services.leisurely(work)
+        return await self._services.run_in_page_pool(work)
 
     async def project(self, request: Request) -> Response:
         """All about one project."""
@@ -151,7 +151,7 @@ class StatusPages:
             notice = NOTICES.get(request.query_params.get("done", ""), "")
             return self._answer(request, "project.html", page, root="../", twin=f"{number}.json", notice=notice)
 
-        return await self._services.leisurely(work)
+        return await self._services.run_in_page_pool(work)
 
     async def task(self, request: Request) -> Response:
         """One task: why it gets what it gets, and its recording."""
@@ -162,18 +162,18 @@ class StatusPages:
             return self._fail(
                 request, "Expected ?number=12, the number of a task in Label Studio.", 400, f"../{number}"
             )
-        standing = await self._services.leisurely(self._services.survey.standing, number)
+        standing = await self._services.run_in_page_pool(self._services.status_collector.standing, number)
         if standing is None:
             return self._fail(request, f"Project {number} is not known: connect it in Label Studio.", 404, "../")
 
         def work() -> Response:
             page = self._pages.project(number)
             assert page is not None  # noqa: S101 - known a moment ago, and projects are not forgotten in between
-            reports = self._services.survey.reports
+            reports = self._services.status_collector.reports
             report = reports.report(number, standing.version) if standing.version else None
             held_out = next((each for each in report.held_out if each.task == str(task)), None) if report else None
             found = self._services.examiner.examine(number, task, held_out, (first, last))
-            skips = {each.task: each.reason for each in self._services.journal.skipped(number)}
+            skips = {each.task: each.reason for each in self._services.activity_log.skipped(number)}
             labels = page.labels
             shown = TaskPage(
                 project=number,
@@ -197,7 +197,7 @@ class StatusPages:
         """A version's report as training wrote it, in a sandbox of its own."""
         number, version = request.path_params["project"], request.path_params["version"]
         try:
-            data = await self._services.leisurely(self._services.store.file, number, version, "report.html")
+            data = await self._services.run_in_page_pool(self._services.store.file, number, version, "report.html")
         except SegmenterError as error:
             return self._fail(request, str(error), 404, "../../")
         if data is None:
@@ -224,7 +224,9 @@ class StatusPages:
         if action == "promote" and not version:
             return self._fail(request, "Expected version=…: the one that shall serve.", 400, back)
         try:
-            done = await self._services.quick(actions[action], number, "" if action == "roll-back" else version)
+            done = await self._services.run_in_io_pool(
+                actions[action], number, "" if action == "roll-back" else version
+            )
         except StoreError as error:
             return self._fail(request, str(error), 503, back)
         except SegmenterError as error:
@@ -241,14 +243,14 @@ class StatusPages:
         number = self._services.runs.request_cancel(project)
         if number is None:
             return "idle"
-        self._services.journal.note(project, "STOP", f"Run {number} was asked to stop, on the page.")
+        self._services.activity_log.note(project, "STOP", f"Run {number} was asked to stop, on the page.")
         return ""
 
     def _go_back(self, project: int, version: str) -> str:
         served = self._services.store.roll_back(project, version or None)
         action = "PROMOTE" if version else "ROLL_BACK"
-        self._services.journal.note(project, action, f"Version {served} serves, by a person's wish.")
-        self._services.survey.touch(project)
+        self._services.activity_log.note(project, action, f"Version {served} serves, by a person's wish.")
+        self._services.status_collector.touch(project)
         return ""
 
     def _answer(

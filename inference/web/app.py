@@ -27,11 +27,11 @@ from inference.serving.protocol import (
 from inference.serving.webhooks import START_TRAINING, parse_event
 from inference.status.routes import status_routes
 from inference.version import program_version
-from inference.web.auth import Access, unauthorized
+from inference.web.auth import Authentication, unauthorized
 from inference.web.error_handlers import handlers
 from inference.web.openapi import document
-from inference.web.request_limits import Admission
-from inference.web.request_log import Observing
+from inference.web.request_limits import RequestLimits
+from inference.web.request_log import RequestLog
 from shared.errors import LabelConfigError
 from shared.labelling.label_config import parse_label_config
 from shared.settings import Settings
@@ -68,8 +68,8 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         Route("/job_status", answers.job_status, methods=["GET", "POST"]),
         Route("/is_training", answers.is_training),
         Route("/validate", answers.validate, methods=["POST"]),
-        Route("/delete", answers.kept, methods=["POST"]),
-        Route("/duplicate_model", answers.kept, methods=["POST"]),
+        Route("/delete", answers.unsupported, methods=["POST"]),
+        Route("/duplicate_model", answers.unsupported, methods=["POST"]),
         # what an operator's machinery calls
         Route("/livez", answers.livez),
         Route("/readyz", answers.readyz),
@@ -83,14 +83,14 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         lifespan=lifespan,
         middleware=[
             Middleware(
-                Observing,
+                RequestLog,
                 metrics=services.metrics,
-                journal=services.journal,
+                activity_log=services.activity_log,
                 routes=names,
                 secret=settings.webhook_secret,
             ),
-            Middleware(Access, settings=settings),
-            Middleware(Admission, settings=settings, metrics=services.metrics),
+            Middleware(Authentication, settings=settings),
+            Middleware(RequestLimits, settings=settings, metrics=services.metrics),
         ],
         exception_handlers=handlers(settings, services.metrics.refused),
     )
@@ -126,7 +126,7 @@ class Answers:
 
     async def metrics(self, request: Request) -> Response:
         """For Prometheus."""
-        return Response(await self._services.leisurely(self._services.metrics.text), media_type=CONTENT_TYPE)
+        return Response(await self._services.run_in_page_pool(self._services.metrics.text), media_type=CONTENT_TYPE)
 
     async def openapi(self, request: Request) -> Response:
         """The API, described."""
@@ -138,7 +138,7 @@ class Answers:
         project = parse_project(call.project)
         if project is None:
             raise RequestError('The setup names no "project".')
-        version = await self._services.quick(self._services.connect, project, call)
+        version = await self._services.run_in_io_pool(self._services.connect, project, call)
         return json_answer({"model_version": version})
 
     async def predict(self, request: Request) -> Response:
@@ -146,7 +146,9 @@ class Answers:
         call = await self._decoded(decode_predict, request)
         results = await self._services.predictor.predict(call)
         return encoded_answer(
-            await self._services.quick(encode_results, results) if len(results) > 1 else encode_results(results)
+            await self._services.run_in_io_pool(encode_results, results)
+            if len(results) > 1
+            else encode_results(results)
         )
 
     async def webhook(self, request: Request) -> Response:
@@ -154,13 +156,13 @@ class Answers:
         event = await self._decoded(parse_event, request)
         if event.action == START_TRAINING and not request.state.authorized:
             return unauthorized()
-        job = await self._services.quick(self._services.take, event)
+        job = await self._services.run_in_io_pool(self._services.record_event, event)
         return json_answer({"status": "stored" if job else "ignored", "job": job}, 201)
 
     async def versions(self, request: Request) -> Response:
         """Versions kept of a project (`?project=`), or of all: Label Studio does not say which it means."""
         project = parse_project(request.query_params.get("project"))
-        names = await self._services.quick(self._services.versions, project)
+        names = await self._services.run_in_io_pool(self._services.versions, project)
         return json_answer({"versions": names})
 
     async def train(self, request: Request) -> Response:
@@ -169,7 +171,7 @@ class Answers:
         project = parse_project(payload.get("project"))
         if project is None:
             raise RequestError('Expected {"project": "3"}: the project to train.')
-        job = await self._services.quick(self._services.train, project)
+        job = await self._services.run_in_io_pool(self._services.train, project)
         return json_answer({"status": "stored", "job": job}, 201)
 
     async def job_status(self, request: Request) -> Response:
@@ -179,29 +181,29 @@ class Answers:
             job = (await self._decoded(decode_object, request)).get("job")
         if not isinstance(job, str) or not job:
             raise RequestError('Expected {"job": "…"} with the id that START_TRAINING was answered with.')
-        return json_answer(await self._services.quick(self._services.job, job))
+        return json_answer(await self._services.run_in_io_pool(self._services.job, job))
 
     async def is_training(self, request: Request) -> Response:
         """Whether a project (`?project=`) is being trained now."""
         project = parse_project(request.query_params.get("project"))
         if project is None:
             raise RequestError("Expected ?project=3: the project that is meant.")
-        return json_answer({"is_training": await self._services.quick(self._services.is_training, project)})
+        return json_answer({"is_training": await self._services.run_in_io_pool(self._services.is_training, project)})
 
     async def validate(self, request: Request) -> Response:
         """Whether a labelling configuration can be served, and if not, why."""
         config = (await self._decoded(decode_object, request)).get("config")
         try:
-            found = await self._services.quick(parse_label_config, config if isinstance(config, str) else "")
+            found = await self._services.run_in_io_pool(parse_label_config, config if isinstance(config, str) else "")
         except LabelConfigError as error:
             return json_answer({"valid": False, "error": str(error)})
         return json_answer({"valid": True, "labels": found.labels, "channels": found.channels})
 
-    async def kept(self, request: Request) -> Response:
+    async def unsupported(self, request: Request) -> Response:
         """Nobody on the network deletes or copies models."""
         return json_answer({"done": False, "reason": "Models are kept; `python -m inference models` manages them."})
 
     async def _decoded(self, decode: Callable[[bytes], T], request: Request) -> T:
         """What a request's body says; a large one is decoded aside."""
         body = await read_body(request, self._limit)
-        return await self._services.quick(decode, body) if len(body) > DECODED_AT_ONCE else decode(body)
+        return await self._services.run_in_io_pool(decode, body) if len(body) > DECODED_AT_ONCE else decode(body)

@@ -17,7 +17,7 @@ EVENTS = "/webhook"
 log = logging.getLogger(__name__)
 
 
-class Access:
+class Authentication:
     """Middleware. Events are let through here: /webhook itself asks `is_authorized` for what needs credentials.
 
     With WEBHOOK_SECRET, `/<secret>/anything` means `/anything`, and events are accepted under that prefix only.

@@ -15,7 +15,7 @@ PIPELINED = 8  # requests that may wait behind one that is being answered; Label
 HEAD_BYTES = 2**16  # of a request line with its headers, or of what a chunked body holds beside its chunks
 
 
-class Limits(NamedTuple):
+class ConnectionLimits(NamedTuple):
     """What clients may take, and who is told when one took more, or when their number changed."""
 
     connections: int
@@ -24,19 +24,19 @@ class Limits(NamedTuple):
     connected: Callable[[int], object]
 
 
-def make_protocol(limits: Limits) -> type[HttpToolsProtocol]:
+def make_protocol(limits: ConnectionLimits) -> type[HttpToolsProtocol]:
     """The class that uvicorn makes one of for each connection."""
-    return type("LimitedProtocol", (PatientProtocol,), {"limits": limits})
+    return type("LimitedProtocol", (LimitedProtocol,), {"limits": limits})
 
 
 class TooManyAtOnceError(Exception):
     """A client sends request after request without waiting for answers."""
 
 
-class PatientProtocol(HttpToolsProtocol):
+class LimitedProtocol(HttpToolsProtocol):
     """One connection. Runs on the event loop; the parser calls `on_…` from within `data_received`."""
 
-    limits: ClassVar[Limits]
+    limits: ClassVar[ConnectionLimits]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -116,7 +116,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _make_room(self) -> None:
         """End the connection that has kept us waiting longest; this one, if all others are being answered."""
-        waiting = (each for each in self.connections if isinstance(each, PatientProtocol) and not each._is_answering())
+        waiting = (each for each in self.connections if isinstance(each, LimitedProtocol) and not each._is_answering())
         longest = min(waiting, key=lambda each: each._waits_since, default=self)
         self.limits.refused("connections")
         self.connections.discard(longest)

@@ -26,7 +26,7 @@ class OverloadedError(Exception):
         self.reason = reason
 
 
-class Admission:
+class RequestLimits:
     """Middleware, inside Access: who may not call takes no place."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: ServerMetrics) -> None:
@@ -83,7 +83,7 @@ class Admission:
 class _Visit:
     """One request between arrival and taken answer."""
 
-    def __init__(self, admission: Admission, kind: str, receive: Receive, send: Send) -> None:
+    def __init__(self, admission: RequestLimits, kind: str, receive: Receive, send: Send) -> None:
         self._admission = admission
         self._kind = kind
         self._receive = receive

@@ -10,7 +10,7 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from inference.monitoring.activity_log import Journal
+from inference.monitoring.activity_log import ActivityLog
 from inference.monitoring.metrics import ServerMetrics
 
 HEADER = "X-Request-ID"
@@ -19,7 +19,7 @@ _request: ContextVar[str] = ContextVar("request", default="")
 PROBES = frozenset({"/health", "/livez", "/readyz", "/metrics"})  # machines ask these all day
 
 
-class RequestNumbers(logging.Filter):
+class RequestIds(logging.Filter):
     """Adds the request's number to each log line written on its behalf."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -30,15 +30,15 @@ class RequestNumbers(logging.Filter):
         return True
 
 
-class Observing:
+class RequestLog:
     """Middleware, the outermost: numbers a request (or takes the number it brings), counts and times it."""
 
     def __init__(
-        self, app: ASGIApp, metrics: ServerMetrics, journal: Journal, routes: Collection[str], secret: str = ""
+        self, app: ASGIApp, metrics: ServerMetrics, activity_log: ActivityLog, routes: Collection[str], secret: str = ""
     ) -> None:
         self._app = app
         self._metrics = metrics
-        self._journal = journal
+        self._activity_log = activity_log
         self._routes = frozenset(routes)
         self._prefix = f"/{secret}" if secret else ""
 
@@ -67,7 +67,7 @@ class Observing:
             route = self._route(scope["path"])
             self._metrics.answered(route, status, time.perf_counter() - begun)
             if route not in PROBES:
-                self._journal.request(status)
+                self._activity_log.request(status)
             _request.reset(token)
 
     def _route(self, path: str) -> str:

@@ -13,8 +13,8 @@ import uvicorn
 
 from inference.services import Services
 from inference.web.app import create_app
-from inference.web.connection_limits import Limits, make_protocol
-from inference.web.request_log import RequestNumbers
+from inference.web.connection_limits import ConnectionLimits, make_protocol
+from inference.web.request_log import RequestIds
 from shared.errors import SettingsError
 from shared.logs import start_logging
 from shared.settings import Settings
@@ -32,11 +32,11 @@ def serve(settings: Settings) -> int:
     secrets = (settings.label_studio_api_key, settings.basic_auth_pass, settings.webhook_secret)
     redaction = start_logging(settings.log_level, settings.log_format, secrets)
     for handler in logging.getLogger().handlers:
-        handler.addFilter(RequestNumbers())
+        handler.addFilter(RequestIds())
     _share_memory()
     listener = _listen(settings)
     services = Services(settings, hide=redaction.add)
-    limits = Limits(
+    limits = ConnectionLimits(
         settings.max_connections, settings.client_timeout_seconds, services.metrics.refused, services.metrics.connected
     )
     config = uvicorn.Config(

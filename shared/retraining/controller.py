@@ -48,7 +48,7 @@ def make_reconciler(storage: Storage, credentials: Credentials, connections: Con
     return Reconciler(LabelStudio(credentials, connections), Updates(storage), last_snapshot, is_training)
 
 
-class Control:
+class Controller:
     """Two threads: one starts runs, one compares with Label Studio, which may take its time to answer."""
 
     def __init__(

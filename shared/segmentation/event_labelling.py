@@ -24,14 +24,14 @@ Columns = NDArray[np.int64]
 Doubles = NDArray[np.float64]
 
 
-class Adapted(NamedTuple):
+class EventLabels(NamedTuple):
     """labels: of each event, 0 the first one. logs: log probability of each label [events, labels]."""
 
     labels: Columns
     logs: Doubles
 
 
-def adapt(shares: Doubles, amounts: Sequence[float]) -> Adapted:
+def label_events(shares: Doubles, amounts: Sequence[float]) -> EventLabels:
     """Label the events of one recording together.
 
     shares: logarithm of each label's share of an event's evidence [events, labels]. amounts: of a Dirichlet
@@ -46,7 +46,7 @@ def adapt(shares: Doubles, amounts: Sequence[float]) -> Adapted:
             labels = mixture.divided(labels, one, other)
         if np.array_equal(labels, before):
             break
-    return Adapted(labels, mixture.logs(labels))
+    return EventLabels(labels, mixture.logs(labels))
 
 
 def centred(shares: Doubles) -> Doubles:

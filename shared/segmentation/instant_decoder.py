@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from shared.labelling.segments import Segment
 from shared.model_file.card import InstantHead
 from shared.segmentation.calibration import LEAST, calibrate, log_probabilities
-from shared.segmentation.event_labelling import adapt
+from shared.segmentation.event_labelling import label_events
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -100,7 +100,7 @@ class InstantDecoder:
         self._kept = [peaks]
         if not self._head.amounts or not len(peaks.rows):
             return peaks
-        adapted = adapt(peaks.shares, self._head.amounts)
+        adapted = label_events(peaks.shares, self._head.amounts)
         some = np.log(np.maximum(-np.expm1(peaks.logs[:, :1]), LEAST))
         logs = np.concatenate([peaks.logs[:, :1], some + adapted.logs], axis=1)
         return peaks._replace(columns=1 + adapted.labels, logs=logs)

@@ -16,7 +16,7 @@ from shared.segmentation.instant_decoder import InstantDecoder
 from shared.segmentation.normalisation import recording_statistics
 from shared.segmentation.range_decoder import RangeDecoder
 from shared.segmentation.sessions import first_session, make_session, run_first
-from shared.segmentation.task_score import Sureness
+from shared.segmentation.task_score import TaskScorer
 from shared.segmentation.windows import BLOCK_WINDOWS, OverlapMean, window_blocks
 from shared.settings import TaskScore
 
@@ -88,7 +88,7 @@ class Segmenter:
         check: called every few thousand rows; what it raises ends the work.
         Raises SeriesError where the series has other channels than the model, or gives more than MOST_SEGMENTS.
         """
-        heads = [(head, _decoder(head), Sureness(task_score, head.calibration)) for head in self.card.heads]
+        heads = [(head, _decoder(head), TaskScorer(task_score, head.calibration)) for head in self.card.heads]
         for rows in self._averaged(series.values):
             check()
             _check_count(sum(decoder.found for _, decoder, _ in heads))

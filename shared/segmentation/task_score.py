@@ -14,7 +14,7 @@ BY_ROWS: tuple[TaskScore, ...] = ("margin", "entropy")  # computed from every ro
 Floats = NDArray[np.float32]
 
 
-class Sureness:
+class TaskScorer:
     """Gathers one head's score, 0 (guessing) to 1 (sure), from blocks of rows."""
 
     def __init__(self, kind: TaskScore, calibration: Calibration) -> None:

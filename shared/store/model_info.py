@@ -47,7 +47,7 @@ class _Card(msgspec.Struct):
     project_created: str = ""
 
 
-def read_stamp(data: bytes, tag: str, project: int) -> ModelInfo:
+def read_model_info(data: bytes, tag: str, project: int) -> ModelInfo:
     """What a model file says of itself. Raises ModelError if it is damaged or belongs to another project."""
     check_seal(data)
     try:

@@ -15,7 +15,7 @@ from shared.errors import ConflictError, ModelError, RefusedError, StoreError
 from shared.model_file.onnx_file import MAX_BYTES
 from shared.store import keys
 from shared.store.lease import Lease
-from shared.store.model_info import ModelInfo, StoredModel, moment, read_stamp
+from shared.store.model_info import ModelInfo, StoredModel, moment, read_model_info
 from shared.store.publication import Commit, TurnedDown, accept, put_model, read_turned_down
 from shared.store.storage import Stat, Storage
 
@@ -136,7 +136,7 @@ class ModelStore:
         project, LeaseHeldError if somebody else holds the lease, StoreError.
         """
         project = lease.project
-        candidate = read_stamp(data, "", project)
+        candidate = read_model_info(data, "", project)
         kept = False
         for _ in range(ATTEMPTS):
             current = self.stamp(project)
@@ -169,7 +169,7 @@ class ModelStore:
         reports: Mapping[str, bytes] | None = None,
     ) -> None:
         """Keep a candidate that the gate rejected, to be looked at or promoted by a person."""
-        candidate = read_stamp(data, "", lease.project)
+        candidate = read_model_info(data, "", lease.project)
         lease.renew()
         self._keep(lease.project, candidate.version, data, weights, reports, rejected=reason)
         self._prune(lease.project, candidate.version)
@@ -194,12 +194,12 @@ class ModelStore:
             return target.stamp.version
         raise StoreError(f"The model of project {project} kept changing; look at its versions and try again.")
 
-    def bring(self, project: int, data: bytes) -> str:
+    def import_version(self, project: int, data: bytes) -> str:
         """Keep a model that came as a file and return its version; `roll_back` to it lets it serve.
 
         Raises ModelError if it is no model of this project, RefusedError if another model has its name here.
         """
-        stamp = read_stamp(data, "", project)
+        stamp = read_model_info(data, "", project)
         kept = self._storage.get(keys.version(project, stamp.version, "onnx"))
         if kept is None:
             self._keep(project, stamp.version, data, None, None, rejected=BROUGHT)
@@ -231,7 +231,7 @@ class ModelStore:
             found = self._storage.get(key)
         except RefusedError as error:  # a link or a folder in its place
             raise ModelError(str(error)) from error
-        return None if found is None else StoredModel(found.data, read_stamp(found.data, found.tag, project))
+        return None if found is None else StoredModel(found.data, read_model_info(found.data, found.tag, project))
 
     def _reason_against(self, project: int, candidate: ModelInfo, current: ModelInfo | None, *, again: bool) -> str:
         ours = candidate.snapshot

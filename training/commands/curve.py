@@ -27,7 +27,7 @@ from shared.store.learning_curve import LearningCurve, Point, keep_curve
 from shared.store.opening import open_storage
 from training.data.annotations import Recording
 from training.data.recordings import load_recordings
-from training.data.training_data import truth_of_export, truth_of_project
+from training.data.training_data import training_data_of_export, training_data_of_project
 from training.judging.decoding import choose_decoding
 from training.judging.evaluate import LEAST_GROUPS, HeldOutPrediction, Scores, draw_groups, predict, resample, score
 from training.judging.metrics import figures
@@ -62,9 +62,9 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
     torch.set_num_threads(settings.train_threads)
     project = arguments.project or 0
     if arguments.tasks:
-        truth = truth_of_export(arguments.tasks, arguments.label_config, settings)
+        truth = training_data_of_export(arguments.tasks, arguments.label_config, settings)
     else:
-        truth = truth_of_project(project, settings)
+        truth = training_data_of_project(project, settings)
     loaded = load_recordings(truth.tasks, truth.config, truth.source, settings.unlabelled)
     plan = make_plan(loaded.recordings, loaded.kinds, settings, {})
     curve = measure(plan, truth.config, settings, [*truth.notes, *loaded.notes])

@@ -11,7 +11,7 @@ import msgspec
 from shared.errors import TrainingDataError
 from shared.settings import Settings
 from training.data.recordings import Loaded, load_recordings
-from training.data.training_data import truth_of_export, truth_of_project
+from training.data.training_data import training_data_of_export, training_data_of_project
 
 
 class ClassCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,9 +40,9 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 def main(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print what would be trained on. Returns 0, or 2 where nothing could be learned from it."""
     if arguments.tasks:
-        truth = truth_of_export(arguments.tasks, arguments.label_config, settings)
+        truth = training_data_of_export(arguments.tasks, arguments.label_config, settings)
     else:
-        truth = truth_of_project(arguments.project, settings)
+        truth = training_data_of_project(arguments.project, settings)
     try:
         loaded = load_recordings(truth.tasks, truth.config, truth.source, settings.unlabelled)
         found = explain(len(truth.tasks), loaded, truth.notes)

@@ -33,7 +33,7 @@ from training.commands import explain
 from training.commands.progress import KeepLines, RunProgress
 from training.commands.stopping import Terminated, stoppable
 from training.data.recordings import load_recordings
-from training.data.training_data import Truth, truth_of_export, truth_of_project
+from training.data.training_data import TrainingData, training_data_of_export, training_data_of_project
 from training.fitting.export import packages
 from training.judging.gate import Reference, Verdict, pass_gate
 from training.judging.schedule import Schedule, Trained
@@ -185,7 +185,7 @@ class _Run:
         publication = store.publish(self.active.lease, data, weights, reports=reports, again=asked)
         return ("published", verdict.reason) if publication.published else ("rejected", publication.reason)
 
-    def _references(self, store: ModelStore, truth: Truth) -> list[Reference]:
+    def _references(self, store: ModelStore, truth: TrainingData) -> list[Reference]:
         """Kept versions that a candidate must not be worse than: of the same project, labels and channels."""
         turned_down = store.turned_down(self._project)
         names = [each.name for each in store.versions(self._project) if each.accepted][:MOST_REFERENCES]
@@ -205,11 +205,11 @@ class _Run:
     def _project(self) -> int:
         return self.active.record.project
 
-    def _read_truth(self) -> Truth:
+    def _read_truth(self) -> TrainingData:
         if self.arguments.tasks:
-            return truth_of_export(self.arguments.tasks, self.arguments.label_config, self.settings)
+            return training_data_of_export(self.arguments.tasks, self.arguments.label_config, self.settings)
         # The store's clock: machines whose own clocks differ must not take each other's models for newer ones.
-        return truth_of_project(
+        return training_data_of_project(
             self._project, self.settings, now=lambda: datetime.fromtimestamp(self.storage.now(), UTC)
         )
 
@@ -218,7 +218,7 @@ class _Run:
         asked = self.by_hand or bool(self.active.record.buttons)
         return not asked and is_repetition(self.storage, self._project, snapshot)
 
-    def _card(self, blank: ModelCard, truth: Truth, trained: Trained, notes: list[str]) -> ModelCard:
+    def _card(self, blank: ModelCard, truth: TrainingData, trained: Trained, notes: list[str]) -> ModelCard:
         now = datetime.now(UTC)
         plan = trained.plan
         environment = self.settings.environment()

@@ -12,7 +12,7 @@ import threading
 from shared.errors import SettingsError
 from shared.label_studio.credentials import Credentials
 from shared.net.connections import Connections
-from shared.retraining.controller import Control, make_reconciler
+from shared.retraining.controller import Controller, make_reconciler
 from shared.retraining.launcher import ChildProcessLauncher
 from shared.retraining.runs import Runs
 from shared.settings import Settings
@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG
     connections = Connections()
     credentials = Credentials(settings, connections)
     launcher = ChildProcessLauncher(settings, runs=Runs(storage), environment=credentials.environment)
-    control = Control(settings, storage, launcher, make_reconciler(storage, credentials, connections))
+    control = Controller(settings, storage, launcher, make_reconciler(storage, credentials, connections))
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

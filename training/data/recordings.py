@@ -102,7 +102,7 @@ def _label(
     return Loaded(recordings, kinds, notes, missing)
 
 
-def believed(annotations: Sequence[Annotation]) -> list[Annotation]:
+def select_annotations(annotations: Sequence[Annotation]) -> list[Annotation]:
     """Ground truth alone where there is any, else all but cancelled ones; in the order in which they were written."""
     kept = [each for each in annotations if not each.was_cancelled]
     truth = [each for each in kept if each.ground_truth]
@@ -137,7 +137,7 @@ def _read_task(task: AnnotatedTask, config: LabelConfig, source: Source, left_ou
     series = read_series(source.fetch(value, task_id=task.id), config)
     left_out.update(f"task {task.id}: {note}" for note in series.notes)
     layers = []
-    for annotation in believed(task.annotations):
+    for annotation in select_annotations(task.annotations):
         marked = from_regions(annotation.result, series.axis, config)
         left_out.update(marked.left_out)
         layers.append(tuple(marked.segments))

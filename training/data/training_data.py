@@ -18,7 +18,7 @@ from training.data.recordings import Source
 from training.data.tasks import AnnotatedTask, annotated_tasks, stamps
 
 
-class Truth(NamedTuple):
+class TrainingData(NamedTuple):
     """What a run learns from, as it is at one moment."""
 
     config: LabelConfig
@@ -34,9 +34,9 @@ class Truth(NamedTuple):
         return take_snapshot(stamps(tasks), self.snapshot.fingerprint, moment)
 
 
-def truth_of_project(
+def training_data_of_project(
     project: int, settings: Settings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> Truth:
+) -> TrainingData:
     """Annotated tasks of a project. Raises LabelStudioError, LabelConfigError, TrainingDataError if there is none.
 
     `now` dates the snapshot, which tells newer models from older ones.
@@ -52,10 +52,10 @@ def truth_of_project(
     config = parse_label_config(found.label_config)
     annotated = annotated_tasks(credentials, project, config.fingerprint, now=now)
     source = Fetcher(settings, credentials, connections)
-    return Truth(config, annotated.tasks, annotated.snapshot, source, found.created)
+    return TrainingData(config, annotated.tasks, annotated.snapshot, source, found.created)
 
 
-def truth_of_export(tasks: Path, label_config: Path, settings: Settings) -> Truth:
+def training_data_of_export(tasks: Path, label_config: Path, settings: Settings) -> TrainingData:
     """Annotated tasks of a JSON export. Raises LabelConfigError, TrainingDataError."""
     try:
         xml = label_config.read_text(encoding="utf-8-sig")
@@ -66,4 +66,4 @@ def truth_of_export(tasks: Path, label_config: Path, settings: Settings) -> Trut
     connections = Connections()
     fetcher = Fetcher(settings, Credentials(settings, connections), connections)
     source = OfflineSource(tasks.parent, fetcher, settings.data_root)
-    return Truth(config, annotated.tasks, annotated.snapshot, source, "", annotated.notes)
+    return TrainingData(config, annotated.tasks, annotated.snapshot, source, "", annotated.notes)

@@ -12,7 +12,7 @@ from shared.segmentation.instant_decoder import InstantDecoder
 from shared.segmentation.range_decoder import RangeDecoder
 from shared.segmentation.segmenter import Segmenter
 from training.data.annotations import Kinds, Recording
-from training.judging.metrics import Classes, Tally, add, class_scores, count, figures
+from training.judging.metrics import Classes, Counts, add, class_scores, count, figures
 
 DRAWS = 2000  # of the bootstrap
 LEAST_GROUPS = 3  # for a standard error: two recordings say nothing of a third
@@ -61,7 +61,7 @@ def columns_of(heads: Sequence[Head], index: int, probabilities: Floats) -> Floa
     return probabilities[:, first : first + 1 + len(heads[index].labels)]
 
 
-def judged_classes(kinds: Kinds, recordings: Sequence[Recording]) -> Classes:
+def evaluated_classes(kinds: Kinds, recordings: Sequence[Recording]) -> Classes:
     """Classes that at least two groups hold: with fewer, a held-out one was never learned."""
     groups: dict[str, NDArray[np.float64]] = {}
     for recording in recordings:
@@ -78,10 +78,10 @@ class Scores:
 
     classes: Classes
     groups: tuple[str, ...]
-    tallies: tuple[Tally, ...]
+    tallies: tuple[Counts, ...]
 
     @property
-    def total(self) -> Tally:
+    def total(self) -> Counts:
         return add(self.tallies)
 
     def figures(self) -> dict[str, float]:
@@ -133,7 +133,7 @@ class Scores:
             whole[0, ranges:], whole[ranges:, 0] = parts[1][0, 1:], parts[1][1:, 0]
         return tuple(tuple(int(cell) for cell in row) for row in whole)
 
-    def _supports(self, total: Tally) -> tuple[NDArray[np.float64], ...]:
+    def _supports(self, total: Counts) -> tuple[NDArray[np.float64], ...]:
         supports, true, predicted = [], [], []
         if "rows" in total:
             found, extra, missed = np.moveaxis(total["segments"][-1], -1, 0)
@@ -149,11 +149,11 @@ class Scores:
 
 def score(predictions: Sequence[HeldOutPrediction], kinds: Kinds, tolerance: float) -> Scores:
     """Count every prediction and add up by group."""
-    tallies: dict[str, list[Tally]] = {}
+    tallies: dict[str, list[Counts]] = {}
     for prediction in predictions:
         counted = count(prediction.recording, prediction.segments, tolerance)
         tallies.setdefault(prediction.recording.group, []).append(counted)
-    classes = judged_classes(kinds, [prediction.recording for prediction in predictions])
+    classes = evaluated_classes(kinds, [prediction.recording for prediction in predictions])
     return Scores(classes, tuple(tallies), tuple(add(each) for each in tallies.values()))
 
 
@@ -164,7 +164,7 @@ def draw_groups(groups: int, seed: int) -> NDArray[np.float64]:
     return drawn
 
 
-def resample(tallies: Sequence[Tally], draws: NDArray[np.float64]) -> Tally:
+def resample(tallies: Sequence[Counts], draws: NDArray[np.float64]) -> Counts:
     """Sums of each draw: every count gets a leading axis of draws."""
     stacked = {key: np.stack([tally[key] for tally in tallies]) for key in tallies[0]}
     return {key: np.asarray(np.tensordot(draws, counts, axes=1), float) for key, counts in stacked.items()}

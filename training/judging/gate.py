@@ -13,7 +13,7 @@ from shared.labelling.segments import Segment
 from shared.segmentation.segmenter import Segmenter
 from training.data.annotations import Recording
 from training.judging.evaluate import HeldOutPrediction, Scores, draw_groups, resample, score
-from training.judging.metrics import Tally, figures
+from training.judging.metrics import Counts, figures
 
 MATTERS = 0.02  # of the balanced accuracy
 SEGMENTS_MATTER = 0.05  # of segment F1@50, or of event F1: they jump more
@@ -118,7 +118,7 @@ def _is_guessing(scores: Scores) -> bool:
     return estimate.value <= guessing(scores) + GUESSING_ERRORS * (estimate.standard_error or 0.0)
 
 
-def _ordered(scores: Scores, groups: Sequence[str]) -> list[Tally]:
+def _ordered(scores: Scores, groups: Sequence[str]) -> list[Counts]:
     return [scores.tallies[scores.groups.index(group)] for group in groups]
 
 

@@ -17,7 +17,7 @@ from training.data.annotations import UNKNOWN, Kinds, Recording, label_runs
 OVERLAPS = (0.10, 0.25, 0.50)
 
 Doubles = NDArray[np.float64]
-Tally = dict[str, Doubles]  # sums that add up over recordings; any leading axes are those of `figures`
+Counts = dict[str, Doubles]  # sums that add up over recordings; any leading axes are those of `figures`
 Run = tuple[int, int, int]  # first row, last row, label
 
 
@@ -38,14 +38,14 @@ class Classes:
         return (("background", *ranges) if ranges else ()) + both
 
 
-def count(recording: Recording, segments: Sequence[Segment], tolerance: float) -> Tally:
+def count(recording: Recording, segments: Sequence[Segment], tolerance: float) -> Counts:
     """Counts of one recording.
 
     segments: what a model found. tolerance: rows that an event may be off. Rows that nobody knows are left out, and
     so are predictions that lie wholly within them.
     """
     kinds = recording.kinds
-    found: Tally = {}
+    found: Counts = {}
     if kinds.ranges:
         true = np.where(recording.known, recording.labels, UNKNOWN).astype(np.int64)
         predicted = paint(segments, kinds, recording.rows)
@@ -66,12 +66,12 @@ def paint(segments: Sequence[Segment], kinds: Kinds, rows: int) -> NDArray[np.in
     return painted
 
 
-def _count_rows(true: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> Tally:
+def _count_rows(true: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> Counts:
     pairs = (true * classes + predicted)[true != UNKNOWN]
     return {"rows": np.bincount(pairs, minlength=classes * classes).reshape(classes, classes).astype(float)}
 
 
-def _count_segments(true: list[Run], predicted: list[Run], labels: int) -> Tally:
+def _count_segments(true: list[Run], predicted: list[Run], labels: int) -> Counts:
     true = [run for run in true if run[2] > 0]
     predicted = [run for run in predicted if run[2] > 0]
     counts = np.zeros((len(OVERLAPS), labels, 3))  # found, too many, missed
@@ -117,7 +117,7 @@ def _levenshtein(one: Sequence[int], other: Sequence[int]) -> int:
     return row[-1]
 
 
-def _count_events(recording: Recording, segments: Sequence[Segment], tolerance: float) -> Tally:
+def _count_events(recording: Recording, segments: Sequence[Segment], tolerance: float) -> Counts:
     labels = recording.kinds.instants
     true = [(e.row, labels.index(e.label)) for e in recording.events if e.label in labels and recording.known[e.row]]
     predicted = [
@@ -167,12 +167,12 @@ def match_events(true: NDArray[np.int64], predicted: NDArray[np.int64], toleranc
     return pairs
 
 
-def add(tallies: Sequence[Tally]) -> Tally:
+def add(tallies: Sequence[Counts]) -> Counts:
     """Sum of counts."""
     return {key: np.sum([tally[key] for tally in tallies], axis=0) for key in tallies[0]}
 
 
-def class_scores(tally: Tally) -> tuple[Doubles, Doubles, Doubles]:
+def class_scores(tally: Counts) -> tuple[Doubles, Doubles, Doubles]:
     """Precision, recall and F1 of each class, [..., classes]: rows for ranges and background, events for instants.
 
     Recall of a class that has nothing true is NaN; of one that was never predicted precision is 0.
@@ -194,7 +194,7 @@ def class_scores(tally: Tally) -> tuple[Doubles, Doubles, Doubles]:
     return precision, recall, np.where(truth > 0, f1, np.nan)
 
 
-def figures(tally: Tally, judged: NDArray[np.bool_]) -> dict[str, Doubles]:
+def figures(tally: Counts, judged: NDArray[np.bool_]) -> dict[str, Doubles]:
     """Figures by standard name, of one tally or of many along leading axes; NaN where there is nothing to say.
 
     balanced_accuracy: mean over judged classes of recall. event_time_error in units of the time column.

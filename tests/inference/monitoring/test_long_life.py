@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from inference.monitoring.project_status import Survey
+from inference.monitoring.project_status import StatusCollector
 from inference.services import Services
-from inference.serving.model_cache import Models
+from inference.serving.model_cache import ModelCache
 from inference.serving.protocol import ProjectRef
 from inference.status.pages import Pages
 from shared.label_studio.credentials import Credentials
 from shared.net.connections import Connections
-from shared.retraining.controller import Control, make_reconciler
+from shared.retraining.controller import Controller, make_reconciler
 from shared.retraining.runs import Runs
 from shared.retraining.updates import Updates
 from shared.settings import Settings
@@ -42,13 +42,13 @@ def waiting(updates: int, projects: int) -> Counted:
     return storage
 
 
-def control(storage: Counted, each: int, launcher: Launched) -> Control:
+def control(storage: Counted, each: int, launcher: Launched) -> Controller:
     settings = Settings(
         label_studio_host="http://127.0.0.1:1", start_training_each_n_updates=each, max_concurrent_runs=1
     )
     connections = Connections()
     reconciler = make_reconciler(storage, Credentials(settings, connections), connections)
-    return Control(settings, storage, launcher, reconciler)
+    return Controller(settings, storage, launcher, reconciler)
 
 
 @pytest.mark.parametrize("each", [1, 10**6], ids=["all are due", "none is due"])
@@ -80,7 +80,7 @@ def test_serving_costs_the_same_with_500_versions() -> None:
     found = []
     for storage in (kept(2), kept(500)):
         times = iter(range(100))
-        models = Models(ModelStore(storage), cache_size=4, clock=lambda times=times: float(next(times)))  # type: ignore[misc]
+        models = ModelCache(ModelStore(storage), cache_size=4, clock=lambda times=times: float(next(times)))  # type: ignore[misc]
         first = cost(storage, lambda models=models: models.serving(ProjectRef(PROJECT, "")))  # type: ignore[misc]
         again = cost(storage, lambda models=models: models.serving(ProjectRef(PROJECT, "")))  # type: ignore[misc]
         listed = cost(storage, lambda storage=storage: ModelStore(storage).versions(PROJECT))  # type: ignore[misc]
@@ -98,7 +98,7 @@ def test_a_second_look_at_a_project_costs_the_same_with_500_versions(tmp_path: P
             storage.put(f"versions/{PROJECT}/{version_name(number)}.rejected", b"Worse than what serves.")
         store = ModelStore(storage)
         runs, updates, projects = Runs(storage), Updates(storage), KnownProjects(storage)
-        services.survey = Survey(store, runs, updates, projects, ended=lambda _: None)
+        services.status_collector = StatusCollector(store, runs, updates, projects, ended=lambda _: None)
         services.store, services.storage, services.runs = store, storage, runs  # type: ignore[assignment]
         pages = Pages(Settings(), services)
         page = pages.project(PROJECT)

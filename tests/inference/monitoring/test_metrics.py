@@ -6,7 +6,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
-from inference.web.request_log import HEADER, RequestNumbers
+from inference.web.request_log import HEADER, RequestIds
 from shared.retraining.active_run import begin_run
 from shared.store.opening import open_storage
 from tests.inference.conftest import VALUES, Publish, Serve, batch
@@ -113,7 +113,7 @@ def test_the_secret_path_is_never_a_label(serve: Serve) -> None:
 
 
 def test_log_lines_of_a_request_carry_its_number(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.handler.addFilter(RequestNumbers())
+    caplog.handler.addFilter(RequestIds())
     with serve() as client, caplog.at_level(logging.INFO):
         answer = client.post("/predict", content=batch({"value": VALUES}), headers={HEADER: "from-my-proxy"})
         client.post("/webhook", json={"action": "ANNOTATION_CREATED", "project": {"id": 3}}, headers={HEADER: "e-1"})

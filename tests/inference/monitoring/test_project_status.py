@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from inference.monitoring.project_status import LOOKED_AT, Survey
+from inference.monitoring.project_status import LOOKED_AT, StatusCollector
 from shared.retraining.active_run import begin_run
 from shared.retraining.runs import RunRecord, Runs
 from shared.retraining.updates import Updates
@@ -28,9 +28,9 @@ def store() -> Counted:
     return Counted()
 
 
-def survey_of(storage: Storage, clock: Clock, ended: list[RunRecord] | None = None) -> Survey:
+def survey_of(storage: Storage, clock: Clock, ended: list[RunRecord] | None = None) -> StatusCollector:
     told = ended if ended is not None else []
-    return Survey(
+    return StatusCollector(
         ModelStore(storage), Runs(storage), Updates(storage), KnownProjects(storage), ended=told.append, clock=clock
     )
 
@@ -43,10 +43,10 @@ def remember(storage: Storage, projects: Iterable[int]) -> None:
 def test_looks_within_a_second_cost_the_store_nothing(store: Counted) -> None:
     remember(store, range(1, 4))
     clock = Clock()
-    survey = survey_of(store, clock)
-    survey.standings()
+    status_collector = survey_of(store, clock)
+    status_collector.standings()
     store.asked.clear()
-    survey.standings()
+    status_collector.standings()
     assert store.asked == {}
 
 
@@ -55,11 +55,11 @@ def test_a_look_costs_no_more_with_two_hundred_projects_than_with_fifty(store: C
     for count in (50, 200):
         remember(store, range(1, count + 1))
         clock = Clock()
-        survey = survey_of(store, clock)
-        assert len(survey.standings()) == count
+        status_collector = survey_of(store, clock)
+        assert len(status_collector.standings()) == count
         store.asked.clear()
         clock.now += 2
-        survey.standings()
+        status_collector.standings()
         costs.append(store.asked.total())
     assert costs[0] == costs[1]
 
@@ -71,11 +71,11 @@ def test_a_look_costs_no_more_where_every_project_has_updates_that_wait(store: C
         for project in range(1, count + 1):
             Updates(store).add(project, "ANNOTATION_CREATED", 1.0)
         clock = Clock()
-        survey = survey_of(store, clock)
-        survey.standings()
+        status_collector = survey_of(store, clock)
+        status_collector.standings()
         store.asked.clear()
         clock.now += 2
-        assert all(each.updates for each in survey.standings())
+        assert all(each.updates for each in status_collector.standings())
         costs.append(store.asked.total())
     assert costs[0] == costs[1]
 
@@ -83,61 +83,61 @@ def test_a_look_costs_no_more_where_every_project_has_updates_that_wait(store: C
 def test_looks_that_take_long_are_further_apart(store: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
     remember(store, [1])
     clock = Clock()
-    survey = survey_of(store, clock)
-    look = survey._look
+    status_collector = survey_of(store, clock)
+    look = status_collector._look
 
     def slow_look() -> None:
         clock.now += 1
         look()
 
-    monkeypatch.setattr(survey, "_look", slow_look)
-    survey.standings()
+    monkeypatch.setattr(status_collector, "_look", slow_look)
+    status_collector.standings()
     for later, looks in ((4.0, 0), (1.5, 1)):
         clock.now += later
         store.asked.clear()
-        survey.standings()
+        status_collector.standings()
         assert bool(store.asked) == bool(looks)
 
 
 def test_every_project_has_its_turn(store: Counted) -> None:
     remember(store, range(1, 3 * LOOKED_AT + 1))
     clock = Clock()
-    survey = survey_of(store, clock)
-    survey.standings()
+    status_collector = survey_of(store, clock)
+    status_collector.standings()
     keep(store, "20260101T000000Z-aaaaaa", project=2 * LOOKED_AT)
     for _ in range(3):
         clock.now += 2
-        found = survey.standings()
+        found = status_collector.standings()
     assert found[2 * LOOKED_AT - 1].version == "20260101T000000Z-aaaaaa"
 
 
 def test_while_the_store_is_away_the_last_known_standings_are_told(store: Counted) -> None:
     remember(store, [1])
     clock = Clock()
-    survey = survey_of(store, clock)
-    before = survey.standings()
+    status_collector = survey_of(store, clock)
+    before = status_collector.standings()
     clock.now += 2
     store.away = True
-    assert survey.standings() == before
-    assert survey.error == "The store is away."
+    assert status_collector.standings() == before
+    assert status_collector.error == "The store is away."
     clock.now += 2
     store.away = False
-    survey.standings()
-    assert survey.error == ""
+    status_collector.standings()
+    assert status_collector.error == ""
 
 
 def test_runs_that_ended_between_two_looks_are_told_once_each(store: Counted) -> None:
     remember(store, [1])
     clock = Clock()
     ended: list[RunRecord] = []
-    survey = survey_of(store, clock, ended)
-    survey.standings()
+    status_collector = survey_of(store, clock, ended)
+    status_collector.standings()
     for number in range(3):
         with begin_run(store, 1, launcher="test", host="here") as run:
             run.end("failed" if number else "rejected", exit_code=75 if number else 0)
     for _ in range(2):
         clock.now += 2
-        found = survey.standings()
+        found = status_collector.standings()
     assert [(record.number, record.outcome) for record in ended] == [(1, "rejected"), (2, "failed"), (3, "failed")]
     assert found[0].last_success == ended[0].ended_at
 
@@ -145,9 +145,9 @@ def test_runs_that_ended_between_two_looks_are_told_once_each(store: Counted) ->
 def test_a_deleted_project_is_gone(store: Counted) -> None:
     remember(store, [1, 2])
     clock = Clock()
-    survey = survey_of(store, clock)
-    survey.standings()
+    status_collector = survey_of(store, clock)
+    status_collector.standings()
     ModelStore(store).delete(1)
     clock.now += 2
-    assert [each.project for each in survey.standings()] == [2]
-    assert survey.standing(1) is None
+    assert [each.project for each in status_collector.standings()] == [2]
+    assert status_collector.standing(1) is None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.serving.model_cache import Models
+from inference.serving.model_cache import ModelCache
 from inference.serving.protocol import ProjectRef
 from shared.errors import StoreError, UntrainedError
 from shared.segmentation.segmenter import Segmenter
@@ -30,8 +30,8 @@ class Clock:
         return self.seconds
 
 
-def models_over(model_dir: Path, cache_size: int = 4) -> Models:
-    return Models(ModelStore(open_storage(str(model_dir))), cache_size=cache_size, clock=Clock())
+def models_over(model_dir: Path, cache_size: int = 4) -> ModelCache:
+    return ModelCache(ModelStore(open_storage(str(model_dir))), cache_size=cache_size, clock=Clock())
 
 
 def damage(model_dir: Path, project: int = 3) -> None:

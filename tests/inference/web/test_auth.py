@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from inference.web.auth import Access
+from inference.web.auth import Authentication
 from shared.settings import Settings
 
 SECRET = "0123456789abcdef-secret"
@@ -24,7 +24,7 @@ def client(**settings: Any) -> TestClient:
         Route(path, echo, methods=["GET", "POST"])
         for path in ("/health", "/predict", "/webhook", "/setup", "/versions")
     ]
-    return TestClient(Access(Starlette(routes=routes), Settings(**settings)))
+    return TestClient(Authentication(Starlette(routes=routes), Settings(**settings)))
 
 
 def test_everything_is_open_without_credentials() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.serving.model_cache import Models
+from inference.serving.model_cache import ModelCache
 from inference.serving.protocol import ProjectRef
 from shared.errors import StoreError, UntrainedError
 from shared.retraining.runs import Runs
@@ -106,11 +106,11 @@ def test_a_disk_that_cannot_be_read_never_takes_a_model_down(tmp_path: Path) -> 
     version = keep(storage, "20260101T000000Z-aaaaaa")
     project = ProjectRef(3)
     time = 0.0
-    old = Models(ModelStore(storage), cache_size=4, clock=lambda: time)
+    old = ModelCache(ModelStore(storage), cache_size=4, clock=lambda: time)
     assert old.serving(project).version == version
     for n in range(1, 200):
         time += 10.0
-        new = Models(ModelStore(storage), cache_size=4)
+        new = ModelCache(ModelStore(storage), cache_size=4)
         with failing_at(n, errno.EIO, READING) as failed:
             assert old.serving(project).version == version
         with failing_at(n, errno.EIO, READING) as failed_too:

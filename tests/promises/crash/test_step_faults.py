@@ -62,7 +62,7 @@ def test_a_killed_verdict_leaves_no_version_or_a_whole_one_that_does_not_serve(f
 def test_a_killed_import_and_promotion_can_be_done_again(fresh: Fresh) -> None:
     def work(storage: FolderStorage) -> None:
         store = ModelStore(storage)
-        store.roll_back(PROJECT, store.bring(PROJECT, model_file(1)))
+        store.roll_back(PROJECT, store.import_version(PROJECT, model_file(1)))
 
     def check(storage: FolderStorage) -> None:
         store = ModelStore(storage)

@@ -20,7 +20,7 @@ PATIENCE = 60.0  # s for a server to look at a round of files
 CLIENTS = 4
 
 
-class Tally(NamedTuple):
+class Counts(NamedTuple):
     """What came of a storm."""
 
     graphs: int
@@ -39,10 +39,10 @@ def fill(model_dir: Path, projects: int) -> dict[int, bytes]:
     return {project: publish(model_dir, project) for project in range(1, projects + 1)}
 
 
-def storm(server: Server, model_dir: Path, good: dict[int, bytes], total: int, seed: int = 0) -> Tally:
+def storm(server: Server, model_dir: Path, good: dict[int, bytes], total: int, seed: int = 0) -> Counts:
     """Put `total` corrupted files into the places of the good ones, a round at a time, while all projects predict."""
     names = list(KINDS)
-    tally = Tally(0, Counter(), [], 0, 0, [], server.rss, 0, 0)
+    tally = Counts(0, Counter(), [], 0, 0, [], server.rss, 0, 0)
     ask_all(server, list(good))  # all are loaded
     answers, failed, unseen = 0, [], 0
     with Peak(server) as memory:

@@ -39,7 +39,7 @@ MANGLED = 2  # damaged copies sent after each request
 
 
 @dataclass
-class Tally:
+class Counts:
     """What came of a storm."""
 
     sent: Counter[str] = field(default_factory=Counter)  # by where they come from
@@ -73,9 +73,9 @@ def recordings(served: dict[str, bytes]) -> Script:
     return script
 
 
-def storm(server: Server, url: str, served: dict[str, bytes], total: int, start: int = 0) -> Tally:
+def storm(server: Server, url: str, served: dict[str, bytes], total: int, start: int = 0) -> Counts:
     """Send `total` requests and look at each answer. `served` is what the web server at `url` gives."""
-    tally = Tally()
+    tally = Counts()
     tally.memory.append(server.rss)
     described = schemathesis.openapi.from_dict(document())
     operations = [each.ok() for each in described.get_all_operations() if isinstance(each, Ok)]
@@ -93,7 +93,7 @@ def storm(server: Server, url: str, served: dict[str, bytes], total: int, start:
     return tally
 
 
-def _each(drawn: st.SearchStrategy[Request], count: int, number: int, server: Server, tally: Tally, kind: str) -> None:
+def _each(drawn: st.SearchStrategy[Request], count: int, number: int, server: Server, tally: Counts, kind: str) -> None:
     chance = random.Random(number)
 
     @seed(number)
@@ -113,7 +113,7 @@ def _each(drawn: st.SearchStrategy[Request], count: int, number: int, server: Se
     send()
 
 
-def look(server: Server, request: Request, tally: Tally, kind: str) -> None:
+def look(server: Server, request: Request, tally: Counts, kind: str) -> None:
     """Send one request and compare its answer with what is promised."""
     tally.sent[kind] += 1
     if tally.requests % 1000 == 0:
@@ -129,7 +129,7 @@ def look(server: Server, request: Request, tally: Tally, kind: str) -> None:
     ]
 
 
-def wrong(request: Request, status: int, body: bytes, tally: Tally) -> Iterator[str]:
+def wrong(request: Request, status: int, body: bytes, tally: Counts) -> Iterator[str]:
     """What is not as promised in an answer."""
     if not (200 <= status < 300 or 400 <= status < 500):
         yield f"answered {status} {body[:300]!r}"

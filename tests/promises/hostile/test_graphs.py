@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors import ModelError
 from shared.segmentation.segmenter import Segmenter
-from shared.store.model_info import read_stamp
+from shared.store.model_info import read_model_info
 from tests.promises.hostile.corruption import KINDS, resealed_flips
 from tests.promises.hostile.graphs import fill, storm
 from tests.promises.hostile.server import run_server
@@ -41,7 +41,7 @@ def test_each_kind_is_refused_with_a_sentence(kind: str, tmp_path: Path) -> None
         data = KINDS[kind](good, random.Random(number))
         assert data != good
         with pytest.raises(ModelError):
-            read_stamp(data, "", 3)
+            read_model_info(data, "", 3)
             Segmenter.load(data)
 
 

@@ -8,7 +8,7 @@ import pytest
 from shared.errors import StoreError
 from shared.label_studio.credentials import Credentials
 from shared.net.connections import Connections
-from shared.retraining.controller import Control, make_reconciler
+from shared.retraining.controller import Controller, make_reconciler
 from shared.retraining.scheduler import Launch
 from shared.retraining.updates import Updates
 from shared.settings import Settings
@@ -52,11 +52,11 @@ def folder(tmp_path: Path) -> Storage:
     return open_storage(str(tmp_path / "store"))
 
 
-def control_of(folder: Storage, launcher: Launched, host: str = "http://127.0.0.1:1", seconds: int = 0) -> Control:
+def control_of(folder: Storage, launcher: Launched, host: str = "http://127.0.0.1:1", seconds: int = 0) -> Controller:
     settings = Settings(label_studio_host=host, label_studio_api_key=TOKEN, reconcile_seconds=seconds)
     connections = Connections()
     reconciler = make_reconciler(folder, Credentials(settings, connections), connections)
-    return Control(settings, folder, launcher, reconciler)
+    return Controller(settings, folder, launcher, reconciler)
 
 
 def test_an_update_starts_a_run(folder: Storage) -> None:

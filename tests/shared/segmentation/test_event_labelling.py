@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from shared.segmentation.event_labelling import BETWEEN, LEAD, WITHIN, adapt, centred
+from shared.segmentation.event_labelling import BETWEEN, LEAD, WITHIN, centred, label_events
 
 Doubles = NDArray[np.float64]
 TWO = (12.0, 3.0)
@@ -40,7 +40,7 @@ def likelihood(points: Doubles, labels: NDArray[np.int64], amounts: tuple[float,
 @settings(max_examples=60, deadline=None)
 def test_two_labels_are_divided_where_it_is_most_likely(count: int, seed: int) -> None:
     leads = np.random.default_rng(seed).normal(0, 3, count)
-    found = adapt(shares(leads.tolist()), TWO).labels
+    found = label_events(shares(leads.tolist()), TWO).labels
     points = centred(shares(leads.tolist()))
     borders = [
         likelihood(points, (leads.argsort().argsort() >= border).astype(np.int64), TWO) for border in range(count + 1)
@@ -51,20 +51,20 @@ def test_two_labels_are_divided_where_it_is_most_likely(count: int, seed: int) -
 def test_one_cluster_beyond_the_usual_border_keeps_the_common_label() -> None:
     """Ten events that look like the rare label, and two that look far more like it."""
     leads = [1.0, 1.1, 0.9, 1.0, 1.2, 0.8, 1.0, 1.1, 0.9, 1.0, 6.0, 6.2]
-    assert adapt(shares(leads), TWO).labels.tolist() == [0] * 10 + [1] * 2
+    assert label_events(shares(leads), TWO).labels.tolist() == [0] * 10 + [1] * 2
 
 
 def test_recordings_like_the_known_ones_are_labelled_as_before() -> None:
     leads = [-4.0, -4.2, -3.8, 4.0, -4.1, -3.9]
-    found = adapt(shares(leads), TWO)
+    found = label_events(shares(leads), TWO)
     assert found.labels.tolist() == [0, 0, 0, 1, 0, 0]
     np.testing.assert_allclose(np.exp(found.logs).sum(axis=1), 1)
     assert (found.logs.argmax(axis=1) == found.labels).all()
 
 
 def test_a_single_event_is_believed() -> None:
-    assert adapt(shares([3.0]), TWO).labels.tolist() == [1]
-    assert adapt(shares([-3.0]), TWO).labels.tolist() == [0]
+    assert label_events(shares([3.0]), TWO).labels.tolist() == [1]
+    assert label_events(shares([-3.0]), TWO).labels.tolist() == [0]
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.2])
@@ -74,7 +74,7 @@ def test_three_labels_keep_apart_under_a_shift(shift: float) -> None:
     evidence = 3.0 * np.eye(3)[truth] + random.normal(0, 0.3, (18, 3))
     evidence[:, 2] += shift
     logs = evidence - np.logaddexp.reduce(evidence, axis=1, keepdims=True)
-    assert adapt(logs, THREE).labels.tolist() == truth.tolist()
+    assert label_events(logs, THREE).labels.tolist() == truth.tolist()
 
 
 @given(count=st.integers(1, 5), seed=st.integers(0, 10**6))
@@ -82,7 +82,7 @@ def test_three_labels_keep_apart_under_a_shift(shift: float) -> None:
 def test_moving_borders_never_makes_a_labelling_less_likely(count: int, seed: int) -> None:
     logs = np.log(np.random.default_rng(seed).dirichlet(np.ones(3), size=count))
     points = centred(logs)
-    found = likelihood(points, adapt(logs, THREE).labels, THREE)
+    found = likelihood(points, label_events(logs, THREE).labels, THREE)
     assert found >= likelihood(points, logs.argmax(axis=1), THREE) - 1e-9
     every = [likelihood(points, np.array(each), THREE) for each in product(range(3), repeat=count)]
     assert found <= max(every) + 1e-9

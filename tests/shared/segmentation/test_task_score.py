@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import Calibration
-from shared.segmentation.task_score import Sureness
+from shared.segmentation.task_score import TaskScorer
 from shared.settings import TaskScore
 
 SURE = np.array([[0.98, 0.01, 0.01], [0.01, 0.98, 0.01]], np.float32)
@@ -12,7 +12,7 @@ UNSURE = np.array([[0.4, 0.3, 0.3], [0.3, 0.4, 0.3]], np.float32)
 
 
 def score(kind: TaskScore, rows: NDArray[np.float32], segments: tuple[Segment, ...] = ()) -> float:
-    sureness = Sureness(kind, Calibration())
+    sureness = TaskScorer(kind, Calibration())
     for row in rows:
         sureness.add(row[None])
     return sureness.score(segments, float(rows.max(axis=1).sum()))
@@ -42,4 +42,4 @@ def test_entropy_of_even_odds_is_no_sureness_at_all() -> None:
 
 @pytest.mark.parametrize("kind", ["mean", "min-segment", "margin", "entropy"])
 def test_a_recording_without_rows_scores_zero(kind: TaskScore) -> None:
-    assert Sureness(kind, Calibration()).score((), 0.0) == 0.0
+    assert TaskScorer(kind, Calibration()).score((), 0.0) == 0.0

@@ -185,9 +185,9 @@ def test_a_candidate_of_shuffled_labels_is_rejected_and_kept(
 
 def _recordings(export: tuple[Path, Path]) -> Any:
     from training.data.recordings import load_recordings
-    from training.data.training_data import truth_of_export
+    from training.data.training_data import training_data_of_export
 
-    truth = truth_of_export(*export, Settings.from_environment({}))
+    truth = training_data_of_export(*export, Settings.from_environment({}))
     return load_recordings(truth.tasks, truth.config, truth.source, "background").recordings
 
 

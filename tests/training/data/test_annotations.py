@@ -11,7 +11,7 @@ from shared.labelling.segments import Segment
 from shared.labelling.time_axis import TimeAxis
 from shared.recordings.series import Series
 from training.data.annotations import UNKNOWN, Layered, Recording, choose_kinds, label_rows, label_runs
-from training.data.recordings import believed
+from training.data.recordings import select_annotations
 from training.data.tasks import Annotation
 
 LABELS = ("Run", "Walk", "Jump")
@@ -34,19 +34,19 @@ def instant(row: int, label: str) -> Segment:
 def test_ground_truth_alone_decides_a_task() -> None:
     one = Annotation(id=1, result=[], ground_truth=True)
     two = Annotation(id=2, result=[], updated_at="2026-02-01")
-    assert believed([two, one]) == [one]
+    assert select_annotations([two, one]) == [one]
 
 
 def test_skipped_annotations_are_never_believed() -> None:
     skipped = Annotation(id=1, result=[], ground_truth=True, was_cancelled=True)
     two = Annotation(id=2, result=[])
-    assert believed([skipped, two]) == [two]
+    assert select_annotations([skipped, two]) == [two]
 
 
 def test_annotations_are_believed_in_the_order_they_were_written() -> None:
     corrected = Annotation(id=1, result=[], created_at="2026-01-01", updated_at="2026-03-01")
     other = Annotation(id=2, result=[], created_at="2026-02-01", updated_at="2026-02-01")
-    assert believed([corrected, other]) == [other, corrected]
+    assert select_annotations([corrected, other]) == [other, corrected]
 
 
 def test_later_annotations_override_earlier_ones_row_by_row() -> None:
