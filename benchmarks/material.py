@@ -86,7 +86,7 @@ def csv_bytes(rows: int, kind: Kind) -> bytes:
 def make_card(kind: Kind, *, number: int = 0, project: int = 1) -> ModelCard:
     """The `number`-th version (0 to 59), of the shape that training chooses on the sets this project is judged on."""
     channels = CHANNELS[kind]
-    stem = 1 if kind == "instants" else 4
+    downsampling = 1 if kind == "instants" else 4
     head: Head
     if kind == "instants":
         head = InstantHead(labels=LABELS[kind], spacing=(17, 17), threshold=(0.3, 0.3), half_width=7)
@@ -98,12 +98,12 @@ def make_card(kind: Kind, *, number: int = 0, project: int = 1) -> ModelCard:
         project=project,
         label_config=parse_label_config(label_config(kind)),
         heads=(head,),
-        window=stem * 100 if stem > 1 else 200,
-        hop=stem * 75 if stem > 1 else 150,
-        stem=stem,
+        window=downsampling * 100 if downsampling > 1 else 200,
+        stride=downsampling * 75 if downsampling > 1 else 150,
+        downsampling=downsampling,
         channel_mean=(0.0,) * channels,
         channel_std=(1.5,) * channels,
-        figures=ModelMetrics(how="not judged", recordings=0),
+        metrics=ModelMetrics(how="not judged", recordings=0),
         snapshot=Snapshot(
             taken_at=f"2026-01-01T00:00:{number:02}+00:00",
             newest="",
@@ -122,7 +122,9 @@ def make_network(kind: Kind) -> Network:
     values, columns = simulate(kind)
     features, targets = torch.from_numpy(normalise(values, _statistics(card))), torch.from_numpy(columns)
     torch.manual_seed(0)
-    network = Network(2 * CHANNELS[kind], card.columns, HIDDEN, card.stem, 0 if kind == "instants" else card.columns)
+    network = Network(
+        2 * CHANNELS[kind], card.columns, HIDDEN, card.downsampling, 0 if kind == "instants" else card.columns
+    )
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
     for _ in range(STEPS):
         rows = torch.randint(PART - card.window, (8, 1)) + torch.arange(card.window)
@@ -151,11 +153,11 @@ def flop_a_row(kind: Kind, rows: int) -> float:
     """
     card, inputs = make_card(kind), 2 * CHANNELS[kind]
     layers = 2 * 4 * HIDDEN * ((HIDDEN + HIDDEN) + (2 * HIDDEN + HIDDEN))
-    step = (card.stem + CONTEXT) * inputs * HIDDEN + layers + 2 * HIDDEN * card.stem * card.columns
+    step = (card.downsampling + CONTEXT) * inputs * HIDDEN + layers + 2 * HIDDEN * card.downsampling * card.columns
     if kind != "instants":
         step += 2 * EXPERT_SIZE * (4 * len(WIDTHS) * inputs + card.columns)
     length = min(card.window, rows)
-    steps = len(window_starts(rows, length, card.hop)) * -(-length // card.stem)
+    steps = len(window_starts(rows, length, card.stride)) * -(-length // card.downsampling)
     return 2.0 * step * steps / rows
 
 

@@ -74,7 +74,7 @@ class Stages:
 
     def windows(self) -> None:
         """Blocks of windows."""
-        self.blocks = list(window_blocks(self.series.values, self.center, self.card.window, self.card.hop))
+        self.blocks = list(window_blocks(self.series.values, self.center, self.card.window, self.card.stride))
 
     def forward(self) -> None:
         """The graph."""
@@ -83,7 +83,7 @@ class Stages:
 
     def overlap(self) -> None:
         """Mean of what windows say."""
-        mean = OverlapMean(self.rows, self.card.window, self.card.hop)
+        mean = OverlapMean(self.rows, self.card.window, self.card.stride)
         self.means = [mean.add(np.concatenate(self.outputs[at : at + 4])) for at in range(0, len(self.outputs), 4)]
 
     def decode(self) -> None:

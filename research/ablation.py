@@ -44,7 +44,7 @@ class Quiet:
     def step(self, step: int, loss: float, epoch: float) -> None:
         """It goes on."""
 
-    def judged(self, figures: Mapping[str, float], *, more: bool) -> None:
+    def evaluated(self, metrics: Mapping[str, float], *, more: bool) -> None:
         """It was judged."""
 
 
@@ -111,11 +111,11 @@ def measure(variant: Variant, material: Material, repetition: int, drawn: int) -
 def best_figures(predictions: Sequence[HeldOutPrediction], material: Material, tolerance: float) -> Figures:
     """Figures under the decoding that a run would choose."""
 
-    def figures(some: Sequence[HeldOutPrediction]) -> Figures:
-        return score(some, material.kinds, tolerance).figures()
+    def metrics(some: Sequence[HeldOutPrediction]) -> Figures:
+        return score(some, material.kinds, tolerance).metrics()
 
-    _, chosen = choose_decoding(predictions, lambda some: figures(some).get("macro_f1", 0.0))
-    return figures(chosen)
+    _, chosen = choose_decoding(predictions, lambda some: metrics(some).get("macro_f1", 0.0))
+    return metrics(chosen)
 
 
 def splits(recordings: Sequence[Recording], repetition: int, drawn: int) -> list[Split]:

@@ -69,7 +69,7 @@ def label(split: Split, order: str, material: Material, repetition: int) -> list
     while True:
         segmenter = fitted(labelled, material, repetition)
         predictions = predict(segmenter, split.held_out)
-        found.append(score(predictions, material.kinds, 1.0).figures()["macro_f1"])
+        found.append(score(predictions, material.kinds, 1.0).metrics()["macro_f1"])
         if not waiting or len(labelled) == MOST:
             return found
         chosen = 0 if order == ANY else least_sure(segmenter, waiting, order)

@@ -27,7 +27,7 @@ from training.data.annotations import Kinds, Recording
 from training.data.recordings import load_recordings
 from training.data.training_data import TrainingData, training_data_of_export
 from training.judging.calibration import expected_calibration_error
-from training.judging.metrics import Counts, add, class_scores, count, figures, match_events, paint
+from training.judging.metrics import Counts, add, class_scores, compute_metrics, count, match_events, paint
 
 FINAL_FIT = "Fitting all recordings"  # the line of the log at which judging is over
 
@@ -175,7 +175,7 @@ def judge(material: Material, found: Found, tolerance: float) -> dict[str, float
     tallies = [count(recording, segments, _rows(recording, tolerance)) for recording, segments in pairs]
     total = add(tallies)
     columns = (1 + len(material.kinds.ranges) if material.kinds.ranges else 0) + len(material.kinds.instants)
-    standard = {name: float(value) for name, value in figures(total, np.ones(columns, bool)).items()}
+    standard = {name: float(value) for name, value in compute_metrics(total, np.ones(columns, bool)).items()}
     shown: dict[str, float] = {}
     if material.kinds.ranges:
         for name in ("accuracy", "balanced_accuracy", "macro_f1", "segment_f1_10", "segment_f1_25", "segment_f1_50"):

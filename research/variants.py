@@ -10,7 +10,7 @@ from training.fitting import fit, network
 from training.fitting import onnx_graph as graph
 from training.planning import decoding_parameters as heads
 from training.planning import event_label_prior as amounts
-from training.planning import label_sequence_prior as composition
+from training.planning import label_sequence_prior as label_sequence_prior
 from training.planning.plan import Plan
 from training.planning.recipe import ExpertRecipe
 
@@ -67,7 +67,7 @@ COMMON = {
     "networks of three folds": Variant(networks="folds"),
 }
 RANGES = COMMON | {
-    "labels by rows alone": Variant(constants=((composition, "LEAST_RECORDINGS", 10**9),)),
+    "labels by rows alone": Variant(constants=((label_sequence_prior, "LEAST_RECORDINGS", 10**9),)),
     "LSTM alone": Variant(constants=mix(1.0, 0.0)),
     "experts alone": Variant(constants=mix(0.0, 0.5)),
     "LSTM .6, experts .2 each": Variant(constants=mix(0.6, 0.2)),

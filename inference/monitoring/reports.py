@@ -43,14 +43,14 @@ class Bin(msgspec.Struct, frozen=True, array_like=True):
     count: int
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class Report(msgspec.Struct, rename={"metrics": "figures"}, frozen=True, kw_only=True):
     """All of a report that pages show."""
 
     version: str
     created_at: str = ""
     outcome: str = ""
     reason: str = ""
-    figures: ModelMetrics = ModelMetrics(how="not judged", recordings=0)
+    metrics: ModelMetrics = ModelMetrics(how="not judged", recordings=0)
     steps: int = 0
     epochs: float = 0.0
     members: int = 1
@@ -79,11 +79,11 @@ class _Figures(msgspec.Struct, frozen=True):
     estimates: dict[str, Estimate] = {}
 
 
-class _Short(msgspec.Struct, frozen=True):
+class _Short(msgspec.Struct, rename={"metrics": "figures"}, frozen=True):
     created_at: str = ""
     outcome: str = ""
     reason: str = ""
-    figures: _Figures = _Figures()
+    metrics: _Figures = _Figures()
 
 
 class Reports:
@@ -140,12 +140,12 @@ def _summarise(data: bytes) -> ReportSummary:
         short = msgspec.json.decode(data, type=_Short)
     except msgspec.DecodeError as error:
         return ReportSummary(reason=f"Its report cannot be read: {error}.")
-    estimates = {name: short.figures.estimates[name] for name in SHOWN if name in short.figures.estimates}
+    estimates = {name: short.metrics.estimates[name] for name in SHOWN if name in short.metrics.estimates}
     return ReportSummary(
         created_at=short.created_at,
-        recordings=short.figures.recordings,
+        recordings=short.metrics.recordings,
         outcome=short.outcome,
         reason=short.reason,
-        how=short.figures.how,
+        how=short.metrics.how,
         estimates=estimates,
     )

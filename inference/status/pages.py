@@ -80,7 +80,7 @@ class VersionRow(msgspec.Struct, frozen=True, kw_only=True):
     has_report: bool
 
 
-class ProjectPage(msgspec.Struct, frozen=True, kw_only=True):
+class ProjectPage(msgspec.Struct, rename={"metrics": "figures"}, frozen=True, kw_only=True):
     """All about one project."""
 
     now: float
@@ -90,7 +90,7 @@ class ProjectPage(msgspec.Struct, frozen=True, kw_only=True):
     finding: str  # of the last comparison with Label Studio
     left_out: list[str]  # of the labelling configuration
     versions: list[VersionRow]
-    figures: ModelMetrics | None
+    metrics: ModelMetrics | None
     labels: list[str]  # of the labelling configuration
     names: list[str]  # of the confusion's rows and columns
     losses: list[float]
@@ -153,9 +153,9 @@ class Pages:
             finding=finding.sentence if finding else "",
             left_out=list(standing.config.left_out) if standing.config else [],
             versions=self._versions(standing),
-            figures=report.figures if report else None,
+            metrics=report.metrics if report else None,
             labels=list(standing.config.labels) if standing.config else [],
-            names=_names(report.figures) if report else [],
+            names=_names(report.metrics) if report else [],
             losses=[point[1] for point in active.progress.losses] if active else list(report.losses) if report else [],
             reliability=list(report.reliability) if report else [],
             learning=_learning(standing),
@@ -292,11 +292,11 @@ class Pages:
         return [record for record in found if record is not None]
 
 
-def _names(figures: ModelMetrics) -> list[str]:
+def _names(metrics: ModelMetrics) -> list[str]:
     """Names of the confusion's rows: those of the classes, with background first."""
-    names = [each.label for each in figures.classes]
-    whole = ["background", *names] if len(names) < len(figures.confusion) else names
-    return [*whole, *("?" for _ in range(len(figures.confusion) - len(whole)))]
+    names = [each.label for each in metrics.classes]
+    whole = ["background", *names] if len(names) < len(metrics.confusion) else names
+    return [*whole, *("?" for _ in range(len(metrics.confusion) - len(whole)))]
 
 
 def _learning(standing: ProjectStatus) -> list[tuple[int, float]]:

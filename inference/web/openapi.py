@@ -140,7 +140,7 @@ def _operation(summary: str, status: str, schema: Mapping[str, Any], failures: t
 
 
 def _failure() -> dict[str, Any]:
-    return {"description": "Why not", "content": {"application/json": {"schema": _ref("Failure")}}}
+    return {"description": "Why not", "content": {"application/json": {"schema": _ref("ErrorResponse")}}}
 
 
 def _ref(name: str) -> dict[str, Any]:

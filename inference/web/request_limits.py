@@ -56,7 +56,7 @@ class RequestLimits:
             visit.leave()
 
     def take_place(self, kind: str) -> None:
-        """Raise RefusedError if there is none of this kind."""
+        """Raise OverloadedError if there is none of this kind."""
         if self._taken[kind] >= self._places:
             raise OverloadedError(
                 "busy", f"MAX_REQUESTS={self._places} {kind} are being answered or wait already: ask again later."
@@ -68,7 +68,7 @@ class RequestLimits:
         self._taken[kind] -= 1
 
     def hold(self, size: int) -> None:
-        """Count bytes of a body. Raises RefusedError where they are too many."""
+        """Count bytes of a body. Raises OverloadedError where they are too many."""
         if self._held_bytes + size > self._most_bytes:
             raise OverloadedError(
                 "memory", f"Bodies of {self._most_bytes // 2**20} MiB (4 x MAX_BODY_MB) are here already: ask later."

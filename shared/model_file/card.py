@@ -9,6 +9,8 @@ from shared.labelling.label_config import LabelConfig
 from shared.labelling.snapshots import Snapshot
 
 SCHEMA = 1
+# keys of cards keep the names they were first stored under
+STORED_NAMES = {"stride": "hop", "downsampling": "stem", "metrics": "figures"}
 MOST_LOG = 1000.0  # of a composition's logarithms: what annotations teach stays below 20
 
 
@@ -37,7 +39,7 @@ def _check_head(labels: tuple[str, ...], calibration: Calibration) -> None:
     _require(len(calibration.bias) in (0, 1 + len(labels)), "bias is not one for background and each label")
 
 
-class Composition(msgspec.Struct, frozen=True, kw_only=True):
+class LabelSequencePrior(msgspec.Struct, frozen=True, kw_only=True):
     """What recordings are made of, as annotations show. Logarithms of probabilities."""
 
     counts: tuple[tuple[float, ...], ...]  # of 0, 1, … segments of each label in a recording; the last: or more
@@ -49,42 +51,44 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         _require(all(abs(each) <= MOST_LOG for each in logs), f"a logarithm of the composition is beyond {MOST_LOG:g}")
 
 
-class RangeHead(msgspec.Struct, frozen=True, kw_only=True, tag="range"):
+class RangeHead(msgspec.Struct, rename={"label_sequence_prior": "composition"}, frozen=True, kw_only=True, tag="range"):
     """Columns of `probabilities` that tell ranges apart: background, then `labels`; their softmax sums to 1."""
 
     labels: tuple[str, ...]
     min_rows: tuple[int, ...]  # shortest run kept, background first, then labels [rows]
-    composition: Composition | None = None  # None: not learned, or it did not help held-out recordings
+    label_sequence_prior: LabelSequencePrior | None = None  # None: not learned, or it did not help held-out recordings
     calibration: Calibration = Calibration()
 
     def __post_init__(self) -> None:
         _check_head(self.labels, self.calibration)
         columns = 1 + len(self.labels)
         _require(len(self.min_rows) == columns, "min_rows are not one for background and each label")
-        if self.composition is not None:
-            counts, order = self.composition.counts, self.composition.order
+        if self.label_sequence_prior is not None:
+            counts, order = self.label_sequence_prior.counts, self.label_sequence_prior.order
             _require(len(counts) == len(self.labels), "counts of the composition are not one row a label")
             _require(min(map(len, counts)) == max(map(len, counts)) > 0, "counts of the composition differ in length")
             square = len(order) == columns and all(len(row) == columns for row in order)
             _require(square, "order of the composition is not square, background and labels")
 
 
-class InstantHead(msgspec.Struct, frozen=True, kw_only=True, tag="instant"):
+class InstantHead(msgspec.Struct, rename={"event_label_prior": "amounts"}, frozen=True, kw_only=True, tag="instant"):
     """Columns of `probabilities` that tell instants apart: background, then `labels`; their softmax sums to 1."""
 
     labels: tuple[str, ...]
     spacing: tuple[int, ...]  # least distance between two peaks of one label [rows]
     threshold: tuple[float, ...]  # least evidence of a peak as a share of a perfect event's, one a label
     half_width: int  # rows on each side of an instant over which training lets its target fall to 0
-    amounts: tuple[float, ...] = ()  # of a Dirichlet distribution of the labels' shares in a recording; empty: labels
+    event_label_prior: tuple[
+        float, ...
+    ] = ()  # of a Dirichlet distribution of the labels' shares in a recording; empty: labels
     # are given event by event, because there is one, or few recordings, or held-out ones lose by anything else
     calibration: Calibration = Calibration()
 
     def __post_init__(self) -> None:
         _check_head(self.labels, self.calibration)
         _require(len(self.spacing) == len(self.threshold) == len(self.labels), "spacing, threshold are not one a label")
-        _require(len(self.amounts) in (0, len(self.labels)), "amounts are not one a label")
-        _require(min(self.amounts, default=1) > 0, "an amount is not above 0")
+        _require(len(self.event_label_prior) in (0, len(self.labels)), "amounts are not one a label")
+        _require(min(self.event_label_prior, default=1) > 0, "an amount is not above 0")
 
 
 Head = RangeHead | InstantHead
@@ -97,7 +101,7 @@ class Estimate(msgspec.Struct, frozen=True):
     standard_error: float | None = None
 
 
-class ClassMetrics(msgspec.Struct, frozen=True, kw_only=True):
+class ClassMetrics(msgspec.Struct, rename={"evaluated": "judged"}, frozen=True, kw_only=True):
     """Figures of one class on held-out recordings. Rows for ranges and background, matched events for instants."""
 
     label: str
@@ -107,7 +111,9 @@ class ClassMetrics(msgspec.Struct, frozen=True, kw_only=True):
     support: int  # rows, or events
     true_segments: int = 0
     predicted_segments: int = 0
-    judged: bool = True  # False: in fewer than two groups of recordings, left out of thresholds, gate and macro figures
+    evaluated: bool = (
+        True  # False: in fewer than two groups of recordings, left out of thresholds, gate and macro figures
+    )
 
 
 class ModelMetrics(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +129,7 @@ class ModelMetrics(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()  # sentences for people
 
 
-class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
+class ModelCard(msgspec.Struct, rename=STORED_NAMES, frozen=True, kw_only=True):
     """All that serving needs besides the graph, and what people want to know of it."""
 
     schema: int = SCHEMA
@@ -134,11 +140,11 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     label_config: LabelConfig
     heads: tuple[Head, ...]  # their columns stand side by side in `probabilities`
     window: int  # rows of a full window
-    hop: int  # rows between two windows
-    stem: int  # rows an LSTM step
+    stride: int  # rows between two windows
+    downsampling: int  # rows an LSTM step
     channel_mean: tuple[float, ...]  # of the training rows; centre of a channel without values
     channel_std: tuple[float, ...]
-    figures: ModelMetrics
+    metrics: ModelMetrics
     snapshot: Snapshot
     folds: dict[str, int] = {}  # group of recordings ► fold, kept as recordings are added
     settings: dict[str, str] = {}  # the training settings that were in force
@@ -147,7 +153,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         _require(len(self.heads) > 0, "there are no heads")
-        _require(1 <= self.hop <= self.window, f"hop {self.hop} is not between 1 and the window, {self.window}")
+        _require(1 <= self.stride <= self.window, f"hop {self.stride} is not between 1 and the window, {self.window}")
         channels = len(self.label_config.channels)
         _require(
             len(self.channel_mean) == len(self.channel_std) == channels,

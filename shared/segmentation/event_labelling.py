@@ -31,13 +31,13 @@ class EventLabels(NamedTuple):
     logs: Doubles
 
 
-def label_events(shares: Doubles, amounts: Sequence[float]) -> EventLabels:
+def label_events(shares: Doubles, event_label_prior: Sequence[float]) -> EventLabels:
     """Label the events of one recording together.
 
     shares: logarithm of each label's share of an event's evidence [events, labels]. amounts: of a Dirichlet
     distribution of the labels' shares in a recording [labels].
     """
-    mixture = _Mixture(centred(shares), np.asarray(amounts, float))
+    mixture = _Mixture(centred(shares), np.asarray(event_label_prior, float))
     labels = shares.argmax(axis=1)
     pairs = [(one, other) for other in range(shares.shape[1]) for one in range(other)]
     for _ in range(MOST_ROUNDS):
@@ -55,12 +55,12 @@ def centred(shares: Doubles) -> Doubles:
 
 
 class _Mixture:
-    def __init__(self, points: Doubles, amounts: Doubles) -> None:
+    def __init__(self, points: Doubles, event_label_prior: Doubles) -> None:
         self._points = points
-        self._amounts = amounts
-        self._centers = centred(LEAD * np.eye(len(amounts)))
-        counts = np.arange(len(points))[:, None] + amounts
-        self._of_counts = np.concatenate([np.zeros((1, len(amounts))), np.log(counts).cumsum(axis=0)])
+        self._amounts = event_label_prior
+        self._centers = centred(LEAD * np.eye(len(event_label_prior)))
+        counts = np.arange(len(points))[:, None] + event_label_prior
+        self._of_counts = np.concatenate([np.zeros((1, len(event_label_prior))), np.log(counts).cumsum(axis=0)])
 
     def divided(self, labels: Columns, one: int, other: int) -> Columns:
         """The events of two labels shared out anew: those that speak most for `one` to it, the rest to `other`."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.model_file.card import Composition
+from shared.model_file.card import LabelSequencePrior
 
 EVIDENCE = 2.0  # rows that a group's rows are worth together: 1.5 to 3 are level, cross-validated
 MOST_GROUPS = 64  # of a recording that is relabelled: work grows up to their cube, and what people script is shorter
@@ -32,21 +32,21 @@ class Relabelled(NamedTuple):
     logs: Doubles
 
 
-def applies(composition: Composition | None, rows: int, groups: int) -> bool:
+def applies(label_sequence_prior: LabelSequencePrior | None, rows: int, groups: int) -> bool:
     """Whether a recording is like those that the composition was learned from."""
-    if composition is None or not 0 < groups <= MOST_GROUPS:
+    if label_sequence_prior is None or not 0 < groups <= MOST_GROUPS:
         return False
-    return SHORTER * composition.rows[0] <= rows <= LONGER * composition.rows[1]
+    return SHORTER * label_sequence_prior.rows[0] <= rows <= LONGER * label_sequence_prior.rows[1]
 
 
-def relabel(means: Doubles, columns: Columns, composition: Composition) -> Relabelled:
+def relabel(means: Doubles, columns: Columns, label_sequence_prior: LabelSequencePrior) -> Relabelled:
     """Most likely columns of groups, from those that rows alone speak for.
 
     means: mean log probabilities of each group [groups, columns]; columns: of each group, background 0. Of equally
     likely ones the given stay. Neighbours may come out with the same column: they are one segment then.
     """
     evidence = EVIDENCE * means
-    prior = _Prior(evidence, np.asarray(composition.counts), np.asarray(composition.order))
+    prior = _Prior(evidence, np.asarray(label_sequence_prior.counts), np.asarray(label_sequence_prior.order))
     open_to = evidence > evidence.max(axis=1, keepdims=True) - REACH
     best = float(prior.totals(columns[None])[0])
     while True:

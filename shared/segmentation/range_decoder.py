@@ -65,10 +65,10 @@ class RangeDecoder:
         runs = joined(self._parts)
         starts, columns = self._starts(runs)
         found = _means(runs.grouped(starts, columns))
-        composition, rows = self._head.composition, self._row + int(found.lengths.sum())
-        if composition is None or self._row or not applies(composition, rows, len(found.columns)):
+        label_sequence_prior, rows = self._head.label_sequence_prior, self._row + int(found.lengths.sum())
+        if label_sequence_prior is None or self._row or not applies(label_sequence_prior, rows, len(found.columns)):
             return found
-        columns, logs = relabel(found.logs, found.columns, composition)
+        columns, logs = relabel(found.logs, found.columns, label_sequence_prior)
         return Groups(columns, found.lengths, logs)
 
     @property

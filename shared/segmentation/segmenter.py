@@ -121,8 +121,8 @@ class Segmenter:
         if channels != len(card.channel_mean):
             raise SeriesError(f"A series has {channels} channels, the model was trained on {len(card.channel_mean)}.")
         center, scale = recording_statistics(values, np.asarray(card.channel_mean), np.asarray(card.channel_std))
-        overlap = OverlapMean(rows, card.window, card.hop)
-        for windows in window_blocks(values, center, card.window, card.hop, BLOCKS_AT_ONCE * BLOCK_WINDOWS):
+        overlap = OverlapMean(rows, card.window, card.stride)
+        for windows in window_blocks(values, center, card.window, card.stride, BLOCKS_AT_ONCE * BLOCK_WINDOWS):
             blocks = [windows[first : first + BLOCK_WINDOWS] for first in range(0, len(windows), BLOCK_WINDOWS)]
             found = [self._run(block, center[None, None], scale[None, None]) for block in blocks]
             yield overlap.add(np.concatenate(found))

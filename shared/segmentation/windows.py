@@ -13,7 +13,7 @@ Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
 
-def window_starts(rows: int, length: int, hop: int) -> Rows:
+def window_starts(rows: int, length: int, stride: int) -> Rows:
     """First row of every window: 0, hop, 2 hop, …, and at last rows − length, so that all rows are covered.
 
     A series shorter than a window is one window of its own length; one without rows has none.
@@ -21,19 +21,19 @@ def window_starts(rows: int, length: int, hop: int) -> Rows:
     if rows <= 0:
         return np.zeros(0, np.int64)
     last = max(rows - length, 0)
-    starts = np.arange(0, last + 1, hop, dtype=np.int64)
+    starts = np.arange(0, last + 1, stride, dtype=np.int64)
     return starts if starts[-1] == last else np.append(starts, last)
 
 
 def window_blocks(
-    values: NDArray[np.float64], center: NDArray[np.float64], length: int, hop: int, block: int = BLOCK_WINDOWS
+    values: NDArray[np.float64], center: NDArray[np.float64], length: int, stride: int, block: int = BLOCK_WINDOWS
 ) -> Iterator[Floats]:
     """Windows of a recording, `block` at a time, in order: float32 [windows, min(length, rows), channels].
 
     values: float64 [rows, channels]; center: [channels]. Every row is centred once a block, missing cells become 0.
     """
     length = min(length, len(values))
-    starts = window_starts(len(values), length, hop)
+    starts = window_starts(len(values), length, stride)
     for position in range(0, len(starts), block):
         some = starts[position : position + block]
         first = int(some[0])
@@ -44,9 +44,9 @@ def window_blocks(
 class OverlapMean:
     """Averages what windows say about the rows that they share; rows leave as soon as no later window covers them."""
 
-    def __init__(self, rows: int, length: int, hop: int) -> None:
+    def __init__(self, rows: int, length: int, stride: int) -> None:
         self._length = min(length, rows)
-        self._starts = window_starts(rows, self._length, hop)
+        self._starts = window_starts(rows, self._length, stride)
         self._seen = 0
         self._first = 0  # row that the carried sums begin with
         self._sums: Floats | None = None

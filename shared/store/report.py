@@ -46,7 +46,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     min_class_f1: float
 
 
-class ReportFile(msgspec.Struct, frozen=True, kw_only=True):
+class ReportFile(msgspec.Struct, rename={"metrics": "figures"}, frozen=True, kw_only=True):
     """All of report.json."""
 
     schema: int = SCHEMA
@@ -55,7 +55,7 @@ class ReportFile(msgspec.Struct, frozen=True, kw_only=True):
     project: int
     outcome: str  # published or rejected
     reason: str  # of a rejection, or how it compares with the version before
-    figures: ModelMetrics
+    metrics: ModelMetrics
     steps: int
     epochs: float
     members: int

@@ -110,4 +110,4 @@ def test_a_class_that_is_never_found_is_the_worst_class() -> None:
     predictions = [
         HeldOutPrediction(recording, 0, (), np.zeros((100, 3), np.float32), segments[:1]) for recording in recordings
     ]
-    assert score(predictions, kinds, 1.0).figures()["min_class_f1"] == 0
+    assert score(predictions, kinds, 1.0).metrics()["min_class_f1"] == 0

@@ -51,11 +51,11 @@ def make_card(
         label_config=make_config((*labels, *instants), channels),
         heads=tuple(heads),
         window=50,
-        hop=25,
-        stem=1,
+        stride=25,
+        downsampling=1,
         channel_mean=(0.0,) * len(channels),
         channel_std=(1.0,) * len(channels),
-        figures=ModelMetrics(how="not judged", recordings=0),
+        metrics=ModelMetrics(how="not judged", recordings=0),
         snapshot=Snapshot(taken_at="", newest="", tasks=0, annotations=0, digest="", fingerprint=""),
     )
     return msgspec.structs.replace(card, **changes)
@@ -174,9 +174,11 @@ def _thresholds(graph: _Graph, card: ModelCard, features: str) -> str:
 
 def _lstm(graph: _Graph, card: ModelCard, features: str, hidden: int, layers: int) -> str:
     """Convolution of stem + 4 rows and stride stem, LSTM, stem × columns logits a step, cut to the window's rows."""
-    stem, size = card.stem, 2 * len(card.channel_mean)
+    downsampling, size = card.downsampling, 2 * len(card.channel_mean)
     rows = graph.add("Transpose", features, perm=[0, 2, 1])
-    convolved = graph.add("Conv", rows, graph.random(hidden, size, stem + 4), strides=[stem], pads=[2, stem + 1])
+    convolved = graph.add(
+        "Conv", rows, graph.random(hidden, size, downsampling + 4), strides=[downsampling], pads=[2, downsampling + 1]
+    )
     steps = graph.add("Transpose", graph.add("Relu", convolved), perm=[2, 0, 1])
     size = hidden
     for _ in range(layers):
@@ -185,7 +187,9 @@ def _lstm(graph: _Graph, card: ModelCard, features: str, hidden: int, layers: in
         by_batch = graph.add("Transpose", states, perm=[0, 2, 1, 3])
         steps = graph.add("Reshape", by_batch, graph.constant([0, 0, 2 * hidden], np.int64))
         size = 2 * hidden
-    logits = graph.add("MatMul", steps, graph.constant(3 * _weights(graph, size, stem * card.columns), np.float32))
+    logits = graph.add(
+        "MatMul", steps, graph.constant(3 * _weights(graph, size, downsampling * card.columns), np.float32)
+    )
     by_window = graph.add("Transpose", logits, perm=[1, 0, 2])
     flat = graph.add("Reshape", by_window, graph.constant([0, -1, card.columns], np.int64))
     shape = graph.add("Shape", "windows")

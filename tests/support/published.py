@@ -12,7 +12,7 @@ from tests.support.graphs import make_model
 
 
 def make_report(version: str, accuracy: float, recordings: int = 5) -> Report:
-    figures = ModelMetrics(
+    metrics = ModelMetrics(
         how="out-of-fold",
         recordings=recordings,
         classes=(ClassMetrics(label="Run", precision=0.9, recall=0.8, f1=0.85, support=100, true_segments=3),),
@@ -23,7 +23,7 @@ def make_report(version: str, accuracy: float, recordings: int = 5) -> Report:
         version=version,
         created_at="2026-01-01T00:00:00+00:00",
         outcome="published",
-        figures=figures,
+        metrics=metrics,
         losses=(1.0, 0.5, 0.25),
         reliability=(Bin(0.5, 0.4, 10), Bin(0.9, 0.95, 30)),
         held_out=(

@@ -30,7 +30,7 @@ from training.data.recordings import load_recordings
 from training.data.training_data import training_data_of_export, training_data_of_project
 from training.judging.decoding import choose_decoding
 from training.judging.evaluate import LEAST_GROUPS, HeldOutPrediction, Scores, draw_groups, predict, resample, score
-from training.judging.metrics import figures
+from training.judging.metrics import compute_metrics
 from training.judging.schedule import Schedule
 from training.planning.decoding_parameters import choose_shape
 from training.planning.plan import Plan, make_plan
@@ -89,7 +89,7 @@ class _Lines:
     def step(self, step: int, loss: float, epoch: float) -> None:
         """Fits are short."""
 
-    def judged(self, figures: Mapping[str, float], *, more: bool) -> None:
+    def evaluated(self, metrics: Mapping[str, float], *, more: bool) -> None:
         """The table tells."""
 
 
@@ -142,7 +142,7 @@ def _measure(
         predictions += predict(segmenter, split.held_out, index)
     _, predictions = choose_decoding(
         predictions,
-        lambda some: score(some, plan.kinds, plan.tolerance).figures().get(JUDGED_BY, 0.0),
+        lambda some: score(some, plan.kinds, plan.tolerance).metrics().get(JUDGED_BY, 0.0),
     )
     scores = score(predictions, plan.kinds, plan.tolerance)
     point = Point(
@@ -161,9 +161,9 @@ def _verdict(measured: Sequence[_Measured]) -> str:
     if before is None or len(last.scores.groups) < LEAST_GROUPS:
         return "Too few recordings to tell whether labelling more is worth it: with three or more, measure again."
     draws = draw_groups(len(last.scores.groups), seed=0)
-    judged = last.scores.classes.judged
-    many, few = (figures(resample(each.scores.tallies, draws), judged)[JUDGED_BY] for each in (last, before))
-    gain = last.scores.figures().get(JUDGED_BY, 0.0) - before.scores.figures().get(JUDGED_BY, 0.0)
+    evaluated = last.scores.classes.evaluated
+    many, few = (compute_metrics(resample(each.scores.tallies, draws), evaluated)[JUDGED_BY] for each in (last, before))
+    gain = last.scores.metrics().get(JUDGED_BY, 0.0) - before.scores.metrics().get(JUDGED_BY, 0.0)
     error = float(np.nanstd(many - few)) if not np.isnan(many - few).all() else float("inf")
     return say(gain, error, before.point, last.point)
 

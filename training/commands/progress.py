@@ -93,13 +93,13 @@ class RunProgress:
         elif self._clock() - self._spoke > LINE_SECONDS and step < self._steps:
             self._say(f"{self._what}: step {step} of {self._steps}, epoch {epoch:.1f}, loss {loss:.3f}.")
 
-    def judged(self, figures: Mapping[str, float], *, more: bool) -> None:
+    def evaluated(self, metrics: Mapping[str, float], *, more: bool) -> None:
         """A schedule was judged; `more` says that another one follows."""
-        self._metrics = {name: round(value, 4) for name, value in figures.items()}
+        self._metrics = {name: round(value, 4) for name, value in metrics.items()}
         if more:
             self._fits += self._fit
         shown = ", ".join(
-            f"{name} {self._metrics[name]:.3f}" for name in ("balanced_accuracy", "macro_f1") if name in figures
+            f"{name} {self._metrics[name]:.3f}" for name in ("balanced_accuracy", "macro_f1") if name in metrics
         )
         self._say(f"Held-out recordings: {shown or 'none'}.")
 

@@ -163,7 +163,7 @@ class _Run:
             schedule = Schedule(plan, truth.config, self.settings, progress)
             trained = schedule.train()
         self.active.report(state="judging")
-        verdict = pass_gate(trained.judged.predictions, self._references(store, truth), plan.tolerance)
+        verdict = pass_gate(trained.evaluated.predictions, self._references(store, truth), plan.tolerance)
         self.active.report(state="exporting")
         card = self._card(schedule.blank_card(), truth, trained, notes)
         data, weights = schedule.export(trained.final, card), make_weights(trained, card)
@@ -229,7 +229,7 @@ class _Run:
             project=self._project,
             project_created=truth.project_created,
             heads=calibrated_heads(blank.heads, trained),
-            figures=make_figures(trained, notes),
+            metrics=make_figures(trained, notes),
             snapshot=truth.snapshot,
             folds=dict(plan.folds),
             settings={name.upper(): environment[name.upper()] for name in CARD_SETTINGS},

@@ -58,20 +58,20 @@ def _pool(experts: Experts, data: TrainingSet, size: int, random: np.random.Gene
     The target of a step is that of its first row. Computed chunk by chunk: only what was drawn is kept.
     """
     drawn = data.draw_rows(size, random)
-    stem = experts.stem
+    downsampling = experts.downsampling
     device = experts.center.device
     statistics, targets = [], []
     for number in np.unique(drawn[:, 0]).tolist():
         features, columns = data.recording(number)
-        steps = np.unique(drawn[drawn[:, 0] == number, 1] // stem)
+        steps = np.unique(drawn[drawn[:, 0] == number, 1] // downsampling)
         for first in range(0, len(features), CHUNK):
-            some = steps[(steps >= first // stem) & (steps < (first + CHUNK) // stem)]
+            some = steps[(steps >= first // downsampling) & (steps < (first + CHUNK) // downsampling)]
             if len(some):
                 start = max(first - REACH, 0)
                 rows = torch.from_numpy(features[start : first + CHUNK + REACH]).to(device)
                 found = experts.statistics(rows[None])[0].cpu().numpy()
-                statistics.append(found[some - start // stem])
-                targets.append(columns[some * stem, 0])
+                statistics.append(found[some - start // downsampling])
+                targets.append(columns[some * downsampling, 0])
     wanted = np.concatenate(targets)
     known = wanted != UNKNOWN
     return np.concatenate(statistics)[known], wanted[known]

@@ -55,7 +55,7 @@ def fit(
     data: TrainingSet,
     *,
     hidden_size: int,
-    stem: int,
+    downsampling: int,
     ranges: int,
     steps: int,
     epochs: int,
@@ -73,7 +73,7 @@ def fit(
     random = np.random.Generator(np.random.PCG64(seed))
     steps = min(steps, max(1, epochs * data.windows // recipe.batch))
 
-    network = Network(data.features, sum(data.columns), hidden_size, stem, ranges).to(device)
+    network = Network(data.features, sum(data.columns), hidden_size, downsampling, ranges).to(device)
     network.train()
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
@@ -114,7 +114,7 @@ def fit(
     for each, mean in zip(network.parameters(), average, strict=False):
         each.data.copy_(mean)
     if network.experts is not None:
-        most = max(1, epochs * data.rows // (stem * EXPERTS.batch))
+        most = max(1, epochs * data.rows // (downsampling * EXPERTS.batch))
         fit_experts(network.experts, data, weights[0], random, EXPERTS, most)
 
     network.eval().cpu()  # where it serves: a GPU's shortened arithmetic (TF32) is off its graph by more than allowed

@@ -30,26 +30,26 @@ class Network(nn.Module):
     features : columns of the input, two for each channel (by the training set; by the recording)
     columns : columns of the output, background of each head included
     hidden_size : units of each LSTM layer and direction, and of the convolution
-    stem : rows an LSTM step; the head gives `stem` × `columns` logits a step
+    downsampling : rows an LSTM step; the head gives `downsampling` × `columns` logits a step
     ranges : columns of the head of ranges, the first of the output; 0 without one, and then without experts
     """
 
-    def __init__(self, features: int, columns: int, hidden_size: int, stem: int, ranges: int = 0) -> None:
+    def __init__(self, features: int, columns: int, hidden_size: int, downsampling: int, ranges: int = 0) -> None:
         super().__init__()
         self.arguments = {
             "features": features,
             "columns": columns,
             "hidden_size": hidden_size,
-            "stem": stem,
+            "downsampling": downsampling,
             "ranges": ranges,
         }
         self.columns = columns
-        self.stem = stem
+        self.downsampling = downsampling
         self.ranges = ranges
-        self.convolution = nn.Conv1d(features, hidden_size, stem + CONTEXT, stride=stem)
+        self.convolution = nn.Conv1d(features, hidden_size, downsampling + CONTEXT, stride=downsampling)
         self.lstm = nn.LSTM(hidden_size, hidden_size, NUM_LAYERS, bidirectional=True)
-        self.head = nn.Linear(2 * hidden_size, stem * columns)
-        self.experts = Experts(features, ranges, stem) if ranges else None
+        self.head = nn.Linear(2 * hidden_size, downsampling * columns)
+        self.experts = Experts(features, ranges, downsampling) if ranges else None
 
     def forward(self, rows: Tensor) -> Tensor:
         """[batch, length, features] ► [batch, length, columns], for any length of at least one row."""
@@ -57,7 +57,7 @@ class Network(nn.Module):
         if self.experts is None:
             return logits
         length = rows.shape[1]
-        opinions = self.experts(self.experts.statistics(rows)).repeat_interleave(self.stem, 1)[:, :length]
+        opinions = self.experts(self.experts.statistics(rows)).repeat_interleave(self.downsampling, 1)[:, :length]
         mixed = LSTM_SHARE * logits[..., : self.ranges].log_softmax(-1)
         mixed = mixed + EXPERT_SHARE * opinions.log_softmax(-1).sum(-2)
         return torch.cat([mixed, logits[..., self.ranges :]], dim=-1)
@@ -65,7 +65,7 @@ class Network(nn.Module):
     def recurrent(self, rows: Tensor) -> Tensor:
         """What the LSTM alone says: the same shapes."""
         batch, length, _ = rows.shape
-        missing = -length % self.stem
+        missing = -length % self.downsampling
         padded = functional.pad(rows.transpose(1, 2), (CONTEXT // 2, CONTEXT - CONTEXT // 2 + missing))
         steps = functional.relu(self.convolution(padded)).permute(2, 0, 1)
         steps = self.lstm(steps)[0]
@@ -84,9 +84,9 @@ class Experts(nn.Module):
     with few of them; the second sees both normalisations.
     """
 
-    def __init__(self, features: int, columns: int, stem: int) -> None:
+    def __init__(self, features: int, columns: int, downsampling: int) -> None:
         super().__init__()
-        self.stem = stem
+        self.downsampling = downsampling
         self.columns = columns
         size = 4 * len(WIDTHS) * features
         seen = torch.ones(2, size)
@@ -102,11 +102,11 @@ class Experts(nn.Module):
 
     def statistics(self, rows: Tensor) -> Tensor:
         """[batch, length, features] ► [batch, steps, statistics]; a last, partial step is filled with zeros."""
-        values = functional.pad(rows.transpose(1, 2), (0, -rows.shape[1] % self.stem))
-        mean = functional.avg_pool1d(values, self.stem)
-        square = functional.avg_pool1d(values * values, self.stem)
-        largest = functional.max_pool1d(values, self.stem)
-        least = functional.max_pool1d(-values, self.stem)
+        values = functional.pad(rows.transpose(1, 2), (0, -rows.shape[1] % self.downsampling))
+        mean = functional.avg_pool1d(values, self.downsampling)
+        square = functional.avg_pool1d(values * values, self.downsampling)
+        largest = functional.max_pool1d(values, self.downsampling)
+        least = functional.max_pool1d(-values, self.downsampling)
         found = []
         for width in WIDTHS:
             half = width // 2

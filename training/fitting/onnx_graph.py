@@ -70,10 +70,12 @@ def _network(graph: "_Graph", name: str, network: Network, features: str, heads:
     """One network: features [batch, 2·channels, length] ► probabilities [batch, length, columns]."""
     weights = {key: value.numpy() for key, value in network.state().items()}
     length = graph.add("Shape", ["windows"], f"{name}.length", start=1, end=2)
-    rows, stem = features, network.stem
-    if stem > 1:  # pad right to a whole number of steps
-        steps = graph.constant(f"{name}.stem", np.array([stem]))
-        added = graph.add("Add", [length, graph.constant(f"{name}.most", np.array([stem - 1]))], f"{name}.added")
+    rows, downsampling = features, network.downsampling
+    if downsampling > 1:  # pad right to a whole number of steps
+        steps = graph.constant(f"{name}.stem", np.array([downsampling]))
+        added = graph.add(
+            "Add", [length, graph.constant(f"{name}.most", np.array([downsampling - 1]))], f"{name}.added"
+        )
         whole = graph.add("Mul", [graph.add("Div", [added, steps], f"{name}.steps"), steps], f"{name}.whole")
         missing = graph.add("Sub", [whole, length], f"{name}.missing")
         front = graph.constant(f"{name}.front", np.zeros(5, np.int64))
@@ -100,7 +102,7 @@ def _lstm_share(network: Network) -> Floats:
     """
     row = np.ones(network.columns, np.float32)
     row[: network.ranges] = LSTM_SHARE
-    return np.tile(row, network.stem)
+    return np.tile(row, network.downsampling)
 
 
 def _recurrent(graph: "_Graph", name: str, network: Network, weights: Weights, rows: str, share: Floats) -> str:
@@ -110,7 +112,7 @@ def _recurrent(graph: "_Graph", name: str, network: Network, weights: Weights, r
     """
     kernel = [graph.constant(f"{name}.{key}", weights[key]) for key in ("convolution.weight", "convolution.bias")]
     pads = [CONTEXT // 2, CONTEXT - CONTEXT // 2]
-    rows = graph.add("Conv", [rows, *kernel], f"{name}.convolution", strides=[network.stem], pads=pads)
+    rows = graph.add("Conv", [rows, *kernel], f"{name}.convolution", strides=[network.downsampling], pads=pads)
     rows = graph.add("Relu", [rows], f"{name}.relu")
     rows = graph.add("Transpose", [rows], f"{name}.steps_first", perm=[2, 0, 1])
     for layer in range(NUM_LAYERS):
@@ -125,7 +127,7 @@ def _experts(graph: "_Graph", name: str, network: Network, weights: Weights, row
 
     Both together are two layers of twice the units; each says the same of all rows of a step.
     """
-    statistics = _window_statistics(graph, name, rows, network.stem)
+    statistics = _window_statistics(graph, name, rows, network.downsampling)
     for operator, key in (("Sub", "center"), ("Mul", "rate")):
         constant = graph.constant(f"{name}.{key}", weights[f"experts.{key}"][:, None])
         statistics = graph.add(operator, [statistics, constant], f"{name}.{operator}")
@@ -140,18 +142,18 @@ def _experts(graph: "_Graph", name: str, network: Network, weights: Weights, row
         np.concatenate([weights[f"experts.hidden.{each}.bias"] for each in numbers]),
     )
     units = graph.add("Relu", [units], f"{name}.units")
-    matrix = np.zeros((network.stem, network.columns, len(numbers) * EXPERT_SIZE), np.float32)
+    matrix = np.zeros((network.downsampling, network.columns, len(numbers) * EXPERT_SIZE), np.float32)
     matrix[:, : network.ranges] = np.concatenate([weights[f"experts.heads.{each}.weight"] for each in numbers], axis=1)
-    added = np.zeros((network.stem, network.columns), np.float32)
+    added = np.zeros((network.downsampling, network.columns), np.float32)
     added[:, : network.ranges] = np.sum([weights[f"experts.heads.{each}.bias"] for each in numbers], axis=0)
     heads = EXPERT_SHARE * matrix.reshape(-1, matrix.shape[2])
     said = _pointwise(graph, f"{name}.head", units, heads, bias + EXPERT_SHARE * added.reshape(-1))
     return graph.add("Transpose", [said], f"{name}.batch_first", perm=[0, 2, 1])
 
 
-def _window_statistics(graph: "_Graph", name: str, rows: str, stem: int) -> str:
+def _window_statistics(graph: "_Graph", name: str, rows: str, downsampling: int) -> str:
     """[batch, 2·channels, padded length] ► [batch, statistics, steps], as Experts.statistics orders them."""
-    step = {"kernel_shape": [stem], "strides": [stem]}
+    step = {"kernel_shape": [downsampling], "strides": [downsampling]}
     square = graph.add("Mul", [rows, rows], f"{name}.squares")
     negative = graph.add("Neg", [rows], f"{name}.negative")
     pooled = [
@@ -194,7 +196,7 @@ def _pointwise(graph: "_Graph", name: str, columns: str, weight: Floats, bias: F
 def _step_rows(graph: "_Graph", name: str, steps: str, network: Network, length: str) -> str:
     """[batch, steps, stem·columns] ► [batch, length, columns]."""
     shape = graph.constant(f"{name}.shape", np.array([0, -1, network.columns]))
-    if network.stem == 1:
+    if network.downsampling == 1:
         return graph.add("Reshape", [steps, shape], name)
     rows = graph.add("Reshape", [steps, shape], f"{name}.padded")
     zero, one = (graph.constant(f"{name}.{word}", np.array([value])) for word, value in (("first", 0), ("axis", 1)))

@@ -25,8 +25,8 @@ class Decoding:
     composition: what recordings are made of, for ranges. amounts: in which shares labels come, for instants.
     """
 
-    composition: bool
-    amounts: bool
+    label_sequence_prior: bool
+    event_label_prior: bool
 
     def heads(self, heads: Sequence[Head]) -> tuple[Head, ...]:
         """Heads that decode so."""
@@ -34,11 +34,11 @@ class Decoding:
 
     def _head(self, head: Head) -> Head:
         if isinstance(head, RangeHead):
-            return head if self.composition else with_fields(head, composition=None)
-        return head if self.amounts else with_fields(head, amounts=())
+            return head if self.label_sequence_prior else with_fields(head, label_sequence_prior=None)
+        return head if self.event_label_prior else with_fields(head, event_label_prior=())
 
 
-ROWS_ALONE = Decoding(composition=False, amounts=False)
+ROWS_ALONE = Decoding(label_sequence_prior=False, event_label_prior=False)
 
 
 def choose_decoding(predictions: Sequence[HeldOutPrediction], judge: Judge) -> tuple[Decoding, list[HeldOutPrediction]]:
@@ -49,7 +49,7 @@ def choose_decoding(predictions: Sequence[HeldOutPrediction], judge: Judge) -> t
     """
     decoding = ROWS_ALONE
     chosen = [redecoded(each, decoding) for each in predictions]
-    for name in ("composition", "amounts"):
+    for name in ("label_sequence_prior", "event_label_prior"):
         wider = replace(decoding, **{name: True})
         if all(wider.heads(each.heads) != decoding.heads(each.heads) for each in predictions):
             found = [redecoded(each, wider) for each in predictions]

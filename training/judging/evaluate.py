@@ -12,7 +12,7 @@ from shared.segmentation.instant_decoder import InstantDecoder
 from shared.segmentation.range_decoder import RangeDecoder
 from shared.segmentation.segmenter import Segmenter
 from training.data.annotations import Kinds, Recording
-from training.judging.metrics import Classes, Counts, add, class_scores, count, figures
+from training.judging.metrics import Classes, Counts, add, class_scores, compute_metrics, count
 
 DRAWS = 2000  # of the bootstrap
 LEAST_GROUPS = 3  # for a standard error: two recordings say nothing of a third
@@ -84,19 +84,21 @@ class Scores:
     def total(self) -> Counts:
         return add(self.tallies)
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Figures by standard name; those that say nothing here are left out."""
         return {
-            name: float(value) for name, value in figures(self.total, self.classes.judged).items() if value == value
+            name: float(value)
+            for name, value in compute_metrics(self.total, self.classes.evaluated).items()
+            if value == value
         }
 
     def estimates(self, seed: int = 0) -> dict[str, Estimate]:
         """Figures with their standard errors by bootstrap over groups."""
         errors = self._standard_errors(seed) if len(self.groups) >= LEAST_GROUPS else {}
-        return {name: Estimate(value, errors.get(name)) for name, value in self.figures().items()}
+        return {name: Estimate(value, errors.get(name)) for name, value in self.metrics().items()}
 
     def _standard_errors(self, seed: int) -> dict[str, float]:
-        drawn = figures(resample(self.tallies, draw_groups(len(self.groups), seed)), self.classes.judged)
+        drawn = compute_metrics(resample(self.tallies, draw_groups(len(self.groups), seed)), self.classes.evaluated)
         spread = {name: values[~np.isnan(values)] for name, values in drawn.items()}
         return {name: float(values.std()) for name, values in spread.items() if len(values)}
 
@@ -114,7 +116,7 @@ class Scores:
                 support=int(supports[index]),
                 true_segments=int(true_segments[index]),
                 predicted_segments=int(predicted_segments[index]),
-                judged=bool(self.classes.judged[index]),
+                evaluated=bool(self.classes.evaluated[index]),
             )
             for index, name in enumerate(self.classes.names)
         )

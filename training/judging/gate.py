@@ -13,7 +13,7 @@ from shared.labelling.segments import Segment
 from shared.segmentation.segmenter import Segmenter
 from training.data.annotations import Recording
 from training.judging.evaluate import HeldOutPrediction, Scores, draw_groups, resample, score
-from training.judging.metrics import Counts, figures
+from training.judging.metrics import Counts, compute_metrics
 
 MATTERS = 0.02  # of the balanced accuracy
 SEGMENTS_MATTER = 0.05  # of segment F1@50, or of event F1: they jump more
@@ -55,7 +55,7 @@ def pass_gate(candidate: Sequence[HeldOutPrediction], references: Sequence[Refer
     if _is_guessing(ours):
         return Verdict(False, "on held-out recordings it is not clearly better than guessing")
     rescored = [(score(_recall(each, candidate), kinds, tolerance), each.version) for each in references]
-    theirs, version = max(rescored, key=lambda each: each[0].figures().get("balanced_accuracy", 0.0))
+    theirs, version = max(rescored, key=lambda each: each[0].metrics().get("balanced_accuracy", 0.0))
     recordings = {each.recording.key for each in candidate}  # parts of one recording are no groups
     return compare(ours, theirs, version, min(len(ours.groups), len(recordings)))
 
@@ -85,9 +85,11 @@ def compare(ours: Scores, theirs: Scores, version: str, groups: int) -> Verdict:
 def paired_differences(ours: Scores, theirs: Scores) -> tuple[dict[str, float], dict[str, float]]:
     """Differences of the figures, and their standard errors by a bootstrap that draws the same groups for both."""
     draws = draw_groups(len(ours.groups), seed=0)
-    judged = ours.classes.judged
-    mine, other = figures(ours.total, judged), figures(theirs.total, judged)
-    many_mine, many_other = (figures(resample(_ordered(each, ours.groups), draws), judged) for each in (ours, theirs))
+    evaluated = ours.classes.evaluated
+    mine, other = compute_metrics(ours.total, evaluated), compute_metrics(theirs.total, evaluated)
+    many_mine, many_other = (
+        compute_metrics(resample(_ordered(each, ours.groups), draws), evaluated) for each in (ours, theirs)
+    )
     differences, errors = {}, {}
     for name in mine:
         if not np.isnan(mine[name]):
@@ -105,10 +107,10 @@ def t_quantile(degrees: int) -> float:
 def guessing(scores: Scores) -> float:
     """Balanced accuracy of one who guesses: 1/classes; an instant of the only label is not hit by chance."""
     kinds = scores.classes.kinds
-    judged = int(scores.classes.judged.sum())
+    evaluated = int(scores.classes.evaluated.sum())
     if kinds.ranges:
-        return 1 / max(judged, 1)
-    return 1 / (1 + judged) if judged > 1 else 0.0
+        return 1 / max(evaluated, 1)
+    return 1 / (1 + evaluated) if evaluated > 1 else 0.0
 
 
 def _is_guessing(scores: Scores) -> bool:

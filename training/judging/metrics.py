@@ -29,7 +29,7 @@ class Classes:
     """
 
     kinds: Kinds
-    judged: NDArray[np.bool_]
+    evaluated: NDArray[np.bool_]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -194,16 +194,16 @@ def class_scores(tally: Counts) -> tuple[Doubles, Doubles, Doubles]:
     return precision, recall, np.where(truth > 0, f1, np.nan)
 
 
-def figures(tally: Counts, judged: NDArray[np.bool_]) -> dict[str, Doubles]:
+def compute_metrics(tally: Counts, evaluated: NDArray[np.bool_]) -> dict[str, Doubles]:
     """Figures by standard name, of one tally or of many along leading axes; NaN where there is nothing to say.
 
     balanced_accuracy: mean over judged classes of recall. event_time_error in units of the time column.
     """
     _, recall, f1 = class_scores(tally)
     found = {
-        "balanced_accuracy": _mean(recall[..., judged]),
-        "macro_f1": _mean(f1[..., judged]),
-        "min_class_f1": _least(f1[..., judged]),
+        "balanced_accuracy": _mean(recall[..., evaluated]),
+        "macro_f1": _mean(f1[..., evaluated]),
+        "min_class_f1": _least(f1[..., evaluated]),
     }
     if "rows" in tally:
         rows, segments = tally["rows"], tally["segments"]

@@ -36,7 +36,7 @@ class ScheduleProgress(Protocol):
     def step(self, step: int, loss: float, epoch: float) -> None:
         """So far in the fit that began last."""
 
-    def judged(self, figures: Mapping[str, float], *, more: bool) -> None:
+    def evaluated(self, metrics: Mapping[str, float], *, more: bool) -> None:
         """A schedule was judged on held-out recordings; `more` says that another one follows."""
 
 
@@ -69,7 +69,7 @@ class Round:
 
     def figure(self, name: str) -> float:
         """A figure on held-out recordings, 0 where there is none."""
-        return self.scores.figures().get(name, 0.0) if self.scores else 0.0
+        return self.scores.metrics().get(name, 0.0) if self.scores else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Trained:
 
     plan: Plan
     final: Committee
-    judged: Round
+    evaluated: Round
     rounds: tuple[Round, ...]
     parts: Round | None  # held-out parts of both recordings, where there are only two
     stopped_because: str
@@ -114,13 +114,13 @@ class Schedule:
         best: Round | None = None
         while True:
             started = self._clock()
-            judged = self._judge(steps, self._plan.splits, f"schedule {len(rounds) + 1}")
-            rounds.append(judged)
-            if best is None or judged.figure("balanced_accuracy") > best.figure("balanced_accuracy"):
-                best = judged
+            evaluated = self._judge(steps, self._plan.splits, f"schedule {len(rounds) + 1}")
+            rounds.append(evaluated)
+            if best is None or evaluated.figure("balanced_accuracy") > best.figure("balanced_accuracy"):
+                best = evaluated
             spent = self._clock() - started
-            reason = self._reason_to_stop(judged, self._clock() - began + 3 * spent)
-            self._progress.judged(judged.scores.figures() if judged.scores else {}, more=not reason)
+            reason = self._reason_to_stop(evaluated, self._clock() - began + 3 * spent)
+            self._progress.evaluated(evaluated.scores.metrics() if evaluated.scores else {}, more=not reason)
             if reason:
                 break
             steps *= 2
@@ -143,7 +143,7 @@ class Schedule:
                 fit(
                     data,
                     hidden_size=settings.hidden_size,
-                    stem=plan.shape.stem,
+                    downsampling=plan.shape.downsampling,
                     ranges=1 + len(plan.kinds.ranges) if plan.kinds.ranges else 0,
                     steps=steps,
                     epochs=settings.train_epochs,
@@ -182,11 +182,11 @@ class Schedule:
             label_config=self._config,
             heads=learn_heads(self._plan.recordings, self._plan.kinds),
             window=self._plan.shape.window,
-            hop=self._plan.shape.hop,
-            stem=self._plan.shape.stem,
+            stride=self._plan.shape.stride,
+            downsampling=self._plan.shape.downsampling,
             channel_mean=zeros,
             channel_std=zeros,
-            figures=ModelMetrics(how="not judged", recordings=0),
+            metrics=ModelMetrics(how="not judged", recordings=0),
             snapshot=nothing,
         )
 
@@ -211,23 +211,25 @@ class Schedule:
 
     def _macro_f1(self, predictions: Sequence[HeldOutPrediction]) -> float:
         """Unlike balanced accuracy it counts false alarms of instants."""
-        return self._score(predictions).figures().get("macro_f1", 0.0)
+        return self._score(predictions).metrics().get("macro_f1", 0.0)
 
     def _score(self, predictions: Sequence[HeldOutPrediction]) -> Scores:
         return score(predictions, self._plan.kinds, self._plan.tolerance)
 
-    def _reason_to_stop(self, judged: Round, seconds: float) -> str:
+    def _reason_to_stop(self, evaluated: Round, seconds: float) -> str:
         """Why no longer schedule is tried, "" if one is. seconds: from the start to the end of the next schedule."""
         wanted = (self._settings.balanced_accuracy_threshold, self._settings.min_class_f1_threshold)
-        if judged.scores is None:
+        if evaluated.scores is None:
             return "nothing could be held out"
-        if not judged.scores.classes.judged.any():
+        if not evaluated.scores.classes.evaluated.any():
             return "no class is in two groups of recordings, so that none can be judged"
-        if self._holds(judged.figure("balanced_accuracy"), judged.figure("min_class_f1"), wanted):
+        if self._holds(evaluated.figure("balanced_accuracy"), evaluated.figure("min_class_f1"), wanted):
             return "both thresholds hold on held-out recordings"
-        if all(self._holds(*self._training_scores(number, judged), wanted) for number in range(len(self._plan.splits))):
+        if all(
+            self._holds(*self._training_scores(number, evaluated), wanted) for number in range(len(self._plan.splits))
+        ):
             return "the training rows exceed both thresholds already, so that more steps would not help"
-        if 2 * judged.steps > self._plan.most_steps(self._settings.train_epochs):
+        if 2 * evaluated.steps > self._plan.most_steps(self._settings.train_epochs):
             return f"a longer schedule would exceed TRAIN_EPOCHS={self._settings.train_epochs}"
         if seconds > TIME_SHARE * self._settings.train_timeout_seconds:
             return (
@@ -235,12 +237,12 @@ class Schedule:
             )
         return ""
 
-    def _training_scores(self, number: int, judged: Round) -> tuple[float, float]:
+    def _training_scores(self, number: int, evaluated: Round) -> tuple[float, float]:
         """Balanced accuracy and F1 of the worst class of a fold's graph on the recordings that it was fitted on."""
         split = self._plan.splits[number]
-        segmenter = Segmenter.load(self.export(judged.committees[number], self.blank_card()))
+        segmenter = Segmenter.load(self.export(evaluated.committees[number], self.blank_card()))
         scores = score(predict(segmenter, split.training), self._plan.kinds, self._plan.tolerance)
-        found = replace(scores, classes=judged.scores.classes if judged.scores else scores.classes).figures()
+        found = replace(scores, classes=evaluated.scores.classes if evaluated.scores else scores.classes).metrics()
         return found.get("balanced_accuracy", 0.0), found.get("min_class_f1", 0.0)
 
     @staticmethod

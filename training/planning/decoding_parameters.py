@@ -8,8 +8,8 @@ import numpy as np
 from shared.model_file.card import Head, InstantHead, RangeHead
 from shared.segmentation.windows import window_starts
 from training.data.annotations import Kinds, Recording, event_gaps, segment_durations
-from training.planning.event_label_prior import learn_amounts
-from training.planning.label_sequence_prior import learn_composition
+from training.planning.event_label_prior import learn_event_label_prior
+from training.planning.label_sequence_prior import learn_label_sequence_prior
 
 ENOUGH_SEGMENTS = 5  # of a class, for a percentile
 ENOUGH_GAPS = 3  # between events, for a width and a spacing
@@ -34,9 +34,9 @@ GAPS_OF_INSTANTS = 2.5  # gaps between events that a window must hold
 class Shape:
     """stem: rows an LSTM step. window, hop: rows, multiples of the stem. fit_window: rows of a window while fitting."""
 
-    stem: int
+    downsampling: int
     window: int
-    hop: int
+    stride: int
     fit_window: int
 
     def windows(self, rows: int) -> int:
@@ -53,7 +53,7 @@ def learn_heads(recordings: Sequence[Recording], kinds: Kinds) -> tuple[Head, ..
             RangeHead(
                 labels=kinds.ranges,
                 min_rows=tuple(_least_duration(each) for each in durations),
-                composition=learn_composition(recordings, 1 + len(kinds.ranges)),
+                label_sequence_prior=learn_label_sequence_prior(recordings, 1 + len(kinds.ranges)),
             )
         )
     if kinds.instants:
@@ -71,7 +71,7 @@ def learn_heads(recordings: Sequence[Recording], kinds: Kinds) -> tuple[Head, ..
                 spacing=(spacing,) * count,
                 threshold=(THRESHOLD,) * count,
                 half_width=width,
-                amounts=learn_amounts(recordings, kinds.instants),
+                event_label_prior=learn_event_label_prior(recordings, kinds.instants),
             )
         )
     return tuple(heads)
@@ -84,7 +84,7 @@ def choose_shape(sequence_size: int, most_fit_rows: int, recordings: Sequence[Re
     fitting, twice that while serving ranges, or as many times that as the gaps between instants ask for; never longer
     than the longest recording.
     """
-    stem, window = 1, sequence_size
+    downsampling, window = 1, sequence_size
     fit_window = most_fit_rows
     if kinds.instants:
         gaps = event_gaps(recordings)
@@ -93,13 +93,15 @@ def choose_shape(sequence_size: int, most_fit_rows: int, recordings: Sequence[Re
     else:
         durations = segment_durations(recordings, 1 + len(kinds.ranges))
         shortest = min((_shortest(each) for each in durations if each), default=np.inf)
-        stem = next(each for each in STEMS if each == 1 or shortest >= STEPS_OF_SHORTEST * each)
-        fit_window = min(fit_window, stem * sequence_size)
-        window = RANGE_MULTIPLE * stem * sequence_size
+        downsampling = next(each for each in STEMS if each == 1 or shortest >= STEPS_OF_SHORTEST * each)
+        fit_window = min(fit_window, downsampling * sequence_size)
+        window = RANGE_MULTIPLE * downsampling * sequence_size
     longest = max(recording.rows for recording in recordings)
-    window = min(window, stem * -(-longest // stem))
-    hop = max(stem, stem * round(HOP_SHARE * window / stem))
-    return Shape(stem, window, hop, min(window, max(stem, fit_window // stem * stem)))
+    window = min(window, downsampling * -(-longest // downsampling))
+    stride = max(downsampling, downsampling * round(HOP_SHARE * window / downsampling))
+    return Shape(
+        downsampling, window, stride, min(window, max(downsampling, fit_window // downsampling * downsampling))
+    )
 
 
 def _shortest(durations: list[int]) -> float:

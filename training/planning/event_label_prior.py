@@ -14,7 +14,7 @@ STRENGTH = 4.0  # what recordings show counts so often: cross-validated, 2 to 8 
 Doubles = NDArray[np.float64]
 
 
-def learn_amounts(recordings: Sequence[Recording], labels: Sequence[str]) -> tuple[float, ...]:
+def learn_event_label_prior(recordings: Sequence[Recording], labels: Sequence[str]) -> tuple[float, ...]:
     """Of a Dirichlet distribution with the mean and the variance of the labels' shares in recordings of known rows.
 
     One recording of even shares is added. Empty with one label, or fewer than two recordings that hold events.

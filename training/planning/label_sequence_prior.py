@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.model_file.card import Composition
+from shared.model_file.card import LabelSequencePrior
 from training.data.annotations import Recording, label_runs
 
 LEAST_RECORDINGS = 2  # one says nothing of what changes from recording to recording
@@ -16,7 +16,7 @@ ORDER_PRIOR = 2.0  # transitions for each column that "anything may follow" coun
 Doubles = NDArray[np.float64]
 
 
-def learn_composition(recordings: Sequence[Recording], columns: int) -> Composition | None:
+def learn_label_sequence_prior(recordings: Sequence[Recording], columns: int) -> LabelSequencePrior | None:
     """Composition of the whole recordings among these whose rows are all known; None with fewer than two.
 
     columns: background and labels of ranges.
@@ -26,7 +26,7 @@ def learn_composition(recordings: Sequence[Recording], columns: int) -> Composit
         return None
     sequences = [[label for _, _, label in label_runs(each.labels)] for each in whole]
     rows = [each.rows for each in whole]
-    return Composition(
+    return LabelSequencePrior(
         counts=_rounded(_counts(sequences, columns)),
         order=_rounded(_order(sequences, columns)),
         rows=(min(rows), max(rows)),

@@ -45,25 +45,25 @@ def calibrated_heads(heads: tuple[Head, ...], trained: Trained) -> tuple[Head, .
     """Heads whose scores mean what they say; as they are where too little was held out to know."""
     if trained.plan.how not in CALIBRATED:
         return heads
-    return calibrate_heads(heads, trained.judged.predictions, trained.plan.tolerance)
+    return calibrate_heads(heads, trained.evaluated.predictions, trained.plan.tolerance)
 
 
 def make_figures(trained: Trained, notes: Sequence[str]) -> ModelMetrics:
     """Figures for the card."""
-    plan, scores = trained.plan, trained.judged.scores
+    plan, scores = trained.plan, trained.evaluated.scores
     estimates = scores.estimates() if scores else {}
     if plan.how == "optimistic":  # parts of one recording say nothing of the spread between recordings
         estimates = {name: Estimate(each.value) for name, each in estimates.items()}
     notes = [*plan.notes, *notes]
     if trained.parts is not None and trained.parts.scores is not None:
-        parts = trained.parts.scores.figures()
+        parts = trained.parts.scores.metrics()
         estimates |= {f"parts_{name}": Estimate(parts[name]) for name in PARTS if name in parts}
         shown = ", ".join(f"{SHOWN[name]} {parts[name]:.3f}" for name in PARTS if name in parts)
         notes.append(
             f"Two recordings: on halves of them, a network having seen the other halves, {shown} (optimistic)."
         )
-    if scores is not None and trained.judged.alone is not None:
-        alone, found = trained.judged.alone.figures(), scores.figures()
+    if scores is not None and trained.evaluated.alone is not None:
+        alone, found = trained.evaluated.alone.metrics(), scores.metrics()
         gained = [f"{SHOWN[name]} {found[name]:.3f} ({alone[name]:.3f})" for name in GAINED if name in found]
         notes.append(f"Labels are chosen by the whole recording (in brackets: row by row): {', '.join(gained)}.")
     scored = _scored(trained)
@@ -91,7 +91,7 @@ def make_report(card: ModelCard, trained: Trained, verdict: Verdict) -> ReportFi
         project=card.project,
         outcome="published" if verdict.accepted else "rejected",
         reason=verdict.reason,
-        figures=card.figures,
+        metrics=card.metrics,
         steps=first.steps,
         epochs=first.epochs,
         members=len(trained.final.fits),
@@ -106,34 +106,34 @@ def make_report(card: ModelCard, trained: Trained, verdict: Verdict) -> ReportFi
         ),
         losses=tuple(np.mean([fitted.losses for fitted in trained.final.fits], axis=0).round(4).tolist()),
         reliability=tuple(Bin(*each) for each in bins),
-        held_out=store_held_out(trained.judged.predictions),
+        held_out=store_held_out(trained.evaluated.predictions),
     )
 
 
 def text_report(card: ModelCard, trained: Trained, outcome: str, reason: str, place: str) -> str:
     """A few lines for a terminal. place: where the model lies."""
-    figures = card.figures
-    lines = [f"{figures.recordings} recording{'s' * (figures.recordings != 1)}; {HOW[figures.how]}."]
-    if figures.classes:
-        width = max(10, *(len(each.label) for each in figures.classes))
+    metrics = card.metrics
+    lines = [f"{metrics.recordings} recording{'s' * (metrics.recordings != 1)}; {HOW[metrics.how]}."]
+    if metrics.classes:
+        width = max(10, *(len(each.label) for each in metrics.classes))
         lines.append(f"{'class':<{width}} precision  recall      F1  support  segments found / true")
-        for each in figures.classes:
+        for each in metrics.classes:
             counts = f"{each.predicted_segments} / {each.true_segments}" if each.true_segments else ""
             lines.append(
                 f"{each.label:<{width}} {each.precision:9.3f} {each.recall:7.3f} {each.f1:7.3f} {each.support:8d}  "
                 + counts
-                + ("" if each.judged else "  (in one group only: not judged)")
+                + ("" if each.evaluated else "  (in one group only: not judged)")
             )
     for name, title in SHOWN.items():
-        if name in figures.estimates:
-            value, error = figures.estimates[name].value, figures.estimates[name].standard_error
+        if name in metrics.estimates:
+            value, error = metrics.estimates[name].value, metrics.estimates[name].standard_error
             lines.append(f"{title:<18} {value:.3f}" + (f" ± {error:.3f}" if error is not None else ""))
     networks = trained.final.fits
     lines.append(
         f"Fitted {len(networks)} × {networks[0].steps} steps, {networks[0].epochs:.1f} epochs; schedules judged: "
         f"{len(trained.rounds)}; stopped because {trained.stopped_because}."
     )
-    lines += [f"Note: {note}" for note in figures.notes]
+    lines += [f"Note: {note}" for note in metrics.notes]
     if outcome == "published":
         lines += [reason] if reason else []
         lines.append(f"Published {card.version} as {place}/model_project_{card.project}.onnx")
@@ -143,7 +143,7 @@ def text_report(card: ModelCard, trained: Trained, outcome: str, reason: str, pl
 
 
 def _scored(trained: Trained) -> ScoredSegments | None:
-    predictions = trained.judged.predictions if trained.plan.how in CALIBRATED else ()
+    predictions = trained.evaluated.predictions if trained.plan.how in CALIBRATED else ()
     return cross_calibrate(predictions, trained.plan.tolerance) if predictions else None
 
 

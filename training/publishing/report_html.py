@@ -55,18 +55,18 @@ def render_report(report: ReportFile, config: LabelConfig) -> bytes:
     palette = colors(config.labels, config.colors)
     verdict = "Accepted" if report.outcome == "published" else "Rejected"
     reason = f": {report.reason}" if report.reason else ""
-    how = HOW[report.figures.how]
+    how = HOW[report.metrics.how]
     title = f"Project {report.project}, version {report.version}"
     parts = [
         f"<h1>{_text(title)}</h1><p>Made {_text(report.created_at)}.</p>",
-        f"<p><strong>{verdict}</strong>{_text(reason)}. {report.figures.recordings} recordings. {how}</p>",
+        f"<p><strong>{verdict}</strong>{_text(reason)}. {report.metrics.recordings} recordings. {how}</p>",
         _summary(report),
         _classes(report),
         _confusion(report),
         _charts(report),
         _strips(report.held_out, palette),
         _fitting(report),
-        _notes(report.figures.notes),
+        _notes(report.metrics.notes),
     ]
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>'
@@ -90,7 +90,7 @@ def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 
 def _summary(report: ReportFile) -> str:
-    estimates = report.figures.estimates
+    estimates = report.metrics.estimates
     if not estimates:
         return ""
     lines = []
@@ -102,18 +102,18 @@ def _summary(report: ReportFile) -> str:
 
 
 def _classes(report: ReportFile) -> str:
-    if not report.figures.classes:
+    if not report.metrics.classes:
         return ""
     lines = [
         (
-            _text(each.label) + ("" if each.judged else " (in one group only: not judged)"),
+            _text(each.label) + ("" if each.evaluated else " (in one group only: not judged)"),
             f"{each.precision:.3f}",
             f"{each.recall:.3f}",
             f"{each.f1:.3f}",
             str(each.support),
             f"{each.predicted_segments} / {each.true_segments}" if each.true_segments else "",
         )
-        for each in report.figures.classes
+        for each in report.metrics.classes
     ]
     head = ("Class", "Precision", "Recall", "F1", "Support", "Segments found / true")
     return "<h2>Classes</h2>" + _table(head, lines)
@@ -121,10 +121,10 @@ def _classes(report: ReportFile) -> str:
 
 def _confusion(report: ReportFile) -> str:
     """Cells of a line are shaded by their share of it."""
-    confusion = report.figures.confusion
+    confusion = report.metrics.confusion
     if not confusion:
         return ""
-    names = [each.label for each in report.figures.classes]
+    names = [each.label for each in report.metrics.classes]
     if len(names) < len(confusion):
         names = ["background", *names]
     head = "".join(f'<th scope="col">{_text(name)}</th>' for name in names)

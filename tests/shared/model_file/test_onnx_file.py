@@ -82,7 +82,7 @@ def test_a_damaged_graph_is_refused_with_a_model_error_or_read(position: int, va
 
 def test_a_graph_of_ours_passes() -> None:
     check_graph(MODEL)
-    check_graph(make_model(instants=("beat",), stem=4, window=52, hop=24, layers=2))
+    check_graph(make_model(instants=("beat",), downsampling=4, window=52, stride=24, layers=2))
 
 
 def test_two_entries_of_one_name_are_refused() -> None:

@@ -20,12 +20,12 @@ def shares(leads: list[float]) -> Doubles:
     return np.asarray(np.log(np.stack([1 - second, second], axis=1)))
 
 
-def likelihood(points: Doubles, labels: NDArray[np.int64], amounts: tuple[float, ...]) -> float:
+def likelihood(points: Doubles, labels: NDArray[np.int64], event_label_prior: tuple[float, ...]) -> float:
     """Log likelihood of a labelling, up to a constant: centres and shares integrated out, event after event."""
-    total, freedom = 0.0, len(amounts) - 1
-    centers = centred(LEAD * np.eye(len(amounts)))
-    counts = np.bincount(labels, minlength=len(amounts))
-    for label, amount in enumerate(amounts):
+    total, freedom = 0.0, len(event_label_prior) - 1
+    centers = centred(LEAD * np.eye(len(event_label_prior)))
+    counts = np.bincount(labels, minlength=len(event_label_prior))
+    for label, amount in enumerate(event_label_prior):
         total += lgamma(counts[label] + amount) - lgamma(amount)
         mean, variance = centers[label], BETWEEN
         for point in points[labels == label]:

@@ -6,30 +6,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from shared.model_file.card import Composition
+from shared.model_file.card import LabelSequencePrior
 from shared.segmentation.label_sequence_prior import EVIDENCE, MOST_GROUPS, applies, relabel
 
 Doubles = NDArray[np.float64]
 ONCE = (-4.0, -0.05, -4.0)
 
 
-def make_composition(counts: list[tuple[float, ...]], order: Doubles | None = None) -> Composition:
+def make_composition(counts: list[tuple[float, ...]], order: Doubles | None = None) -> LabelSequencePrior:
     columns = 1 + len(counts)
     table = np.zeros((columns, columns)) if order is None else order
-    return Composition(counts=tuple(counts), order=tuple(map(tuple, table.tolist())), rows=(100, 200))
+    return LabelSequencePrior(counts=tuple(counts), order=tuple(map(tuple, table.tolist())), rows=(100, 200))
 
 
-def likelihood(means: Doubles, labels: tuple[int, ...], composition: Composition) -> float:
+def likelihood(means: Doubles, labels: tuple[int, ...], label_sequence_prior: LabelSequencePrior) -> float:
     """One labeling, step by step."""
-    total, amounts = 0.0, [0] * means.shape[1]
+    total, event_label_prior = 0.0, [0] * means.shape[1]
     for group, label in enumerate(labels):
         total += EVIDENCE * means[group, label]
         before = labels[group - 1] if group else None
         if label != before:
-            amounts[label] += 1
-            total += composition.order[before][label] if before is not None else 0.0
+            event_label_prior[label] += 1
+            total += label_sequence_prior.order[before][label] if before is not None else 0.0
     return total + sum(
-        counts[min(amounts[label], len(counts) - 1)] for label, counts in enumerate(composition.counts, 1)
+        counts[min(event_label_prior[label], len(counts) - 1)]
+        for label, counts in enumerate(label_sequence_prior.counts, 1)
     )
 
 
@@ -38,19 +39,19 @@ def likelihood(means: Doubles, labels: tuple[int, ...], composition: Composition
 def test_no_single_change_and_no_swap_is_better(groups: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     means = np.log(np.maximum(random.dirichlet(np.ones(3), size=groups), 0.01))
-    composition = make_composition(
+    label_sequence_prior = make_composition(
         [tuple(np.log(random.dirichlet(np.ones(3))).tolist()) for _ in range(2)], random.normal(size=(3, 3))
     )
-    columns, logs = relabel(means, means.argmax(axis=1), composition)
+    columns, logs = relabel(means, means.argmax(axis=1), label_sequence_prior)
     found = tuple(columns.tolist())
-    best = likelihood(means, found, composition)
+    best = likelihood(means, found, label_sequence_prior)
     start = tuple(means.argmax(axis=1).tolist())
-    assert best >= likelihood(means, start, composition)
+    assert best >= likelihood(means, start, label_sequence_prior)
     for other in product(range(3), repeat=groups):
         changed = [place for place in range(groups) if other[place] != found[place]]
         swap = len(changed) == 2 and all(other[a] == found[b] for a, b in (changed, changed[::-1]))
         if len(changed) == 1 or swap:
-            total = likelihood(means, other, composition)
+            total = likelihood(means, other, label_sequence_prior)
             assert total <= best + 1e-6
             for place in changed:
                 assert logs[place, other[place]] >= (total - best) / EVIDENCE - 1e-6

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from shared.labelling.segments import Segment
-from shared.model_file.card import Calibration, Composition, RangeHead
+from shared.model_file.card import Calibration, LabelSequencePrior, RangeHead
 from shared.segmentation.calibration import calibrate, log_probabilities
 from shared.segmentation.duration_filter import LabelRuns, filter_runs, snap_borders
 from shared.segmentation.range_decoder import RangeDecoder
@@ -139,8 +139,8 @@ def test_scores_are_calibrated() -> None:
 
 def test_a_twin_is_told_apart_by_what_recordings_are_made_of() -> None:
     once = (-4.0, -0.05, -4.0)  # each label once in a recording
-    composition = Composition(counts=(once,) * 3, order=((0.0,) * 4,) * 4, rows=(60, 200))
-    head = RangeHead(labels=("a", "b", "c"), min_rows=(4, 3, 6, 2), composition=composition)
+    label_sequence_prior = LabelSequencePrior(counts=(once,) * 3, order=((0.0,) * 4,) * 4, rows=(60, 200))
+    head = RangeHead(labels=("a", "b", "c"), min_rows=(4, 3, 6, 2), label_sequence_prior=label_sequence_prior)
     background, a = np.eye(4)[[0, 1]] * 0.8 + 0.05
     twin = np.array([0.05, 0.5, 0.4, 0.05])
     rows = [background] * 20 + [a] * 20 + [background] * 20 + [twin] * 20

@@ -68,7 +68,11 @@ def test_ranges_and_instants_are_decoded_side_by_side() -> None:
 
 @pytest.mark.parametrize("rows", [1, 2, 49, 50, 51, 99, 1000])
 def test_a_series_of_any_length_is_segmented(rows: int) -> None:
-    for model in (make_model(), make_model(stem=4, window=52, hop=24), make_model(("Run",), instants=("beat",))):
+    for model in (
+        make_model(),
+        make_model(downsampling=4, window=52, stride=24),
+        make_model(("Run",), instants=("beat",)),
+    ):
         segmenter = Segmenter.load(model)
         found = segmenter.segment(wave(rows))
         assert all(0 <= each.first <= each.last < rows for each in found.segments)

@@ -116,7 +116,7 @@ def test_refused_graphs_leave_no_memory_behind() -> None:
 
 
 def test_windows_beyond_any_reason_are_refused_before_they_are_made() -> None:
-    card = make_card(window=10**9, hop=10**9)
+    card = make_card(window=10**9, stride=10**9)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ModelError, match="too many"):
         Segmenter.load(seal_model(make_graph(CARD), card))

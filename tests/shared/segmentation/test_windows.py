@@ -26,11 +26,11 @@ def say(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([windows * (1 + place), windows - place], axis=2)
 
 
-def naive(values: NDArray[np.float64], center: NDArray[np.float64], length: int, hop: int) -> NDArray[np.float64]:
+def naive(values: NDArray[np.float64], center: NDArray[np.float64], length: int, stride: int) -> NDArray[np.float64]:
     """All windows at once, each in a table of all rows: the mean of what stands in a row's column."""
     rows = len(values)
     length = min(length, rows)
-    starts = sorted({*range(0, rows - length + 1, hop), rows - length})
+    starts = sorted({*range(0, rows - length + 1, stride), rows - length})
     said = np.zeros((len(starts), rows, 2 * values.shape[1]))
     covered = np.zeros((len(starts), rows, 1))
     for window, start in enumerate(starts):
@@ -41,21 +41,23 @@ def naive(values: NDArray[np.float64], center: NDArray[np.float64], length: int,
 
 
 def streamed(
-    values: NDArray[np.float64], center: NDArray[np.float64], length: int, hop: int, block: int
+    values: NDArray[np.float64], center: NDArray[np.float64], length: int, stride: int, block: int
 ) -> list[NDArray[np.float32]]:
-    overlap = OverlapMean(len(values), length, hop)
-    return [overlap.add(say(windows)) for windows in window_blocks(values, center, length, hop, block)]
+    overlap = OverlapMean(len(values), length, stride)
+    return [overlap.add(say(windows)) for windows in window_blocks(values, center, length, stride, block)]
 
 
-@pytest.mark.parametrize(("length", "hop", "stem"), SHAPES)
-def test_streamed_windows_equal_the_naive_computation_for_every_length(length: int, hop: int, stem: int) -> None:
+@pytest.mark.parametrize(("length", "stride", "downsampling"), SHAPES)
+def test_streamed_windows_equal_the_naive_computation_for_every_length(
+    length: int, stride: int, downsampling: int
+) -> None:
     rng = np.random.default_rng(length)
     for rows in range(1, 401):
         values, center = rng.normal(size=(rows, 2)), rng.normal(size=2)
-        blocks = streamed(values, center, length, hop, block=(16, 1, 3)[rows % 3])
+        blocks = streamed(values, center, length, stride, block=(16, 1, 3)[rows % 3])
         found = np.concatenate(blocks)
         assert found.shape == (rows, 4)
-        np.testing.assert_allclose(found, naive(values, center, length, hop), rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(found, naive(values, center, length, stride), rtol=1e-5, atol=1e-4)
 
 
 @given(
@@ -63,10 +65,10 @@ def test_streamed_windows_equal_the_naive_computation_for_every_length(length: i
 )  # fmt: skip
 @settings(max_examples=60, deadline=None)
 def test_any_window_hop_and_block_equal_the_naive_computation(rows: int, length: int, overlap: int, block: int) -> None:
-    hop = max(length - overlap, 1)
+    stride = max(length - overlap, 1)
     values = np.random.default_rng(rows).normal(size=(rows, 1))
-    found = np.concatenate(streamed(values, np.zeros(1), length, hop, block))
-    np.testing.assert_allclose(found, naive(values, np.zeros(1), length, hop), rtol=1e-5, atol=1e-4)
+    found = np.concatenate(streamed(values, np.zeros(1), length, stride, block))
+    np.testing.assert_allclose(found, naive(values, np.zeros(1), length, stride), rtol=1e-5, atol=1e-4)
 
 
 @given(rows=st.integers(1, 400), length=st.integers(2, 80), block=st.integers(1, 20))
@@ -80,13 +82,13 @@ def test_results_do_not_depend_on_the_block(rows: int, length: int, block: int) 
 
 @given(rows=st.integers(1, 2000), length=st.integers(1, 300), overlap=st.integers(0, 299))
 def test_windows_cover_all_rows_and_stay_inside(rows: int, length: int, overlap: int) -> None:
-    hop = max(length - overlap, 1)
-    starts = window_starts(rows, length, hop)
+    stride = max(length - overlap, 1)
+    starts = window_starts(rows, length, stride)
     assert starts[0] == 0
     assert starts[-1] == max(rows - length, 0)
     assert (np.diff(starts) > 0).all()
-    assert (np.diff(starts) <= hop).all()
-    assert (starts[:-1] % hop == 0).all()
+    assert (np.diff(starts) <= stride).all()
+    assert (starts[:-1] % stride == 0).all()
 
 
 def test_a_series_without_rows_has_no_windows() -> None:

@@ -33,7 +33,7 @@ class Passes:
 
 
 def make_segmenter(**changes: Any) -> Segmenter:
-    return Segmenter.load(make_model(channels=CHANNELS, **{"window": 200, "hop": 148, "stem": 4, **changes}))
+    return Segmenter.load(make_model(channels=CHANNELS, **{"window": 200, "stride": 148, "downsampling": 4, **changes}))
 
 
 def make_series(rows: int = ROWS) -> Series:

@@ -96,10 +96,10 @@ def test_the_card_says_where_a_model_comes_from(trainer: Trainer, write_export: 
     export = write_export()
     assert trainer.run(export, "--project", "7") == 0
     card = read_card(trainer.model(7))
-    assert (card.project, card.snapshot.tasks, card.figures.recordings) == (7, 3, 3)
-    assert card.figures.how == "out-of-fold"
+    assert (card.project, card.snapshot.tasks, card.metrics.recordings) == (7, 3, 3)
+    assert card.metrics.how == "out-of-fold"
     assert set(card.folds) == {"task 1", "task 2", "task 3"}
-    assert {"balanced_accuracy", "macro_f1", "segment_f1_50", "edit", "ece"} <= set(card.figures.estimates)
+    assert {"balanced_accuracy", "macro_f1", "segment_f1_50", "edit", "ece"} <= set(card.metrics.estimates)
     assert card.settings["HIDDEN_SIZE"] == "8"
     assert "torch" in card.packages
     assert all(head.calibration.fitted for head in card.heads)
@@ -285,7 +285,7 @@ def test_one_bad_task_among_good_ones_is_skipped_and_named(
     break_csv(export[0].parent / "2.csv")
     assert trainer.run(export) == 0
     assert "Task 2 was skipped" in capsys.readouterr().out
-    assert read_card(trainer.model()).figures.recordings == 3
+    assert read_card(trainer.model()).metrics.recordings == 3
 
 
 def test_unknown_labels_and_regions_outside_are_counted_and_named(

@@ -15,7 +15,7 @@ from training.fitting.dataset import training_statistics
 from training.planning.decoding_parameters import Shape
 from training.planning.recipe import INSTANTS, RANGES, Recipe
 
-SHAPE = Shape(stem=1, window=20, hop=15, fit_window=20)
+SHAPE = Shape(downsampling=1, window=20, stride=15, fit_window=20)
 PLAIN = Recipe()
 
 

@@ -29,7 +29,7 @@ INSTANTS = InstantHead(labels=("Jump",), spacing=(3,), threshold=(0.4,), half_wi
 STATISTICS = Statistics(np.array([1e6, 0.0, 5.0]), np.array([2.0, 1.0, 0.1]))
 
 
-def make_card(heads: Sequence[Head], stem: int, window: int = 16) -> ModelCard:
+def make_card(heads: Sequence[Head], downsampling: int, window: int = 16) -> ModelCard:
     config = LabelConfig(
         from_name="label",
         to_name="ts",
@@ -46,20 +46,20 @@ def make_card(heads: Sequence[Head], stem: int, window: int = 16) -> ModelCard:
         label_config=config,
         heads=tuple(heads),
         window=window,
-        hop=window // 2,
-        stem=stem,
+        stride=window // 2,
+        downsampling=downsampling,
         channel_mean=tuple(STATISTICS.mean.tolist()),
         channel_std=tuple(STATISTICS.std.tolist()),
-        figures=ModelMetrics(how="not judged", recordings=0),
+        metrics=ModelMetrics(how="not judged", recordings=0),
         snapshot=Snapshot(taken_at="", newest="", tasks=0, annotations=0, digest="", fingerprint=""),
     )
 
 
-def make_networks(heads: Sequence[Head], stem: int, count: int = 1) -> list[Network]:
+def make_networks(heads: Sequence[Head], downsampling: int, count: int = 1) -> list[Network]:
     torch.manual_seed(0)
     columns = sum(1 + len(head.labels) for head in heads)
     ranges = sum(1 + len(head.labels) for head in heads if isinstance(head, RangeHead))
-    networks = [Network(6, columns, 8, stem, ranges).eval() for _ in range(count)]
+    networks = [Network(6, columns, 8, downsampling, ranges).eval() for _ in range(count)]
     for experts in (network.experts for network in networks if network.experts is not None):
         experts.center.normal_()
         experts.rate.uniform_(0.5, 2)
@@ -88,10 +88,10 @@ def open_graph(data: bytes) -> Run:
 
 
 @pytest.mark.parametrize("heads", [[RANGES], [INSTANTS], [RANGES, INSTANTS]], ids=["ranges", "instants", "both"])
-@pytest.mark.parametrize("stem", [1, 2, 4])
-def test_graph_and_network_agree_at_every_length(heads: list[Head], stem: int) -> None:
-    networks = make_networks(heads, stem, count=2)
-    run = open_graph(export_model(networks, STATISTICS, make_card(heads, stem)))
+@pytest.mark.parametrize("downsampling", [1, 2, 4])
+def test_graph_and_network_agree_at_every_length(heads: list[Head], downsampling: int) -> None:
+    networks = make_networks(heads, downsampling, count=2)
+    run = open_graph(export_model(networks, STATISTICS, make_card(heads, downsampling)))
     widths = [1 + len(head.labels) for head in heads]
     for rows in (*range(1, 14), 50):
         values = draw_values(rows)

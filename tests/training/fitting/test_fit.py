@@ -14,7 +14,7 @@ from training.fitting.fit import Fitted, choose_device, class_weights, fit, weig
 from training.planning.decoding_parameters import Shape, learn_heads
 from training.planning.recipe import RANGES, Recipe
 
-SHAPE = Shape(stem=2, window=32, hop=24, fit_window=32)
+SHAPE = Shape(downsampling=2, window=32, stride=24, fit_window=32)
 RECIPE = replace(RANGES, noise=0.1)
 ONES = torch.ones(1, 6, 1)
 
@@ -25,7 +25,7 @@ def run_fit(recordings: list[Recording], steps: int = 40, seed: int = 0, recipe:
     return fit(
         data,
         hidden_size=8,
-        stem=SHAPE.stem,
+        downsampling=SHAPE.downsampling,
         ranges=1 + len(recordings[0].kinds.ranges),
         steps=steps,
         epochs=1000,
@@ -115,7 +115,7 @@ def test_experts_learn_what_statistics_tell(make_recordings: Callable[..., list[
         rows = torch.from_numpy(normalise(recording.series.values, statistics))[None]
         with torch.inference_mode():
             said = network.experts(network.experts.statistics(rows))[0].argmax(-1)
-        right.append((said.numpy() == recording.labels[:: SHAPE.stem, None]).mean(axis=0))
+        right.append((said.numpy() == recording.labels[:: SHAPE.downsampling, None]).mean(axis=0))
     assert np.mean(right, axis=0).min() > 0.8
 
 

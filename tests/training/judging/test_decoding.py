@@ -12,14 +12,14 @@ from training.data.annotations import Kinds, Recording, label_runs
 from training.judging.decoding import ROWS_ALONE, choose_decoding
 from training.judging.evaluate import HeldOutPrediction, decode, score
 from training.planning.decoding_parameters import learn_heads
-from training.planning.event_label_prior import learn_amounts
+from training.planning.event_label_prior import learn_event_label_prior
 
 RANGES = Kinds(("Run", "Walk"), (), ())
 INSTANTS = Kinds((), ("Run", "Walk"), ())
 
 
 def macro_f1(predictions: Sequence[HeldOutPrediction]) -> float:
-    return score(predictions, predictions[0].recording.kinds, 1.0).figures()["macro_f1"]
+    return score(predictions, predictions[0].recording.kinds, 1.0).metrics()["macro_f1"]
 
 
 def say(recording: Recording, heads: tuple[Head, ...], columns: Sequence[int]) -> HeldOutPrediction:
@@ -47,7 +47,7 @@ def test_what_recordings_are_made_of_decides_only_where_held_out_recordings_gain
         say(hold("d", "Walk", "Run"), heads, (0, 2, 0, 1, 0)),
     ]
     decoding, chosen = choose_decoding(said, macro_f1)
-    assert decoding.composition is helps
+    assert decoding.label_sequence_prior is helps
     assert [each.label for each in chosen[0].segments] == ["Run", second]
     assert all((each.heads == heads) is helps for each in chosen)
     assert (decoding.heads(heads) == heads) is helps
@@ -64,8 +64,16 @@ def beats(make_recording: Callable[..., Recording], number: int, shift: float) -
     for row, label, some in zip(rows, labels, jitter, strict=True):
         walk = 1 / (1 + np.exp(-(3.0 if label == "Walk" else -3.0) - shift - some))
         probabilities[row] = 0.05, 0.95 * (1 - walk), 0.95 * walk
-    amounts = learn_amounts([recording] * 3, ("Run", "Walk"))
-    heads = (InstantHead(labels=("Run", "Walk"), spacing=(3, 3), threshold=(0.3, 0.3), half_width=0, amounts=amounts),)
+    event_label_prior = learn_event_label_prior([recording] * 3, ("Run", "Walk"))
+    heads = (
+        InstantHead(
+            labels=("Run", "Walk"),
+            spacing=(3, 3),
+            threshold=(0.3, 0.3),
+            half_width=0,
+            event_label_prior=event_label_prior,
+        ),
+    )
     return HeldOutPrediction(
         recording, number % 3, heads, probabilities, tuple(decode(ROWS_ALONE.heads(heads), probabilities))
     )
@@ -77,7 +85,7 @@ def test_labels_of_instants_adapt_to_recordings_whose_evidence_is_shifted(
     said = [beats(make_recording, number, shift) for number, shift in enumerate((0.0, 0.5, -0.5, 4.0, 0.3, -0.3))]
     assert macro_f1(said) < 0.9
     decoding, chosen = choose_decoding(said, macro_f1)
-    assert decoding.amounts
+    assert decoding.event_label_prior
     assert macro_f1(chosen) == 1.0
 
 

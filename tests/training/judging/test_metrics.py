@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.labelling.segments import Segment
 from training.data.annotations import UNKNOWN, Instant, Kinds, Recording
-from training.judging.metrics import add, class_scores, count, figures, match_events
+from training.judging.metrics import add, class_scores, compute_metrics, count, match_events
 
 Labels = st.lists(st.integers(0, 2), min_size=1, max_size=40)
 
@@ -30,7 +30,9 @@ BOTH = np.ones(3, bool)
 
 def score(make: Callable[..., Recording], true: list[int], predicted: list[int]) -> dict[str, float]:
     recording = make(segments_of(true), rows=len(true), kinds=KINDS)
-    return {name: float(each) for name, each in figures(count(recording, segments_of(predicted), 1.0), BOTH).items()}
+    return {
+        name: float(each) for name, each in compute_metrics(count(recording, segments_of(predicted), 1.0), BOTH).items()
+    }
 
 
 def test_a_perfect_prediction_is_perfect(make_recording: Callable[..., Recording]) -> None:
@@ -125,7 +127,7 @@ def test_time_errors_are_in_the_units_of_the_axis(make_recording: Callable[..., 
     recording = make_recording([Segment(10, 10, "Run", instant=True)], rows=60)
     series = Series(recording.series.values, TimeAxis(np.arange(60, dtype=np.float64) * 0.5))
     recording = replace(recording, series=series, events=(Instant(10, "Run"),))
-    found = figures(count(recording, [Segment(12, 12, "Run", instant=True)], 3.0), np.ones(1, bool))
+    found = compute_metrics(count(recording, [Segment(12, 12, "Run", instant=True)], 3.0), np.ones(1, bool))
     assert (float(found["event_time_error"]), float(found["event_time_error_rows"])) == (1.0, 2.0)
 
 
@@ -140,7 +142,7 @@ def test_a_class_that_is_never_found_counts_as_nothing_and_is_not_dropped(
 def test_classes_that_are_not_judged_stay_out_of_every_mean(make_recording: Callable[..., Recording]) -> None:
     recording = make_recording(segments_of([0, 0, 1, 1, 2, 2]), rows=6, kinds=KINDS)
     tally = count(recording, segments_of([0, 0, 1, 1, 0, 0]), 1.0)
-    found = figures(tally, np.array([True, True, False]))
+    found = compute_metrics(tally, np.array([True, True, False]))
     assert float(found["balanced_accuracy"]) == 1
     assert float(found["min_class_f1"]) == pytest.approx(2 / 3, abs=0.4)
 

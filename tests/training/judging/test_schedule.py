@@ -36,8 +36,8 @@ class Silent:
     def step(self, step: int, loss: float, epoch: float) -> None:
         pass
 
-    def judged(self, figures: Mapping[str, float], *, more: bool) -> None:
-        self.judgements.append((dict(figures), more))
+    def evaluated(self, metrics: Mapping[str, float], *, more: bool) -> None:
+        self.judgements.append((dict(metrics), more))
 
 
 def train(recordings: list[Recording], settings: Settings, **changes: object) -> tuple[Trained, Silent]:
@@ -89,8 +89,8 @@ def test_train_epochs_bounds_the_passes(recordings: list[Recording], settings: S
 
 def test_held_out_recordings_decide_not_training_rows(recordings: list[Recording], settings: Settings) -> None:
     """Labels that only the training rows agree on: fitted well, held out badly, and the figures say so."""
-    judged, _ = train(hopeless(recordings), settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
-    assert judged.judged.figure("balanced_accuracy") < 0.6
+    evaluated, _ = train(hopeless(recordings), settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
+    assert evaluated.evaluated.figure("balanced_accuracy") < 0.6
 
 
 def test_no_recording_is_judged_by_a_network_that_saw_it(
@@ -113,11 +113,11 @@ def test_no_recording_is_judged_by_a_network_that_saw_it(
 
     def note_predict(segmenter: Segmenter, held_out: list[Recording], *rest: int) -> object:
         leaks.extend({each.key for each in held_out} & latest[-1])
-        judged.extend(each.key for each in held_out)
+        evaluated.extend(each.key for each in held_out)
         return predict(segmenter, held_out, *rest)
 
     latest: list[set[str]] = []
-    judged: list[str] = []
+    evaluated: list[str] = []
     load = Segmenter.load
 
     def note_load(data: bytes) -> Segmenter:
@@ -129,7 +129,7 @@ def test_no_recording_is_judged_by_a_network_that_saw_it(
     monkeypatch.setattr(schedule, "predict", note_predict)
     monkeypatch.setattr(Segmenter, "load", note_load)
     train(recordings, settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
-    assert sorted(judged) == ["1", "2", "3"]
+    assert sorted(evaluated) == ["1", "2", "3"]
     assert leaks == []
 
 
@@ -139,7 +139,7 @@ def test_a_committee_is_judged_and_served_as_one(recordings: list[Recording], se
     settings = replace(settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
     trained = Schedule(replace(plan, recipe=recipe), CONFIG, settings, Silent()).train()
     assert len(trained.final.fits) == 2
-    assert all(len(each.fits) == 2 for each in trained.judged.committees)
+    assert all(len(each.fits) == 2 for each in trained.evaluated.committees)
 
 
 def test_one_recording_is_judged_on_its_parts(
@@ -147,7 +147,7 @@ def test_one_recording_is_judged_on_its_parts(
 ) -> None:
     trained, _ = train(make_recordings(1, rows=500), settings, balanced_accuracy_threshold=0.0)
     assert trained.plan.how == "optimistic"
-    assert len(trained.judged.predictions) == 3
+    assert len(trained.evaluated.predictions) == 3
 
 
 def test_two_recordings_are_judged_by_each_other_and_by_halves(
@@ -155,23 +155,23 @@ def test_two_recordings_are_judged_by_each_other_and_by_halves(
 ) -> None:
     trained, silent = train(make_recordings(2), settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
     assert trained.plan.how == "out-of-fold"
-    assert len(trained.judged.predictions) == 2
+    assert len(trained.evaluated.predictions) == 2
     assert trained.parts is not None
     assert len(trained.parts.predictions) == 4
     assert len(silent.fits) == 5
-    figures = make_figures(trained, [])
-    assert {"balanced_accuracy", "parts_balanced_accuracy"} <= set(figures.estimates)
-    assert "halves" in figures.notes[0]
+    metrics = make_figures(trained, [])
+    assert {"balanced_accuracy", "parts_balanced_accuracy"} <= set(metrics.estimates)
+    assert "halves" in metrics.notes[0]
 
 
 def test_parts_of_one_recording_give_no_standard_error_and_no_calibration(
     make_recordings: Callable[..., list[Recording]], settings: Settings
 ) -> None:
     trained, _ = train(make_recordings(1, rows=500), settings, balanced_accuracy_threshold=0.0)
-    figures = make_figures(trained, [])
-    assert figures.how == "optimistic"
-    assert all(each.standard_error is None for each in figures.estimates.values())
-    assert "ece" not in figures.estimates
+    metrics = make_figures(trained, [])
+    assert metrics.how == "optimistic"
+    assert all(each.standard_error is None for each in metrics.estimates.values())
+    assert "ece" not in metrics.estimates
     assert not any(head.calibration.fitted for head in calibrated_heads(trained.final.heads, trained))
 
 
@@ -200,6 +200,6 @@ def test_a_project_of_both_kinds_gets_two_heads(
         one = make_recording(marks, rows=160, values=values)
         recordings.append(replace(one, key=str(number), group=str(number)))
     trained, _ = train(recordings, settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
-    names = trained.judged.scores.classes.names if trained.judged.scores else ()
+    names = trained.evaluated.scores.classes.names if trained.evaluated.scores else ()
     assert names == ("background", "Run", "Walk")
-    assert trained.plan.shape.stem == 1
+    assert trained.plan.shape.downsampling == 1

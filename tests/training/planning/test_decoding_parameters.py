@@ -68,20 +68,20 @@ def test_ranges_and_instants_have_a_head_each(make_recording: Callable[..., Reco
 def test_a_stem_is_used_where_segments_are_long_against_it(make_recording: Callable[..., Recording]) -> None:
     long = make_recording(every(200, 100, 10), rows=2100)
     shape = choose_shape(50, 10**9, [long], long.kinds)
-    assert (shape.stem, shape.fit_window, shape.window, shape.hop) == (4, 200, 400, 300)
+    assert (shape.downsampling, shape.fit_window, shape.window, shape.stride) == (4, 200, 400, 300)
     short = make_recording(every(10, 4, 100), rows=1100)
     shape = choose_shape(50, 10**9, [short], short.kinds)
-    assert (shape.stem, shape.fit_window, shape.window) == (1, 50, 100)
+    assert (shape.downsampling, shape.fit_window, shape.window) == (1, 50, 100)
 
 
 def test_instants_never_have_a_stem_and_see_a_few_gaps(make_recording: Callable[..., Recording]) -> None:
     recording = make_recording(instants(*range(30, 2000, 65)), rows=2000)
     shape = choose_shape(50, 128, [recording], recording.kinds)
-    assert (shape.stem, shape.window, shape.fit_window) == (1, 200, 128)
+    assert (shape.downsampling, shape.window, shape.fit_window) == (1, 200, 128)
 
 
 def test_a_window_is_no_longer_than_the_longest_recording(make_recording: Callable[..., Recording]) -> None:
     recording = make_recording([Segment(10, 69, "Run")], rows=90)
     shape = choose_shape(50, 10**9, [recording], recording.kinds)
-    assert recording.rows <= shape.window < recording.rows + shape.stem
-    assert shape.window % shape.stem == shape.hop % shape.stem == 0
+    assert recording.rows <= shape.window < recording.rows + shape.downsampling
+    assert shape.window % shape.downsampling == shape.stride % shape.downsampling == 0

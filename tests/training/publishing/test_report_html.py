@@ -50,7 +50,7 @@ def report(label: str = "Run", name: str = "task 1", **changes: Any) -> ReportFi
         project=3,
         outcome="published",
         reason="",
-        figures=ModelMetrics(
+        metrics=ModelMetrics(
             how="out-of-fold",
             recordings=3,
             classes=classes,
@@ -111,7 +111,7 @@ def test_truth_stands_above_prediction_with_instants_as_ticks() -> None:
 
 def test_a_hostile_label_name_and_colour_stay_text() -> None:
     hostile = report(label=HOSTILE, name=HOSTILE, reason=HOSTILE, version=HOSTILE, stopped_because=HOSTILE)
-    hostile = msgspec.structs.replace(hostile, figures=msgspec.structs.replace(hostile.figures, notes=(HOSTILE,)))
+    hostile = msgspec.structs.replace(hostile, metrics=msgspec.structs.replace(hostile.metrics, notes=(HOSTILE,)))
     page = render_report(hostile, config((HOSTILE,), (HOSTILE,)))
     assert b"<script" not in page
     assert_self_contained(page)
@@ -121,7 +121,7 @@ def test_a_hostile_label_name_and_colour_stay_text() -> None:
 
 def test_what_was_not_judged_makes_a_page_too() -> None:
     bare = report(
-        figures=ModelMetrics(how="not judged", recordings=1), losses=(), reliability=(), held_out=(), schedules=()
+        metrics=ModelMetrics(how="not judged", recordings=1), losses=(), reliability=(), held_out=(), schedules=()
     )
     page = render_report(bare, config(("Run",)))
     assert "Not judged" in page.decode()
