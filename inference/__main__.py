@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from shared.errors import PermanentError, SegmenterError
+from shared.errors import ExitCode, SegmenterError
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(options, settings)
     except BrokenPipeError:  # `… | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return ExitCode.INCOMPLETE
     except SegmenterError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return 2 if isinstance(error, PermanentError) else 75
+        return error.exit_code
 
 
 def _parser() -> argparse.ArgumentParser:

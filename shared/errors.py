@@ -22,13 +22,29 @@ SegmenterError
 A message says what was read, what was expected and what to do.
 """
 
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every command of both programs. They are an API: launchers, Jobs and scripts read them."""
+
+    DONE = 0
+    INCOMPLETE = 1  # some of it, or a check, failed; a crash ends with 1, too
+    PERMANENT = 2  # wrong usage, settings or data; argparse ends with 2, too
+    TEMPORARY = 75  # try again later: EX_TEMPFAIL of sysexits.h
+
 
 class SegmenterError(Exception):
     """Base of every error this project raises on purpose."""
 
+    exit_code: ClassVar[ExitCode] = ExitCode.TEMPORARY
+
 
 class PermanentError(SegmenterError):
     """Trying again with the same input changes nothing."""
+
+    exit_code = ExitCode.PERMANENT
 
 
 class SettingsError(PermanentError):

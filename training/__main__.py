@@ -11,12 +11,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from shared.errors import PermanentError, SettingsError, TemporaryError
+from shared.errors import ExitCode, SegmenterError, SettingsError
 from shared.logs import start_logging
 from shared.settings import Settings
-
-PERMANENT = 2
-TEMPORARY = 75
 
 
 class Command(NamedTuple):
@@ -50,12 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         form = "text" if settings.log_format == "auto" else settings.log_format
         start_logging(settings.log_level, form, secrets)
         return int(_module(parsed.command).main(parsed, settings))
-    except PermanentError as error:
+    except SegmenterError as error:
         sys.stderr.write(f"{error}\n")
-        return PERMANENT
-    except TemporaryError as error:
-        sys.stderr.write(f"{error}\n")
-        return TEMPORARY
+        return error.exit_code
 
 
 def _parse(given: list[str]) -> argparse.Namespace:
@@ -80,5 +74,7 @@ def _module(command: str) -> Any:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TEMPORARY))  # or the first process of a container would ignore it
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(ExitCode.TEMPORARY)
+    )  # or the first process of a container would ignore it
     sys.exit(main())

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from inference.launchers.choose import choose_launcher
-from shared.errors import ModelError, SegmenterError
+from shared.errors import ExitCode, ModelError, SegmenterError
 from shared.label_studio.client import Backend, LabelStudio
 from shared.label_studio.credentials import Credentials
 from shared.label_studio.request import exchange
@@ -46,7 +46,7 @@ def doctor(settings: Settings, *, as_json: bool) -> int:
             sys.stdout.write(f"{'✓' if check.holds else '✗'} {check.what}\n")
             if not check.holds and check.remedy:
                 sys.stdout.write(f"    {check.remedy}\n")
-    return 0 if all(check.holds for check in found) else 1
+    return ExitCode.DONE if all(check.holds for check in found) else ExitCode.INCOMPLETE
 
 
 def examine(settings: Settings) -> Iterator[Check]:

@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 import msgspec
 
-from shared.errors import ConflictError
+from shared.errors import ConflictError, ExitCode
 from shared.labelling.snapshots import Snapshot
 from shared.retraining.updates import START_TRAINING, Update, Updates
 from shared.store import keys
@@ -64,7 +64,9 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     def finished(self) -> bool:
         """Whether another run on the same annotations would only do the same again, or is not wanted."""
         cancelled = self.outcome == "cancelled" and self.snapshot is not None
-        return cancelled or self.outcome in ("published", "rejected", "unchanged") or self.exit_code == 2
+        return (
+            cancelled or self.outcome in ("published", "rejected", "unchanged") or self.exit_code == ExitCode.PERMANENT
+        )
 
     def starting_from(self, updates: Iterable[Update]) -> Self:
         """The same record with the updates that waited when it started."""

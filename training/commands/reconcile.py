@@ -5,6 +5,7 @@ import json
 import logging
 import sys
 
+from shared.errors import ExitCode
 from shared.label_studio.credentials import Credentials
 from shared.net.connections import Connections
 from shared.retraining.controller import make_reconciler
@@ -23,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace, settings: Settings) -> int:
-    """One pass. Returns 0, or 75 where a project could not be compared; Label Studio being away raises."""
+    """One pass. Returns DONE, or TEMPORARY where a project could not be compared; Label Studio being away raises."""
     storage = open_storage(settings.model_dir)
     connections = Connections()
     reconciler = make_reconciler(storage, Credentials(settings, connections), connections)
@@ -36,4 +37,4 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
         log.info("Project %d: %s", each.project, each.sentence)
     if not projects:
         log.info("No project has connected yet: nothing to compare.")
-    return 75 if any(each.state == "unknown" for each in found) else 0
+    return ExitCode.TEMPORARY if any(each.state == "unknown" for each in found) else ExitCode.DONE

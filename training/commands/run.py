@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import torch
 
-from shared.errors import LeaseHeldError, PermanentError, RunCancelledError, TemporaryError
+from shared.errors import ExitCode, LeaseHeldError, PermanentError, RunCancelledError, SegmenterError
 from shared.labelling.snapshots import Snapshot
 from shared.model_file.card import ModelCard, decode_card
 from shared.model_file.onnx_file import read_metadata
@@ -42,7 +42,6 @@ from training.publishing.report import calibrated_heads, make_figures, make_repo
 from training.publishing.report_html import render_report
 
 MOST_REFERENCES = 5  # kept versions that the gate compares with
-TERMINATED = 75
 CARD_SETTINGS = (
     "train_epochs",
     "sequence_size",
@@ -94,7 +93,7 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
                 return _conduct(active, storage, arguments, settings, by_hand=launcher == "by hand")
         except Terminated:
             log.warning("Stopped before the end; nothing was published, and what waits will be trained again.")
-            return TERMINATED
+            return ExitCode.TEMPORARY
 
 
 def _conduct(
@@ -110,16 +109,15 @@ def _conduct(
     except RunCancelledError as error:
         active.end("cancelled", exit_code=0, reason=str(error))
         log.warning("%s", error)
-    except PermanentError as error:
-        active.end("failed", exit_code=2, reason=str(error))
-        raise
     except LeaseHeldError:
         raise  # whoever has it now records what was left
-    except TemporaryError as error:
-        active.end("failed", exit_code=75, reason=str(error))
+    except SegmenterError as error:
+        active.end("failed", exit_code=error.exit_code, reason=str(error))
         raise
     except Terminated:
-        active.end("failed", exit_code=TERMINATED, reason="It was asked to stop (SIGTERM) before it had finished.")
+        active.end(
+            "failed", exit_code=ExitCode.TEMPORARY, reason="It was asked to stop (SIGTERM) before it had finished."
+        )
         raise
     except Exception as error:
         active.end("failed", exit_code=1, reason=f"It crashed: {type(error).__name__}: {error}")
