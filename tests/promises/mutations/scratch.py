@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+from tests.promises.mutations.mutation import Mutation, mutated_files
+
 LIMIT_SECONDS = 600  # for the tests of one selection
 
 
@@ -20,22 +22,19 @@ class Verdict(NamedTuple):
 
 
 def copy_tree(root: Path, into: Path) -> None:
-    """Copy the files that git tracks, or would, as they are now."""
+    """Copy the files that git tracks or would track, as they are now."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
     for name in filter(None, listed.split("\0")):
-        if (root / name).is_file():  # a deleted one is listed until it is committed
+        if (root / name).is_file():  # git lists a deleted file until the deletion is committed
             (into / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, into / name)
 
 
-def apply_patch(patch: Path, tree: Path) -> str:
-    """Apply a patch, by a line before and after each change; returns what is in the way, "" if nothing is."""
-    environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(tree.parent)}
-    done = subprocess.run(
-        ["git", "apply", "-C1", str(patch)], cwd=tree, env=environment, check=False, capture_output=True, text=True
-    )
-    return done.stderr.strip() if done.returncode else ""
+def apply_mutation(mutation: Mutation, tree: Path) -> None:
+    """Change the files of a tree. Raises ValueError if the code no longer holds what the mutation replaces."""
+    for path, text in mutated_files(mutation, tree).items():
+        path.write_text(text)
 
 
 def run_tests(tree: Path, *selections: str) -> Verdict:
