@@ -43,8 +43,9 @@ def test_the_variables_of_an_image_are_settings_with_values_that_they_take(kind:
     block = re.search(r"^ENV ((?:.*\\\n)*.*)$", recipe(kind), re.MULTILINE)
     assert block
     found = dict(word.split("=", 1) for word in block[1].replace("\\\n", " ").split())
-    others = {"PATH", "HOME", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
+    others = {"PATH", "HOME", "ORT_DISABLE_TELEMETRY", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
     assert {name.upper() for name in Settings().environment()} >= found.keys() - others
+    assert found["ORT_DISABLE_TELEMETRY"] == "1"
     assert Settings.from_environment(found).model_dir == "/app/models"
 
 

@@ -88,6 +88,7 @@ def test_each_variable_is_a_setting_with_a_value_that_it_takes(objects: list[Obj
     for _, template in pod_templates(objects):
         for container in template["spec"]["containers"]:
             variables = environment(container, objects)
+            assert variables.pop("ORT_DISABLE_TELEMETRY") == "1"
             assert variables.keys() <= setting_names()
             Settings.from_environment(variables)
             named = {each["name"] for each in container.get("env", [])}
