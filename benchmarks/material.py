@@ -138,7 +138,7 @@ def make_network(kind: Kind) -> Network:
 def make_model(kind: Kind, *, number: int = 0, project: int = 1) -> bytes:
     """A sealed model file, made by the exporter of training."""
     card = make_card(kind, number=number, project=project)
-    return export_model([make_network(kind)], _statistics(card), card)
+    return export_model(make_network(kind), _statistics(card), card)
 
 
 def _statistics(card: ModelCard) -> Statistics:

@@ -91,10 +91,10 @@ class Clock:
         @functools.wraps(work)
         def counted(plan: Any, recordings: Any, steps: int, fold: int, what: str) -> Any:
             with self.stage(FOLDS if fold else FINAL):
-                committee = work(plan, recordings, steps, fold, what)
+                model = work(plan, recordings, steps, fold, what)
             if not fold:
-                self.fitted = Fit(committee.fits[0].steps, committee.fits[0].epochs)
-            return committee
+                self.fitted = Fit(model.fit.steps, model.fit.epochs)
+            return model
 
         return counted
 

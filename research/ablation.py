@@ -102,8 +102,8 @@ def measure(variant: Variant, material: Material, repetition: int, drawn: int) -
             if variant.networks == "folds":
                 predictions += averaged(schedule, split, steps, number)
             else:
-                committee = schedule.fit(split.training, steps, number + 1, "")
-                segmenter = Segmenter.load(schedule.export(committee, schedule.blank_card()))
+                model = schedule.fit(split.training, steps, number + 1, "")
+                segmenter = Segmenter.load(schedule.export(model, schedule.blank_card()))
                 predictions += predict(segmenter, split.held_out, number)
         return best_figures(predictions, material, plan.tolerance)
 
@@ -133,8 +133,8 @@ def averaged(schedule: Schedule, split: Split, steps: int, number: int) -> list[
     """Held-out recordings by the mean of three networks, each fitted without a third of the training recordings."""
     segmenters = []
     for fold, inner in enumerate(splits(split.training, number, 0)):
-        committee = schedule.fit(inner.training, steps, FOLDS * (number + 1) + fold, "")
-        segmenters.append(Segmenter.load(schedule.export(committee, schedule.blank_card())))
+        model = schedule.fit(inner.training, steps, FOLDS * (number + 1) + fold, "")
+        segmenters.append(Segmenter.load(schedule.export(model, schedule.blank_card())))
     heads = learn_heads(split.training, split.training[0].kinds)
     found = []
     for recording in split.held_out:

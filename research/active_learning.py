@@ -81,8 +81,8 @@ def fitted(recordings: Sequence[Recording], material: Material, seed: int) -> Se
     settings = replace(Settings.from_environment(), seed=seed)
     plan = make_plan(recordings, material.kinds, settings, {})
     schedule = Schedule(plan, material.truth.config, settings, Quiet())
-    committee = schedule.fit(recordings, plan.first_steps(settings.train_epochs), 0, "")
-    return Segmenter.load(schedule.export(committee, schedule.blank_card()))
+    model = schedule.fit(recordings, plan.first_steps(settings.train_epochs), 0, "")
+    return Segmenter.load(schedule.export(model, schedule.blank_card()))
 
 
 def least_sure(segmenter: Segmenter, waiting: Sequence[Recording], order: str) -> int:

@@ -63,7 +63,6 @@ COMMON = {
     "half the steps": Variant(steps=0.5),
     "twice the steps": Variant(steps=2.0),
     "no class weights": Variant(settings={"use_class_weights": False}),
-    "two networks from two seeds": Variant(recipe={"members": 2}),
     "networks of three folds": Variant(networks="folds"),
 }
 RANGES = COMMON | {

@@ -53,7 +53,6 @@ class Report(msgspec.Struct, rename={"metrics": "figures"}, frozen=True, kw_only
     metrics: ModelMetrics = ModelMetrics(how="not judged", recordings=0)
     steps: int = 0
     epochs: float = 0.0
-    members: int = 1
     stopped_because: str = ""
     losses: tuple[float, ...] = ()
     reliability: tuple[Bin, ...] = ()

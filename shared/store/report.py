@@ -58,7 +58,6 @@ class ReportFile(msgspec.Struct, rename={"metrics": "figures"}, frozen=True, kw_
     metrics: ModelMetrics
     steps: int
     epochs: float
-    members: int
     stopped_because: str
     schedules: tuple[Schedule, ...]
     losses: tuple[float, ...]  # of the final fit, in equal steps

@@ -137,8 +137,8 @@ def _measure(
         recordings.append(len(drawn))
         steps.append(part.first_steps(settings.train_epochs))
         what = f"{len(drawn)} recordings, fold {index + 1} of {len(plan.splits)}"
-        committee = schedule.fit(drawn, steps[-1], index + 1, what)
-        segmenter = Segmenter.load(schedule.export(committee, schedule.blank_card()))
+        model = schedule.fit(drawn, steps[-1], index + 1, what)
+        segmenter = Segmenter.load(schedule.export(model, schedule.blank_card()))
         predictions += predict(segmenter, split.held_out, index)
     _, predictions = choose_decoding(
         predictions,

@@ -244,18 +244,17 @@ def read_card(data: bytes) -> ModelCard:
 def _digest(trained: Trained, snapshot: Snapshot) -> str:
     """Six hex digits that tell two models of one second apart."""
     digest = hashlib.sha256(snapshot.digest.encode())
-    for fitted in trained.final.fits:
-        for name, value in sorted(fitted.network.state().items()):
-            digest.update(name.encode() + value.numpy().tobytes())
+    for name, value in sorted(trained.final.fit.network.state().items()):
+        digest.update(name.encode() + value.numpy().tobytes())
     return digest.hexdigest()[:6]
 
 
 def make_weights(trained: Trained, card: ModelCard) -> bytes:
-    """What torch.load(…, weights_only=True) gives back: states of the networks, their arguments, the card as JSON."""
-    networks = [fitted.network for fitted in trained.final.fits]
+    """What torch.load(…, weights_only=True) gives back: state of the network, its arguments, the card as JSON."""
+    network = trained.final.fit.network
     content: Mapping[str, object] = {
-        "states": [network.state() for network in networks],
-        "arguments": networks[0].arguments,
+        "states": [network.state()],
+        "arguments": network.arguments,
         "card": msgspec.json.encode(card).decode(),
     }
     buffer = io.BytesIO()

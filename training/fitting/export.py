@@ -1,4 +1,4 @@
-"""Networks ► one ONNX file: graph, card, probe, seal."""
+"""Network ► one ONNX file: graph, card, probe, seal."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,6 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from shared.errors import ModelError
 from shared.model_file.card import ModelCard, encode_card
@@ -22,22 +21,18 @@ PARITY = 1e-4  # absolute: largest difference between the probabilities of PyTor
 Floats = NDArray[np.float32]
 
 
-def export_model(networks: Sequence[Network], statistics: Statistics, card: ModelCard) -> bytes:
-    """Build the sealed file and compare it with PyTorch on the probe.
-
-    networks: fitted alike; the graph gives the mean of their probabilities.
-    Raises ModelError if onnxruntime and PyTorch disagree.
-    """
+def export_model(network: Network, statistics: Statistics, card: ModelCard) -> bytes:
+    """Build the sealed file and compare it with PyTorch on the probe. Raises ModelError if onnxruntime disagrees."""
     heads = [1 + len(head.labels) for head in card.heads]
-    model = build_graph(networks, statistics, heads)
+    model = build_graph(network, statistics, heads)
     onnx.checker.check_model(model)
     plain = model.SerializeToString(deterministic=True)
-    probe = make_probe(networks, statistics, card, heads)
+    probe = make_probe(network, statistics, card, heads)
     _check_parity(plain, probe)
     return seal(add_metadata(plain, {"card": encode_card(card), "probe": encode_probe(probe)}))
 
 
-def make_probe(networks: Sequence[Network], statistics: Statistics, card: ModelCard, heads: Sequence[int]) -> Probe:
+def make_probe(network: Network, statistics: Statistics, card: ModelCard, heads: Sequence[int]) -> Probe:
     """Two windows of a fixed noise around the training level, one recording each, and what PyTorch gives for them.
 
     The second has a row count of its own in mind: it holds missing cells (zeros) and one dead channel.
@@ -51,21 +46,14 @@ def make_probe(networks: Sequence[Network], statistics: Statistics, card: ModelC
     center = (statistics.mean + std * random.uniform(-1, 1, (2, 1, statistics.channels))).astype(np.float64)
     scale = (std * random.uniform(0.5, 2, (2, 1, statistics.channels))).astype(np.float32)
     features = np.stack([scale_rows(windows[i], center[i, 0], scale[i, 0], statistics) for i in range(2)])
-    return Probe(windows, center, scale, predict_probabilities(networks, features, heads))
+    return Probe(windows, center, scale, predict_probabilities(network, features, heads))
 
 
 @torch.inference_mode()
-def predict_probabilities(networks: Sequence[Network], features: Floats, heads: Sequence[int]) -> Floats:
-    """Mean probabilities of the networks: features [batch, length, 2·channels] ► [batch, length, columns]."""
-    total: Tensor | None = None
-    for network in networks:
-        network.eval()
-        logits = network(torch.from_numpy(features)).split(list(heads), dim=-1)
-        share = torch.cat([part.softmax(-1) for part in logits], dim=-1)
-        total = share if total is None else total + share
-    if total is None:
-        raise ValueError("predict_probabilities needs at least one network")
-    return (total / len(networks)).numpy()
+def predict_probabilities(network: Network, features: Floats, heads: Sequence[int]) -> Floats:
+    """What the network says: features [batch, length, 2·channels] ► probabilities [batch, length, classes]."""
+    logits = network.eval()(torch.from_numpy(features)).split(list(heads), dim=-1)
+    return torch.cat([part.softmax(-1) for part in logits], dim=-1).numpy()
 
 
 def _check_parity(graph: bytes, probe: Probe) -> None:

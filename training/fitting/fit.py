@@ -21,7 +21,7 @@ Report = Callable[[int, float], None]  # step, loss
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class FitResult:
     """A network, on the CPU, and how it came to be.
 
     losses: mean loss of each REPORT_EVERY steps. epochs: passes over the training windows.
@@ -64,7 +64,7 @@ def fit(
     device: torch.device,
     recipe: Recipe,
     report: Report,
-) -> Fitted:
+) -> FitResult:
     """Fit one network on `data`: its LSTM in `steps` steps, at most `epochs` passes; its experts apart.
 
     ranges: columns of the head of ranges, 0 without one. Same arguments, same machine: same weights.
@@ -118,7 +118,7 @@ def fit(
         fit_experts(network.experts, data, weights[0], random, EXPERTS, most)
 
     network.eval().cpu()  # where it serves: a GPU's shortened arithmetic (TF32) is off its graph by more than allowed
-    return Fitted(network, steps, steps * recipe.batch / data.windows, tuple(losses))
+    return FitResult(network, steps, steps * recipe.batch / data.windows, tuple(losses))
 
 
 def weighted_loss(logits: Sequence[Tensor], targets: Tensor, shares: Tensor, weights: Sequence[Tensor]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Networks ► ONNX nodes: normalisation, networks, mean of their probabilities.
+"""Network ► ONNX nodes: normalisation, LSTM and experts, softmax of each head.
 
 Built node by node: exporters of PyTorch took 37 to 132 s, and fixed the length of a window.
 """
@@ -34,16 +34,12 @@ Floats = NDArray[np.float32]
 Weights = dict[str, Floats]
 
 
-def build_graph(networks: Sequence[Network], statistics: Statistics, heads: Sequence[int]) -> onnx.ModelProto:
-    """The graph of networks that were fitted alike, as `Segmenter` describes it. heads: columns of each."""
+def build_graph(network: Network, statistics: Statistics, heads: Sequence[int]) -> onnx.ModelProto:
+    """The graph of a network, as `Segmenter` describes it. heads: classes of each head, background included."""
     graph = _Graph()
-    rows = _normalise(graph, statistics)
-    shares = [_network(graph, f"network{index}", network, rows, heads) for index, network in enumerate(networks)]
-    if len(shares) == 1:
-        graph.add("Identity", shares, "probabilities")
-    else:
-        total = graph.add("Sum", shares, "total")
-        graph.add("Mul", [total, graph.constant("share", np.float32(1 / len(shares)))], "probabilities")
+    logits = _network(graph, network, _normalise(graph, statistics))
+    shares = [graph.add("Softmax", [part], f"{part}.softmax", axis=-1) for part in _parts(graph, logits, heads)]
+    graph.add("Concat", shares, "probabilities", axis=2)
     return graph.model(statistics.channels, sum(heads))
 
 
@@ -66,8 +62,9 @@ def _normalise(graph: "_Graph", statistics: Statistics) -> str:
     return _clip(graph, "features", known, LIMIT)
 
 
-def _network(graph: "_Graph", name: str, network: Network, features: str, heads: Sequence[int]) -> str:
-    """One network: features [batch, 2·channels, length] ► probabilities [batch, length, columns]."""
+def _network(graph: "_Graph", network: Network, features: str) -> str:
+    """Features [batch, 2·channels, length] ► logits [batch, length, classes]."""
+    name = "network"
     weights = {key: value.numpy() for key, value in network.state().items()}
     length = graph.add("Shape", ["windows"], f"{name}.length", start=1, end=2)
     rows, downsampling = features, network.downsampling
@@ -88,10 +85,7 @@ def _network(graph: "_Graph", name: str, network: Network, features: str, heads:
         if network.experts is None
         else _experts(graph, f"{name}.experts", network, weights, rows, bias)
     )
-    logits = _step_rows(graph, f"{name}.logits", graph.add("Add", [said, other], f"{name}.said"), network, length)
-    parts = _parts(graph, name, logits, heads)
-    shares = [graph.add("Softmax", [part], f"{part}.softmax", axis=-1) for part in parts]
-    return shares[0] if len(shares) == 1 else graph.add("Concat", shares, f"{name}.probabilities", axis=2)
+    return _step_rows(graph, f"{name}.logits", graph.add("Add", [said, other], f"{name}.said"), network, length)
 
 
 def _lstm_share(network: Network) -> Floats:
@@ -203,12 +197,12 @@ def _step_rows(graph: "_Graph", name: str, steps: str, network: Network, length:
     return graph.add("Slice", [rows, zero, length, one], name)
 
 
-def _parts(graph: "_Graph", name: str, logits: str, heads: Sequence[int]) -> list[str]:
+def _parts(graph: "_Graph", logits: str, heads: Sequence[int]) -> list[str]:
     """Logits of each head."""
     if len(heads) == 1:
         return [logits]
-    parts = [f"{name}.head{index}.logits" for index in range(len(heads))]
-    graph.add_many("Split", [logits, graph.constant(f"{name}.columns", np.array(heads))], parts, axis=2)
+    parts = [f"head{index}.logits" for index in range(len(heads))]
+    graph.add_many("Split", [logits, graph.constant("heads", np.array(heads))], parts, axis=2)
     return parts
 
 

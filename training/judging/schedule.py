@@ -16,7 +16,7 @@ from training.data.annotations import Recording
 from training.fitting.batches import TrainingSet
 from training.fitting.dataset import Statistics, training_statistics
 from training.fitting.export import export_model
-from training.fitting.fit import Fitted, choose_device, fit
+from training.fitting.fit import FitResult, choose_device, fit
 from training.judging.decoding import ROWS_ALONE, Decoding, choose_decoding, redecoded
 from training.judging.evaluate import HeldOutPrediction, Scores, predict, score
 from training.planning.decoding_parameters import learn_heads
@@ -41,14 +41,14 @@ class ScheduleProgress(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Committee:
-    """Networks fitted on the same recordings from different seeds, and what an export needs beside them."""
+class FittedModel:
+    """A fit, and what an export needs beside the network."""
 
-    fits: tuple[Fitted, ...]
+    fit: FitResult
     statistics: Statistics
     heads: tuple[Head, ...]
 
-    def decoded(self, decoding: Decoding) -> "Committee":
+    def decoded(self, decoding: Decoding) -> "FittedModel":
         """The same with heads that decode so."""
         return replace(self, heads=decoding.heads(self.heads))
 
@@ -63,7 +63,7 @@ class Round:
     steps: int
     predictions: tuple[HeldOutPrediction, ...]
     scores: Scores | None
-    committees: tuple[Committee, ...]
+    models: tuple[FittedModel, ...]
     decoding: Decoding = ROWS_ALONE
     alone: Scores | None = None
 
@@ -77,7 +77,7 @@ class Trained:
     """The result: the network of all recordings, and the judged round with as many steps."""
 
     plan: Plan
-    final: Committee
+    final: FittedModel
     evaluated: Round
     rounds: tuple[Round, ...]
     parts: Round | None  # held-out parts of both recordings, where there are only two
@@ -129,47 +129,43 @@ class Schedule:
         final = final.decoded(best.decoding)
         return Trained(self._plan, final, best, tuple(rounds), parts, reason)
 
-    def fit(self, recordings: Sequence[Recording], steps: int, fold: int, what: str) -> Committee:
-        """The recipe's networks on these recordings; fold and member make the seed."""
+    def fit(self, recordings: Sequence[Recording], steps: int, fold: int, what: str) -> FittedModel:
+        """Fit on these recordings; `fold` makes the seed."""
         plan, settings = self._plan, self._settings
         heads = learn_heads(recordings, plan.kinds)
         statistics = training_statistics(recordings, plan.recipe.longest_recording)
         data = TrainingSet(recordings, heads, plan.shape, statistics, plan.recipe)
         per_step = plan.recipe.batch / data.windows
-        fits = []
-        for member in range(plan.recipe.members):
-            self._progress.begin(what if member == 0 else f"{what}, network {member + 1}", steps)
-            fits.append(
-                fit(
-                    data,
-                    hidden_size=settings.hidden_size,
-                    downsampling=plan.shape.downsampling,
-                    ranges=1 + len(plan.kinds.ranges) if plan.kinds.ranges else 0,
-                    steps=steps,
-                    epochs=settings.train_epochs,
-                    seed=settings.seed * SEEDS + fold * plan.recipe.members + member,
-                    use_class_weights=settings.use_class_weights,
-                    device=self._device,
-                    recipe=plan.recipe,
-                    report=lambda step, loss: self._progress.step(step, loss, step * per_step),
-                )
-            )
-        return Committee(tuple(fits), statistics, heads)
+        self._progress.begin(what, steps)
+        result = fit(
+            data,
+            hidden_size=settings.hidden_size,
+            downsampling=plan.shape.downsampling,
+            ranges=1 + len(plan.kinds.ranges) if plan.kinds.ranges else 0,
+            steps=steps,
+            epochs=settings.train_epochs,
+            seed=settings.seed * SEEDS + fold,
+            use_class_weights=settings.use_class_weights,
+            device=self._device,
+            recipe=plan.recipe,
+            report=lambda step, loss: self._progress.step(step, loss, step * per_step),
+        )
+        return FittedModel(result, statistics, heads)
 
-    def export(self, committee: Committee, card: ModelCard) -> bytes:
-        """The sealed file of a committee; the card's heads (but for their calibration) and statistics are its own."""
+    def export(self, model: FittedModel, card: ModelCard) -> bytes:
+        """The sealed file of a model; the card's heads (but for their calibration) and statistics are its own."""
         heads = tuple(
             with_fields(head, calibration=known.calibration)
-            for head, known in zip(committee.heads, card.heads, strict=True)
+            for head, known in zip(model.heads, card.heads, strict=True)
         )
-        statistics = committee.statistics
+        statistics = model.statistics
         card = with_fields(
             card,
             heads=heads,
             channel_mean=tuple(statistics.mean.tolist()),
             channel_std=tuple(statistics.std.tolist()),
         )
-        return export_model([fitted.network for fitted in committee.fits], statistics, card)
+        return export_model(model.fit.network, statistics, card)
 
     def blank_card(self) -> ModelCard:
         """A card that says no more than judging needs."""
@@ -192,22 +188,22 @@ class Schedule:
 
     def _judge(self, steps: int, splits: Sequence[Split], title: str) -> Round:
         predictions: list[HeldOutPrediction] = []
-        committees = []
+        models = []
         blank = self.blank_card()
         for index, split in enumerate(splits):
             what = f"{title}, fold {index + 1} of {len(splits)}"
-            committee = self.fit(split.training, steps, index + 1, what)
-            segmenter = Segmenter.load(self.export(committee, blank))
+            model = self.fit(split.training, steps, index + 1, what)
+            segmenter = Segmenter.load(self.export(model, blank))
             predictions += predict(segmenter, split.held_out, index)
-            committees.append(committee)
+            models.append(model)
         if not predictions:
-            return Round(steps, (), None, tuple(committees))
+            return Round(steps, (), None, tuple(models))
         decoding, chosen = choose_decoding(predictions, self._macro_f1)
         alone = None
         if decoding != ROWS_ALONE:
             alone = self._score([redecoded(each, ROWS_ALONE) for each in predictions])
-        members = tuple(each.decoded(decoding) for each in committees)
-        return Round(steps, tuple(chosen), self._score(chosen), members, decoding, alone)
+        decoded = tuple(each.decoded(decoding) for each in models)
+        return Round(steps, tuple(chosen), self._score(chosen), decoded, decoding, alone)
 
     def _macro_f1(self, predictions: Sequence[HeldOutPrediction]) -> float:
         """Unlike balanced accuracy it counts false alarms of instants."""
@@ -240,7 +236,7 @@ class Schedule:
     def _training_scores(self, number: int, evaluated: Round) -> tuple[float, float]:
         """Balanced accuracy and F1 of the worst class of a fold's graph on the recordings that it was fitted on."""
         split = self._plan.splits[number]
-        segmenter = Segmenter.load(self.export(evaluated.committees[number], self.blank_card()))
+        segmenter = Segmenter.load(self.export(evaluated.models[number], self.blank_card()))
         scores = score(predict(segmenter, split.training), self._plan.kinds, self._plan.tolerance)
         found = replace(scores, classes=evaluated.scores.classes if evaluated.scores else scores.classes).metrics()
         return found.get("balanced_accuracy", 0.0), found.get("min_class_f1", 0.0)

@@ -23,7 +23,6 @@ class Recipe:
     )
     # times, give 67 alarms for 8 events
     averaging: float = 0.0  # share of the running mean of weights that a step leaves: steadier from seed to seed
-    members: int = 1  # networks whose mean is served: two were worth .03 before there were experts
     gain: float = 0.0  # standard deviation of the logarithm of a factor a window and channel
     offset: float = 0.0  # standard deviation of a shift a window and channel [normalised units]
     warp: float = 0.0  # a window is played up to this share faster or slower

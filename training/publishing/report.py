@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from shared.labelling.segments import Segment
 from shared.model_file.card import Estimate, Head, ModelCard, ModelMetrics
 from shared.store.report import Bin, HeldOut, ReportFile, StoredSegment
@@ -82,7 +80,7 @@ def make_figures(trained: Trained, notes: Sequence[str]) -> ModelMetrics:
 
 def make_report(card: ModelCard, trained: Trained, verdict: Verdict) -> ReportFile:
     """All of report.json."""
-    first = trained.final.fits[0]
+    first = trained.final.fit
     scored = _scored(trained)
     bins = reliability(scored.scores, scored.right) if scored is not None else []
     return ReportFile(
@@ -94,7 +92,6 @@ def make_report(card: ModelCard, trained: Trained, verdict: Verdict) -> ReportFi
         metrics=card.metrics,
         steps=first.steps,
         epochs=first.epochs,
-        members=len(trained.final.fits),
         stopped_because=trained.stopped_because,
         schedules=tuple(
             StoredSchedule(
@@ -104,7 +101,7 @@ def make_report(card: ModelCard, trained: Trained, verdict: Verdict) -> ReportFi
             )
             for each in trained.rounds
         ),
-        losses=tuple(np.mean([fitted.losses for fitted in trained.final.fits], axis=0).round(4).tolist()),
+        losses=tuple(round(loss, 4) for loss in first.losses),
         reliability=tuple(Bin(*each) for each in bins),
         held_out=store_held_out(trained.evaluated.predictions),
     )
@@ -128,9 +125,9 @@ def text_report(card: ModelCard, trained: Trained, outcome: str, reason: str, pl
         if name in metrics.estimates:
             value, error = metrics.estimates[name].value, metrics.estimates[name].standard_error
             lines.append(f"{title:<18} {value:.3f}" + (f" ± {error:.3f}" if error is not None else ""))
-    networks = trained.final.fits
+    fit = trained.final.fit
     lines.append(
-        f"Fitted {len(networks)} × {networks[0].steps} steps, {networks[0].epochs:.1f} epochs; schedules judged: "
+        f"Fitted {fit.steps} steps, {fit.epochs:.1f} epochs; schedules evaluated: "
         f"{len(trained.rounds)}; stopped because {trained.stopped_because}."
     )
     lines += [f"Note: {note}" for note in metrics.notes]

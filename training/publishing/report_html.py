@@ -222,7 +222,7 @@ def _fitting(report: ReportFile) -> str:
     ]
     table = _table(("Steps", "Balanced accuracy", "F1 of the worst class"), lines) if lines else ""
     return (
-        f"<h2>Fitting</h2><p>{report.members} × {report.steps} steps, {report.epochs:.1f} epochs; stopped because "
+        f"<h2>Fitting</h2><p>{report.steps} steps, {report.epochs:.1f} epochs; stopped because "
         f"{_text(report.stopped_because)}.</p>{table}"
     )
 

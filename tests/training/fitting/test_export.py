@@ -55,15 +55,15 @@ def make_card(heads: Sequence[Head], downsampling: int, window: int = 16) -> Mod
     )
 
 
-def make_networks(heads: Sequence[Head], downsampling: int, count: int = 1) -> list[Network]:
+def make_network(heads: Sequence[Head], downsampling: int) -> Network:
     torch.manual_seed(0)
     columns = sum(1 + len(head.labels) for head in heads)
     ranges = sum(1 + len(head.labels) for head in heads if isinstance(head, RangeHead))
-    networks = [Network(6, columns, 8, downsampling, ranges).eval() for _ in range(count)]
-    for experts in (network.experts for network in networks if network.experts is not None):
-        experts.center.normal_()
-        experts.rate.uniform_(0.5, 2)
-    return networks
+    network = Network(6, columns, 8, downsampling, ranges).eval()
+    if network.experts is not None:
+        network.experts.center.normal_()
+        network.experts.rate.uniform_(0.5, 2)
+    return network
 
 
 def draw_values(rows: int, seed: int = 0) -> NDArray[np.float64]:
@@ -90,12 +90,12 @@ def open_graph(data: bytes) -> Run:
 @pytest.mark.parametrize("heads", [[RANGES], [INSTANTS], [RANGES, INSTANTS]], ids=["ranges", "instants", "both"])
 @pytest.mark.parametrize("downsampling", [1, 2, 4])
 def test_graph_and_network_agree_at_every_length(heads: list[Head], downsampling: int) -> None:
-    networks = make_networks(heads, downsampling, count=2)
-    run = open_graph(export_model(networks, STATISTICS, make_card(heads, downsampling)))
+    network = make_network(heads, downsampling)
+    run = open_graph(export_model(network, STATISTICS, make_card(heads, downsampling)))
     widths = [1 + len(head.labels) for head in heads]
     for rows in (*range(1, 14), 50):
         values = draw_values(rows)
-        expected = predict_probabilities(networks, normalise(values, STATISTICS)[None], widths)[0]
+        expected = predict_probabilities(network, normalise(values, STATISTICS)[None], widths)[0]
         found = run(values)
         assert found.shape == (rows, sum(widths))
         np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -103,14 +103,14 @@ def test_graph_and_network_agree_at_every_length(heads: list[Head], downsampling
 
 def test_probabilities_of_each_head_sum_to_one() -> None:
     heads: list[Head] = [RANGES, INSTANTS]
-    found = open_graph(export_model(make_networks(heads, 1), STATISTICS, make_card(heads, 1)))(draw_values(20))
+    found = open_graph(export_model(make_network(heads, 1), STATISTICS, make_card(heads, 1)))(draw_values(20))
     np.testing.assert_allclose(found[:, :3].sum(axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(found[:, 3:].sum(axis=1), 1, atol=1e-6)
 
 
 @pytest.mark.parametrize("dead", [np.nan, np.inf, 1e6])
 def test_with_one_channel_dead_outputs_still_depend_on_the_others(dead: float) -> None:
-    run = open_graph(export_model(make_networks([RANGES], 2), STATISTICS, make_card([RANGES], 2)))
+    run = open_graph(export_model(make_network([RANGES], 2), STATISTICS, make_card([RANGES], 2)))
     one, other = draw_values(30, seed=1), draw_values(30, seed=2)
     one[:, 0] = other[:, 0] = dead
     first, second = run(one), run(other)
@@ -119,7 +119,7 @@ def test_with_one_channel_dead_outputs_still_depend_on_the_others(dead: float) -
 
 
 def test_nan_and_zero_by_zero_never_leave_the_normalisation() -> None:
-    session = onnxruntime.InferenceSession(export_model(make_networks([RANGES], 1), STATISTICS, make_card([RANGES], 1)))
+    session = onnxruntime.InferenceSession(export_model(make_network([RANGES], 1), STATISTICS, make_card([RANGES], 1)))
     windows = draw_values(10).astype(np.float32)[None]
     windows[0, 3] = np.nan
     windows[0, 4] = 0
@@ -128,7 +128,7 @@ def test_nan_and_zero_by_zero_never_leave_the_normalisation() -> None:
 
 
 def test_a_block_may_mix_recordings() -> None:
-    data = export_model(make_networks([RANGES], 1), STATISTICS, make_card([RANGES], 1))
+    data = export_model(make_network([RANGES], 1), STATISTICS, make_card([RANGES], 1))
     session, run = onnxruntime.InferenceSession(data), open_graph(data)
     values = [draw_values(12, seed) for seed in range(3)]
     parts = [recording_statistics(each, STATISTICS.mean, STATISTICS.std) for each in values]
@@ -142,7 +142,7 @@ def test_a_block_may_mix_recordings() -> None:
 
 
 def test_a_segmenter_loads_the_file_and_its_probe_holds() -> None:
-    data = export_model(make_networks([RANGES, INSTANTS], 1), STATISTICS, make_card([RANGES, INSTANTS], 1))
+    data = export_model(make_network([RANGES, INSTANTS], 1), STATISTICS, make_card([RANGES, INSTANTS], 1))
     check_seal(data)
     check_graph(data)
     segmenter = Segmenter.load(data)
@@ -152,12 +152,12 @@ def test_a_segmenter_loads_the_file_and_its_probe_holds() -> None:
 
 
 def test_the_same_network_gives_the_same_bytes() -> None:
-    one, other = (export_model(make_networks([RANGES], 4), STATISTICS, make_card([RANGES], 4)) for _ in range(2))
+    one, other = (export_model(make_network([RANGES], 4), STATISTICS, make_card([RANGES], 4)) for _ in range(2))
     assert one == other
 
 
 def test_versions_of_the_format_are_pinned() -> None:
-    model = onnx.load_model_from_string(export_model(make_networks([RANGES], 4), STATISTICS, make_card([RANGES], 4)))
+    model = onnx.load_model_from_string(export_model(make_network([RANGES], 4), STATISTICS, make_card([RANGES], 4)))
     assert model.ir_version == 10
     assert [(each.domain, each.version) for each in model.opset_import] == [("", 17)]
 
@@ -165,12 +165,12 @@ def test_versions_of_the_format_are_pinned() -> None:
 def test_a_graph_that_differs_from_pytorch_is_not_exported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graph, "GATES", (0, 1, 2, 3))
     with pytest.raises(ModelError, match="differs from PyTorch"):
-        export_model(make_networks([RANGES], 1), STATISTICS, make_card([RANGES], 1))
+        export_model(make_network([RANGES], 1), STATISTICS, make_card([RANGES], 1))
 
 
 def test_a_graph_does_its_work_once_a_step_and_one_softmax_a_head() -> None:
     heads: list[Head] = [RANGES, INSTANTS]
-    model = onnx.load_model_from_string(export_model(make_networks(heads, 4), STATISTICS, make_card(heads, 4)))
+    model = onnx.load_model_from_string(export_model(make_network(heads, 4), STATISTICS, make_card(heads, 4)))
     counted = Counter(node.op_type for node in model.graph.node)
     assert (counted["LSTM"], counted["Softmax"], counted["LogSoftmax"]) == (2, 2, 0)
     assert counted["Conv"] == 3  # stem, and two layers of both experts together

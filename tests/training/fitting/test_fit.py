@@ -10,7 +10,7 @@ import torch
 from training.data.annotations import UNKNOWN, Recording
 from training.fitting.batches import TrainingSet
 from training.fitting.dataset import normalise, training_statistics
-from training.fitting.fit import Fitted, choose_device, class_weights, fit, weighted_loss
+from training.fitting.fit import FitResult, choose_device, class_weights, fit, weighted_loss
 from training.planning.decoding_parameters import Shape, learn_heads
 from training.planning.recipe import RANGES, Recipe
 
@@ -19,7 +19,7 @@ RECIPE = replace(RANGES, noise=0.1)
 ONES = torch.ones(1, 6, 1)
 
 
-def run_fit(recordings: list[Recording], steps: int = 40, seed: int = 0, recipe: Recipe = RECIPE) -> Fitted:
+def run_fit(recordings: list[Recording], steps: int = 40, seed: int = 0, recipe: Recipe = RECIPE) -> FitResult:
     heads = learn_heads(recordings, recordings[0].kinds)
     data = TrainingSet(recordings, heads, SHAPE, training_statistics(recordings, 4.0), recipe)
     return fit(

@@ -82,7 +82,7 @@ def test_train_epochs_bounds_the_passes(recordings: list[Recording], settings: S
     epochs = {}
     for wanted in (2, 6):
         trained, _ = train(hopeless(recordings), settings, train_epochs=wanted, balanced_accuracy_threshold=1.0)
-        epochs[wanted] = trained.final.fits[0].epochs
+        epochs[wanted] = trained.final.fit.epochs
         assert epochs[wanted] <= wanted
     assert epochs[6] > epochs[2]
 
@@ -99,16 +99,16 @@ def test_no_recording_is_judged_by_a_network_that_saw_it(
     seen: dict[bytes, set[str]] = {}
     leaks: list[str] = []
     fit, predict, export = Schedule.fit, evaluate.predict, Schedule.export
-    committees: dict[int, set[str]] = {}
+    fitted: dict[int, set[str]] = {}
 
     def note_fit(self: Schedule, some: list[Recording], *rest: object) -> object:
         found = fit(self, some, *rest)  # type: ignore[arg-type]
-        committees[id(found)] = {each.key for each in some}
+        fitted[id(found)] = {each.key for each in some}
         return found
 
-    def note_export(self: Schedule, committee: object, card: object) -> bytes:
-        data = export(self, committee, card)  # type: ignore[arg-type]
-        seen[data] = committees[id(committee)]
+    def note_export(self: Schedule, model: object, card: object) -> bytes:
+        data = export(self, model, card)  # type: ignore[arg-type]
+        seen[data] = fitted[id(model)]
         return data
 
     def note_predict(segmenter: Segmenter, held_out: list[Recording], *rest: int) -> object:
@@ -131,15 +131,6 @@ def test_no_recording_is_judged_by_a_network_that_saw_it(
     train(recordings, settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
     assert sorted(evaluated) == ["1", "2", "3"]
     assert leaks == []
-
-
-def test_a_committee_is_judged_and_served_as_one(recordings: list[Recording], settings: Settings) -> None:
-    plan = make_plan(recordings, recordings[0].kinds, settings, {})
-    recipe = replace(plan.recipe, least_steps=5, enough_steps=5, members=2)
-    settings = replace(settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
-    trained = Schedule(replace(plan, recipe=recipe), CONFIG, settings, Silent()).train()
-    assert len(trained.final.fits) == 2
-    assert all(len(each.fits) == 2 for each in trained.evaluated.committees)
 
 
 def test_one_recording_is_judged_on_its_parts(

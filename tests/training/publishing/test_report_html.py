@@ -60,7 +60,6 @@ def report(label: str = "Run", name: str = "task 1", **changes: Any) -> ReportFi
         ),
         steps=450,
         epochs=3.5,
-        members=1,
         stopped_because="both thresholds hold",
         schedules=(Schedule(steps=450, balanced_accuracy=0.85, min_class_f1=0.8),),
         losses=(1.0, 0.5, 0.25),
