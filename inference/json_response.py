@@ -6,6 +6,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from shared.digits import read_digits
+
 
 class BodyTooLargeError(Exception):
     """A body beyond MAX_BODY_MB: answered 413."""
@@ -13,8 +15,8 @@ class BodyTooLargeError(Exception):
 
 async def read_body(request: Request, limit: int) -> bytes:
     """The whole body, at most `limit` bytes. Raises BodyTooLargeError before more is kept."""
-    announced = request.headers.get("content-length", "0")
-    if announced.isascii() and announced.isdigit() and int(announced) > limit:
+    announced = read_digits(request.headers.get("content-length", ""))
+    if announced is not None and announced > limit:
         raise BodyTooLargeError
     chunks = bytearray()
     async for chunk in request.stream():

@@ -21,6 +21,7 @@ from inference.serving.predictor import Outcome, Predictor
 from inference.serving.protocol import UNTRAINED, Prediction, ProjectRef, SetupCall
 from inference.serving.webhooks import START_TRAINING, WebhookEvent
 from inference.version import program_version
+from shared.digits import read_digits
 from shared.errors import LabelConfigError, StoreError, UntrainedError
 from shared.label_studio.client import LabelStudio
 from shared.label_studio.credentials import Credentials
@@ -176,8 +177,7 @@ class Services:
 
     def job(self, job: str) -> dict[str, Any]:
         """What became of a START_TRAINING."""
-        number = job.partition("-")[0]
-        project = int(number) if number.isascii() and number.isdigit() and len(number) <= 18 else None
+        project = read_digits(job.partition("-")[0])
         if project is not None:
             for run in self.runs.history(project):
                 if job in run.buttons:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from inference.launchers.kubernetes_api import ClusterApi, GoneError, Job
+from shared.digits import read_digits
 from shared.errors import ClusterError
 from shared.retraining.runs import Runs
 from shared.retraining.scheduler import Launch
@@ -128,7 +129,7 @@ class KubernetesLauncher:
         with self._lock:
             jobs = [job for job in self._jobs.values() if job.end is None]
         numbers = (job.metadata.labels.get(PROJECT_LABEL, "") for job in jobs)
-        return {int(number) for number in numbers if number.isascii() and number.isdigit()}
+        return {project for project in map(read_digits, numbers) if project is not None}
 
     def _note(self, job: Job) -> None:
         with self._lock:

@@ -11,6 +11,7 @@ import msgspec
 from urllib3 import BaseHTTPResponse, PoolManager, Timeout
 from urllib3.exceptions import HTTPError
 
+from shared.digits import read_digits
 from shared.errors import ClusterError, SettingsError
 from shared.net.connections import describe
 
@@ -250,8 +251,8 @@ class ClusterApi:
             refusal = msgspec.json.decode(answer.body, type=_Refusal)
         except msgspec.MsgspecError:
             refusal = _Refusal()
-        wait = float(answer.retry_after) if answer.retry_after.isascii() and answer.retry_after.isdigit() else 0.0
-        self._refuse(_Refusal(refusal.message, answer.status), wait)
+        wait = read_digits(answer.retry_after) or 0
+        self._refuse(_Refusal(refusal.message, answer.status), float(wait))
         return None
 
     def _refuse(self, refusal: _Refusal, wait: float = 0.0) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from shared.digits import read_digits
 from shared.errors import SegmenterError
 from shared.json_values import holds_more_values
 from shared.labelling.label_config import LONGEST_CONFIG
@@ -148,11 +149,12 @@ def parse_project(value: int | str | None) -> ProjectRef | None:
     if value is None or value == "":
         return None
     number, _, created = str(value).partition(".")
-    if not (number.isascii() and number.isdigit() and len(number) <= 18):
+    project = read_digits(number)
+    if project is None:
         raise RequestError(f'The project is {str(value)[:80]!r}, but must be a number, or "number.creation time".')
-    if created and not (created.isascii() and created.isdigit() and len(created) <= 18):
+    if created and read_digits(created) is None:
         raise RequestError(f"The project's creation time is {created[:80]!r}, but must be digits.")
-    return ProjectRef(int(number), created)
+    return ProjectRef(project, created)
 
 
 def encode_results(results: Sequence[Prediction | list[Prediction]]) -> bytes:

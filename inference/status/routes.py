@@ -22,6 +22,7 @@ from inference.serving.protocol import ProjectRef
 from inference.status import charts
 from inference.status.pages import Pages
 from inference.version import program_version
+from shared.digits import read_digits
 from shared.errors import SegmenterError, StoreError
 from shared.labelling.colors import colors
 from shared.settings import Settings
@@ -301,7 +302,7 @@ def _number(text: str | None, least: int) -> int | None:
     if text is None:
         return None if least == 1 else least
     digits = text.removeprefix("-") if least < 0 else text
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 15):
+    if read_digits(digits, 15) is None:
         return None
     return int(text) if int(text) >= least else None
 

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.digits import read_digits
+
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
           "December")  # fmt: skip
 DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
@@ -49,7 +51,7 @@ class Directive(NamedTuple):
     @property
     def has_digits(self) -> bool:
         """Whether the text of this piece may start with a digit."""
-        return self.letter in DIGITS or self.literal.isdigit()
+        return self.letter in DIGITS or read_digits(self.literal) is not None
 
 
 @lru_cache(maxsize=256)

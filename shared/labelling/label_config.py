@@ -14,6 +14,7 @@ import msgspec
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from shared.digits import read_digits
 from shared.errors import LabelConfigError
 from shared.labelling.d3_time import split_format
 
@@ -59,10 +60,11 @@ class LabelConfig(msgspec.Struct, frozen=True, kw_only=True):
         for part in re.findall(r"[^.[\]]+", self.value_key):
             if isinstance(found, Mapping):
                 found = found.get(part)
-            elif isinstance(found, list) and part.isdecimal() and int(part) < len(found):
-                found = found[int(part)]
-            else:
+                continue
+            index = read_digits(part)
+            if not isinstance(found, list) or index is None or index >= len(found):
                 return None
+            found = found[index]
         return found
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
+from shared.digits import read_digits
 from shared.errors import SeriesError
 from shared.labelling.label_config import LabelConfig
 from shared.recordings.cells import number_like
@@ -93,7 +94,7 @@ def lay_out(data: memoryview, config: LabelConfig) -> Layout:
     lowered = [name.lower() for name in names]
     header = _has_header(names, split_line(second, separator) if second else None) or (
         # all text in both lines: the page would not find the configured names, which stand there
-        all(name in lowered for name in wanted) and not all(name.isdecimal() for name in wanted)
+        all(name in lowered for name in wanted) and any(read_digits(name) is None for name in wanted)
     )
     known = lowered if header else [str(index) for index in range(len(names))]
     channels = [_column(name, known, True, header, first) for name in config.channels]
@@ -145,15 +146,19 @@ def _guess_separator(line: str) -> str:
 
 def _column(wanted: str, known: list[str], index_first: bool, header: bool, first: str) -> int:
     """Which column a name or index means. The page takes digits of a channel for an index before it looks at names."""
-    index = int(wanted) if wanted.isdecimal() and len(wanted) < 9 and int(wanted) < len(known) else None
+    index = read_digits(wanted)
+    if index is not None and index >= len(known):
+        index = None
     if index_first and index is not None:
         return index
     places = [i for i, name in enumerate(known) if name == wanted]
     places = places or [i for i, name in enumerate(known) if name.strip() == wanted.strip()]
     if len(places) > 1:
         raise SeriesError(f"Column {wanted!r} stands {len(places)} times in the recording's header; names must differ.")
-    if places or index is not None:
-        return places[0] if places else int(wanted)
+    if places:
+        return places[0]
+    if index is not None:
+        return index
     what = "are" if header else "have no names, as its first line looks like the second; they are"
     hint = f" The separator may be wrong, set sep: the first line is {first[:60]!r}." if len(known) == 1 else ""
     told = ", ".join(repr(name) for name in known[:20]) + (" …" if len(known) > 20 else "")

@@ -10,6 +10,7 @@ from typing import Literal, Self
 
 import msgspec
 
+from shared.digits import read_digits
 from shared.errors import ConflictError, ExitCode
 from shared.labelling.snapshots import Snapshot
 from shared.retraining.updates import START_TRAINING, Update, Updates
@@ -219,8 +220,9 @@ class Runs:
         found: dict[str, dict[int, str]] = {"records": {}, "cancel": {}, "ended": {}, "logs": {}}
         for key in self._storage.keys(keys.runs(project)):
             kind, _, name = key.removeprefix(f"{keys.runs(project)}/").partition("/")
-            if kind in found and name[:8].isdigit():
-                found[kind][int(name[:8])] = key
+            number = read_digits(name[:8])
+            if kind in found and number is not None:
+                found[kind][number] = key
         old = sorted(found["ended"])[:-HISTORY]
         limits = {"records": ended, "cancel": ended, "ended": max(old, default=0), "logs": max(old, default=0)}
         self._storage.delete(
@@ -229,7 +231,8 @@ class Runs:
 
     def _ended(self, project: int) -> list[int]:
         names = (key.rpartition("/")[2] for key in self._storage.keys(f"{keys.runs(project)}/ended"))
-        return [int(name[:8]) for name in names if name.endswith(".json") and name[:-5].isdigit()]
+        numbers = (read_digits(name.removesuffix(".json")) for name in names if name.endswith(".json"))
+        return [number for number in numbers if number is not None]
 
     def _read(self, project: int, kind: str, number: int) -> RunRecord | None:
         found = self._storage.get(keys.run(project, kind, number, ".json")) if number > 0 else None

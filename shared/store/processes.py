@@ -6,6 +6,8 @@ Linux only (/proc); elsewhere nothing is known, and leases are waited for.
 import os
 from pathlib import Path
 
+from shared.digits import read_digits
+
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _NAMESPACE = Path("/proc/self/ns/pid")
 
@@ -21,7 +23,8 @@ def is_gone(process: str) -> bool:
     """Whether a process is known to have ended; False where that cannot be seen from here."""
     place, _, rest = process.partition(" ")
     pid, _, start = rest.partition(" ")
-    return bool(place) and place == _place() and pid.isdigit() and _start(int(pid)) != start
+    number = read_digits(pid)
+    return bool(place) and place == _place() and number is not None and _start(number) != start
 
 
 def _place() -> str:

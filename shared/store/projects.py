@@ -4,6 +4,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from shared.digits import read_digits
 from shared.errors import StoreError
 from shared.store import keys
 from shared.store.storage import Storage
@@ -53,7 +54,7 @@ class KnownProjects:
     def ids(self) -> list[int]:
         """Ids of all known projects: one listing."""
         names = (key.removeprefix(f"{keys.known()}/").removesuffix(".json") for key in self._storage.keys(keys.known()))
-        return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+        return sorted(number for number in map(read_digits, names) if number is not None)
 
 
 def _without_user(address: str) -> str:
