@@ -2,12 +2,13 @@
 
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from itertools import islice
 from typing import TypeVar
 
 import msgspec
+from cachetools import FIFOCache, LRUCache
 
 T = TypeVar("T")
 
@@ -58,8 +59,8 @@ class ActivityLog:
         self._clock = clock
         self._lock = threading.Lock()
         self._events: deque[LoggedEvent] = deque(maxlen=EVENTS)
-        self._skipped: OrderedDict[int, OrderedDict[str, SkippedTask]] = OrderedDict()
-        self._scored: OrderedDict[int, OrderedDict[str, ScoredTask]] = OrderedDict()
+        self._skipped: LRUCache[int, FIFOCache[str, SkippedTask]] = LRUCache(PROJECTS)
+        self._scored: LRUCache[int, FIFOCache[str, ScoredTask]] = LRUCache(PROJECTS)
         self._minutes: deque[tuple[int, int, int]] = deque(maxlen=MINUTES)
 
     def note(self, project: int | None, what: str, effect: str) -> None:
@@ -115,25 +116,19 @@ class ActivityLog:
     def skipped(self, project: int) -> list[SkippedTask]:
         """Tasks without segments, latest first."""
         with self._lock:
-            return list(reversed(self._skipped.get(project, OrderedDict()).values()))
+            return list(self._skipped.get(project, {}).values())[::-1]
 
     def least_sure(self, project: int, most: int) -> list[ScoredTask]:
         """Tasks with the lowest scores, lowest first."""
         with self._lock:
-            found = list(self._scored.get(project, OrderedDict()).values())
+            found = list(self._scored.get(project, {}).values())
         return sorted(found, key=lambda each: each.score)[:most]
 
 
-def _recent(projects: OrderedDict[int, OrderedDict[str, T]], project: int) -> OrderedDict[str, T]:
-    found = projects.setdefault(project, OrderedDict())
-    projects.move_to_end(project)
-    while len(projects) > PROJECTS:
-        projects.popitem(last=False)
-    return found
+def _recent(projects: LRUCache[int, FIFOCache[str, T]], project: int) -> FIFOCache[str, T]:
+    return projects.setdefault(project, FIFOCache(TASKS))
 
 
-def _put(tasks: OrderedDict[str, T], name: str, value: T) -> None:
+def _put(tasks: FIFOCache[str, T], name: str, value: T) -> None:
+    tasks.pop(name, None)  # so that tasks are listed in the order of their last write
     tasks[name] = value
-    tasks.move_to_end(name)
-    while len(tasks) > TASKS:
-        tasks.popitem(last=False)

@@ -1,10 +1,10 @@
 """report.json of versions as training writes it, as far as pages show it. Newer reports may hold more."""
 
 import threading
-from collections import OrderedDict
 from typing import Any
 
 import msgspec
+from cachetools import LRUCache
 
 from shared.errors import ModelError
 from shared.model_file.card import Estimate, ModelMetrics
@@ -91,8 +91,8 @@ class Reports:
     def __init__(self, store: ModelStore) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._rejections: OrderedDict[tuple[int, str], str] = OrderedDict()
-        self._summaries: OrderedDict[tuple[int, str], ReportSummary] = OrderedDict()
+        self._rejections: LRUCache[tuple[int, str], str] = LRUCache(KEPT)
+        self._summaries: LRUCache[tuple[int, str], ReportSummary] = LRUCache(KEPT)
 
     def summary(self, project: int, version: str) -> ReportSummary:
         """What an overview shows of a version; little more than its size where it has no report."""
@@ -105,8 +105,6 @@ class Reports:
             found = msgspec.structs.replace(found, size=self._store.size(project, version))
             with self._lock:
                 self._summaries[key] = found
-                while len(self._summaries) > KEPT:
-                    self._summaries.popitem(last=False)
         return found
 
     def rejection(self, project: int, version: str) -> str:
@@ -119,8 +117,6 @@ class Reports:
             if found not in ("", UNFINISHED):
                 with self._lock:
                     self._rejections[key] = found
-                    while len(self._rejections) > KEPT:
-                        self._rejections.popitem(last=False)
         return found
 
     def report(self, project: int, version: str) -> Report | None:

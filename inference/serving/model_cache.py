@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from cachetools import LRUCache
+
 from inference.serving.protocol import ProjectRef
 from shared.errors import ModelError, RefusedError, StoreError, UntrainedError
 from shared.segmentation.segmenter import Segmenter
@@ -66,8 +68,8 @@ class ModelCache:
         self._cache_size = cache_size
         self._clock = clock
         self._lock = threading.Lock()
-        self._projects: OrderedDict[int, _Project] = OrderedDict()
-        self._loaded: OrderedDict[int, ServedModel] = OrderedDict()
+        self._projects: LRUCache[int, _Project] = LRUCache(PROJECTS)
+        self._loaded: OrderedDict[int, ServedModel] = OrderedDict()  # cachetools would count listing it as use
         self.swaps = 0
         self.refusals = 0
 
@@ -110,11 +112,7 @@ class ModelCache:
 
     def _state(self, project: int) -> _Project:
         with self._lock:
-            state = self._projects.setdefault(project, _Project())
-            self._projects.move_to_end(project)
-            if len(self._projects) > PROJECTS:
-                self._projects.popitem(last=False)
-            return state
+            return self._projects.setdefault(project, _Project())
 
     def _good(self, project: ProjectRef, state: _Project) -> _Good:
         stamp = self._look(project.id, state)

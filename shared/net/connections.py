@@ -6,11 +6,11 @@ import ssl
 import threading
 import time
 import zlib
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from http.client import HTTPResponse
 from typing import Any
 
+from cachetools import LRUCache
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import (
@@ -29,7 +29,7 @@ from shared.errors import FetchError, ForbiddenError
 from shared.net.urls import Url
 
 CHUNK = 2**16  # bytes read at a time
-MOST_POOLS = 32  # hosts kept connected; the longest unused one goes first
+MOST_POOLS = 32  # hosts kept connected
 CONNECT_SECONDS = 10.0
 
 
@@ -84,12 +84,21 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
+class _Pools(LRUCache[tuple[str, str, int, str], HTTPConnectionPool]):
+    """Pools by scheme, host, port and address; a pool that gives way is closed."""
+
+    def popitem(self) -> tuple[tuple[str, str, int, str], HTTPConnectionPool]:
+        key, pool = super().popitem()
+        pool.close()
+        return key, pool
+
+
 class Connections:
     """Pools of connections by origin and address, for any number of threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pools: OrderedDict[tuple[str, str, int, str], HTTPConnectionPool] = OrderedDict()
+        self._pools = _Pools(MOST_POOLS)
         self._context: ssl.SSLContext | None = None
 
     def open(
@@ -128,12 +137,9 @@ class Connections:
     def _pool(self, url: Url, address: str) -> HTTPConnectionPool:
         key = (*url.origin, address)
         with self._lock:
-            pool = self._pools.pop(key, None)
+            pool = self._pools.get(key)
             if pool is None:
-                pool = self._new_pool(url, address)
-            self._pools[key] = pool
-            if len(self._pools) > MOST_POOLS:
-                self._pools.popitem(last=False)[1].close()
+                pool = self._pools[key] = self._new_pool(url, address)
             return pool
 
     def _new_pool(self, url: Url, address: str) -> HTTPConnectionPool:

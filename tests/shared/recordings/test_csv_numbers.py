@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.labelling.label_config import parse_label_config
@@ -18,6 +18,7 @@ cells = numbers | st.sampled_from(["", " 3", "nan", "007", "+1", "1e5", '"4"', "
 tables = st.lists(st.lists(cells, min_size=3, max_size=3), min_size=1, max_size=12)
 
 
+@settings(deadline=None)  # the first example imports pandas
 @given(tables, st.sampled_from(["\n", "\r\n"]), st.booleans())
 def test_the_short_way_reads_what_the_long_way_reads(table: list[list[str]], end: str, ended: bool) -> None:
     text = end.join(["a,x,b", *(",".join(line) for line in table)]) + (end if ended else "")
