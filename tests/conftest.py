@@ -1,21 +1,32 @@
-"""Stores to test on: a folder, and a bucket of a real S3 server on loopback (marked s3).
+"""Fixtures and checks for all tests.
 
-Every test fails whose output, log lines included, holds the token that tests use towards their Label Studio.
+Stores to test on: a folder, one in memory, and a bucket of a real S3 server on loopback (marked s3). Every test fails
+whose output, log lines included, holds the token that tests use towards their Label Studio. Fixtures import what they
+need themselves, so that a small test file starts fast.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 
-from shared.store.bucket import ObjectStorage
-from shared.store.folder import FolderStorage
-from shared.store.storage import Storage
-from tests.support.label_studio import TOKEN
-from tests.support.memory_storage import MemoryStorage
-from tests.support.seaweed import BUCKET, Seaweed
+from tests.support.tokens import TOKEN
+
+if TYPE_CHECKING:
+    from shared.store.storage import Storage
+    from tests.support.seaweed import Seaweed
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Drop hypothesis' plugin where no test used hypothesis: its summary imports the whole library (1 s of CPU)."""
+    plugins = session.config.pluginmanager
+    if "hypothesis" not in sys.modules and plugins.has_plugin("hypothesispytest"):
+        plugins.unregister(name="hypothesispytest")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -44,23 +55,31 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture(scope="session")
-def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
-    """One S3 server for all tests that want one."""
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Seaweed]":
+    """One S3 server for all tests that need one."""
+    from tests.support.seaweed import Seaweed
+
     with Seaweed(tmp_path_factory.mktemp("seaweed")) as server:
         yield server
 
 
 @pytest.fixture
-def bucket(seaweed: Seaweed, monkeypatch: pytest.MonkeyPatch) -> str:
-    """MODEL_DIR of an empty store in a bucket, with the variables that lead there."""
+def bucket(seaweed: "Seaweed", monkeypatch: pytest.MonkeyPatch) -> str:
+    """MODEL_DIR of an empty store in a bucket; the environment holds its address and keys."""
+    from tests.support.seaweed import BUCKET
+
     for name, value in seaweed.environment.items():
         monkeypatch.setenv(name, value)
     return f"s3://{BUCKET}/{uuid4().hex}"
 
 
 @pytest.fixture(params=["folder", "memory", pytest.param("bucket", marks=pytest.mark.s3)])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    """An empty store of each kind. The one in memory is for tests only, and is held to the same suite."""
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> "Storage":
+    """An empty store of each kind. The one in memory exists for tests only and passes the same tests."""
+    from shared.store.bucket import ObjectStorage
+    from shared.store.folder import FolderStorage
+    from tests.support.memory_storage import MemoryStorage
+
     if request.param == "folder":
         return FolderStorage(tmp_path / "store")
     if request.param == "memory":

@@ -21,8 +21,9 @@ from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from shared.store.projects import KnownProject, KnownProjects
 from tests.pages.conftest import CHROMIUM, FLAGS, running
-from tests.support.label_studio import TOKEN, Studio
+from tests.support.label_studio import Studio
 from tests.support.paths import ROOT
+from tests.support.tokens import TOKEN
 from tests.support.web_server import serve as serve_web
 
 EXAMPLE = ROOT / "examples" / "watch"

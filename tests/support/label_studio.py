@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.support.tokens import TOKEN
 from tests.support.web_server import Answer, Asked, answer, answer_json
 
-TOKEN = "0123456789abcdef0123456789abcdef01234567"
 CONFIG = (
     '<View><TimeSeriesLabels name="label" toName="ts"><Label value="Run"/></TimeSeriesLabels>'
     '<TimeSeries name="ts" valueType="url" value="$csv_url"><Channel column="value"/></TimeSeries></View>'

@@ -12,7 +12,8 @@ from shared.errors import LabelStudioError
 from shared.settings import Settings
 from shared.store.opening import open_storage
 from tests.inference.conftest import CONFIG, VALUES, Publish
-from tests.support.label_studio import TOKEN, Studio
+from tests.support.label_studio import Studio
+from tests.support.tokens import TOKEN
 from tests.support.web_server import Answer, Asked, Web, answer, answer_json
 from tests.support.web_server import serve as serve_web
 

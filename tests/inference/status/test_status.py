@@ -18,8 +18,9 @@ from shared.store.opening import open_storage
 from shared.store.projects import KnownProject, KnownProjects
 from shared.store.storage import Storage
 from tests.inference.conftest import CONFIG, VALUES, Publish, Serve, batch
-from tests.support.label_studio import TOKEN, Studio
+from tests.support.label_studio import Studio
 from tests.support.published import keep
+from tests.support.tokens import TOKEN
 from tests.support.web_server import serve as serve_web
 
 OURS = {"Origin": "http://testserver"}

@@ -21,9 +21,10 @@ from shared.labelling.label_config import parse_label_config
 from shared.labelling.snapshots import Snapshot, take_snapshot
 from shared.net.connections import Connections
 from shared.settings import Settings
-from tests.support.label_studio import CONFIG, TOKEN
+from tests.support.label_studio import CONFIG
 from tests.support.label_studio_files import REGIONS, StudioWithFiles
 from tests.support.synthetic import QUICK
+from tests.support.tokens import TOKEN
 from tests.support.web_server import Web, serve
 
 PROJECT = 1

@@ -17,8 +17,8 @@ from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from tests.promises.crash.counting import COUNTS, KINDS, LONG
 from tests.promises.crash.live_stack import FAST, PROJECT
-from tests.support.label_studio import TOKEN
 from tests.support.label_studio_files import REGIONS, StudioWithFiles
+from tests.support.tokens import TOKEN
 from tests.support.web_server import Answer, Asked, Web, answer, answer_json, serve
 from training.__main__ import main
 

@@ -11,7 +11,7 @@ import pytest
 from tests.promises.hostile.server import Server, run_server
 from tests.promises.hostile.store import VERSION, label_config, publish
 from tests.shared.net.test_urls import REFUSED
-from tests.support.label_studio import TOKEN
+from tests.support.tokens import TOKEN
 from tests.support.web_server import Answer, Asked, Web, answer, serve
 
 PASSWORD, SECRET, BROUGHT = (

@@ -20,8 +20,8 @@ from tests.promises.kubernetes.api_server import CERTIFICATE, NAMESPACE, TOKEN, 
 from tests.promises.kubernetes.api_server import serve as serve_api
 from tests.promises.kubernetes.rendering import Object, command_line, environment, find, overlay
 from tests.support.label_studio import CONFIG, Studio
-from tests.support.label_studio import TOKEN as STUDIO_TOKEN
 from tests.support.paths import ROOT
+from tests.support.tokens import TOKEN as STUDIO_TOKEN
 from tests.support.web_server import Answer, Asked, answer
 from tests.support.web_server import serve as serve_web
 

@@ -21,7 +21,7 @@ from tests.promises.soak.gauges import Gauges, Reading
 from tests.promises.soak.label_studio import PROJECTS, Studios
 from tests.promises.soak.slopes import LIMITS, after_warm_up, grows, slope
 from tests.promises.soak.traffic import Traffic
-from tests.support.label_studio import TOKEN
+from tests.support.tokens import TOKEN
 from tests.support.web_server import serve
 
 LOOK_SECONDS = 2.0

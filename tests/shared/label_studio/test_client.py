@@ -7,7 +7,8 @@ from shared.label_studio.client import AnnotationTotals, LabelStudio
 from shared.label_studio.credentials import Credentials
 from shared.net.connections import Connections
 from shared.settings import Settings
-from tests.support.label_studio import TOKEN, Studio
+from tests.support.label_studio import Studio
+from tests.support.tokens import TOKEN
 from tests.support.web_server import Asked, answer, answer_json, serve
 
 

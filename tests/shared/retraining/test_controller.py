@@ -15,7 +15,8 @@ from shared.settings import Settings
 from shared.store.opening import open_storage
 from shared.store.projects import KnownProject, KnownProjects
 from shared.store.storage import Storage
-from tests.support.label_studio import TOKEN, Studio
+from tests.support.label_studio import Studio
+from tests.support.tokens import TOKEN
 from tests.support.web_server import serve
 
 

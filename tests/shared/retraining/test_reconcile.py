@@ -19,7 +19,8 @@ from shared.retraining.reconcile import SETTLE_SECONDS, TRUST_SECONDS, Reconcile
 from shared.retraining.updates import Updates
 from shared.settings import Settings
 from shared.store.folder import FolderStorage
-from tests.support.label_studio import CONFIG, TOKEN, Studio
+from tests.support.label_studio import CONFIG, Studio
+from tests.support.tokens import TOKEN
 from tests.support.web_server import Web, answer_json, serve
 
 FINGERPRINT = parse_label_config(CONFIG).fingerprint

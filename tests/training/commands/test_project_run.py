@@ -12,9 +12,9 @@ from shared.retraining.updates import Updates
 from shared.store.folder import FolderStorage
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
-from tests.support.label_studio import TOKEN
 from tests.support.label_studio_files import REGIONS, StudioWithFiles
 from tests.support.synthetic import QUICK
+from tests.support.tokens import TOKEN
 from tests.support.web_server import Web, serve
 from training.__main__ import main
 from training.judging.gate import Verdict

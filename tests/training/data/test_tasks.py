@@ -12,7 +12,8 @@ from shared.labelling.snapshots import same_truth, take_snapshot
 from shared.net.connections import Connections
 from shared.settings import Settings
 from tests.shared.label_studio.test_credentials import PAT, token_server
-from tests.support.label_studio import TOKEN, Studio
+from tests.support.label_studio import Studio
+from tests.support.tokens import TOKEN
 from tests.support.web_server import Answer, Asked, answer, answer_json, serve
 from training.data.tasks import WAITS, Annotated, annotated_tasks, read_task
 
