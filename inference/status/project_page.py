@@ -1,78 +1,34 @@
-"""What the pages show, as data: each page's JSON twin is exactly this, and the templates render nothing else."""
+"""The page of one project: what it lacks, its versions and their metrics, its runs, tasks and events."""
 
-import time
-from collections.abc import Callable
-from datetime import datetime
-from urllib.parse import urlsplit
+from collections.abc import Callable, Mapping
 
 import msgspec
 
-from inference.monitoring.activity_log import Hour, LoggedEvent, ScoredTask, SkippedTask
-from inference.monitoring.label_studio_monitor import LabelStudioState
-from inference.monitoring.project_status import ProjectStatus
+from inference.monitoring.activity_log import ActivityLog, LoggedEvent, ScoredTask, SkippedTask
+from inference.monitoring.project_status import ProjectStatus, StatusCollector
 from inference.monitoring.reports import Bin, Report, ReportSummary
-from inference.services import Services
+from inference.serving.model_cache import ModelCache
+from inference.status.overview import Row, RowBuilder, created_at
 from inference.version import program_version
 from shared.errors import SegmenterError
 from shared.model_file.card import Estimate, ModelMetrics
-from shared.retraining.runs import RunRecord
-from shared.retraining.scheduler import due_at
+from shared.retraining.reconcile import Finding
+from shared.retraining.runs import RunRecord, Runs
 from shared.retraining.updates import START_TRAINING
-from shared.settings import Settings
 from shared.store.learning_curve import LearningCurve, read_curve
+from shared.store.storage import Storage
 
 EVENTS = 50
 RUNS = 10
 TASKS = 20
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
-    """What training does about a project."""
-
-    name: str  # idle, waiting, queued, training, failed, backing off, untrained
-    sentence: str
-    fraction: float | None = None  # of a run that goes on
-
-
-class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A project in the overview."""
-
-    project: int
-    title: str
-    link: str  # to Label Studio, "" where that is not known
-    recordings: int
-    waiting: int
-    needed: int  # START_TRAINING_EACH_N_UPDATES
-    state: State
-    version: str
-    created_at: float | None  # of the version
-    balanced_accuracy: Estimate | None
-    segment_f1_50: Estimate | None
-    history: list[float]  # balanced accuracy of kept versions, oldest first
-    last_event: LoggedEvent | None
-
-
-class Overview(msgspec.Struct, frozen=True, kw_only=True):
-    """The first page."""
-
-    now: float
-    release: str
-    ready: str  # "ready", or why not
-    launcher: str
-    studio: LabelStudioState
-    hour: Hour
-    store: str
-    store_error: str
-    url: str  # to paste into Label Studio
-    projects: list[Row]
-
-
-class VersionRow(msgspec.Struct, frozen=True, kw_only=True):
+class VersionRow(msgspec.Struct, rename={"status": "standing"}, frozen=True, kw_only=True):
     """A kept version."""
 
     name: str
     created_at: float | None
-    standing: str  # serves, kept, rejected, turned down
+    status: str  # serves, kept, rejected, rolled back
     reason: str
     recordings: int
     estimates: dict[str, Estimate]
@@ -80,19 +36,24 @@ class VersionRow(msgspec.Struct, frozen=True, kw_only=True):
     has_report: bool
 
 
-class ProjectPage(msgspec.Struct, rename={"metrics": "figures"}, frozen=True, kw_only=True):
+class ProjectPage(
+    msgspec.Struct,
+    rename={"metrics": "figures", "program_version": "release", "problems": "missing"},
+    frozen=True,
+    kw_only=True,
+):
     """All about one project."""
 
     now: float
-    release: str
+    program_version: str
     row: Row
-    missing: list[str]  # what stands between the project and predictions
+    problems: list[str]  # what keeps the project from predictions
     finding: str  # of the last comparison with Label Studio
     left_out: list[str]  # of the labelling configuration
     versions: list[VersionRow]
     metrics: ModelMetrics | None
     labels: list[str]  # of the labelling configuration
-    names: list[str]  # of the confusion's rows and columns
+    names: list[str]  # of the confusion matrix's rows and columns
     losses: list[float]
     reliability: list[Bin]
     learning: list[tuple[int, float]]  # recordings, balanced accuracy of kept versions
@@ -106,177 +67,123 @@ class ProjectPage(msgspec.Struct, rename={"metrics": "figures"}, frozen=True, kw
     events: list[LoggedEvent]
 
 
-class Pages:
-    """Builds pages from what the services know. Reads the store, never a model."""
+class ProjectPageBuilder:
+    """Builds the page of a project. Reads the store, never a model."""
 
-    def __init__(self, settings: Settings, services: Services, clock: Callable[[], float] = time.time) -> None:
-        self._settings = settings
-        self._services = services
+    def __init__(
+        self,
+        rows: RowBuilder,
+        statuses: StatusCollector,
+        activity_log: ActivityLog,
+        *,
+        storage: Storage,
+        models: ModelCache,
+        findings: Mapping[int, Finding],
+        trains: bool,
+        clock: Callable[[], float],
+    ) -> None:
+        """`trains`: whether this server starts trainings; without it a worker does."""
+        self._rows = rows
+        self._statuses = statuses
+        self._activity_log = activity_log
+        self._storage = storage
+        self._runs = Runs(storage)
+        self._models = models
+        self._findings = findings
+        self._trains = trains
         self._clock = clock
 
-    def overview(self, url: str) -> Overview:
-        """The first page. url: by which the browser reached this server."""
-        services = self._services
-        last = services.activity_log.last_events()
-        standings = services.status_collector.standings()
-        return Overview(
-            now=self._clock(),
-            release=program_version(),
-            ready=services.not_ready() or "ready",
-            launcher=services.launcher.name,
-            studio=services.studio.state,
-            hour=services.activity_log.last_hour(),
-            store=self._settings.model_dir,
-            store_error=services.status_collector.error,
-            url=url,
-            projects=[self._row(each, last.get(each.project)) for each in standings],
-        )
-
-    def project(self, project: int) -> ProjectPage | None:
-        """All about one project, None if nobody knows it."""
-        services = self._services
-        standing = services.status_collector.standing(project)
-        if standing is None:
+    def build(self, project: int) -> ProjectPage | None:
+        """The page, None if there is no such project."""
+        status = self._statuses.status(project)
+        if status is None:
             return None
-        report, trouble = self._report(standing)
-        curve, damage = self._curve(project)
-        active, last = standing.runs.active, standing.runs.last
+        report, report_error = self._report(status)
+        curve, curve_error = self._curve(project)
+        active, last = status.runs.active, status.runs.last
         logged = active or last
-        finding = services.control.findings.get(project)
-        row = self._row(standing, services.activity_log.last_events().get(project))
-        missing = [*self._missing(standing, row), *(each for each in (trouble, damage) if each)]
+        finding = self._findings.get(project)
+        row = self._rows.row(status, self._activity_log.last_events().get(project))
+        problems = [*self._problems(status, row), *(each for each in (report_error, curve_error) if each)]
         return ProjectPage(
             now=self._clock(),
-            release=program_version(),
+            program_version=program_version(),
             row=row,
-            missing=missing,
+            problems=problems,
             finding=finding.sentence if finding else "",
-            left_out=list(standing.config.left_out) if standing.config else [],
-            versions=self._versions(standing),
+            left_out=list(status.config.left_out) if status.config else [],
+            versions=self._versions(status),
             metrics=report.metrics if report else None,
-            labels=list(standing.config.labels) if standing.config else [],
+            labels=list(status.config.labels) if status.config else [],
             names=_names(report.metrics) if report else [],
             losses=[point[1] for point in active.progress.losses] if active else list(report.losses) if report else [],
             reliability=list(report.reliability) if report else [],
-            learning=_learning(standing),
+            learning=_learning(status),
             curve=curve,
             held_out=[each.task for each in report.held_out] if report else [],
             run=active,
-            runs=self._history(standing),
-            log=services.runs.log(project, logged.number) if logged else "",
-            least_sure=services.activity_log.least_sure(project, TASKS),
-            skipped=services.activity_log.skipped(project)[:TASKS],
-            events=services.activity_log.events(project, EVENTS),
+            runs=self._history(status),
+            log=self._runs.log(project, logged.number) if logged else "",
+            least_sure=self._activity_log.least_sure(project, TASKS),
+            skipped=self._activity_log.skipped(project)[:TASKS],
+            events=self._activity_log.events(project, EVENTS),
         )
 
-    def _row(self, standing: ProjectStatus, last_event: LoggedEvent | None) -> Row:
-        summary = standing.summaries.get(standing.version, ReportSummary())
-        trained = standing.runs.last.trained if standing.runs.last else None
-        history = [
-            standing.summaries[each.name].estimates["balanced_accuracy"].value
-            for each in reversed(standing.versions)
-            if "balanced_accuracy" in standing.summaries[each.name].estimates
-        ]
-        known = standing.known
-        return Row(
-            project=standing.project,
-            title=(known.title if known else "") or f"Project {standing.project}",
-            link=_link(known.hostname if known else "", self._settings.label_studio_host, standing.project),
-            recordings=summary.recordings or (trained.tasks if trained else 0),
-            waiting=sum(update.weight for update in standing.updates),
-            needed=self._settings.start_training_each_n_updates,
-            state=self._state(standing),
-            version=standing.version,
-            created_at=_seconds(summary.created_at) or _of_name(standing.version),
-            balanced_accuracy=summary.estimates.get("balanced_accuracy"),
-            segment_f1_50=summary.estimates.get("segment_f1_50"),
-            history=history,
-            last_event=last_event,
-        )
-
-    def _state(self, standing: ProjectStatus) -> State:
-        active, last = standing.runs.active, standing.runs.last
-        if active is not None:
-            progress = active.progress
-            left = f", about {progress.eta_seconds / 60:.0f} min left" if progress.eta_seconds else ""
-            sentence = f"{active.state} {progress.fraction:.0%}{left}"
-            return State(name="training", sentence=sentence, fraction=progress.fraction)
-        due = due_at(standing.updates, standing.runs, self._settings)
-        if standing.updates and due is None:
-            return State(name="waiting", sentence=self._lacking(standing))
-        if standing.updates and due is not None and due > self._clock():
-            why = f" after: {last.reason}" if last and last.reason else ""
-            return State(name="backing off", sentence=f"backing off for {due - self._clock():.0f} s{why}")
-        if standing.updates:
-            elsewhere = self._services.launcher.name == "none"
-            next_step = "`python -m training watch` has to take it up" if elsewhere else "it starts when there is room"
-            return State(name="queued", sentence=f"queued: {next_step}")
-        if last is not None and last.outcome == "failed":
-            return State(name="failed", sentence=f"failed: {last.reason or 'its log says more'}")
-        if not standing.version:
-            return State(name="untrained", sentence="no model yet")
-        return State(name="idle", sentence="idle")
-
-    def _lacking(self, standing: ProjectStatus) -> str:
-        needed = self._settings.start_training_each_n_updates
-        waiting = sum(update.weight for update in standing.updates)
-        return f"{waiting} of START_TRAINING_EACH_N_UPDATES={needed} updates; {max(1, needed - waiting)} more"
-
-    def _missing(self, standing: ProjectStatus, row: Row) -> list[str]:
+    def _problems(self, status: ProjectStatus, row: Row) -> list[str]:
         found = []
-        if standing.error:
-            found.append(f"The store could not be read: {standing.error}")
-        if standing.config_error:
-            found.append(f"The labelling configuration cannot be served. {standing.config_error}")
-        if standing.refused:
-            found.append(f"The model in the store was refused, the last good one serves on. {standing.refused}")
-        for reason in self._services.models.refused(standing.project):
-            if reason != standing.refused:
+        if status.error:
+            found.append(f"The store could not be read: {status.error}")
+        if status.config_error:
+            found.append(f"The labelling configuration cannot be served. {status.config_error}")
+        if status.refused:
+            found.append(f"The model in the store was refused, the last good one serves. {status.refused}")
+        for reason in self._models.refused(status.project):
+            if reason != status.refused:
                 found.append(f"A model was refused. {reason}")
-        if not standing.version and not standing.refused:
+        if not status.version and not status.refused:
             found.append(f"There is no model yet: {row.state.sentence}.")
-            last = standing.runs.last
+            last = status.runs.last
             if last is not None and last.reason and last.reason not in row.state.sentence:
                 found.append(f"The last training was {last.outcome}: {last.reason}")
-            if last is None and not standing.updates:
+            if last is None and not status.updates:
                 found.append("Annotate a few tasks in Label Studio; training starts by itself.")
-        if standing.updates and self._services.launcher.name == "none":
-            found.append("This server trains nothing itself: `python -m training watch` must run over the same store.")
-        pressed = any(update.action == START_TRAINING for update in standing.updates)
+        if status.updates and not self._trains:
+            found.append("This server trains nothing itself: run `python -m training watch` over the same store.")
+        pressed = any(update.action == START_TRAINING for update in status.updates)
         if pressed and row.state.name == "queued":
             found.append("The train button was pressed.")
         return found
 
-    def _report(self, standing: ProjectStatus) -> tuple[Report | None, str]:
-        if not standing.version:
+    def _report(self, status: ProjectStatus) -> tuple[Report | None, str]:
+        if not status.version:
             return None, ""
         try:
-            return self._services.status_collector.reports.report(standing.project, standing.version), ""
+            return self._statuses.reports.report(status.project, status.version), ""
         except SegmenterError as error:
             return None, str(error)
 
     def _curve(self, project: int) -> tuple[LearningCurve | None, str]:
         try:
-            return read_curve(self._services.storage, project), ""
+            return read_curve(self._storage, project), ""
         except SegmenterError as error:
             return None, str(error)
 
-    def _versions(self, standing: ProjectStatus) -> list[VersionRow]:
-        reports = self._services.status_collector.reports
+    def _versions(self, status: ProjectStatus) -> list[VersionRow]:
+        reports = self._statuses.reports
         rows = []
-        for each in standing.versions:
-            summary = standing.summaries.get(each.name, ReportSummary())
+        for each in status.versions:
+            summary = status.summaries.get(each.name, ReportSummary())
             place = "serves" if each.current else "kept" if each.accepted else "rejected"
-            if place == "kept" and standing.version and each.name > standing.version:
+            if place == "kept" and status.version and each.name > status.version:
                 place = "rolled back"
             reason = summary.reason
             if not each.accepted:
-                reason = reports.rejection(standing.project, each.name) or reason
+                reason = reports.rejection(status.project, each.name) or reason
             rows.append(
                 VersionRow(
                     name=each.name,
-                    created_at=_seconds(summary.created_at) or _of_name(each.name),
-                    standing=place,
+                    created_at=created_at(summary, each.name),
+                    status=place,
                     reason=reason,
                     recordings=summary.recordings,
                     estimates=summary.estimates,
@@ -286,45 +193,23 @@ class Pages:
             )
         return rows
 
-    def _history(self, standing: ProjectStatus) -> list[RunRecord]:
-        numbers = range(standing.runs.next_number - 1, max(0, standing.runs.next_number - 1 - RUNS), -1)
-        found = (self._services.runs.ended(standing.project, number) for number in numbers)
+    def _history(self, status: ProjectStatus) -> list[RunRecord]:
+        numbers = range(status.runs.next_number - 1, max(0, status.runs.next_number - 1 - RUNS), -1)
+        found = (self._runs.ended(status.project, number) for number in numbers)
         return [record for record in found if record is not None]
 
 
 def _names(metrics: ModelMetrics) -> list[str]:
-    """Names of the confusion's rows: those of the classes, with background first."""
+    """Names of the confusion matrix's rows: those of the classes, background first."""
     names = [each.label for each in metrics.classes]
     whole = ["background", *names] if len(names) < len(metrics.confusion) else names
     return [*whole, *("?" for _ in range(len(metrics.confusion) - len(whole)))]
 
 
-def _learning(standing: ProjectStatus) -> list[tuple[int, float]]:
+def _learning(status: ProjectStatus) -> list[tuple[int, float]]:
     points = {
         summary.recordings: summary.estimates["balanced_accuracy"].value
-        for summary in (standing.summaries[each.name] for each in reversed(standing.versions))
+        for summary in (status.summaries[each.name] for each in reversed(status.versions))
         if summary.recordings and "balanced_accuracy" in summary.estimates
     }
     return sorted(points.items())
-
-
-def _link(hostname: str, host: str, project: int) -> str:
-    """Address of the project's page in Label Studio; only http(s), since anybody may call /setup."""
-    for address in (hostname, host):
-        parts = urlsplit(address)
-        if parts.scheme in ("http", "https") and project:
-            place = parts.netloc.rpartition("@")[2]  # no password on a page
-            return f"{parts.scheme}://{place}{parts.path.rstrip('/')}/projects/{project}"
-    return ""
-
-
-def _seconds(moment: str) -> float | None:
-    try:
-        return datetime.fromisoformat(moment).timestamp()
-    except ValueError:
-        return None
-
-
-def _of_name(version: str) -> float | None:
-    """When a version was made, from its name, 20261123T231501Z-9f3c2a."""
-    return _seconds(version.partition("Z-")[0] + "+00:00") if version else None

@@ -35,7 +35,7 @@ def serve(settings: Settings) -> int:
         handler.addFilter(RequestIds())
     _share_memory()
     listener = _listen(settings)
-    services = Services(settings, hide=redaction.add)
+    services = Services(settings, redaction)
     limits = ConnectionLimits(
         settings.max_connections, settings.client_timeout_seconds, services.metrics.refused, services.metrics.connected
     )

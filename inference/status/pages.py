@@ -1,0 +1,67 @@
+"""What the pages show, as data: each page's JSON twin is exactly this, and the templates render nothing else."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Self
+
+from inference.monitoring.activity_log import ActivityLog
+from inference.monitoring.diagnosis import Diagnoser
+from inference.monitoring.label_studio_monitor import LabelStudioMonitor
+from inference.monitoring.project_status import StatusCollector
+from inference.operations import BackgroundLoops
+from inference.serving.model_cache import ModelCache
+from inference.status.overview import OverviewBuilder, RowBuilder
+from inference.status.project_page import ProjectPageBuilder
+from inference.status.task_page import TaskPageBuilder
+from shared.retraining.reconcile import Finding
+from shared.settings import Settings
+from shared.store.storage import Storage
+
+
+class Pages(NamedTuple):
+    """A builder for each page."""
+
+    overview: OverviewBuilder
+    project: ProjectPageBuilder
+    task: TaskPageBuilder
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        *,
+        statuses: StatusCollector,
+        activity_log: ActivityLog,
+        storage: Storage,
+        models: ModelCache,
+        launcher: str,
+        findings: Mapping[int, Finding],
+        background: BackgroundLoops,
+        monitor: LabelStudioMonitor,
+        diagnoser: Diagnoser,
+        clock: Callable[[], float] = time.time,
+    ) -> Self:
+        """The builders over one server's parts. launcher: the name of what starts trainings, "none" if nothing does."""
+        trains = launcher != "none"
+        rows = RowBuilder(settings, trains=trains, clock=clock)
+        overview = OverviewBuilder(
+            settings,
+            rows,
+            statuses,
+            activity_log,
+            launcher=launcher,
+            background=background,
+            monitor=monitor,
+            clock=clock,
+        )
+        project = ProjectPageBuilder(
+            rows,
+            statuses,
+            activity_log,
+            storage=storage,
+            models=models,
+            findings=findings,
+            trains=trains,
+            clock=clock,
+        )
+        return cls(overview, project, TaskPageBuilder(project, statuses, activity_log, diagnoser))
