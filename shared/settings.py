@@ -84,6 +84,7 @@ FLAG = Reader("true or false", _read_flag)
 URL = Reader("an http:// or https:// address with a host", _read_url)
 TEXT = Reader("any text", str)
 HOSTS = Reader("host names, addresses or networks such as 10.0.0.0/8, separated by commas", _read_hosts)
+HOST_NAMES = Reader("host names separated by commas", _read_hosts)
 SECRET_PATH = Reader("at least 16 letters, digits, - or _ (it becomes part of a URL)", _read_secret_path)
 
 
@@ -222,6 +223,17 @@ class Settings:
 
     # Serving
     host: str = setting("127.0.0.1", TEXT, "Address to listen on; 0.0.0.0 in images.")
+    allowed_hosts: tuple[str, ...] = setting(
+        (),
+        HOST_NAMES,
+        "Names under which the server answers without credentials, besides addresses, localhost and HOST. A web page "
+        "could reach it under any other name (DNS rebinding).",
+    )
+    allow_open: bool = setting(
+        False,
+        FLAG,
+        "Serve without credentials on other addresses than loopback: whoever reaches the port may do everything.",
+    )
     port: int = setting(9090, whole(0, 65535), "Port to listen on; 0: any free one.")
     basic_auth_user: str = setting("", TEXT, "User name that requests must carry; empty: open.")
     basic_auth_pass: str = setting("", TEXT, "Password that goes with BASIC_AUTH_USER.")

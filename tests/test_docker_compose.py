@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from inference.__main__ import _parser as serving_parser
+from inference.web.server import check_exposure
 from shared.settings import Settings
 from tests.support.paths import ROOT
 from training.__main__ import COMMANDS
@@ -17,13 +18,14 @@ SERVICES: dict[str, Any] = COMPOSE["services"]
 OURS = ("server", "worker")
 NAMES = [each.name.upper() for each in fields(Settings)]
 DEFAULTS = Settings().environment()
+REQUIRED = {"LABEL_STUDIO_API_KEY": "the-token", "BASIC_AUTH_PASS": "the-password", "WEBHOOK_SECRET": "0" * 16}
 VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 TRAINING = NAMES[NAMES.index("START_TRAINING_EACH_N_UPDATES") : NAMES.index("DEVICE") + 1]
 
 
 def default(text: str) -> str:
-    """What a value is with nothing set but the token."""
-    return VARIABLE.sub(lambda found: (found[3] or "") if found[2] == "-" else "the-token", str(text))
+    """What a value is with nothing set but what has to be."""
+    return VARIABLE.sub(lambda found: (found[3] or "") if found[2] == "-" else REQUIRED[found[1]], str(text))
 
 
 def environment(service: str) -> dict[str, str]:
@@ -51,12 +53,17 @@ def test_each_training_setting_is_listed_with_its_default() -> None:
 def test_the_server_trains_nothing_and_is_reached_from_outside_its_container() -> None:
     settings = Settings.from_environment(environment("server"))
     assert (settings.train_launcher, settings.host) == ("none", "0.0.0.0")
-    assert SERVICES["server"]["ports"] == [f"9090:{settings.port}"]
+    check_exposure(settings)
 
 
-def test_only_the_token_has_to_be_set() -> None:
+def test_ports_are_published_on_this_machine_unless_asked_for() -> None:
+    for service, port in (("server", 9090), ("label-studio", 8080)):
+        assert [default(each) for each in SERVICES[service]["ports"]] == [f"127.0.0.1:{port}:{port}"]
+
+
+def test_secrets_have_to_be_set_and_nothing_else() -> None:
     required = {found[1] for found in VARIABLE.finditer((ROOT / "docker-compose.yml").read_text()) if found[2] == "?"}
-    assert required == {"LABEL_STUDIO_API_KEY"}
+    assert required == REQUIRED.keys()
 
 
 def test_each_service_is_built_from_its_file_and_runs_what_it_runs() -> None:
@@ -96,4 +103,5 @@ def test_label_studio_is_a_profile_that_may_call_us() -> None:
     variables = studio["environment"]
     assert (variables["SSRF_PROTECTION_ENABLED"], variables["ML_BLOCK_LOCAL_IP"]) == ("false", "false")
     assert variables["LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN"] == "true"
+    assert default(default(variables["LABEL_STUDIO_PASSWORD"])) == REQUIRED["BASIC_AUTH_PASS"]
     assert default(variables["LABEL_STUDIO_USER_TOKEN"]) == environment("server")["LABEL_STUDIO_API_KEY"]

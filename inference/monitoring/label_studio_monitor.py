@@ -35,14 +35,14 @@ class LabelStudioMonitor:
         projects: KnownProjects,
         address: str,
         *,
-        asked: Callable[[bool], None],
+        told: Callable[[bool], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`asked` is called after each request with whether Label Studio answered."""
+        """`told` hears each time whether Label Studio answered."""
         self._label_studio = label_studio
         self._credentials = credentials
         self._projects = projects
-        self._asked = asked
+        self._told = told
         self._clock = clock
         self._titled: dict[int, float] = {}
         self.state = LabelStudioState(address=address)
@@ -67,7 +67,7 @@ class LabelStudioMonitor:
         self.state = msgspec.structs.replace(
             self.state, reachable=reachable, sentence=sentence, token=self._credentials.kind
         )
-        self._asked(reachable)
+        self._told(reachable)
 
     def _name_projects(self) -> None:
         due = [each for each in self._projects.ids() if self._clock() >= self._titled.get(each, float("-inf"))]

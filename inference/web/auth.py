@@ -9,16 +9,16 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from inference.web.probes import PROBES
 from shared.settings import Settings
 
+OPEN = frozenset({"/health", "/livez", "/readyz"})
 EVENTS = "/webhook"
 
 log = logging.getLogger(__name__)
 
 
 class Authentication:
-    """Middleware. Events are let through here: /webhook itself asks for credentials where they are needed.
+    """Middleware. Events are let through here: /webhook itself asks `is_authorized` for what needs credentials.
 
     With WEBHOOK_SECRET, `/<secret>/anything` means `/anything`, and events are accepted under that prefix only.
     """
@@ -43,7 +43,7 @@ class Authentication:
                 {"error": "Events are accepted under the secret path only: connect http://host:port/WEBHOOK_SECRET."},
                 403,
             )
-        elif path not in PROBES and path != EVENTS and not scope["state"]["authorized"]:
+        elif path not in OPEN and path != EVENTS and not scope["state"]["authorized"]:
             response = unauthorized()
         await (response or self._app)(scope, receive, send)
 

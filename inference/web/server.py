@@ -16,6 +16,7 @@ from inference.web.app import create_app
 from inference.web.connection_limits import ConnectionLimits, make_protocol
 from inference.web.request_log import RequestIds
 from shared.errors import SettingsError
+from shared.label_studio.credentials import is_loopback
 from shared.logs import start_logging
 from shared.settings import Settings
 
@@ -33,9 +34,10 @@ def serve(settings: Settings) -> int:
     redaction = start_logging(settings.log_level, settings.log_format, secrets)
     for handler in logging.getLogger().handlers:
         handler.addFilter(RequestIds())
+    check_exposure(settings)
     _share_memory()
     listener = _listen(settings)
-    services = Services(settings, redaction)
+    services = Services(settings, hide=redaction.add)
     limits = ConnectionLimits(
         settings.max_connections, settings.client_timeout_seconds, services.metrics.refused, services.metrics.connected
     )
@@ -57,6 +59,22 @@ def serve(settings: Settings) -> int:
     finally:
         listener.close()
     return 0
+
+
+def check_exposure(settings: Settings) -> None:
+    """Raise SettingsError where anybody on the network could do everything, and the operator has not said so."""
+    if is_loopback(settings.host) or settings.allow_open:
+        return
+    if not settings.basic_auth_user:
+        raise SettingsError(
+            f"HOST={settings.host} is reached by other machines and no credentials are set: set BASIC_AUTH_USER and "
+            "BASIC_AUTH_PASS (and WEBHOOK_SECRET, for events), or ALLOW_OPEN=true if everybody may do everything."
+        )
+    if not settings.webhook_secret:
+        sentence = "events are accepted from anybody who reaches this port: set WEBHOOK_SECRET"
+        if settings.train_launcher == "kubernetes":  # every pod of a cluster reaches it, and each event may cost a Job
+            raise SettingsError(f"WEBHOOK_SECRET is not set, so that {sentence}, or ALLOW_OPEN=true.")
+        log.warning("HOST=%s: %s.", settings.host, sentence)
 
 
 class _Server(uvicorn.Server):

@@ -41,7 +41,7 @@ def test_model_dir_may_be_unset_or_relative(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     environ = {"TRAIN_LAUNCHER": "none", **({"MODEL_DIR": folder} if folder else {})}
-    with TestClient(create_app(Settings.from_environment(environ))) as client:
+    with TestClient(create_app(Settings.from_environment(environ)), "http://localhost") as client:
         assert client.post("/webhook", json={"action": "START_TRAINING", "project": {"id": 3}}).status_code == 201
     assert list((tmp_path / (folder or "models")).glob("updates/3/*.json"))
 

@@ -60,7 +60,7 @@ def test_golden_models_predict_the_same_or_are_refused_with_a_sentence(golden: P
 def test_a_server_serves_from_a_golden_store_and_goes_back_and_forward(golden: Path) -> None:
     settings = Settings(model_dir=str(golden / "store"), train_launcher="none", reconcile_seconds=0)
     before = expected(golden)
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with TestClient(create_app(settings), "http://localhost", raise_server_exceptions=False) as client:
         for project in PROJECTS:
             columns = read_columns(golden / f"{project}.csv")
             body = {"project": str(project), "tasks": [{"id": 1, "data": {"csv_url": columns}}]}

@@ -56,7 +56,7 @@ def serve(model_dir: Path) -> Serve:
     @contextmanager
     def serve(**settings: Any) -> Iterator[TestClient]:
         app = create_app(Settings(model_dir=str(model_dir), train_launcher="none", reconcile_seconds=0, **settings))
-        with TestClient(app, raise_server_exceptions=False) as client:
+        with TestClient(app, "http://localhost", raise_server_exceptions=False) as client:
             yield client
 
     return serve

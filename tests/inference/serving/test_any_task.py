@@ -53,7 +53,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
             fetch_timeout_seconds=1,
         )
     )
-    with TestClient(app, raise_server_exceptions=False) as running:
+    with TestClient(app, "http://localhost", raise_server_exceptions=False) as running:
         yield running
 
 

@@ -23,7 +23,7 @@ from tests.support.published import keep
 from tests.support.tokens import TOKEN
 from tests.support.web_server import serve as serve_web
 
-OURS = {"Origin": "http://testserver"}
+OURS = {"Origin": "http://localhost"}
 HTML = {"Accept": "text/html"}
 
 
@@ -71,7 +71,7 @@ def test_a_browser_is_led_from_the_root_to_the_page_and_a_program_is_not(serve: 
 def test_the_first_visit_says_what_to_do_with_the_address_to_paste(serve: Serve) -> None:
     with serve() as client:
         text = client.get("/ui/", headers=HTML).text
-    assert "http://testserver" in text
+    assert "http://localhost" in text
     assert "Connect model" in text
 
 
@@ -174,12 +174,12 @@ def test_train_writes_an_update_and_stop_asks_the_run(serve: Serve, store: Stora
                 run.beat()
 
 
-@pytest.mark.parametrize("origin", [None, "http://evil.example", "null", "http://testserver.evil.example"])
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://[", "http://localhost.evil.example"])
 @pytest.mark.parametrize("action", ["train", "stop", "roll-back", "promote"])
-def test_no_other_page_can_press_a_button(serve: Serve, origin: str | None, action: str) -> None:
+def test_no_other_page_can_press_a_button(serve: Serve, origin: str, action: str) -> None:
     with serve() as client:
         connect(client)
-        answer = client.post(f"/ui/projects/3/{action}", headers={"Origin": origin} if origin else {})
+        answer = client.post(f"/ui/projects/3/{action}", headers={"Origin": origin})
         assert answer.status_code == 403
         assert page(client, "/ui/projects/3.json")["row"]["waiting"] == 0
 

@@ -63,7 +63,7 @@ def test_real_messages_fit_the_described_types(serve: Serve, publish: Publish) -
 @pytest.fixture
 def described(tmp_path: Any) -> Any:
     app = create_app(Settings(model_dir=str(tmp_path), train_launcher="none", reconcile_seconds=0))
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with TestClient(app, "http://localhost", raise_server_exceptions=False) as client:
         yield schemathesis.openapi.from_dict(document()), client
 
 

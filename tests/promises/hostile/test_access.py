@@ -29,7 +29,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         model_dir=str(tmp_path_factory.mktemp("store")), train_launcher="none", reconcile_seconds=0,
         basic_auth_user=USER, basic_auth_pass=PASSWORD,
     )  # fmt: skip
-    with TestClient(create_app(settings), raise_server_exceptions=False, follow_redirects=False) as client:
+    with TestClient(
+        create_app(settings), "http://localhost", raise_server_exceptions=False, follow_redirects=False
+    ) as client:
         yield client
 
 
@@ -71,7 +73,7 @@ def test_with_credentials_every_route_answers(guarded: TestClient, method: str, 
 @pytest.mark.parametrize("path", DISGUISES)
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS", "PUT", "TRACE"])
 def test_no_disguise_of_a_path_gets_past(guarded: TestClient, method: str, path: str) -> None:
-    answer = guarded.request(method, f"http://testserver{path}", content=b"{}")
+    answer = guarded.request(method, f"http://localhost{path}", content=b"{}")
     if answer.status_code == 200:
         assert answer.request.url.path in OPEN
     assert answer.status_code in (200, 400, 401, 403, 404, 405)
@@ -105,7 +107,7 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES)
 def test_names_that_lead_elsewhere_lead_nowhere(guarded: TestClient, name: str) -> None:
     allowed = basic(USER, PASSWORD)
-    origin = {"Origin": "http://testserver", **allowed}
+    origin = {"Origin": "http://localhost", **allowed}
     for path in (f"/ui/projects/3/versions/{name}/report.html", f"/ui/static/{name}", f"/ui/projects/{name}.json"):
         answer = guarded.get(path, headers=allowed)
         assert answer.status_code in (400, 404, 405, 307)

@@ -43,7 +43,7 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     Updates(storage).add(3, "ANNOTATION_CREATED", 1.0)
     found: dict[str, set[str]] = {}
     app = create_app(Settings(model_dir=str(folder), train_launcher="none", reconcile_seconds=0))
-    with TestClient(app) as client:
+    with TestClient(app, "http://localhost") as client:
         task = {"id": 1, "data": {"csv_url": {"value": [0.0] * 60}}, "project": 3}
         client.post("/predict", json={"tasks": [task], "project": "3"})
         client.post("/webhook", json={"action": "ANNOTATION_CREATED", "project": {"id": 3}})

@@ -106,7 +106,7 @@ def test_an_api_server_in_trouble_costs_no_event_and_no_readiness(
         become_pod(api)
         api.fault = lambda request: status(403, "jobs.batch is forbidden")
         variables = find(objects, "ConfigMap", "settings")["data"] | {"MODEL_DIR": str(tmp_path / "models")}
-        with TestClient(create_app(Settings.from_environment(variables))) as client:
+        with TestClient(create_app(Settings.from_environment(variables)), "http://localhost") as client:
             assert client.post("/webhook", json=event()).status_code == 201
             wait_until(lambda: "Trainings cannot be started" in caplog.text)
             wait_until(lambda: client.get("/readyz").status_code == 200)
@@ -142,7 +142,7 @@ def test_from_a_webhook_to_the_next_job(tmp_path: Path, become_pod: Callable[[Ap
             "TRAIN_EPOCHS": "20",
         }
         variables = find(objects, "ConfigMap", "settings")["data"] | here
-        with TestClient(create_app(Settings.from_environment(variables))) as client:
+        with TestClient(create_app(Settings.from_environment(variables)), "http://localhost") as client:
             assert studio.project is not None
             created = datetime.fromisoformat(studio.project["created_at"]).timestamp()
             setup = {"project": f"1.{int(created)}", "schema": CONFIG, "hostname": web.url, "access_token": ""}

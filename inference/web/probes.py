@@ -1,3 +1,0 @@
-"""Routes that hold nothing and wait for nobody. The one list: `auth`, `request_limits` and `request_log` read it."""
-
-PROBES = frozenset({"/health", "/livez", "/readyz"})  # open without credentials, never refused, not in the activity log

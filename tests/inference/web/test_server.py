@@ -1,0 +1,28 @@
+from typing import Any
+
+import pytest
+
+from inference.web.server import check_exposure
+from shared.errors import SettingsError
+from shared.settings import Settings
+
+SECRETS: dict[str, Any] = {"basic_auth_user": "ann", "basic_auth_pass": "secret"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_on_this_machine_alone_no_credentials_are_needed(host: str) -> None:
+    check_exposure(Settings(host=host))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "sensors.lan"])
+def test_other_machines_reach_a_server_only_with_credentials_or_a_word(host: str) -> None:
+    with pytest.raises(SettingsError, match=r"BASIC_AUTH_USER.*ALLOW_OPEN"):
+        check_exposure(Settings(host=host))
+    check_exposure(Settings(host=host, allow_open=True))
+    check_exposure(Settings(host=host, **SECRETS))
+
+
+def test_in_a_cluster_events_need_the_secret_path() -> None:
+    with pytest.raises(SettingsError, match="WEBHOOK_SECRET"):
+        check_exposure(Settings(host="0.0.0.0", train_launcher="kubernetes", **SECRETS))
+    check_exposure(Settings(host="0.0.0.0", train_launcher="kubernetes", webhook_secret="0" * 16, **SECRETS))
