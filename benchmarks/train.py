@@ -27,23 +27,24 @@ from training.commands import run
 from training.data.annotations import Recording
 from training.data.recordings import load_recordings
 from training.data.training_data import training_data_of_export
-from training.judging import schedule
+from training.fitting import trainer
+from training.judging import step_search
 
 ROUNDS = 2
 FINAL, FOLDS, EXPORT, SCORE, PUBLISH, READ, REST = (
     "final fit", "fits of the folds", "export of all graphs", "scoring", "publishing", "reading", "all else"
 )  # fmt: skip
 STAGES: tuple[tuple[object, str, str], ...] = (
-    (schedule, "export_model", EXPORT),
-    (schedule.Schedule, "_judge", SCORE),
-    (schedule.Schedule, "_reason_to_stop", SCORE),
+    (trainer, "export_model", EXPORT),
+    (step_search, "cross_validate", SCORE),
+    (step_search, "_reason_to_stop", SCORE),
     (run, "pass_gate", SCORE),
-    (run._Run, "_card", SCORE),
+    (run, "make_card", SCORE),
     (run, "make_report", SCORE),
     (run, "render_report", SCORE),
     (run, "make_weights", EXPORT),
     (run._Run, "_publish", PUBLISH),
-    (run._Run, "_read_truth", READ),
+    (run._Run, "_read_training_data", READ),
     (run, "load_recordings", READ),
 )
 
@@ -86,13 +87,13 @@ class Clock:
         return counted
 
     def counting_fits(self, work: Callable[..., Any]) -> Callable[..., Any]:
-        """`Schedule.fit`: the fit on all recordings has fold 0."""
+        """`Trainer.fit`: the fit on all recordings has number 0."""
 
         @functools.wraps(work)
-        def counted(plan: Any, recordings: Any, steps: int, fold: int, what: str) -> Any:
-            with self.stage(FOLDS if fold else FINAL):
-                model = work(plan, recordings, steps, fold, what)
-            if not fold:
+        def counted(owner: Any, recordings: Any, steps: int, number: int, what: str) -> Any:
+            with self.stage(FOLDS if number else FINAL):
+                model = work(owner, recordings, steps, number, what)
+            if not number:
                 self.fitted = Fit(model.fit.steps, model.fit.epochs)
             return model
 
@@ -107,13 +108,13 @@ def main() -> None:
     options = parser.parse_args()
     say_where("python -m benchmarks.train")
     torch.set_num_threads(1)
-    truth = training_data_of_export(options.tasks, options.label_config, Settings())
-    loaded = load_recordings(truth.tasks, truth.config, truth.source, "background")
+    data = training_data_of_export(options.tasks, options.label_config, Settings())
+    loaded = load_recordings(data.tasks, data.config, data.source, "background")
     clocks, plain = [], []
     for _ in range(ROUNDS):
         clocks.append(train(options.tasks, options.label_config))
         begin = time.process_time()
-        baseline_steps = fit_baseline(loaded.recordings, truth.config.labels, clocks[-1].fitted.epochs)
+        baseline_steps = fit_baseline(loaded.recordings, data.config.labels, clocks[-1].fitted.epochs)
         plain.append(time.process_time() - begin)
     rows = sum(recording.rows for recording in loaded.recordings)
     print(f"\n## Training ({len(loaded.recordings)} recordings, {rows:,} rows)")
@@ -124,8 +125,8 @@ def train(tasks: Path, label_config: Path) -> Clock:
     """One whole training into an empty store."""
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        fits = clock.counting_fits(schedule.Schedule.fit)
-        stack.enter_context(patch.object(schedule.Schedule, "fit", fits))
+        fits = clock.counting_fits(trainer.Trainer.fit)
+        stack.enter_context(patch.object(trainer.Trainer, "fit", fits))
         for owner, name, title in STAGES:
             stack.enter_context(patch.object(owner, name, clock.counting(getattr(owner, name), title)))
         for redirect in (redirect_stdout, redirect_stderr):

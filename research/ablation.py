@@ -9,7 +9,7 @@ paired difference from what is shipped with its standard error. Repetitions shar
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,12 +19,11 @@ import torch
 
 from research.compare_peers import Material, read_material
 from research.variants import INSTANTS, RANGES, Variant
-from shared.segmentation.segmenter import Segmenter
 from shared.settings import Settings
 from training.data.annotations import Recording
+from training.fitting.trainer import Trainer
 from training.judging.decoding import choose_decoding
 from training.judging.evaluate import HeldOutPrediction, decode, predict, score
-from training.judging.schedule import Schedule
 from training.planning.decoding_parameters import learn_heads
 from training.planning.folds import Split, split_by_fold
 from training.planning.plan import make_plan
@@ -43,9 +42,6 @@ class Quiet:
 
     def step(self, step: int, loss: float, epoch: float) -> None:
         """It goes on."""
-
-    def evaluated(self, metrics: Mapping[str, float], *, more: bool) -> None:
-        """It was judged."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -97,14 +93,13 @@ def measure(variant: Variant, material: Material, repetition: int, drawn: int) -
         predictions: list[HeldOutPrediction] = []
         for number, split in enumerate(splits(recordings, repetition, drawn)):
             plan = variant.plan(make_plan(split.training, material.kinds, settings, {}))
-            schedule = Schedule(plan, material.truth.config, settings, Quiet())
+            trainer = Trainer(plan, material.data.config, settings, Quiet())
             steps = max(1, round(variant.steps * plan.first_steps(settings.train_epochs)))
             if variant.networks == "folds":
-                predictions += averaged(schedule, split, steps, number)
+                predictions += averaged(trainer, split, steps, number)
             else:
-                model = schedule.fit(split.training, steps, number + 1, "")
-                segmenter = Segmenter.load(schedule.export(model, schedule.blank_card()))
-                predictions += predict(segmenter, split.held_out, number)
+                model = trainer.fit(split.training, steps, number + 1, "")
+                predictions += predict(trainer.load(model), split.held_out, number)
         return best_figures(predictions, material, plan.tolerance)
 
 
@@ -129,12 +124,12 @@ def splits(recordings: Sequence[Recording], repetition: int, drawn: int) -> list
     return [Split(inside, tuple(each for each in recordings if each.group not in chosen))]
 
 
-def averaged(schedule: Schedule, split: Split, steps: int, number: int) -> list[HeldOutPrediction]:
+def averaged(trainer: Trainer, split: Split, steps: int, number: int) -> list[HeldOutPrediction]:
     """Held-out recordings by the mean of three networks, each fitted without a third of the training recordings."""
     segmenters = []
     for fold, inner in enumerate(splits(split.training, number, 0)):
-        model = schedule.fit(inner.training, steps, FOLDS * (number + 1) + fold, "")
-        segmenters.append(Segmenter.load(schedule.export(model, schedule.blank_card())))
+        model = trainer.fit(inner.training, steps, FOLDS * (number + 1) + fold, "")
+        segmenters.append(trainer.load(model))
     heads = learn_heads(split.training, split.training[0].kinds)
     found = []
     for recording in split.held_out:

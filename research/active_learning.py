@@ -21,8 +21,8 @@ from research.compare_peers import Material
 from shared.segmentation.segmenter import Segmenter
 from shared.settings import Settings, TaskScore
 from training.data.annotations import Recording
+from training.fitting.trainer import ALL_RECORDINGS, Trainer
 from training.judging.evaluate import predict, score
-from training.judging.schedule import Schedule
 from training.planning.folds import Split
 from training.planning.plan import make_plan
 
@@ -80,9 +80,8 @@ def fitted(recordings: Sequence[Recording], material: Material, seed: int) -> Se
     """A model of these recordings; nothing is held out, so that its scores are uncalibrated."""
     settings = replace(Settings.from_environment(), seed=seed)
     plan = make_plan(recordings, material.kinds, settings, {})
-    schedule = Schedule(plan, material.truth.config, settings, Quiet())
-    model = schedule.fit(recordings, plan.first_steps(settings.train_epochs), 0, "")
-    return Segmenter.load(schedule.export(model, schedule.blank_card()))
+    trainer = Trainer(plan, material.data.config, settings, Quiet())
+    return trainer.load(trainer.fit(recordings, plan.first_steps(settings.train_epochs), ALL_RECORDINGS, ""))
 
 
 def least_sure(segmenter: Segmenter, waiting: Sequence[Recording], order: str) -> int:

@@ -35,7 +35,7 @@ FINAL_FIT = "Fitting all recordings"  # the line of the log at which judging is 
 class Material(NamedTuple):
     """An export, read once. raw: its tasks by number, with recordings that any folder can name."""
 
-    truth: TrainingData
+    data: TrainingData
     xml: Path
     kinds: Kinds
     recordings: dict[str, Recording]
@@ -58,15 +58,15 @@ class Found(NamedTuple):
 def read_material(tasks: Path, xml: Path) -> Material:
     """Read an export as training does."""
     settings = Settings.from_environment()
-    truth = training_data_of_export(tasks, xml, settings)
-    loaded = load_recordings(truth.tasks, truth.config, truth.source, settings.unlabelled)
+    data = training_data_of_export(tasks, xml, settings)
+    loaded = load_recordings(data.tasks, data.config, data.source, settings.unlabelled)
     raw = {}
     for number, task in enumerate(json.loads(tasks.read_bytes()), 1):
-        value = task.get("data", {}).get(truth.config.value_key)
+        value = task.get("data", {}).get(data.config.value_key)
         if isinstance(value, str) and len(value) < 500 and (tasks.parent / value).is_file():
-            task["data"][truth.config.value_key] = str((tasks.parent / value).resolve())
+            task["data"][data.config.value_key] = str((tasks.parent / value).resolve())
         raw[str(task.setdefault("id", number))] = task
-    return Material(truth, xml, loaded.kinds, {each.key: each for each in loaded.recordings}, raw)
+    return Material(data, xml, loaded.kinds, {each.key: each for each in loaded.recordings}, raw)
 
 
 def train(material: Material, training: Sequence[str], test: Sequence[str], seed: int) -> Found:
@@ -122,10 +122,10 @@ def _children_seconds() -> float:
 def _predict(
     material: Material, test: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> dict[str, list[Segment]]:
-    config = material.truth.config
+    config = material.data.config
     files = []
     for key in test:
-        content = material.truth.source.fetch(config.value_of(material.raw[key]["data"]))
+        content = material.data.source.fetch(config.value_of(material.raw[key]["data"]))
         data = content if isinstance(content, bytes) else content if isinstance(content, str) else json.dumps(content)
         files.append(folder / f"{key}.csv")
         files[-1].write_bytes(data if isinstance(data, bytes) else data.encode())

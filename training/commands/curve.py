@@ -9,7 +9,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,6 @@ import torch
 
 from shared.errors import PermanentError, TrainingDataError
 from shared.labelling.label_config import LabelConfig
-from shared.segmentation.segmenter import Segmenter
 from shared.settings import Settings
 from shared.store.keys import read_project
 from shared.store.learning_curve import LearningCurve, Point, keep_curve
@@ -28,14 +27,14 @@ from shared.store.opening import open_storage
 from training.data.annotations import Recording
 from training.data.recordings import load_recordings
 from training.data.training_data import training_data_of_export, training_data_of_project
+from training.fitting.trainer import Trainer
 from training.judging.decoding import choose_decoding
 from training.judging.evaluate import LEAST_GROUPS, HeldOutPrediction, Scores, draw_groups, predict, resample, score
 from training.judging.metrics import compute_metrics
-from training.judging.schedule import Schedule
 from training.planning.decoding_parameters import choose_shape
 from training.planning.plan import Plan, make_plan
 
-JUDGED_BY = "macro_f1"  # unlike balanced accuracy it counts false alarms of instants
+CRITERION = "macro_f1"  # unlike balanced accuracy it counts false alarms of instants
 MATTERS = 0.02  # of macro F1: two seeds differ by as much
 SHOWN = {
     "macro_f1": "macro F1",
@@ -62,12 +61,12 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
     torch.set_num_threads(settings.train_threads)
     project = arguments.project or 0
     if arguments.tasks:
-        truth = training_data_of_export(arguments.tasks, arguments.label_config, settings)
+        data = training_data_of_export(arguments.tasks, arguments.label_config, settings)
     else:
-        truth = training_data_of_project(project, settings)
-    loaded = load_recordings(truth.tasks, truth.config, truth.source, settings.unlabelled)
+        data = training_data_of_project(project, settings)
+    loaded = load_recordings(data.tasks, data.config, data.source, settings.unlabelled)
     plan = make_plan(loaded.recordings, loaded.kinds, settings, {})
-    curve = measure(plan, truth.config, settings, [*truth.notes, *loaded.notes])
+    curve = measure(plan, data.config, settings, [*data.notes, *loaded.notes])
     keep_curve(open_storage(settings.model_dir), project, curve)
     text = json.dumps(msgspec.to_builtins(curve), indent=1) if arguments.json else "\n".join(table(curve))
     sys.stdout.write(text + "\n")
@@ -80,17 +79,14 @@ class _Measured:
     scores: Scores
 
 
-class _Lines:
-    """Tells the log which fit begins."""
+class _FitLog:
+    """Logs which fit begins."""
 
     def begin(self, what: str, steps: int) -> None:
         log.info("Fitting %s: %d steps.", what, steps)
 
     def step(self, step: int, loss: float, epoch: float) -> None:
         """Fits are short."""
-
-    def evaluated(self, metrics: Mapping[str, float], *, more: bool) -> None:
-        """The table tells."""
 
 
 def measure(plan: Plan, config: LabelConfig, settings: Settings, notes: Sequence[str] = ()) -> LearningCurve:
@@ -133,16 +129,15 @@ def _measure(
         drawn = tuple(recording for group in order[:count] for recording in group)
         shape = choose_shape(settings.sequence_size, plan.recipe.most_fit_rows, drawn, plan.kinds)
         part = replace(plan, recordings=drawn, shape=shape)
-        schedule = Schedule(part, config, settings, _Lines())
+        trainer = Trainer(part, config, settings, _FitLog())
         recordings.append(len(drawn))
         steps.append(part.first_steps(settings.train_epochs))
         what = f"{len(drawn)} recordings, fold {index + 1} of {len(plan.splits)}"
-        model = schedule.fit(drawn, steps[-1], index + 1, what)
-        segmenter = Segmenter.load(schedule.export(model, schedule.blank_card()))
-        predictions += predict(segmenter, split.held_out, index)
+        model = trainer.fit(drawn, steps[-1], index + 1, what)
+        predictions += predict(trainer.load(model), split.held_out, index)
     _, predictions = choose_decoding(
         predictions,
-        lambda some: score(some, plan.kinds, plan.tolerance).metrics().get(JUDGED_BY, 0.0),
+        lambda some: score(some, plan.kinds, plan.tolerance).metrics().get(CRITERION, 0.0),
     )
     scores = score(predictions, plan.kinds, plan.tolerance)
     point = Point(
@@ -162,8 +157,8 @@ def _verdict(measured: Sequence[_Measured]) -> str:
         return "Too few recordings to tell whether labelling more is worth it: with three or more, measure again."
     draws = draw_groups(len(last.scores.groups), seed=0)
     evaluated = last.scores.classes.evaluated
-    many, few = (compute_metrics(resample(each.scores.tallies, draws), evaluated)[JUDGED_BY] for each in (last, before))
-    gain = last.scores.metrics().get(JUDGED_BY, 0.0) - before.scores.metrics().get(JUDGED_BY, 0.0)
+    many, few = (compute_metrics(resample(each.scores.tallies, draws), evaluated)[CRITERION] for each in (last, before))
+    gain = last.scores.metrics().get(CRITERION, 0.0) - before.scores.metrics().get(CRITERION, 0.0)
     error = float(np.nanstd(many - few)) if not np.isnan(many - few).all() else float("inf")
     return say(gain, error, before.point, last.point)
 

@@ -1,4 +1,4 @@
-"""What decoding may use beside the rows themselves, unless the recordings that judge it lose by it."""
+"""Which priors decoding uses: those that held-out recordings do not lose by."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,21 +15,18 @@ from training.judging.metrics import match_events
 HURTS = 0.02  # of macro F1: cross-validated differences of two seeds are as large
 
 Integers = NDArray[np.int64]
-Judge = Callable[[Sequence[HeldOutPrediction]], float]
+Criterion = Callable[[Sequence[HeldOutPrediction]], float]
 
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """What of that which heads have learned from annotations is used.
-
-    composition: what recordings are made of, for ranges. amounts: in which shares labels come, for instants.
-    """
+    """Which of the learned priors are used: the first one for ranges, the second one for instants."""
 
     label_sequence_prior: bool
     event_label_prior: bool
 
     def heads(self, heads: Sequence[Head]) -> tuple[Head, ...]:
-        """Heads that decode so."""
+        """The heads with the priors that are used."""
         return tuple(self._head(head) for head in heads)
 
     def _head(self, head: Head) -> Head:
@@ -38,28 +35,30 @@ class Decoding:
         return head if self.event_label_prior else with_fields(head, event_label_prior=())
 
 
-ROWS_ALONE = Decoding(label_sequence_prior=False, event_label_prior=False)
+NO_PRIORS = Decoding(label_sequence_prior=False, event_label_prior=False)
 
 
-def choose_decoding(predictions: Sequence[HeldOutPrediction], judge: Judge) -> tuple[Decoding, list[HeldOutPrediction]]:
-    """How to decode, and held-out predictions decoded so.
+def choose_decoding(
+    predictions: Sequence[HeldOutPrediction], criterion: Criterion
+) -> tuple[Decoding, list[HeldOutPrediction]]:
+    """How to decode, and the held-out predictions decoded so.
 
-    What all graphs have learned is used unless held-out predictions lose more than HURTS by it: smaller losses are
-    noise, and on average new recordings gain, those of few labelled ones most. judge: larger is better.
+    A prior that all models have learned is used unless held-out predictions lose more than HURTS by it: smaller losses
+    are noise, and on average new recordings gain, most where few are labelled. criterion: larger is better.
     """
-    decoding = ROWS_ALONE
-    chosen = [redecoded(each, decoding) for each in predictions]
+    decoding = NO_PRIORS
+    chosen = [decode_with(each, decoding) for each in predictions]
     for name in ("label_sequence_prior", "event_label_prior"):
         wider = replace(decoding, **{name: True})
         if all(wider.heads(each.heads) != decoding.heads(each.heads) for each in predictions):
-            found = [redecoded(each, wider) for each in predictions]
-            if judge(found) >= judge(chosen) - HURTS:
+            found = [decode_with(each, wider) for each in predictions]
+            if criterion(found) >= criterion(chosen) - HURTS:
                 decoding, chosen = wider, found
     return decoding, chosen
 
 
-def redecoded(prediction: HeldOutPrediction, decoding: Decoding) -> HeldOutPrediction:
-    """The same probabilities, decoded so."""
+def decode_with(prediction: HeldOutPrediction, decoding: Decoding) -> HeldOutPrediction:
+    """The same probabilities under another decoding."""
     heads = decoding.heads(prediction.heads)
     return replace(prediction, heads=heads, segments=tuple(decode(heads, prediction.probabilities)))
 

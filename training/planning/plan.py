@@ -1,4 +1,4 @@
-"""What is fitted and how it is judged: shape of windows, recipe, and which recordings are held out together."""
+"""What is fitted and how it is evaluated: shape of windows, recipe, and which recordings are held out together."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ How = Literal["out-of-fold", "by-recording", "optimistic", "not judged"]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is fitted and how it is judged.
+    """What is fitted and how it is evaluated.
 
-    folds: of each group, {} where parts of a recording are held out. parts: halves of two recordings, judged as well:
-    what a network makes of a recording that it has seen another part of.
+    folds: of each group, {} where parts of a recording are held out. halves: splits of two recordings into halves,
+    evaluated as well: what a model finds in a recording that it has seen the other half of.
     """
 
     recordings: tuple[Recording, ...]
@@ -32,7 +32,7 @@ class Plan:
     folds: Mapping[str, int]
     tolerance: float
     notes: tuple[str, ...]
-    parts: tuple[Split, ...] = ()
+    halves: tuple[Split, ...] = ()
 
     def most_steps(self, epochs: int) -> int:
         """Steps in `epochs` passes over the training windows, at least one."""
@@ -66,7 +66,7 @@ def make_plan(recordings: Sequence[Recording], kinds: Kinds, settings: Settings,
         splits = split_by_fold(recordings, assigned)
     else:
         splits, how = split_in_parts(recordings, shape.window), "optimistic"
-        notes.append("Only one recording: judged on parts of it that were held out, which is optimistic.")
+        notes.append("Only one recording: evaluated on held-out parts of it, which is optimistic.")
     if not splits:
         how = "not judged"
     return Plan(
@@ -79,5 +79,5 @@ def make_plan(recordings: Sequence[Recording], kinds: Kinds, settings: Settings,
         folds=assigned,
         tolerance=event_tolerance(recordings),
         notes=tuple(notes),
-        parts=tuple(split_in_parts(recordings, shape.window, 2)) if len(recordings) == 2 else (),
+        halves=tuple(split_in_parts(recordings, shape.window, 2)) if len(recordings) == 2 else (),
     )

@@ -1,11 +1,11 @@
-"""What a run says at its end: figures for the card, report.json, a few lines for a terminal."""
+"""What a run says at its end: metrics for the card, report.json, a few lines for a terminal."""
 
 from collections.abc import Sequence
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import Estimate, Head, ModelCard, ModelMetrics
-from shared.store.report import Bin, HeldOut, ReportFile, StoredSegment
-from shared.store.report import Schedule as StoredSchedule
+from shared.store.report import Bin, HeldOut, ReportFile, Schedule, StoredSegment
+from training.fitting.trainer import FittedModel
 from training.judging.calibration import (
     ScoredSegments,
     calibrate_heads,
@@ -16,7 +16,7 @@ from training.judging.calibration import (
 )
 from training.judging.evaluate import HeldOutPrediction
 from training.judging.gate import Verdict
-from training.judging.schedule import Trained
+from training.judging.step_search import StepSearch
 
 HOW = {
     "out-of-fold": "every recording judged by a network that had not seen it",
@@ -39,32 +39,32 @@ PARTS = ("balanced_accuracy", "segment_f1_50", "event_f1")
 CALIBRATED = ("out-of-fold", "by-recording")
 
 
-def calibrated_heads(heads: tuple[Head, ...], trained: Trained) -> tuple[Head, ...]:
+def calibrated_heads(heads: tuple[Head, ...], search: StepSearch) -> tuple[Head, ...]:
     """Heads whose scores mean what they say; as they are where too little was held out to know."""
-    if trained.plan.how not in CALIBRATED:
+    if search.plan.how not in CALIBRATED:
         return heads
-    return calibrate_heads(heads, trained.evaluated.predictions, trained.plan.tolerance)
+    return calibrate_heads(heads, search.best.predictions, search.plan.tolerance)
 
 
-def make_figures(trained: Trained, notes: Sequence[str]) -> ModelMetrics:
-    """Figures for the card."""
-    plan, scores = trained.plan, trained.evaluated.scores
+def make_metrics(search: StepSearch, notes: Sequence[str]) -> ModelMetrics:
+    """Metrics for the card."""
+    plan, scores = search.plan, search.best.scores
     estimates = scores.estimates() if scores else {}
     if plan.how == "optimistic":  # parts of one recording say nothing of the spread between recordings
         estimates = {name: Estimate(each.value) for name, each in estimates.items()}
     notes = [*plan.notes, *notes]
-    if trained.parts is not None and trained.parts.scores is not None:
-        parts = trained.parts.scores.metrics()
-        estimates |= {f"parts_{name}": Estimate(parts[name]) for name in PARTS if name in parts}
-        shown = ", ".join(f"{SHOWN[name]} {parts[name]:.3f}" for name in PARTS if name in parts)
+    if search.halves is not None and search.halves.scores is not None:
+        halves = search.halves.scores.metrics()
+        estimates |= {f"parts_{name}": Estimate(halves[name]) for name in PARTS if name in halves}
+        shown = ", ".join(f"{SHOWN[name]} {halves[name]:.3f}" for name in PARTS if name in halves)
         notes.append(
             f"Two recordings: on halves of them, a network having seen the other halves, {shown} (optimistic)."
         )
-    if scores is not None and trained.evaluated.alone is not None:
-        alone, found = trained.evaluated.alone.metrics(), scores.metrics()
-        gained = [f"{SHOWN[name]} {found[name]:.3f} ({alone[name]:.3f})" for name in GAINED if name in found]
+    if scores is not None and search.best.without_priors is not None:
+        without, found = search.best.without_priors.metrics(), scores.metrics()
+        gained = [f"{SHOWN[name]} {found[name]:.3f} ({without[name]:.3f})" for name in GAINED if name in found]
         notes.append(f"Labels are chosen by the whole recording (in brackets: row by row): {', '.join(gained)}.")
-    scored = _scored(trained)
+    scored = _scored(search)
     if scored is not None:
         estimates["ece"] = Estimate(expected_calibration_error(scored.scores, scored.right))
         estimates["ece_of_perfect_scores"] = Estimate(calibration_noise(scored))
@@ -78,10 +78,10 @@ def make_figures(trained: Trained, notes: Sequence[str]) -> ModelMetrics:
     )
 
 
-def make_report(card: ModelCard, trained: Trained, verdict: Verdict) -> ReportFile:
+def make_report(card: ModelCard, search: StepSearch, model: FittedModel, verdict: Verdict) -> ReportFile:
     """All of report.json."""
-    first = trained.final.fit
-    scored = _scored(trained)
+    fit = model.fit
+    scored = _scored(search)
     bins = reliability(scored.scores, scored.right) if scored is not None else []
     return ReportFile(
         version=card.version,
@@ -90,24 +90,24 @@ def make_report(card: ModelCard, trained: Trained, verdict: Verdict) -> ReportFi
         outcome="published" if verdict.accepted else "rejected",
         reason=verdict.reason,
         metrics=card.metrics,
-        steps=first.steps,
-        epochs=first.epochs,
-        stopped_because=trained.stopped_because,
+        steps=fit.steps,
+        epochs=fit.epochs,
+        stopped_because=search.stopped_because,
         schedules=tuple(
-            StoredSchedule(
+            Schedule(
                 steps=each.steps,
-                balanced_accuracy=each.figure("balanced_accuracy"),
-                min_class_f1=each.figure("min_class_f1"),
+                balanced_accuracy=each.metric("balanced_accuracy"),
+                min_class_f1=each.metric("min_class_f1"),
             )
-            for each in trained.rounds
+            for each in search.evaluations
         ),
-        losses=tuple(round(loss, 4) for loss in first.losses),
+        losses=tuple(round(loss, 4) for loss in fit.losses),
         reliability=tuple(Bin(*each) for each in bins),
-        held_out=store_held_out(trained.evaluated.predictions),
+        held_out=store_held_out(search.best.predictions),
     )
 
 
-def text_report(card: ModelCard, trained: Trained, outcome: str, reason: str, place: str) -> str:
+def text_report(card: ModelCard, search: StepSearch, model: FittedModel, outcome: str, reason: str, place: str) -> str:
     """A few lines for a terminal. place: where the model lies."""
     metrics = card.metrics
     lines = [f"{metrics.recordings} recording{'s' * (metrics.recordings != 1)}; {HOW[metrics.how]}."]
@@ -125,10 +125,10 @@ def text_report(card: ModelCard, trained: Trained, outcome: str, reason: str, pl
         if name in metrics.estimates:
             value, error = metrics.estimates[name].value, metrics.estimates[name].standard_error
             lines.append(f"{title:<18} {value:.3f}" + (f" ± {error:.3f}" if error is not None else ""))
-    fit = trained.final.fit
+    fit = model.fit
     lines.append(
         f"Fitted {fit.steps} steps, {fit.epochs:.1f} epochs; schedules evaluated: "
-        f"{len(trained.rounds)}; stopped because {trained.stopped_because}."
+        f"{len(search.evaluations)}; stopped because {search.stopped_because}."
     )
     lines += [f"Note: {note}" for note in metrics.notes]
     if outcome == "published":
@@ -139,9 +139,9 @@ def text_report(card: ModelCard, trained: Trained, outcome: str, reason: str, pl
     return "\n".join(lines) + "\n"
 
 
-def _scored(trained: Trained) -> ScoredSegments | None:
-    predictions = trained.evaluated.predictions if trained.plan.how in CALIBRATED else ()
-    return cross_calibrate(predictions, trained.plan.tolerance) if predictions else None
+def _scored(search: StepSearch) -> ScoredSegments | None:
+    predictions = search.best.predictions if search.plan.how in CALIBRATED else ()
+    return cross_calibrate(predictions, search.plan.tolerance) if predictions else None
 
 
 def store_held_out(predictions: Sequence[HeldOutPrediction]) -> tuple[HeldOut, ...]:

@@ -28,8 +28,8 @@ from shared.store.report import ReportFile, read_held_out
 from shared.store.storage import Storage
 from tests.support.synthetic import QUICK, draw_instants, draw_ranges
 from training.__main__ import main
-from training.commands.run import read_card
 from training.fitting.network import Network
+from training.judging.references import read_card
 
 Export = Callable[..., tuple[Path, Path]]
 ANY_MODEL = {"BALANCED_ACCURACY_THRESHOLD": "0", "MIN_CLASS_F1_THRESHOLD": "0"}

@@ -9,7 +9,7 @@ import pytest
 from shared.labelling.segments import Segment
 from shared.model_file.card import Head, InstantHead
 from training.data.annotations import Kinds, Recording, label_runs
-from training.judging.decoding import ROWS_ALONE, choose_decoding
+from training.judging.decoding import NO_PRIORS, choose_decoding
 from training.judging.evaluate import HeldOutPrediction, decode, score
 from training.planning.decoding_parameters import learn_heads
 from training.planning.event_label_prior import learn_event_label_prior
@@ -75,7 +75,7 @@ def beats(make_recording: Callable[..., Recording], number: int, shift: float) -
         ),
     )
     return HeldOutPrediction(
-        recording, number % 3, heads, probabilities, tuple(decode(ROWS_ALONE.heads(heads), probabilities))
+        recording, number % 3, heads, probabilities, tuple(decode(NO_PRIORS.heads(heads), probabilities))
     )
 
 
@@ -98,7 +98,7 @@ def test_where_rows_are_right_already_they_stay_right(make_recording: Callable[.
 def test_what_hurts_held_out_recordings_is_not_used(make_recording: Callable[..., Recording]) -> None:
     """Whatever the judge is: here one that likes rows alone."""
     said = [beats(make_recording, number, 0.0) for number in range(6)]
-    plain = ROWS_ALONE.heads(said[0].heads)
+    plain = NO_PRIORS.heads(said[0].heads)
     decoding, chosen = choose_decoding(said, lambda some: float(some[0].heads == plain))
-    assert decoding == ROWS_ALONE
+    assert decoding == NO_PRIORS
     assert [each.segments for each in chosen] == [each.segments for each in said]

@@ -1,4 +1,4 @@
-"""How long is fitted, and on what is judged."""
+"""How many steps are fitted, and what they are evaluated on."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -12,10 +12,11 @@ from shared.labelling.segments import Segment
 from shared.segmentation.segmenter import Segmenter
 from shared.settings import Settings
 from training.data.annotations import Kinds, Recording
-from training.judging import evaluate, schedule
-from training.judging.schedule import Schedule, Trained
+from training.fitting.trainer import ALL_RECORDINGS, FittedModel, Trainer
+from training.judging import cross_validation, evaluate
+from training.judging.step_search import StepSearch, search_steps
 from training.planning.plan import make_plan
-from training.publishing.report import calibrated_heads, make_figures
+from training.publishing.report import calibrated_heads, make_metrics
 
 CONFIG = parse_label_config(
     '<View><TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/></TimeSeriesLabels>'
@@ -40,12 +41,14 @@ class Silent:
         self.judgements.append((dict(metrics), more))
 
 
-def train(recordings: list[Recording], settings: Settings, **changes: object) -> tuple[Trained, Silent]:
+def train(recordings: list[Recording], settings: Settings, **changes: object) -> tuple[StepSearch, FittedModel, Silent]:
     settings = replace(settings, **changes)  # type: ignore[arg-type]
     plan = make_plan(recordings, recordings[0].kinds, settings, {})
     recipe = replace(plan.recipe, least_steps=20, enough_steps=20)
     silent = Silent()
-    return Schedule(replace(plan, recipe=recipe), CONFIG, settings, silent).train(), silent
+    trainer = Trainer(replace(plan, recipe=recipe), CONFIG, settings, silent)
+    search = search_steps(trainer, silent)
+    return search, trainer.fit(plan.recordings, search.best.steps, ALL_RECORDINGS, "all recordings"), silent
 
 
 def hopeless(recordings: list[Recording]) -> list[Recording]:
@@ -63,9 +66,9 @@ def recordings(make_recordings: Callable[..., list[Recording]]) -> list[Recordin
 
 
 def test_a_low_threshold_ends_with_the_first_schedule(recordings: list[Recording], settings: Settings) -> None:
-    trained, silent = train(recordings, settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
-    assert [each.steps for each in trained.rounds] == [20]
-    assert "both thresholds hold" in trained.stopped_because
+    search, _, silent = train(recordings, settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
+    assert [each.steps for each in search.evaluations] == [20]
+    assert "both thresholds hold" in search.stopped_because
     assert [what for what, _ in silent.fits][-1] == "all recordings"
     assert len(silent.fits) == 4
 
@@ -73,24 +76,24 @@ def test_a_low_threshold_ends_with_the_first_schedule(recordings: list[Recording
 @pytest.mark.parametrize("name", ["balanced_accuracy_threshold", "min_class_f1_threshold"])
 def test_each_threshold_asks_for_more_epochs(recordings: list[Recording], settings: Settings, name: str) -> None:
     other = {"balanced_accuracy_threshold": 0.0, "min_class_f1_threshold": 0.0, name: 1.0}
-    trained, _ = train(hopeless(recordings), settings, train_epochs=25, **other)
-    assert [each.steps for each in trained.rounds] == [20, 40]
-    assert "TRAIN_EPOCHS=25" in trained.stopped_because
+    search, _, _ = train(hopeless(recordings), settings, train_epochs=25, **other)
+    assert [each.steps for each in search.evaluations] == [20, 40]
+    assert "TRAIN_EPOCHS=25" in search.stopped_because
 
 
 def test_train_epochs_bounds_the_passes(recordings: list[Recording], settings: Settings) -> None:
     epochs = {}
     for wanted in (2, 6):
-        trained, _ = train(hopeless(recordings), settings, train_epochs=wanted, balanced_accuracy_threshold=1.0)
-        epochs[wanted] = trained.final.fit.epochs
+        _, model, _ = train(hopeless(recordings), settings, train_epochs=wanted, balanced_accuracy_threshold=1.0)
+        epochs[wanted] = model.fit.epochs
         assert epochs[wanted] <= wanted
     assert epochs[6] > epochs[2]
 
 
 def test_held_out_recordings_decide_not_training_rows(recordings: list[Recording], settings: Settings) -> None:
     """Labels that only the training rows agree on: fitted well, held out badly, and the figures say so."""
-    evaluated, _ = train(hopeless(recordings), settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
-    assert evaluated.evaluated.figure("balanced_accuracy") < 0.6
+    search, _, _ = train(hopeless(recordings), settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
+    assert search.best.metric("balanced_accuracy") < 0.6
 
 
 def test_no_recording_is_judged_by_a_network_that_saw_it(
@@ -98,15 +101,15 @@ def test_no_recording_is_judged_by_a_network_that_saw_it(
 ) -> None:
     seen: dict[bytes, set[str]] = {}
     leaks: list[str] = []
-    fit, predict, export = Schedule.fit, evaluate.predict, Schedule.export
+    fit, predict, export = Trainer.fit, evaluate.predict, Trainer.export
     fitted: dict[int, set[str]] = {}
 
-    def note_fit(self: Schedule, some: list[Recording], *rest: object) -> object:
+    def note_fit(self: Trainer, some: list[Recording], *rest: object) -> object:
         found = fit(self, some, *rest)  # type: ignore[arg-type]
         fitted[id(found)] = {each.key for each in some}
         return found
 
-    def note_export(self: Schedule, model: object, card: object) -> bytes:
+    def note_export(self: Trainer, model: object, card: object) -> bytes:
         data = export(self, model, card)  # type: ignore[arg-type]
         seen[data] = fitted[id(model)]
         return data
@@ -124,9 +127,9 @@ def test_no_recording_is_judged_by_a_network_that_saw_it(
         latest.append(seen[data])
         return load(data)
 
-    monkeypatch.setattr(Schedule, "fit", note_fit)
-    monkeypatch.setattr(Schedule, "export", note_export)
-    monkeypatch.setattr(schedule, "predict", note_predict)
+    monkeypatch.setattr(Trainer, "fit", note_fit)
+    monkeypatch.setattr(Trainer, "export", note_export)
+    monkeypatch.setattr(cross_validation, "predict", note_predict)
     monkeypatch.setattr(Segmenter, "load", note_load)
     train(recordings, settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
     assert sorted(evaluated) == ["1", "2", "3"]
@@ -136,21 +139,21 @@ def test_no_recording_is_judged_by_a_network_that_saw_it(
 def test_one_recording_is_judged_on_its_parts(
     make_recordings: Callable[..., list[Recording]], settings: Settings
 ) -> None:
-    trained, _ = train(make_recordings(1, rows=500), settings, balanced_accuracy_threshold=0.0)
-    assert trained.plan.how == "optimistic"
-    assert len(trained.evaluated.predictions) == 3
+    search, _, _ = train(make_recordings(1, rows=500), settings, balanced_accuracy_threshold=0.0)
+    assert search.plan.how == "optimistic"
+    assert len(search.best.predictions) == 3
 
 
 def test_two_recordings_are_judged_by_each_other_and_by_halves(
     make_recordings: Callable[..., list[Recording]], settings: Settings
 ) -> None:
-    trained, silent = train(make_recordings(2), settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
-    assert trained.plan.how == "out-of-fold"
-    assert len(trained.evaluated.predictions) == 2
-    assert trained.parts is not None
-    assert len(trained.parts.predictions) == 4
+    search, _, silent = train(make_recordings(2), settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
+    assert search.plan.how == "out-of-fold"
+    assert len(search.best.predictions) == 2
+    assert search.halves is not None
+    assert len(search.halves.predictions) == 4
     assert len(silent.fits) == 5
-    metrics = make_figures(trained, [])
+    metrics = make_metrics(search, [])
     assert {"balanced_accuracy", "parts_balanced_accuracy"} <= set(metrics.estimates)
     assert "halves" in metrics.notes[0]
 
@@ -158,12 +161,12 @@ def test_two_recordings_are_judged_by_each_other_and_by_halves(
 def test_parts_of_one_recording_give_no_standard_error_and_no_calibration(
     make_recordings: Callable[..., list[Recording]], settings: Settings
 ) -> None:
-    trained, _ = train(make_recordings(1, rows=500), settings, balanced_accuracy_threshold=0.0)
-    metrics = make_figures(trained, [])
+    search, _, _ = train(make_recordings(1, rows=500), settings, balanced_accuracy_threshold=0.0)
+    metrics = make_metrics(search, [])
     assert metrics.how == "optimistic"
     assert all(each.standard_error is None for each in metrics.estimates.values())
     assert "ece" not in metrics.estimates
-    assert not any(head.calibration.fitted for head in calibrated_heads(trained.final.heads, trained))
+    assert not any(head.calibration.fitted for head in calibrated_heads(search.best.models[0].heads, search))
 
 
 def test_where_no_class_can_be_judged_no_longer_schedule_is_tried(
@@ -172,9 +175,9 @@ def test_where_no_class_can_be_judged_no_longer_schedule_is_tried(
     kinds = Kinds(("Run", "Walk"), (), ())
     one = make_recording([Segment(0, 99, "Run")], kinds=kinds)
     other = make_recording([Segment(0, 99, "Walk")], kinds=kinds)
-    trained, _ = train([one, replace(other, key="2", group="2")], settings, train_epochs=1000)
-    assert len(trained.rounds) == 1
-    assert "no class is in two groups" in trained.stopped_because
+    search, _, _ = train([one, replace(other, key="2", group="2")], settings, train_epochs=1000)
+    assert len(search.evaluations) == 1
+    assert "no class is in two groups" in search.stopped_because
 
 
 def test_a_project_of_both_kinds_gets_two_heads(
@@ -190,7 +193,7 @@ def test_a_project_of_both_kinds_gets_two_heads(
             values[each.first : each.last + 1, int(each.instant)] += 3
         one = make_recording(marks, rows=160, values=values)
         recordings.append(replace(one, key=str(number), group=str(number)))
-    trained, _ = train(recordings, settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
-    names = trained.evaluated.scores.classes.names if trained.evaluated.scores else ()
+    search, _, _ = train(recordings, settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
+    names = search.best.scores.classes.names if search.best.scores else ()
     assert names == ("background", "Run", "Walk")
-    assert trained.plan.shape.downsampling == 1
+    assert search.plan.shape.downsampling == 1

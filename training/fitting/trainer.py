@@ -1,0 +1,113 @@
+"""Fits models under a plan and the settings, and exports them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from msgspec.structs import replace as with_fields
+
+from shared.labelling.label_config import LabelConfig
+from shared.labelling.snapshots import Snapshot
+from shared.model_file.card import Head, ModelCard, ModelMetrics
+from shared.segmentation.segmenter import Segmenter
+from shared.settings import Settings
+from training.data.annotations import Recording
+from training.fitting.batches import TrainingSet
+from training.fitting.dataset import Statistics, training_statistics
+from training.fitting.export import export_model
+from training.fitting.fit import FitResult, choose_device, fit
+from training.planning.decoding_parameters import learn_heads
+from training.planning.plan import Plan
+
+SEEDS = 1000  # seeds that one SEED stands for
+ALL_RECORDINGS = 0  # number of the fit on all recordings; those of the folds count from 1
+
+
+class FitProgress(Protocol):
+    """Follows fits. May raise, which ends the run."""
+
+    def begin(self, what: str, steps: int) -> None:
+        """A fit of `steps` steps begins."""
+
+    def step(self, step: int, loss: float, epoch: float) -> None:
+        """So far in the fit that began last."""
+
+
+@dataclass(frozen=True, slots=True)
+class FittedModel:
+    """A fit, and what an export needs beside the network."""
+
+    fit: FitResult
+    statistics: Statistics
+    heads: tuple[Head, ...]
+
+
+class Trainer:
+    """Fits the network of a plan on any recordings."""
+
+    def __init__(self, plan: Plan, config: LabelConfig, settings: Settings, progress: FitProgress) -> None:
+        self.plan = plan
+        self.settings = settings
+        self._config = config
+        self._progress = progress
+        self._device = choose_device(settings.device)
+
+    def fit(self, recordings: Sequence[Recording], steps: int, number: int, what: str) -> FittedModel:
+        """Fit on these recordings. number: makes the seed. what: names the fit in logs."""
+        plan, settings = self.plan, self.settings
+        heads = learn_heads(recordings, plan.kinds)
+        statistics = training_statistics(recordings, plan.recipe.longest_recording)
+        data = TrainingSet(recordings, heads, plan.shape, statistics, plan.recipe)
+        per_step = plan.recipe.batch / data.windows
+        self._progress.begin(what, steps)
+        result = fit(
+            data,
+            hidden_size=settings.hidden_size,
+            downsampling=plan.shape.downsampling,
+            ranges=1 + len(plan.kinds.ranges) if plan.kinds.ranges else 0,
+            steps=steps,
+            epochs=settings.train_epochs,
+            seed=settings.seed * SEEDS + number,
+            use_class_weights=settings.use_class_weights,
+            device=self._device,
+            recipe=plan.recipe,
+            report=lambda step, loss: self._progress.step(step, loss, step * per_step),
+        )
+        return FittedModel(result, statistics, heads)
+
+    def export(self, model: FittedModel, card: ModelCard) -> bytes:
+        """The sealed file of a model; the card's heads (but for their calibration) and statistics are its own."""
+        heads = tuple(
+            with_fields(head, calibration=known.calibration)
+            for head, known in zip(model.heads, card.heads, strict=True)
+        )
+        card = with_fields(
+            card,
+            heads=heads,
+            channel_mean=tuple(model.statistics.mean.tolist()),
+            channel_std=tuple(model.statistics.std.tolist()),
+        )
+        return export_model(model.fit.network, model.statistics, card)
+
+    def load(self, model: FittedModel) -> Segmenter:
+        """The model as it would serve, through its exported file."""
+        return Segmenter.load(self.export(model, self.draft_card()))
+
+    def draft_card(self) -> ModelCard:
+        """A card that says no more than predicting needs."""
+        nothing = Snapshot(taken_at="", newest="", tasks=0, annotations=0, digest="", fingerprint="")
+        zeros = (0.0,) * len(self._config.channels)
+        return ModelCard(
+            version="",
+            created_at="",
+            project=0,
+            label_config=self._config,
+            heads=learn_heads(self.plan.recordings, self.plan.kinds),
+            window=self.plan.shape.window,
+            stride=self.plan.shape.stride,
+            downsampling=self.plan.shape.downsampling,
+            channel_mean=zeros,
+            channel_std=zeros,
+            metrics=ModelMetrics(how="not judged", recordings=0),
+            snapshot=nothing,
+        )
