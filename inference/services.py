@@ -26,10 +26,10 @@ from shared.errors import LabelConfigError, StoreError, UntrainedError
 from shared.label_studio.client import LabelStudio
 from shared.label_studio.credentials import Credentials
 from shared.label_studio.fetcher import Fetcher
-from shared.label_studio.request import show
+from shared.label_studio.request import display_url
 from shared.labelling.label_config import parse_label_config
 from shared.net.connections import Connections
-from shared.recordings.series import most_cells
+from shared.recordings.series import cell_limit
 from shared.retraining.controller import Controller, make_reconciler
 from shared.retraining.runs import RunRecord, Runs
 from shared.retraining.updates import Updates
@@ -79,9 +79,13 @@ class Services:
         self.control = Controller(settings, storage, self.launcher, reconciler)
         label_studio = LabelStudio(self.credentials, connections)
         self.studio = LabelStudioMonitor(
-            label_studio, self.credentials, self.projects, show(self.credentials.home), told=self.metrics.studio
+            label_studio,
+            self.credentials,
+            self.projects,
+            display_url(self.credentials.base_url),
+            told=self.metrics.studio,
         )
-        self.examiner = Diagnoser(self.models, fetcher, label_studio, self.projects, most_cells(settings.max_series_mb))
+        self.examiner = Diagnoser(self.models, fetcher, label_studio, self.projects, cell_limit(settings.max_series_mb))
         self._quick = ThreadPoolExecutor(QUICK_THREADS, "quick")
         self._pages = ThreadPoolExecutor(PAGE_THREADS, "pages")
         self._closing = threading.Event()

@@ -22,7 +22,7 @@ class Redaction(logging.Filter):
         if len(secret) >= 6 and secret not in self._secrets:
             self._secrets.append(secret)
 
-    def hide(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """The text without secrets."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
@@ -30,11 +30,11 @@ class Redaction(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record in place; every record passes."""
-        record.msg = self.hide(record.getMessage())
+        record.msg = self.redact(record.getMessage())
         record.args = None
         for key, value in record.__dict__.items():
             if key not in _STANDARD and isinstance(value, str):
-                record.__dict__[key] = self.hide(value)
+                record.__dict__[key] = self.redact(value)
         return True
 
 
@@ -55,7 +55,7 @@ class JsonLines(logging.Formatter):
             **_extra(record),
         }
         if record.exc_info:
-            line["exception"] = self._redaction.hide(self.formatException(record.exc_info))
+            line["exception"] = self._redaction.redact(self.formatException(record.exc_info))
         return json.dumps(line, default=str)
 
 
@@ -73,7 +73,7 @@ class TextLines(logging.Formatter):
         fields = " ".join(f"{key}={value}" for key, value in _extra(record).items())
         line = f"{clock} {level}{record.getMessage()}" + (f"  [{fields}]" if fields else "")
         if record.exc_info:
-            line += "\n" + self._redaction.hide(self.formatException(record.exc_info))
+            line += "\n" + self._redaction.redact(self.formatException(record.exc_info))
         return line
 
 

@@ -20,7 +20,7 @@ class Reader(NamedTuple):
     read: Read
 
 
-def whole(least: int, most: int) -> Reader:
+def integer(least: int, most: int) -> Reader:
     """Read a whole number from `least` to `most`."""
 
     def read(text: str) -> int:
@@ -32,7 +32,7 @@ def whole(least: int, most: int) -> Reader:
     return Reader(f"a whole number from {least} to {most}", read)
 
 
-def real(least: float, most: float) -> Reader:
+def number(least: float, most: float) -> Reader:
     """Read a number from `least` to `most`."""
 
     def read(text: str) -> float:
@@ -44,16 +44,16 @@ def real(least: float, most: float) -> Reader:
     return Reader(f"a number from {least:g} to {most:g}", read)
 
 
-def one_of(*words: str) -> Reader:
+def one_of(*choices: str) -> Reader:
     """Read one of `words`, in any case."""
 
     def read(text: str) -> str:
         value = text.lower()
-        if value not in words:
+        if value not in choices:
             raise ValueError
         return value
 
-    return Reader("one of " + ", ".join(words), read)
+    return Reader("one of " + ", ".join(choices), read)
 
 
 def _read_flag(text: str) -> bool:
@@ -131,7 +131,7 @@ class Settings:
     )
     cache_max_mb: int = setting(
         1024,
-        whole(1, 10**6),
+        integer(1, 10**6),
         "Size [MiB] at which the oldest entries of CACHE_DIR are deleted.",
     )
 
@@ -143,24 +143,24 @@ class Settings:
     )
     keep_versions: int = setting(
         10,
-        whole(1, 1000),
+        integer(1, 1000),
         "Models kept for each project; older ones are deleted when one is published.",
     )
 
     # When to train
     start_training_each_n_updates: int = setting(
         1,
-        whole(1, 10**6),
+        integer(1, 10**6),
         "Annotation events that start a training; more than 1 saves work, the rest waits.",
     )
     max_concurrent_runs: int = setting(
         1,
-        whole(1, 1000),
+        integer(1, 1000),
         "Trainings at a time on this machine: a second one takes the core that answers predictions.",
     )
     reconcile_seconds: int = setting(
         300,
-        whole(0, 10**6),
+        integer(0, 10**6),
         "Seconds between comparisons with Label Studio, which find events that never arrived; "
         "0: never (Kubernetes has a CronJob for it).",
     )
@@ -177,35 +177,35 @@ class Settings:
     )
     train_timeout_seconds: int = setting(
         3600,
-        whole(1, 10**6),
+        integer(1, 10**6),
         "Seconds after which a training is ended: no small project needs an hour.",
     )
     train_threads: int = setting(
         1,
-        whole(1, 256),
+        integer(1, 256),
         "Threads of a training: more cost predictions their core and gain little on small batches.",
     )
 
     # How to train
     train_epochs: int = setting(
         1000,
-        whole(1, 10**6),
+        integer(1, 10**6),
         "Most passes over the training windows; the schedule ends far earlier when it can.",
     )
     sequence_size: int = setting(
         50,
-        whole(4, 10000),
+        integer(4, 10000),
         "LSTM steps in a window; a step is one row, or several where the data allow a stem.",
     )
-    hidden_size: int = setting(64, whole(4, 1024), "Units of each LSTM layer and direction.")
+    hidden_size: int = setting(64, integer(4, 1024), "Units of each LSTM layer and direction.")
     balanced_accuracy_threshold: float = setting(
         0.85,
-        real(0, 1),
+        number(0, 1),
         "Mean recall on held-out recordings at which training stops trying longer schedules.",
     )
     min_class_f1_threshold: float = setting(
         0.70,
-        real(0, 1),
+        number(0, 1),
         "F1 of the worst class on held-out recordings at which training stops trying longer schedules.",
     )
     use_class_weights: bool = setting(
@@ -218,7 +218,7 @@ class Settings:
         one_of("background", "ignore"),
         "Rows outside regions: background, or not known (people who label one event in a long file).",
     )
-    seed: int = setting(0, whole(0, 2**31 - 1), "Seed of everything random in a training.")
+    seed: int = setting(0, integer(0, 2**31 - 1), "Seed of everything random in a training.")
     device: str = setting("auto", one_of("auto", "cpu", "cuda"), "Where to fit; auto: a GPU when torch finds one.")
 
     # Serving
@@ -234,7 +234,7 @@ class Settings:
         FLAG,
         "Serve without credentials on other addresses than loopback: whoever reaches the port may do everything.",
     )
-    port: int = setting(9090, whole(0, 65535), "Port to listen on; 0: any free one.")
+    port: int = setting(9090, integer(0, 65535), "Port to listen on; 0: any free one.")
     basic_auth_user: str = setting("", TEXT, "User name that requests must carry; empty: open.")
     basic_auth_pass: str = setting("", TEXT, "Password that goes with BASIC_AUTH_USER.")
     webhook_secret: str = setting(
@@ -244,15 +244,15 @@ class Settings:
     )
     predict_threads: int = setting(
         2,
-        whole(1, 256),
+        integer(1, 256),
         "Threads that predict; each uses one core.",
     )
     predict_budget_seconds: float = setting(
         90.0,
-        real(1, 86400),
+        number(1, 86400),
         "Seconds for one batch of tasks; Label Studio gives up after 100.",
     )
-    model_cache_size: int = setting(16, whole(1, 10000), "Models kept in memory, about 10 MiB each.")
+    model_cache_size: int = setting(16, integer(1, 10000), "Models kept in memory, about 10 MiB each.")
     task_score: TaskScore = setting(
         "mean",
         one_of("mean", "min-segment", "margin", "entropy"),
@@ -260,33 +260,33 @@ class Settings:
     )
     max_body_mb: int = setting(
         64,
-        whole(1, 4096),
+        integer(1, 4096),
         "Largest request body [MiB]; a batch of 10^4 tasks is about 10. Four such bodies are held at a time.",
     )
     max_requests: int = setting(
         32,
-        whole(1, 10**4),
+        integer(1, 10**4),
         "Requests of one kind (predictions; pages; events and the rest) that are answered or wait at a time; more get "
         "503 with Retry-After. Label Studio asks from a few threads at a time, each for a whole batch.",
     )
     max_connections: int = setting(
         512,
-        whole(8, 10**5),
+        integer(8, 10**5),
         "Open connections; for one more, that is cut off which has kept the server waiting longest. Half of the 1,024 "
         "files that a process may usually open.",
     )
     client_timeout_seconds: float = setting(
         30.0,
-        real(0.1, 3600),
+        number(0.1, 3600),
         "Seconds for a request to arrive whole, and for a client to take its answer; slower ones are cut off. A body "
         "of 64 MiB takes 6 s at 100 Mbit/s.",
     )
     max_series_mb: int = setting(
         1024,
-        whole(1, 65536),
+        integer(1, 65536),
         "Largest recording [MiB], as a file and, where the server reads it, as numbers of 8 bytes.",
     )
-    fetch_timeout_seconds: float = setting(30.0, real(0.1, 3600), "Seconds for one recording to arrive.")
+    fetch_timeout_seconds: float = setting(30.0, number(0.1, 3600), "Seconds for one recording to arrive.")
     log_level: str = setting("info", one_of("debug", "info", "warning", "error"), "Least severe log line written.")
     log_format: str = setting(
         "auto",

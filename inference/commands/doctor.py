@@ -12,7 +12,7 @@ from inference.launchers.choose import choose_launcher
 from shared.errors import ExitCode, ModelError, SegmenterError
 from shared.label_studio.client import Backend, LabelStudio
 from shared.label_studio.credentials import Credentials
-from shared.label_studio.request import exchange
+from shared.label_studio.request import send_request
 from shared.net.connections import Connections
 from shared.net.urls import read_url
 from shared.retraining.runs import Runs
@@ -204,7 +204,7 @@ def _is_ours(backend: Backend, connections: Connections) -> bool:
     try:
         url = read_url(backend.url)
         home = url._replace(target=url.path.rstrip("/"))
-        reply = exchange(connections, home, "GET", "/health", seconds=ANSWER_SECONDS)
+        reply = send_request(connections, home, "GET", "/health", seconds=ANSWER_SECONDS)
     except SegmenterError:
         return False
     return reply.status == 200 and b"TimeSeriesSegmenter" in reply.body

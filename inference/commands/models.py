@@ -9,7 +9,7 @@ from typing import Any
 from inference.formatting import figure, size
 from inference.monitoring.reports import Reports
 from shared.errors import ModelError, RefusedError, SegmenterError
-from shared.label_studio.cache import DataCache
+from shared.label_studio.cache import RecordingCache
 from shared.model_file.card import decode_card
 from shared.model_file.onnx_file import check_seal, read_metadata
 from shared.segmentation.segmenter import Segmenter
@@ -27,7 +27,9 @@ class ModelsCommand:
         storage = open_storage(settings.model_dir)
         self._store = ModelStore(storage, keep_versions=settings.keep_versions)
         self._known = KnownProjects(storage)
-        self._cache = DataCache(Path(settings.cache_dir), settings.cache_max_mb * 2**20) if settings.cache_dir else None
+        self._cache = (
+            RecordingCache(Path(settings.cache_dir), settings.cache_max_mb * 2**20) if settings.cache_dir else None
+        )
         self._json = as_json
 
     def show(self, project: str | None) -> int:

@@ -21,7 +21,7 @@ from inference.serving.model_cache import ModelCache
 from inference.serving.predictor import Outcome, Predictor
 from inference.serving.protocol import PredictCall, Prediction, ProjectRef
 from shared.errors import RefusedError
-from shared.label_studio.client import LabelStudio, Lacking, OpenTask, Project
+from shared.label_studio.client import LabelStudio, OpenTask, Project, UnpredictedTasks
 from shared.label_studio.credentials import Credentials
 from shared.label_studio.fetcher import Fetcher
 from shared.net.connections import Connections
@@ -101,7 +101,7 @@ class Preannotation:
         summary = PreannotationSummary(project=number, version=version, dry_run=dry_run)
         if not dry_run:
             self._settle(number, version)
-        for page in self._label_studio.tasks_lacking(number, version, only_unlabelled=only_unlabelled):
+        for page in self._label_studio.tasks_without_prediction(number, version, only_unlabelled=only_unlabelled):
             summary.lacking += len(page.tasks)
             if not dry_run:
                 for batch in _batches(page.tasks):
@@ -144,7 +144,7 @@ class Preannotation:
             return
         sent = msgspec.json.decode(found.data, type=Sent)
         while sent.version == version and self._storage.now() - sent.at < SETTLE_SECONDS:
-            pages = self._label_studio.tasks_lacking(project, version, only_unlabelled=False)
+            pages = self._label_studio.tasks_without_prediction(project, version, only_unlabelled=False)
             if not set(sent.tasks) & {task.id for page in pages for task in page.tasks}:
                 break
             self._stream.write("A batch was on its way when the last call ended; waiting for it …\n")
@@ -155,7 +155,7 @@ class Preannotation:
         if outcome.reason:
             self._reasons[outcome.reason[:300]] += 1
 
-    def _show(self, page: Lacking, summary: PreannotationSummary) -> None:
+    def _show(self, page: UnpredictedTasks, summary: PreannotationSummary) -> None:
         share = page.looked_at / max(1, page.total)
         bar = "█" * round(share * 30) + "·" * (30 - round(share * 30))
         end = "\r" if self._stream.isatty() else "\n"

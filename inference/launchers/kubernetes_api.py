@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError
 
 from shared.digits import read_digits
 from shared.errors import ClusterError, SettingsError
-from shared.net.connections import describe
+from shared.net.connections import describe_error
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 CONNECT_SECONDS = 5.0
@@ -282,8 +282,8 @@ class ClusterApi:
 
     def _away(self, error: HTTPError) -> ClusterError:
         return ClusterError(
-            f"The Kubernetes API server at {self._cluster.url} was not reached: {describe(error, ANSWER_SECONDS)}; "
-            "trainings start when it answers."
+            f"The Kubernetes API server at {self._cluster.url} was not reached: "
+            f"{describe_error(error, ANSWER_SECONDS)}; trainings start when it answers."
         )
 
 

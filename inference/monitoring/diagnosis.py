@@ -15,7 +15,7 @@ from inference.monitoring.reports import HeldOut
 from inference.serving.model_cache import ModelCache, ServedModel
 from inference.serving.protocol import ProjectRef
 from shared.errors import RefusedError, SegmenterError, SeriesError
-from shared.label_studio.client import LabelStudio, MarkedTask
+from shared.label_studio.client import LabelStudio, TaskWithAnnotations
 from shared.label_studio.fetcher import Fetcher
 from shared.labelling.label_config import LabelConfig, parse_label_config
 from shared.labelling.regions import from_regions
@@ -109,13 +109,13 @@ class Diagnoser:
         steps: list[Step] = []
         served = self._served(project, steps)
         config = self._config(project, served, steps)
-        marked = self._task(project, task, steps)
-        if config is None or marked is None:
+        annotated = self._task(project, task, steps)
+        if config is None or annotated is None:
             return Diagnosis(steps=steps, version=served.version if served else "")
-        series = self._series(marked, config, steps)
+        series = self._series(annotated, config, steps)
         if series is None:
             return Diagnosis(steps=steps, version=served.version if served else "")
-        strips = {"annotated": _truth(marked, series, config, steps)}
+        strips = {"annotated": _truth(annotated, series, config, steps)}
         score = None
         if held_out is not None:
             strips["predicted by a network that had not seen it"] = [
@@ -156,7 +156,7 @@ class Diagnoser:
             return None
         return served.segmenter.card.label_config
 
-    def _task(self, project: int, task: int, steps: list[Step]) -> MarkedTask | None:
+    def _task(self, project: int, task: int, steps: list[Step]) -> TaskWithAnnotations | None:
         try:
             found = self._label_studio.task(project, task)
         except SegmenterError as error:
@@ -169,7 +169,7 @@ class Diagnoser:
         steps.append(Step(holds=True, sentence=f"Label Studio knows the task; it has {count} annotation(s)."))
         return found
 
-    def _series(self, task: MarkedTask, config: LabelConfig, steps: list[Step]) -> Series | None:
+    def _series(self, task: TaskWithAnnotations, config: LabelConfig, steps: list[Step]) -> Series | None:
         value = config.value_of(task.data)
         try:
             if value is None:
@@ -241,16 +241,16 @@ def _pieces(segments: Iterable[Segment], series: Series, first: int, last: int) 
             )
 
 
-def _truth(task: MarkedTask, series: Series, config: LabelConfig, steps: list[Step]) -> list[Segment]:
+def _truth(task: TaskWithAnnotations, series: Series, config: LabelConfig, steps: list[Step]) -> list[Segment]:
     """What people marked: ground truths where there are any, else all annotations but skipped ones."""
     kept = [each for each in task.annotations if not each.get("was_cancelled")]
     kept = [each for each in kept if each.get("ground_truth")] or kept
     found: list[Segment] = []
     for annotation in kept:
         result = annotation.get("result")
-        marked = from_regions(result if isinstance(result, list) else [], series.axis, config)
-        found += marked.segments
-        steps += [Step(holds=False, sentence=f"Of the annotation is left out: {why}.") for why in marked.left_out]
+        parsed = from_regions(result if isinstance(result, list) else [], series.axis, config)
+        found += parsed.segments
+        steps += [Step(holds=False, sentence=f"Of the annotation is left out: {why}.") for why in parsed.left_out]
     return found
 
 

@@ -30,7 +30,7 @@ from shared.errors import ForbiddenError, LabelConfigError, PermanentError, Segm
 from shared.label_studio.fetcher import Fetcher
 from shared.labelling.label_config import LabelConfig, parse_label_config
 from shared.labelling.regions import to_regions
-from shared.recordings.series import most_cells, read_series
+from shared.recordings.series import cell_limit, read_series
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ class Predictor:
                 series = read_series(
                     data,
                     msgspec.structs.replace(config, channels=card.label_config.channels),
-                    max_cells=most_cells(self._settings.max_series_mb),
+                    max_cells=cell_limit(self._settings.max_series_mb),
                 )
                 parsed = self._clock()
                 found = served.segmenter.segment(

@@ -16,7 +16,7 @@ STALE_SECONDS = 3600.0  # age of a half-written file whose writer must be dead
 SUFFIX = ".recording"
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a cached body, its first line on disk."""
 
     url: str
@@ -33,17 +33,17 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         return {name: value for name, value in found.items() if value}
 
 
-class DataCache:
+class RecordingCache:
     """Bodies by URL in one folder of at most `most_bytes`. A damaged or missing entry is just not there."""
 
-    def __init__(self, folder: Path, most_bytes: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Path, max_bytes: int, clock: Callable[[], float] = time.time) -> None:
         self._folder = folder
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._clock = clock
         self._lock = threading.Lock()
-        self._written = most_bytes  # bytes since the last look at the folder; look at the first put
+        self._written = max_bytes  # bytes since the last look at the folder; look at the first put
 
-    def look_up(self, url: str) -> Entry | None:
+    def look_up(self, url: str) -> CacheEntry | None:
         """What is known of `url`."""
         try:
             with self._path(url).open("rb") as file:
@@ -69,7 +69,7 @@ class DataCache:
 
     def put(self, url: str, body: bytes, *, etag: str, last_modified: str, immutable: bool) -> None:
         """Keep a body; a full disk or a lost folder only means that nothing is kept."""
-        entry = Entry(
+        entry = CacheEntry(
             url=url,
             size=len(body),
             crc=zlib.crc32(body),
@@ -77,7 +77,7 @@ class DataCache:
             last_modified=last_modified,
             immutable=immutable,
         )
-        if len(body) > self._most_bytes // 2 or not (immutable or entry.conditions):
+        if len(body) > self._max_bytes // 2 or not (immutable or entry.conditions):
             return
         path = self._path(url)
         partial = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.partial")
@@ -91,7 +91,7 @@ class DataCache:
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
             return
-        self._bound(len(body))
+        self._evict(len(body))
 
     def clear(self) -> int:
         """Delete all entries and return how many they were; what is asked for again is fetched again."""
@@ -105,11 +105,11 @@ class DataCache:
     def _path(self, url: str) -> Path:
         return self._folder / (hashlib.sha256(url.encode()).hexdigest() + SUFFIX)
 
-    def _bound(self, written: int) -> None:
+    def _evict(self, written: int) -> None:
         """Delete the entries that were not used for longest; the folder is looked at each tenth of its size."""
         with self._lock:
             self._written += written
-            if self._written < self._most_bytes // 10:
+            if self._written < self._max_bytes // 10:
                 return
             self._written = 0
         files = sorted(self._files(), reverse=True)
@@ -117,7 +117,7 @@ class DataCache:
         for used_at, size, path in files:
             total += size
             stale = path.suffix == ".partial" and used_at < self._clock() - STALE_SECONDS
-            if total > self._most_bytes or stale:
+            if total > self._max_bytes or stale:
                 with contextlib.suppress(OSError):
                     path.unlink(missing_ok=True)
 
@@ -128,9 +128,9 @@ class DataCache:
                 yield found.st_mtime, found.st_size, path
 
 
-def _read_entry(file: BinaryIO, url: str) -> Entry | None:
+def _read_entry(file: BinaryIO, url: str) -> CacheEntry | None:
     try:
-        entry = msgspec.json.decode(file.readline(2**16), type=Entry)
+        entry = msgspec.json.decode(file.readline(2**16), type=CacheEntry)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return entry if entry.url == url else None

@@ -14,19 +14,19 @@ import msgspec
 
 from shared.errors import LabelStudioError
 from shared.label_studio.credentials import Credentials
-from shared.label_studio.request import Reply, exchange, show
-from shared.labelling.snapshots import AnnotationStamp, utc_text
+from shared.label_studio.request import Reply, display_url, send_request
+from shared.labelling.snapshots import AnnotationState, utc_text
 from shared.net.connections import Connections
 
 T = TypeVar("T")
 
 ASK_SECONDS = 20.0  # s for one answer; a page of 100 annotated tasks took 0.7
-PAGE = 100  # tasks; larger pages save little
-TOUCHED = 20  # tasks looked at for the newest annotation; comments and single predictions touch tasks, too
+PAGE_SIZE = 100  # tasks; larger pages save little
+RECENT_TASKS = 20  # tasks looked at for the newest annotation; comments and single predictions touch tasks, too
 ANNOTATED = {"filter": "filter:tasks:total_annotations", "operator": "greater", "type": "Number", "value": 0}
 
 
-class Person(msgspec.Struct, frozen=True):
+class TokenUser(msgspec.Struct, frozen=True):
     """Whose token it is."""
 
     id: int
@@ -98,13 +98,13 @@ class _Task(msgspec.Struct):
     updated_at: str  # also written whenever one of its annotations is
     annotations: list[_Annotation] = []
 
-    def stamps(self) -> Iterator[AnnotationStamp]:
+    def annotation_states(self) -> Iterator[AnnotationState]:
         for each in self.annotations:
             if not each.was_cancelled:
-                yield AnnotationStamp(self.id, each.id, utc_text(each.updated_at), bool(each.ground_truth))
+                yield AnnotationState(self.id, each.id, utc_text(each.updated_at), bool(each.ground_truth))
 
 
-class _Page(msgspec.Struct):
+class _AnnotationPage(msgspec.Struct):
     tasks: list[_Task]
     total: int
     total_annotations: int
@@ -123,7 +123,7 @@ class OpenTask(msgspec.Struct, frozen=True):
     predictions: list[_Prediction] = []
 
 
-class MarkedTask(msgspec.Struct, frozen=True):
+class TaskWithAnnotations(msgspec.Struct, frozen=True):
     """A task with what people marked in it."""
 
     id: int
@@ -131,7 +131,7 @@ class MarkedTask(msgspec.Struct, frozen=True):
     annotations: list[dict[str, Any]] = []
 
 
-class Lacking(NamedTuple):
+class UnpredictedTasks(NamedTuple):
     """A page of tasks that lack a prediction."""
 
     tasks: list[OpenTask]
@@ -144,8 +144,8 @@ class _OpenPage(msgspec.Struct):
     total: int = 0
 
 
-class _MarkedPage(msgspec.Struct):
-    tasks: list[MarkedTask]
+class _TaskPage(msgspec.Struct):
+    tasks: list[TaskWithAnnotations]
 
 
 class LabelStudio:
@@ -157,16 +157,16 @@ class LabelStudio:
 
     def version(self) -> str:
         """Label Studio's release; needs no token. Raises LabelStudioError if something else answers there."""
-        reply = self._ask("GET", "/api/version", known=False)
+        reply = self._ask("GET", "/api/version", authenticated=False)
         found = _decode(reply, dict[str, Any]) or {}
         release = found.get("release") or found.get("label-studio-os-package", {}).get("version")
         if reply.status != 200 or not release:
-            raise self._stranger("GET /api/version", reply)
+            raise self._unexpected_response("GET /api/version", reply)
         return str(release)
 
-    def whoami(self) -> Person:
+    def whoami(self) -> TokenUser:
         """Whose token it is."""
-        return self._read("/api/current-user/whoami", Person)
+        return self._read("/api/current-user/whoami", TokenUser)
 
     def project(self, project: int) -> Project | None:
         """What is known of a project; None if there is none of this number that the token's user may see."""
@@ -182,26 +182,28 @@ class LabelStudio:
         """Webhooks of a project and those of the whole organization."""
         return self._read("/api/webhooks/", list[Webhook], {"project": project})
 
-    def standing(self, project: int) -> AnnotationTotals:
+    def annotation_totals(self, project: int) -> AnnotationTotals:
         """Counts of a project's annotations and the time of the newest, with one small request."""
-        page = self._annotated(project, [ANNOTATED], "-tasks:updated_at", TOUCHED)
-        newest = max((stamp.updated_at for task in page.tasks for stamp in task.stamps()), default="")
+        page = self._annotated(project, [ANNOTATED], "-tasks:updated_at", RECENT_TASKS)
+        newest = max((state.updated_at for task in page.tasks for state in task.annotation_states()), default="")
         since = utc_text(page.tasks[-1].updated_at) if len(page.tasks) < page.total else ""
         return AnnotationTotals(page.total, page.total_annotations, newest, since)
 
-    def stamps(self, project: int) -> list[AnnotationStamp]:
+    def annotation_states(self, project: int) -> list[AnnotationState]:
         """The state of each annotation, paged by task number, so that what comes or goes meanwhile shifts nothing."""
-        found: list[AnnotationStamp] = []
+        found: list[AnnotationState] = []
         last = 0
         while True:
-            page = self._annotated(project, [ANNOTATED, after(last)], "tasks:id", PAGE)
+            page = self._annotated(project, [ANNOTATED, after(last)], "tasks:id", PAGE_SIZE)
             for task in page.tasks:
-                found += task.stamps()
-            if len(page.tasks) < PAGE:
+                found += task.annotation_states()
+            if len(page.tasks) < PAGE_SIZE:
                 return found
             last = max(task.id for task in page.tasks)
 
-    def tasks_lacking(self, project: int, version: str, *, only_unlabelled: bool = True) -> Iterator[Lacking]:
+    def tasks_without_prediction(
+        self, project: int, version: str, *, only_unlabelled: bool = True
+    ) -> Iterator[UnpredictedTasks]:
         """Tasks that have no prediction of `version`, by number, page by page.
 
         A page is asked for when the one before has been worked off, so predictions made meanwhile are seen.
@@ -210,22 +212,22 @@ class LabelStudio:
         total: int | None = None
         filters = [{**ANNOTATED, "operator": "equal"}] if only_unlabelled else []
         while True:
-            query = _query([*filters, after(last)], "tasks:id", PAGE)
+            query = _query([*filters, after(last)], "tasks:id", PAGE_SIZE)
             query |= {"project": project, "include": "id,data,meta,predictions,model_version"}
             page = self._read("/api/tasks/", _OpenPage, query)
             looked_at += len(page.tasks)
             total = page.total if total is None else total
             lacking = [task for task in page.tasks if all(each.model_version != version for each in task.predictions)]
-            yield Lacking(lacking, looked_at, total)
-            if len(page.tasks) < PAGE:
+            yield UnpredictedTasks(lacking, looked_at, total)
+            if len(page.tasks) < PAGE_SIZE:
                 return
             last = max(task.id for task in page.tasks)
 
-    def task(self, project: int, task: int) -> MarkedTask | None:
+    def task(self, project: int, task: int) -> TaskWithAnnotations | None:
         """One task of a project with its annotations, None if the project has none of this number."""
         query = _query([{**after(task), "operator": "equal"}], "tasks:id", 1)
         query |= {"project": project, "include": "id,data,annotations,result,was_cancelled,ground_truth"}
-        page = self._read("/api/tasks/", _MarkedPage, query)
+        page = self._read("/api/tasks/", _TaskPage, query)
         return next((each for each in page.tasks if each.id == task), None)
 
     def create_predictions(self, project: int, predictions: Sequence[dict[str, Any]]) -> int:
@@ -235,10 +237,10 @@ class LabelStudio:
         created = self._expect(reply, dict[str, Any], f"POST {path}").get("created", 0)
         return int(created)
 
-    def _annotated(self, project: int, filters: list[dict[str, Any]], ordering: str, size: int) -> _Page:
+    def _annotated(self, project: int, filters: list[dict[str, Any]], ordering: str, size: int) -> _AnnotationPage:
         query = _query(filters, ordering, size)
         query |= {"project": project, "include": "id,annotations,updated_at,was_cancelled,ground_truth"}
-        return self._read("/api/tasks/", _Page, query)
+        return self._read("/api/tasks/", _AnnotationPage, query)
 
     def _read(self, path: str, kind: type[T], query: dict[str, Any] | None = None) -> T:
         return self._expect(self._ask("GET", path, query), kind, f"GET {path}")
@@ -248,10 +250,10 @@ class LabelStudio:
             found = _decode(reply, kind)
             if found is not None:
                 return found
-            raise self._stranger(asked, reply)
+            raise self._unexpected_response(asked, reply)
         if not reply.detail:
-            raise self._stranger(asked, reply)
-        raise LabelStudioError(f"{self._place} answered {reply.status} to {asked}: {reply.detail[:300]}")
+            raise self._unexpected_response(asked, reply)
+        raise LabelStudioError(f"{self._address} answered {reply.status} to {asked}: {reply.detail[:300]}")
 
     def _ask(
         self,
@@ -260,35 +262,37 @@ class LabelStudio:
         query: dict[str, Any] | None = None,
         *,
         body: Any = None,
-        known: bool = True,
+        authenticated: bool = True,
         seconds: float = ASK_SECONDS,
     ) -> Reply:
         target = f"{path}?{urlencode(query)}" if query else path
         for last in (False, True):
-            headers = self._credentials.headers() if known else {}
-            home = self._credentials.home
-            reply = exchange(self._connections, home, method, target, headers=headers, body=body, seconds=seconds)
-            if not (reply.status == 401 and not last and self._credentials.forget(headers)):
+            headers = self._credentials.headers() if authenticated else {}
+            base_url = self._credentials.base_url
+            reply = send_request(
+                self._connections, base_url, method, target, headers=headers, body=body, seconds=seconds
+            )
+            if not (reply.status == 401 and not last and self._credentials.discard_access_token(headers)):
                 break
         if reply.status in (401, 403) and reply.detail:
-            raise LabelStudioError(self._credentials.refusal(reply.status, reply.detail))
+            raise LabelStudioError(self._credentials.explain_refusal(reply.status, reply.detail))
         if reply.status == 404 and not reply.detail:
-            raise self._stranger(f"{method} {path}", reply)
+            raise self._unexpected_response(f"{method} {path}", reply)
         return reply
 
     @property
-    def _place(self) -> str:
-        return f"Label Studio at {show(self._credentials.home)}"
+    def _address(self) -> str:
+        return f"Label Studio at {display_url(self._credentials.base_url)}"
 
-    def _stranger(self, asked: str, reply: Reply) -> LabelStudioError:
+    def _unexpected_response(self, asked: str, reply: Reply) -> LabelStudioError:
         if reply.status >= 500:
             return LabelStudioError(
-                f"{self._place} answered {reply.status} to {asked}; it may be starting, or look into its log."
+                f"{self._address} answered {reply.status} to {asked}; it may be starting, or look into its log."
             )
         kind = reply.headers.get("Content-Type", "nothing known").partition(";")[0]
         return LabelStudioError(
-            f"{show(self._credentials.home)} answered {reply.status} with {kind} to {asked}, as Label Studio does not; "
-            "set LABEL_STUDIO_HOST to Label Studio's address."
+            f"{display_url(self._credentials.base_url)} answered {reply.status} with {kind} to {asked}, "
+            "not Label Studio's answer; set LABEL_STUDIO_HOST to Label Studio's address."
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from shared.errors import LabelStudioError, RefusedError, SettingsError
-from shared.label_studio.request import exchange, show
+from shared.label_studio.request import display_url, send_request
 from shared.net.connections import Connections
 from shared.net.urls import Url, read_url
 from shared.settings import Settings
@@ -25,7 +25,7 @@ _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 _PRINTABLE = re.compile(r"[!-~]{1,4096}")
 
 
-def kind_of(token: str) -> Kind:
+def token_kind(token: str) -> Kind:
     """What a token is, by its shape: a JWT is personal, anything else (40 hex digits) is legacy."""
     if not token:
         return "none"
@@ -41,21 +41,21 @@ class Credentials:
         self._connections = connections
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._home = _read_home(settings.label_studio_host)
+        self._base_url = _read_base_url(settings.label_studio_host)
         self._token = settings.label_studio_api_key
         self._adopted = False
         self._access = ""
         self._renew_at = 0.0
 
     @property
-    def home(self) -> Url:
+    def base_url(self) -> Url:
         """Where Label Studio is; the target is its path prefix."""
-        return self._home
+        return self._base_url
 
     @property
     def kind(self) -> Kind:
         """Which kind of token is in use."""
-        return kind_of(self._token)
+        return token_kind(self._token)
 
     @property
     def adopted(self) -> bool:
@@ -68,7 +68,7 @@ class Credentials:
         Raises LabelStudioError when Label Studio does not give one.
         """
         token = self._token
-        match kind_of(token):
+        match token_kind(token):
             case "none":
                 return {}
             case "legacy":
@@ -76,10 +76,10 @@ class Credentials:
             case _:
                 return {"Authorization": f"Bearer {self._fresh_access()}"}
 
-    def forget(self, headers: dict[str, str]) -> bool:
+    def discard_access_token(self, headers: dict[str, str]) -> bool:
         """Drop the access token of refused `headers`. True if asking again with another one can help."""
         with self._lock:
-            if kind_of(self._token) != "personal":
+            if token_kind(self._token) != "personal":
                 return False
             if headers.get("Authorization") == f"Bearer {self._access}":
                 self._access = ""
@@ -93,25 +93,25 @@ class Credentials:
         if (self._token and not self._adopted) or not _PRINTABLE.fullmatch(access_token):
             return False
         try:
-            home = _read_home(hostname)
+            base_url = _read_base_url(hostname)
         except SettingsError:
             return False
         with self._lock:
-            if home != self._home and not (is_loopback(home.host) and is_loopback(self._home.host)):
+            if base_url != self._base_url and not (is_loopback(base_url.host) and is_loopback(self._base_url.host)):
                 return False
-            if (home, access_token) != (self._home, self._token):
-                self._home, self._token, self._adopted = home, access_token, True
+            if (base_url, access_token) != (self._base_url, self._token):
+                self._base_url, self._token, self._adopted = base_url, access_token, True
                 self._access = ""
         return True
 
     def environment(self) -> dict[str, str]:
         """The variables that give a child process the same address and token."""
         with self._lock:
-            return {"LABEL_STUDIO_HOST": show(self._home), KEY: self._token}
+            return {"LABEL_STUDIO_HOST": display_url(self._base_url), KEY: self._token}
 
-    def refusal(self, status: int, detail: str) -> str:
+    def explain_refusal(self, status: int, detail: str) -> str:
         """What a 401 or 403 of Label Studio means and what to do, in one sentence."""
-        place = f"Label Studio at {show(self._home)}"
+        place = f"Label Studio at {display_url(self._base_url)}"
         ours = "the token that it sent when it connected" if self._adopted else f"the token in {KEY}"
         if status == 403:
             return f"{place} does not let the user of {ours} do this; use the token of a user who may."
@@ -142,24 +142,25 @@ class Credentials:
             return self._access
 
     def _exchange_token(self) -> str:
-        reply = exchange(
+        reply = send_request(
             self._connections,
-            self._home,
+            self._base_url,
             "POST",
             "/api/token/refresh/",
             body={"refresh": self._token},
             seconds=REFRESH_SECONDS,
         )
         if reply.status in (401, 403) and reply.detail:
-            raise LabelStudioError(self.refusal(401, reply.detail))
+            raise LabelStudioError(self.explain_refusal(401, reply.detail))
         try:
             access = json.loads(reply.body)["access"]
         except (ValueError, LookupError, TypeError):
             access = ""
         if reply.status != 200 or not isinstance(access, str) or not _JWT.fullmatch(access):
             raise LabelStudioError(
-                f"{show(self._home)} answered {reply.status} instead of an access token: it is not a Label Studio that "
-                f"knows personal access tokens; check LABEL_STUDIO_HOST."
+                f"{display_url(self._base_url)} answered {reply.status} to POST /api/token/refresh/, without an access "
+                "token; "
+                "expected a Label Studio that supports personal access tokens: check LABEL_STUDIO_HOST."
             )
         return access
 
@@ -172,7 +173,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _read_home(text: str) -> Url:
+def _read_base_url(text: str) -> Url:
     try:
         url = read_url(text)
     except RefusedError as error:

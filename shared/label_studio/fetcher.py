@@ -16,19 +16,19 @@ from urllib.parse import unquote, urljoin
 
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError, NewConnectionError
-from urllib3.exceptions import TimeoutError as LateError
+from urllib3.exceptions import TimeoutError as UrllibTimeoutError
 
 from shared.errors import FetchError, ForbiddenError, RefusedError, SegmenterError
-from shared.label_studio.cache import DataCache, Entry
+from shared.label_studio.cache import CacheEntry, RecordingCache
 from shared.label_studio.credentials import Credentials
-from shared.label_studio.request import Reply, join, show
+from shared.label_studio.request import Reply, display_url, request_target
 from shared.net.connections import Connections, fetch_error, read_body
-from shared.net.urls import Guard, Resolve, Url, read_url, system_resolve
+from shared.net.urls import HostPolicy, Resolve, Url, read_url, system_resolve
 from shared.settings import Settings
 
 Recording = bytes | str | dict[str, Any]
 
-MOST_REDIRECTS = 5
+MAX_REDIRECTS = 5
 SMALL_BYTES = 1 << 24  # of a recording, 10^5 rows of 20 channels; as many of these are held as there are threads
 STORAGE_SCHEMES = ("s3", "gs", "azure-blob")  # url_scheme of Label Studio's import storages
 
@@ -38,7 +38,7 @@ _MEDIA = re.compile(rf"/data/(?:upload|local-files)/|/storage-data/uploaded/|{_R
 _UPLOAD = re.compile(r"/data/upload/\d+/[0-9a-f]{8}-[^?]+")  # the name starts with a part of a new UUID
 
 
-class _LargeError(FetchError):
+class _LargeRecordingError(FetchError):
     """A recording beyond the limit of one call, but not beyond MAX_SERIES_MB."""
 
 
@@ -46,8 +46,8 @@ class _Source(NamedTuple):
     """Where a recording lies."""
 
     url: Url
-    shown: str  # for messages
-    at_home: bool  # one of Label Studio's own media routes
+    display: str  # for messages
+    own_media: bool  # one of Label Studio's own media routes
 
 
 class Fetcher:
@@ -62,10 +62,12 @@ class Fetcher:
     ) -> None:
         self._credentials = credentials
         self._connections = connections
-        self._guard = Guard(settings.data_hosts_allowed, resolve)
+        self._guard = HostPolicy(settings.data_hosts_allowed, resolve)
         self._limit = settings.max_series_mb * 2**20
         self._seconds = settings.fetch_timeout_seconds
-        self._cache = DataCache(Path(settings.cache_dir), settings.cache_max_mb * 2**20) if settings.cache_dir else None
+        self._cache = (
+            RecordingCache(Path(settings.cache_dir), settings.cache_max_mb * 2**20) if settings.cache_dir else None
+        )
         self._large = threading.Lock()
 
     @contextmanager
@@ -76,7 +78,7 @@ class Fetcher:
         """
         try:
             data = self.fetch(value, task_id=task_id, deadline=deadline, limit=SMALL_BYTES)
-        except _LargeError as large:
+        except _LargeRecordingError as large:
             if not self._large.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 raise FetchError(f"{large} Others were read until the time for it was used up.") from None
             try:
@@ -104,52 +106,52 @@ class Fetcher:
             return text
         source = self._locate(text, task_id)
         end = time.monotonic() + self._seconds
-        most = self._limit if limit is None else min(limit, self._limit)
-        return self._read(source, end if deadline is None else min(end, deadline), most)
+        limit_bytes = self._limit if limit is None else min(limit, self._limit)
+        return self._read(source, end if deadline is None else min(end, deadline), limit_bytes)
 
     def _locate(self, value: str, task_id: int | None) -> _Source:
-        home = self._credentials.home
+        base_url = self._credentials.base_url
         scheme = _SCHEME.match(value)
         if not scheme:
             if not value.startswith("/") or value.startswith(("//", "/\\")):
                 raise RefusedError(
                     f"{value[:200]!r} is not a URL; paths are read from exports by the offline commands only."
                 )
-            url = read_url(show(home._replace(target="")) + join(home, value))
-            return self._home_source(url, value[:500])
+            url = read_url(display_url(base_url._replace(target="")) + request_target(base_url, value))
+            return self._classify(url, value[:500])
         name = scheme[1].lower()
         if name in STORAGE_SCHEMES:
             if task_id is None:
                 raise RefusedError(f"{value[:500]} can be read through its task in Label Studio only.")
             encoded = base64.urlsafe_b64encode(value.encode()).decode()
-            url = home._replace(target=join(home, f"/tasks/{task_id}/resolve/?fileuri={encoded}"))
+            url = base_url._replace(target=request_target(base_url, f"/tasks/{task_id}/resolve/?fileuri={encoded}"))
             return _Source(url, value[:500], True)
         if name not in ("http", "https"):
             raise RefusedError(f"The task's value is a {name}: address; expected http, https or a storage's.")
         url = read_url(value)
-        if _RESOLVE.match(url.path) and "fileuri=" in url.target and url.origin != home.origin:
+        if _RESOLVE.match(url.path) and "fileuri=" in url.target and url.origin != base_url.origin:
             # Label Studio writes its own idea of its address into these
-            url = home._replace(target=join(home, url.target))
-        return self._home_source(url, url.shown)
+            url = base_url._replace(target=request_target(base_url, url.target))
+        return self._classify(url, url.display)
 
-    def _home_source(self, url: Url, shown: str) -> _Source:
-        home = self._credentials.home
-        inside = url.target.removeprefix(home.target.rstrip("/"))
+    def _classify(self, url: Url, display: str) -> _Source:
+        base_url = self._credentials.base_url
+        inside = url.target.removeprefix(base_url.target.rstrip("/"))
         plain = not re.search(r"(^|/)\.\.?(/|$)", unquote(url.path))
-        return _Source(url, shown, url.origin == home.origin and plain and _MEDIA.match(inside) is not None)
+        return _Source(url, display, url.origin == base_url.origin and plain and _MEDIA.match(inside) is not None)
 
-    def _read(self, source: _Source, deadline: float, most: int) -> bytes:
+    def _read(self, source: _Source, deadline: float, limit_bytes: int) -> bytes:
         key = str(source.url)
         known = self._cache.look_up(key) if self._cache else None
-        if known and most < min(known.size, self._limit):
-            raise _LargeError(f"{source.shown} has {known.size} bytes.")
+        if known and limit_bytes < min(known.size, self._limit):
+            raise _LargeRecordingError(f"{source.display} has {known.size} bytes.")
         if self._cache and known and known.immutable:
             body = self._cache.read(key)
             if body is not None:
                 return body
             known = None
         for _ in range(2):
-            response, at_home = self._follow(source, known, deadline)
+            response, own_media = self._follow(source, known, deadline)
             if response.status != 304 or not (self._cache and known):
                 break
             response.release_conn()
@@ -157,44 +159,46 @@ class Fetcher:
             if body is not None:
                 return body
             known = None  # damaged or deleted since; ask for all of it
-        body = self._receive(source, response, at_home, most)
+        body = self._receive(source, response, own_media, limit_bytes)
         if self._cache:
             self._cache.put(
                 key,
                 body,
                 etag=_etag(response),
                 last_modified=response.headers.get("Last-Modified", ""),
-                immutable=source.at_home and _UPLOAD.search(source.url.path) is not None,
+                immutable=source.own_media and _UPLOAD.search(source.url.path) is not None,
             )
         return body
 
-    def _follow(self, source: _Source, known: Entry | None, deadline: float) -> tuple[BaseHTTPResponse, bool]:
+    def _follow(self, source: _Source, known: CacheEntry | None, deadline: float) -> tuple[BaseHTTPResponse, bool]:
         """The answer at the end of all redirects, each hop checked, and whether it is still Label Studio's own.
 
         Only as long as it is, the token goes with the request.
         """
-        home = self._credentials.home
-        url, at_home, renewed = source.url, source.at_home, False
-        hops = 0
+        base_url = self._credentials.base_url
+        url, own_media, renewed = source.url, source.own_media, False
+        redirects = 0
         while True:
-            headers = self._headers(url, at_home, known)
+            headers = self._headers(url, own_media, known)
             response = self._open(url, source, headers, deadline)
             if response.status in (301, 302, 303, 307, 308) and response.headers.get("Location"):
                 response.close()
-                hops += 1
-                if hops > MOST_REDIRECTS:
-                    raise FetchError(f"{source.shown} was not read: it redirects more than {MOST_REDIRECTS} times.")
+                redirects += 1
+                if redirects > MAX_REDIRECTS:
+                    raise FetchError(f"{source.display} was not read: it redirects more than {MAX_REDIRECTS} times.")
                 url = read_url(urljoin(str(url), response.headers["Location"]))
-                at_home = at_home and self._home_source(url, "").at_home and url.origin == home.origin
-            elif response.status == 401 and at_home and not renewed and self._credentials.forget(headers):
+                own_media = own_media and self._classify(url, "").own_media and url.origin == base_url.origin
+            elif (
+                response.status == 401 and own_media and not renewed and self._credentials.discard_access_token(headers)
+            ):
                 response.close()
                 renewed = True
             else:
-                return response, at_home
+                return response, own_media
 
-    def _headers(self, url: Url, at_home: bool, known: Entry | None) -> dict[str, str]:
+    def _headers(self, url: Url, own_media: bool, known: CacheEntry | None) -> dict[str, str]:
         headers = {"Accept": "*/*", "Accept-Encoding": "gzip", **(known.conditions if known else {})}
-        if at_home:
+        if own_media:
             headers |= self._credentials.headers()
             if not _RESOLVE.search(url.path):
                 # Label Studio tells the size of a part only, not of a whole file; a body without a size that breaks
@@ -203,49 +207,49 @@ class Fetcher:
         return headers
 
     def _open(self, url: Url, source: _Source, headers: dict[str, str], deadline: float) -> BaseHTTPResponse:
-        addresses = self._guard.check(url, self._credentials.home)
+        addresses = self._guard.check(url, self._credentials.base_url)
         for place, address in enumerate(addresses, 1):
             left = deadline - time.monotonic()
             if left <= 0:
-                raise FetchError(f"{source.shown} was not read: the time for it was used up.")
+                raise FetchError(f"{source.display} was not read: the time for it was used up.")
             try:
                 return self._connections.open(url, address, seconds=left, headers=headers)
-            except (NewConnectionError, LateError) as error:
+            except (NewConnectionError, UrllibTimeoutError) as error:
                 if place == len(addresses):
-                    raise fetch_error(source.shown, error, self._seconds) from error
+                    raise fetch_error(source.display, error, self._seconds) from error
             except HTTPError as error:
-                raise fetch_error(source.shown, error, self._seconds) from error
-        raise FetchError(f"{source.shown} was not read: its host has no address.")
+                raise fetch_error(source.display, error, self._seconds) from error
+        raise FetchError(f"{source.display} was not read: its host has no address.")
 
-    def _receive(self, source: _Source, response: BaseHTTPResponse, at_home: bool, most: int) -> bytes:
+    def _receive(self, source: _Source, response: BaseHTTPResponse, own_media: bool, limit_bytes: int) -> bytes:
         try:
             if response.status not in (200, 206):
-                raise FetchError(f"{source.shown} was not read: {self._complaint(source, response, at_home)}")
-            body = read_body(response, most, source.shown, "MAX_SERIES_MB")
+                raise FetchError(f"{source.display} was not read: {self._explain_status(source, response, own_media)}")
+            body = read_body(response, limit_bytes, source.display, "MAX_SERIES_MB")
         except HTTPError as error:
-            raise fetch_error(source.shown, error, self._seconds) from error
+            raise fetch_error(source.display, error, self._seconds) from error
         except ForbiddenError as error:
             response.close()
-            if most < self._limit:
-                raise _LargeError(f"{source.shown} has more than {most} bytes.") from error
+            if limit_bytes < self._limit:
+                raise _LargeRecordingError(f"{source.display} has more than {limit_bytes} bytes.") from error
             raise
         except SegmenterError:
             response.close()
             raise
         if response.status == 206 and not _is_whole(response.headers.get("Content-Range", ""), len(body)):
-            raise FetchError(f"{source.shown} was not read: {response.headers.get('Content-Range')} is only a part.")
+            raise FetchError(f"{source.display} was not read: {response.headers.get('Content-Range')} is only a part.")
         if not body:  # also what is left when the head of an answer breaks off
-            raise FetchError(f"{source.shown} was not read: it is empty.")
+            raise FetchError(f"{source.display} was not read: it is empty.")
         return body
 
-    def _complaint(self, source: _Source, response: BaseHTTPResponse, at_home: bool) -> str:
+    def _explain_status(self, source: _Source, response: BaseHTTPResponse, own_media: bool) -> str:
         """What an error answer means, as the end of a sentence."""
         status = response.status
-        if not at_home:
+        if not own_media:
             return f"the server answered {status}."
         if status in (401, 403):
-            detail = Reply(status, {}, read_body(response, 2**20, source.shown, "this program")).detail
-            return self._credentials.refusal(status, detail)
+            detail = Reply(status, {}, read_body(response, 2**20, source.display, "this program")).detail
+            return self._credentials.explain_refusal(status, detail)
         if status == 404 and "/local-files/" in source.url.path:
             return (
                 "Label Studio answered 404; the file is missing, LOCAL_FILES_SERVING_ENABLED is off, "

@@ -8,12 +8,12 @@ import msgspec
 from urllib3.exceptions import HTTPError
 
 from shared.errors import LabelStudioError, RefusedError
-from shared.net.connections import Connections, describe, read_body
+from shared.net.connections import Connections, describe_error, read_body
 from shared.net.urls import Url
 
 T = TypeVar("T")
 
-LARGEST_ANSWER = 2**28  # bytes; a page of 100 annotated tasks has about 0.5 MB
+MAX_RESPONSE_BYTES = 2**28  # bytes; a page of 100 annotated tasks has about 0.5 MB
 
 
 class Reply(NamedTuple):
@@ -37,9 +37,9 @@ class Reply(NamedTuple):
         return msgspec.json.decode(self.body, type=kind, strict=False)
 
 
-def exchange(
+def send_request(
     connections: Connections,
-    home: Url,
+    base_url: Url,
     method: str,
     path: str,
     *,
@@ -47,21 +47,21 @@ def exchange(
     headers: Mapping[str, str] | None = None,
     body: Any = None,
 ) -> Reply:
-    """Send a request to the Label Studio at `home` (its target is the path prefix) and read the answer.
+    """Send a request to the Label Studio at `base_url` (its target is the path prefix) and read the answer.
 
     Raises LabelStudioError if nothing answers, if the answer breaks off or if it is a redirect.
     """
-    url = home._replace(target=join(home, path))
+    url = base_url._replace(target=request_target(base_url, path))
     sent = None if body is None else msgspec.json.encode(body)
     head = {"Accept": "application/json", **(headers or {})}
     if sent is not None:
         head["Content-Type"] = "application/json"
     try:
-        response = connections.open(url, home.host, method=method, headers=head, body=sent, seconds=seconds)
-        content = read_body(response, LARGEST_ANSWER, f"The answer to {method} {url.shown}", "this program")
+        response = connections.open(url, base_url.host, method=method, headers=head, body=sent, seconds=seconds)
+        content = read_body(response, MAX_RESPONSE_BYTES, f"The answer to {method} {url.display}", "this program")
     except HTTPError as error:
         raise LabelStudioError(
-            f"Label Studio at {show(home)} was not reached: {describe(error, seconds)}; "
+            f"Label Studio at {display_url(base_url)} was not reached: {describe_error(error, seconds)}; "
             "start it, or set LABEL_STUDIO_HOST to the address that it has from here."
         ) from error
     except RefusedError as error:
@@ -69,17 +69,18 @@ def exchange(
     if 300 <= response.status < 400:
         place = response.headers.get("Location", "another address").partition("?")[0]
         raise LabelStudioError(
-            f"{show(home)} redirects to {place}; set LABEL_STUDIO_HOST to the address that Label Studio has in the end."
+            f"{display_url(base_url)} redirects to {place}; "
+            "set LABEL_STUDIO_HOST to the address at the end of the redirects."
         )
     return Reply(response.status, response.headers, content)
 
 
-def join(home: Url, path: str) -> str:
+def request_target(base_url: Url, path: str) -> str:
     """Request target of a path of Label Studio's, which may carry its prefix already."""
-    prefix = home.target.rstrip("/")
+    prefix = base_url.target.rstrip("/")
     return path if prefix and path.startswith(prefix + "/") else prefix + path
 
 
-def show(home: Url) -> str:
+def display_url(base_url: Url) -> str:
     """Label Studio's address for messages."""
-    return home.shown.rstrip("/")
+    return base_url.display.rstrip("/")

@@ -27,36 +27,36 @@ def to_regions(segments: Iterable[Segment], axis: TimeAxis, config: LabelConfig)
 
 
 @dataclass
-class Marked:
+class ParsedRegions:
     """What people marked in one recording, and what of it cannot be used: a sentence ► how often."""
 
     segments: list[Segment] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def from_regions(regions: Iterable[Any], axis: TimeAxis, config: LabelConfig) -> Marked:
+def from_regions(regions: Iterable[Any], axis: TimeAxis, config: LabelConfig) -> ParsedRegions:
     """Segments of an annotation's `result`, in its order; a region with several labels is one segment for each.
 
     Results of other kinds of tags are passed over. A region that reaches beyond the recording is cut to it; unknown
     labels, regions of another TimeSeriesLabels tag, outside the recording or unreadable are left out, named and
     counted. An instant at a time that several rows share is at the middle one.
     """
-    marked = Marked()
+    parsed = ParsedRegions()
     for region in regions:
         if not isinstance(region, Mapping) or str(region.get("type", "")).lower() != KIND:
             continue
         if region.get("from_name") != config.from_name:
             other = str(region.get("from_name"))[:80]
-            marked.left_out[f"a region is of the tag {other!r}, not of {config.from_name!r} which is learned from"] += 1
+            parsed.left_out[f"a region is of the tag {other!r}, not of {config.from_name!r} which is learned from"] += 1
             continue
         value = region.get("value")
         if not isinstance(value, Mapping) or not isinstance(value.get(KIND), list) or not value[KIND]:
-            marked.left_out["a region carries no label"] += 1
+            parsed.left_out["a region carries no label"] += 1
             continue
         try:
             first, last = axis.rows_between(value.get("start"), value.get("end"))
         except SeriesError as error:
-            marked.left_out[str(error)] += 1
+            parsed.left_out[str(error)] += 1
             continue
         instant = value.get("instant") is True and value.get("start") == value.get("end")
         if instant:
@@ -64,10 +64,10 @@ def from_regions(regions: Iterable[Any], axis: TimeAxis, config: LabelConfig) ->
         for label in value[KIND]:
             name = config.synonyms.get(str(label), str(label))
             if name in config.labels:
-                marked.segments.append(Segment(first, last, name, instant=instant))
+                parsed.segments.append(Segment(first, last, name, instant=instant))
             else:
-                marked.left_out[f"label {name!r} is not in the labelling configuration"] += 1
-    return marked
+                parsed.left_out[f"label {name!r} is not in the labelling configuration"] += 1
+    return parsed
 
 
 def _region(segment: Segment, start: Time, end: Time, config: LabelConfig) -> dict[str, Any]:

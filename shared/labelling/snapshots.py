@@ -19,7 +19,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str  # of the label configuration
 
 
-class AnnotationStamp(NamedTuple):
+class AnnotationState(NamedTuple):
     """What tells one state of an annotation from another. Skipped (cancelled) ones have none: they never count."""
 
     task: int
@@ -38,22 +38,22 @@ def utc_text(time: datetime | str | None) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def take_snapshot(stamps: Iterable[AnnotationStamp], fingerprint: str, now: datetime) -> Snapshot:
+def take_snapshot(states: Iterable[AnnotationState], fingerprint: str, now: datetime) -> Snapshot:
     """Snapshot of these annotations at `now`, under the label configuration of `fingerprint`."""
-    ordered = sorted(set(stamps))
+    ordered = sorted(set(states))
     digest = hashlib.sha256()
-    for stamp in ordered:
-        digest.update(f"{stamp.task} {stamp.annotation} {stamp.updated_at} {int(stamp.ground_truth)}\n".encode())
+    for state in ordered:
+        digest.update(f"{state.task} {state.annotation} {state.updated_at} {int(state.ground_truth)}\n".encode())
     return Snapshot(
         taken_at=utc_text(now),
-        newest=max((stamp.updated_at for stamp in ordered), default=""),
-        tasks=len({stamp.task for stamp in ordered}),
+        newest=max((state.updated_at for state in ordered), default=""),
+        tasks=len({state.task for state in ordered}),
         annotations=len(ordered),
         digest=digest.hexdigest(),
         fingerprint=fingerprint,
     )
 
 
-def same_truth(one: Snapshot, other: Snapshot) -> bool:
+def same_annotations(one: Snapshot, other: Snapshot) -> bool:
     """Whether two snapshots say the same of annotations and label configuration."""
     return (one.digest, one.fingerprint) == (other.digest, other.fingerprint)

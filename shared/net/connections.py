@@ -22,14 +22,14 @@ from urllib3.exceptions import (
     SSLError,
 )
 from urllib3.exceptions import (
-    TimeoutError as LateError,
+    TimeoutError as UrllibTimeoutError,
 )
 
 from shared.errors import FetchError, ForbiddenError
 from shared.net.urls import Url
 
 CHUNK = 2**16  # bytes read at a time
-MOST_POOLS = 32  # hosts kept connected
+MAX_POOLS = 32  # hosts kept connected
 CONNECT_SECONDS = 10.0
 
 
@@ -98,7 +98,7 @@ class Connections:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pools = _Pools(MOST_POOLS)
+        self._pools = _Pools(MAX_POOLS)
         self._context: ssl.SSLContext | None = None
 
     def open(
@@ -201,14 +201,14 @@ def _decoded(response: BaseHTTPResponse) -> Iterator[bytes]:
         raise DecodeError("its compressed body broke off")
 
 
-def describe(error: HTTPError, seconds: float) -> str:
+def describe_error(error: HTTPError, seconds: float) -> str:
     """Why an exchange failed, as the end of a sentence."""
     match error:
         case NameResolutionError():
             return "its host name cannot be looked up"
         case NewConnectionError():
             return f"nothing answers there ({_innermost(error)})"
-        case LateError():
+        case UrllibTimeoutError():
             return f"it was not complete after {seconds:.3g} s"
         case SSLError():
             return f"the encrypted connection failed ({_innermost(error)})"
@@ -222,7 +222,7 @@ def describe(error: HTTPError, seconds: float) -> str:
 
 def fetch_error(source: str, error: HTTPError, seconds: float) -> FetchError:
     """The error of a recording that did not arrive."""
-    return FetchError(f"{source} was not read: {describe(error, seconds)}.")
+    return FetchError(f"{source} was not read: {describe_error(error, seconds)}.")
 
 
 def _innermost(error: BaseException) -> str:

@@ -77,7 +77,7 @@ class Url(NamedTuple):
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
-    def shown(self) -> str:
+    def display(self) -> str:
         """For messages: the query is left out, it may hold a signature."""
         return f"{self.scheme}://{self.authority}{self.path}"
 
@@ -87,48 +87,48 @@ class Url(NamedTuple):
 
 def read_url(text: str) -> Url:
     """Take an absolute http(s) URL apart. Raises RefusedError, which says what is wrong with it."""
-    shown = _short(text)
+    display = _short(text)
     if len(text) > LONGEST_URL:
-        raise RefusedError(f"The URL {shown} has {len(text)} characters; at most {LONGEST_URL} are followed.")
+        raise RefusedError(f"The URL {display} has {len(text)} characters; at most {LONGEST_URL} are followed.")
     if re.search(r"[\x00-\x1f\x7f\\]", text):
-        raise RefusedError(f"The URL {shown} holds a control character or a backslash; percent-encode it.")
+        raise RefusedError(f"The URL {display} holds a control character or a backslash; percent-encode it.")
     found = _URL.fullmatch(text.partition("#")[0])
     if not found:
-        raise RefusedError(f"{shown} is not an http:// or https:// URL with a host.")
+        raise RefusedError(f"{display} is not an http:// or https:// URL with a host.")
     scheme, authority, target = found[1].lower(), found[2], found[3]
     if "@" in authority:
         raise RefusedError(f"The URL {_short(target)} carries a user name before its host; leave it out.")
     parts = _AUTHORITY.fullmatch(authority)
     if not parts or not parts[1]:
-        raise RefusedError(f"The URL {shown} has no readable host.")
+        raise RefusedError(f"The URL {display} has no readable host.")
     port = int(parts[2]) if parts[2] else DEFAULT_PORTS[scheme]
     if not 0 < port < 65536:
-        raise RefusedError(f"The URL {shown} names port {port}, which does not exist.")
+        raise RefusedError(f"The URL {display} names port {port}, which does not exist.")
     if not target.startswith("/"):
         target = "/" + target
-    return Url(scheme, _read_host(parts[1], shown), port, quote(target, safe="/?%:@!$&'()*+,;=-._~[]|"))
+    return Url(scheme, _read_host(parts[1], display), port, quote(target, safe="/?%:@!$&'()*+,;=-._~[]|"))
 
 
-def _read_host(text: str, shown: str) -> str:
+def _read_host(text: str, display: str) -> str:
     if text.startswith("["):
         try:
             return str(ipaddress.IPv6Address(text[1:-1]))
         except ValueError:
-            raise RefusedError(f"The URL {shown} has no readable IPv6 address as host.") from None
+            raise RefusedError(f"The URL {display} has no readable IPv6 address as host.") from None
     if not text.isascii():
         try:
             text = text.encode("idna").decode("ascii")
         except UnicodeError:
-            raise RefusedError(f"The URL {shown} has a host name that cannot be looked up.") from None
+            raise RefusedError(f"The URL {display} has a host name that cannot be looked up.") from None
     host = text.lower().removesuffix(".")
     if not _NAME.fullmatch(host):
-        raise RefusedError(f"The URL {shown} has a host name that cannot be looked up.")
+        raise RefusedError(f"The URL {display} has a host name that cannot be looked up.")
     if _NUMBER.fullmatch(host.rpartition(".")[2]):
         try:
             return str(ipaddress.IPv4Address(host))
         except ValueError:
             raise RefusedError(
-                f"The URL {shown} writes its address in an unusual form; write four decimal numbers."
+                f"The URL {display} writes its address in an unusual form; write four decimal numbers."
             ) from None
     return host
 
@@ -157,7 +157,7 @@ def is_internal(address: Address) -> bool:
     return any(address in network for network in INTERNAL if network.version == address.version)
 
 
-class Guard:
+class HostPolicy:
     """Decides whether a URL may be read, and which addresses to connect to."""
 
     def __init__(self, allowed: Sequence[str] = (), resolve: Resolve = system_resolve) -> None:
@@ -177,14 +177,14 @@ class Guard:
         Raises RefusedError for an internal address, FetchError for a name that cannot be looked up.
         """
         addresses = self._look_up(url)
-        at_home = trusted is not None and (url.host, url.port) == (trusted.host, trusted.port)
-        if at_home or url.host in self._names or f"{url.host}:{url.port}" in self._names:
+        is_trusted = trusted is not None and (url.host, url.port) == (trusted.host, trusted.port)
+        if is_trusted or url.host in self._names or f"{url.host}:{url.port}" in self._names:
             return tuple(str(address) for address in addresses)
         for address in addresses:
             if is_internal(address) and not self._is_allowed(address):
                 place = f"{url.host} ({address})" if str(address) != url.host else url.host
                 raise ForbiddenError(
-                    f"{url.shown} was not read: {place} is an internal address. "
+                    f"{url.display} was not read: {place} is an internal address. "
                     f"If task data may come from there, add {url.host} to DATA_HOSTS_ALLOWED."
                 )
         return tuple(str(address) for address in addresses)
@@ -197,9 +197,11 @@ class Guard:
         try:
             found = [ipaddress.ip_address(text) for text in self._resolve(url.host, url.port)]
         except (OSError, UnicodeError) as error:
-            raise FetchError(f"{url.shown} was not read: the name {url.host} cannot be looked up ({error}).") from error
+            raise FetchError(
+                f"{url.display} was not read: the name {url.host} cannot be looked up ({error})."
+            ) from error
         if not found:
-            raise FetchError(f"{url.shown} was not read: the name {url.host} has no address.")
+            raise FetchError(f"{url.display} was not read: the name {url.host} has no address.")
         return found
 
     def _is_allowed(self, address: Address) -> bool:

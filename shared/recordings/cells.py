@@ -16,7 +16,7 @@ PREFIXED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)")
 BLOCK = 1 << 16  # times read at once: their bytes stay within a few MiB
 
 
-def number_of(cell: Any) -> float:
+def parse_number(cell: Any) -> float:
     """The number in a cell of any kind: NaN for None, an empty text, or what is no number."""
     if isinstance(cell, str):
         text = cell.strip().strip("\ufeff")
@@ -29,12 +29,12 @@ def number_of(cell: Any) -> float:
         return math.inf
 
 
-def number_like(text: str) -> bool:
+def is_numeric(text: str) -> bool:
     """Whether JavaScript makes a number of this text; an empty one counts (it is 0 there)."""
-    return not text.strip() or not math.isnan(number_of(text))
+    return not text.strip() or not math.isnan(parse_number(text))
 
 
-def number_text(cell: Any) -> str:
+def format_number(cell: Any) -> str:
     """How JavaScript writes a number: 5.0 as "5"."""
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e21:
         return str(int(cell))
@@ -72,5 +72,5 @@ def _text(cell: str | bytes) -> str:
 
 def _as_seen(cell: str | bytes) -> str:
     text = _text(cell).strip()
-    number = number_of(text)
-    return text if math.isnan(number) else number_text(number)
+    number = parse_number(text)
+    return text if math.isnan(number) else format_number(number)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from shared.digits import read_digits
 from shared.errors import SeriesError
 from shared.labelling.label_config import LabelConfig
-from shared.recordings.cells import number_like
+from shared.recordings.cells import is_numeric
 
 MAX_COLUMNS = 20_000  # of a file; each costs pandas some microseconds a block
 MAX_LINE = 4 << 20  # bytes: 20,000 columns of 200
@@ -29,7 +29,7 @@ FOREIGN = {
 
 
 @dataclass(frozen=True)
-class Layout:
+class CsvLayout:
     """Where things are in a file: byte of the first row, number of columns, columns of channels and time."""
 
     separator: str
@@ -67,7 +67,7 @@ def _patterns(separator: bytes) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     return re.compile(good), re.compile(page)
 
 
-def long_line(start: bytes) -> SeriesError:
+def line_too_long(start: bytes) -> SeriesError:
     """The error for a line that is longer than any row."""
     return SeriesError(
         f"The recording has a line of more than {MAX_LINE >> 20} MiB, starting with {start[:40]!r}; a CSV has "
@@ -75,7 +75,7 @@ def long_line(start: bytes) -> SeriesError:
     )
 
 
-def lay_out(data: memoryview, config: LabelConfig) -> Layout:
+def read_layout(data: memoryview, config: LabelConfig) -> CsvLayout:
     """Read the first lines. Raises SeriesError on what is no CSV, or lacks a configured column or has it twice."""
     for magic, what in FOREIGN.items():
         if data[: len(magic)] == magic:
@@ -97,11 +97,11 @@ def lay_out(data: memoryview, config: LabelConfig) -> Layout:
         all(name in lowered for name in wanted) and any(read_digits(name) is None for name in wanted)
     )
     known = lowered if header else [str(index) for index in range(len(names))]
-    channels = [_column(name, known, True, header, first) for name in config.channels]
-    time = _column(config.time_column, known, False, header, first) if config.time_column else None
+    channels = [_find_column(name, known, True, header, first) for name in config.channels]
+    time = _find_column(config.time_column, known, False, header, first) if config.time_column else None
     if config.time_format and time in channels:
         raise SeriesError(f"Column {config.time_column!r} holds the recording's times and cannot be a channel as well.")
-    return Layout(separator, after if header else begin, len(names), tuple(channels), time)
+    return CsvLayout(separator, after if header else begin, len(names), tuple(channels), time)
 
 
 def _line(data: memoryview, position: int) -> tuple[int, str, int]:
@@ -113,7 +113,7 @@ def _line(data: memoryview, position: int) -> tuple[int, str, int]:
     end = _line_feed(data, begin)
     text = bytes(data[begin:end])
     if len(text) == MAX_LINE:
-        raise long_line(text)
+        raise line_too_long(text)
     return begin, "" if text.isspace() else text.decode(errors="replace"), begin + len(text) + 1
 
 
@@ -129,9 +129,9 @@ def _line_feed(data: memoryview, begin: int) -> int:
 
 def _has_header(names: list[str], cells: list[str] | None) -> bool:
     if cells is None:  # a single line: the page reads none
-        return not all(number_like(name) for name in names)
+        return not all(is_numeric(name) for name in names)
     cells = [*cells, *["-"] * (len(names) - len(cells))]
-    return any(number_like(name) != number_like(cell) for name, cell in zip(names, cells, strict=False))
+    return any(is_numeric(name) != is_numeric(cell) for name, cell in zip(names, cells, strict=False))
 
 
 def _guess_separator(line: str) -> str:
@@ -144,7 +144,7 @@ def _guess_separator(line: str) -> str:
     return next(iter(found), ",")
 
 
-def _column(wanted: str, known: list[str], index_first: bool, header: bool, first: str) -> int:
+def _find_column(wanted: str, known: list[str], index_first: bool, header: bool, first: str) -> int:
     """Which column a name or index means. The page takes digits of a channel for an index before it looks at names."""
     index = read_digits(wanted)
     if index is not None and index >= len(known):

@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_BYTES = 1 << 17  # beyond it pandas is as fast: 40 ns a cell here, 25 ns there
+MAX_BYTES = 1 << 17  # beyond it pandas is as fast: 40 ns a cell here, 25 ns there
 
 _cells = msgspec.json.Decoder(list[float])
 
@@ -14,7 +14,7 @@ def read_numbers(block: bytes, separator: bytes, columns: int) -> NDArray[np.flo
 
     Plain is what JSON allows: no quotes, no empty cells, no words for missing values, no leading zeros or plus signs.
     """
-    if len(block) > MOST_BYTES or (separator != b"," and b"," in block):
+    if len(block) > MAX_BYTES or (separator != b"," and b"," in block):
         return None
     lines = block.strip(b"\r\n")
     try:

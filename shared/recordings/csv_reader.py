@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from shared.errors import SeriesError
 from shared.labelling.d3_time import LONGEST_TEXT
 from shared.labelling.label_config import LabelConfig
-from shared.recordings.cells import number_of, read_times
-from shared.recordings.csv_header import MAX_LINE, Layout, lay_out, long_line, mend_quotes, split_line
+from shared.recordings.cells import parse_number, read_times
+from shared.recordings.csv_header import MAX_LINE, CsvLayout, line_too_long, mend_quotes, read_layout, split_line
 from shared.recordings.csv_numbers import read_numbers
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Table:
 
 def read_table(data: memoryview, config: LabelConfig, max_cells: int) -> Table:
     """Parse a CSV. Raises SeriesError naming what is wrong, and the row where there is one (the first is 0)."""
-    layout = lay_out(data, config)
+    layout = read_layout(data, config)
     most = _count_lines(data, layout.start)
     if most * len(layout.channels) > max_cells:
         raise SeriesError(
@@ -50,7 +50,7 @@ def read_table(data: memoryview, config: LabelConfig, max_cells: int) -> Table:
         )
     values = np.empty((most, len(layout.channels)))
     times = None if layout.time is None else np.empty(most)
-    reader = _Reader(layout, config)
+    reader = _BlockReader(layout, config)
     row = 0
     for block in _blocks(data, layout.start, min(max(BLOCK, layout.columns * COLUMN_BYTES), MAX_LINE)):
         row += reader.read(block, values[row:], None if times is None else times[row:], row)
@@ -87,14 +87,14 @@ def _line_end(data: memoryview, start: int, end: int) -> int:
     if found >= 0:
         return end + found + 1
     if most < len(data):
-        raise long_line(bytes(data[start:most]))
+        raise line_too_long(bytes(data[start:most]))
     return most
 
 
-class _Reader:
+class _BlockReader:
     """Parses block after block, and remembers which columns hold texts."""
 
-    def __init__(self, layout: Layout, config: LabelConfig) -> None:
+    def __init__(self, layout: CsvLayout, config: LabelConfig) -> None:
         self.layout, self.config = layout, config
         self.separator = layout.separator.encode()
         self.numeric = set(layout.channels)
@@ -214,7 +214,7 @@ class _Reader:
         for index in np.flatnonzero(np.isnan(numbers)):
             text = texts[index]
             if isinstance(text, str) and text.strip():  # else empty, or a word for a missing value
-                numbers[index] = number_of(text.strip('"'))  # the page drops a quote that has no partner
+                numbers[index] = parse_number(text.strip('"'))  # the page drops a quote that has no partner
                 if np.isnan(numbers[index]):
                     self.bad[column] += 1
                     self.examples.setdefault(column, f"{text[:40]!r} in row {row + index}")

@@ -15,10 +15,10 @@ from shared.errors import SeriesError
 from shared.json_values import holds_more_values
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.time_axis import TimeAxis
-from shared.recordings.cells import number_of, number_text, read_times
+from shared.recordings.cells import format_number, parse_number, read_times
 from shared.recordings.csv_reader import MAX_CELLS, read_table
 
-MOST_JSON_VALUES = 1 << 22  # of a recording in JSON: up to 300 MiB when decoded, for a second; a CSV costs no objects
+MAX_JSON_VALUES = 1 << 22  # of a recording in JSON: up to 300 MiB when decoded, for a second; a CSV costs no objects
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Series:
         return len(self.values)
 
 
-def most_cells(max_series_mb: int) -> int:
+def cell_limit(max_series_mb: int) -> int:
     """Rows x channels whose numbers take as much memory as MAX_SERIES_MB lets a file have; at most MAX_CELLS."""
     return min(max_series_mb * 2**20 // 8, MAX_CELLS)
 
@@ -65,8 +65,8 @@ def read_series(
 
 
 def _decode(data: memoryview) -> Mapping[str, Any]:
-    if holds_more_values(data, MOST_JSON_VALUES):
-        raise SeriesError(f"The recording is JSON of more than {MOST_JSON_VALUES} values; save it as CSV.")
+    if holds_more_values(data, MAX_JSON_VALUES):
+        raise SeriesError(f"The recording is JSON of more than {MAX_JSON_VALUES} values; save it as CSV.")
     try:
         columns: dict[str, Any] = msgspec.json.decode(data, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -114,7 +114,7 @@ def _from_columns(columns: Mapping[str, Any], config: LabelConfig, max_cells: in
         return Series(values, TimeAxis.of_rows(rows), tuple(notes))
     times = lists[config.time_column]
     if config.time_format:
-        texts = [each if isinstance(each, str) else number_text(each) for each in times]
+        texts = [each if isinstance(each, str) else format_number(each) for each in times]
         return Series(values, TimeAxis(read_times(texts, config.time_format), config.time_format), tuple(notes))
     return Series(values, TimeAxis(_numbers(times)[0]), tuple(notes))
 
@@ -126,5 +126,5 @@ def _numbers(cells: Sequence[Any]) -> tuple[NDArray[np.float64], list[int]]:
             return np.array(cells, dtype=np.float64), []
         except OverflowError:  # a whole number above 1e308
             pass
-    values = np.array([number_of(cell) for cell in cells])
+    values = np.array([parse_number(cell) for cell in cells])
     return values, [int(row) for row in np.flatnonzero(np.isnan(values)) if cells[row] not in (None, "")]

@@ -14,7 +14,7 @@ from typing import Literal
 from shared.errors import LabelConfigError, LabelStudioError
 from shared.label_studio.client import AnnotationTotals, LabelStudio
 from shared.labelling.label_config import parse_label_config
-from shared.labelling.snapshots import Snapshot, same_truth, take_snapshot
+from shared.labelling.snapshots import Snapshot, same_annotations, take_snapshot
 from shared.retraining.updates import RECONCILE, Updates
 
 SETTLE_SECONDS = 60.0  # a save takes Label Studio about a second
@@ -80,14 +80,14 @@ class Reconciler:
             fingerprint = parse_label_config(found.label_config).fingerprint
         except LabelConfigError as error:
             return Finding(project, "unservable", str(error))
-        standing = self._label_studio.standing(project)
-        if not standing.annotations:
+        totals = self._label_studio.annotation_totals(project)
+        if not totals.annotations:
             return Finding(project, "empty", "It has no annotations to learn from.")
         known = last is not None and last.fingerprint == fingerprint and self._is_settled(project, last)
-        if last and known and _is_same(standing, last):
+        if last and known and _is_same(totals, last):
             return Finding(project, "unchanged", "Its annotations are those of the last finished run.")
-        current = take_snapshot(self._label_studio.stamps(project), fingerprint, self._now())
-        if last and same_truth(current, last):
+        current = take_snapshot(self._label_studio.annotation_states(project), fingerprint, self._now())
+        if last and same_annotations(current, last):
             if self._seconds_since(last) >= SETTLE_SECONDS:
                 self._listed[project] = last
             return Finding(project, "unchanged", "Its annotations are those of the last finished run, one by one.")
@@ -111,6 +111,6 @@ class Reconciler:
         return Finding(project, "changed", f"{current.annotations} annotations now, {before}: an update was written.")
 
 
-def _is_same(standing: AnnotationTotals, last: Snapshot) -> bool:
-    counts = (standing.tasks, standing.annotations) == (last.tasks, last.annotations)
-    return counts and standing.newest == last.newest and standing.since <= last.newest
+def _is_same(totals: AnnotationTotals, last: Snapshot) -> bool:
+    counts = (totals.tasks, totals.annotations) == (last.tasks, last.annotations)
+    return counts and totals.newest == last.newest and totals.since <= last.newest

@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 from shared.errors import ModelError
-from shared.labelling.snapshots import Snapshot, same_truth
+from shared.labelling.snapshots import Snapshot, same_annotations
 from shared.retraining.runs import RunRecord, Runs
 from shared.store.models import UNFINISHED, ModelStore
 from shared.store.storage import Storage
@@ -16,7 +16,7 @@ def is_repetition(storage: Storage, project: int, snapshot: Snapshot) -> bool:
     known = [_of_the_one_that_serves(store, project)]
     if last is not None:
         known += [last.trained, _decided(store, project, last)]
-    return any(same_truth(each, snapshot) for each in known if each is not None)
+    return any(same_annotations(each, snapshot) for each in known if each is not None)
 
 
 def _of_the_one_that_serves(store: ModelStore, project: int) -> Snapshot | None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import onnxruntime
 
 from examples.demo.client import Client
-from shared.labelling.snapshots import AnnotationStamp, take_snapshot, utc_text
+from shared.labelling.snapshots import AnnotationState, take_snapshot, utc_text
 from tests.e2e.series import (
     LABELS,
     Axis,
@@ -63,7 +63,7 @@ class Project:
     def truth(self) -> Truth:
         """What Label Studio holds now, skipped tasks apart."""
         stamps = [
-            AnnotationStamp(task["id"], each["id"], utc_text(each["updated_at"]), each["ground_truth"])
+            AnnotationState(task["id"], each["id"], utc_text(each["updated_at"]), each["ground_truth"])
             for task in self.user.tasks(self.id)
             for each in task["annotations"]
             if not each["was_cancelled"]

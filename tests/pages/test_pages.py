@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from shared.label_studio.request import exchange
+from shared.label_studio.request import send_request
 from shared.net.connections import Connections
 from shared.net.urls import read_url
 from shared.retraining.active_run import begin_run
@@ -36,7 +36,7 @@ def connect(store: Storage, project: int = 3, title: str = "Falls at home") -> N
 def setup(url: str) -> str:
     """The version that /setup answers."""
     body = {"project": "3", "schema": CONFIG}
-    reply = exchange(Connections(), read_url(url), "POST", "/setup", seconds=10, body=body)
+    reply = send_request(Connections(), read_url(url), "POST", "/setup", seconds=10, body=body)
     return str(reply.decode(dict[str, Any])["model_version"])
 
 

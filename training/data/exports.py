@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from shared.errors import LabelStudioError, RefusedError, SeriesError, TrainingDataError
 from shared.label_studio.fetcher import Fetcher
-from shared.labelling.snapshots import AnnotationStamp, take_snapshot
+from shared.labelling.snapshots import AnnotationState, take_snapshot
 from training.data.tasks import Annotated, AnnotatedTask, read_task, stamps
 
 EXPECTED = 'expected the format "JSON" of Label Studio\'s Export: a list of tasks with "data" and "annotations"'
@@ -104,7 +104,7 @@ def _complete(raw: Any, number: int) -> dict[str, Any]:
     return {"id": number, **raw, "annotations": annotations}
 
 
-def _dated(tasks: list[AnnotatedTask]) -> list[AnnotationStamp]:
+def _dated(tasks: list[AnnotatedTask]) -> list[AnnotationState]:
     """Stamps in which a digest of the regions stands for a time that was not exported."""
     found = {(task.id, each.id): each for task in tasks for each in task.annotations}
     return [

@@ -138,9 +138,9 @@ def _read_task(task: AnnotatedTask, config: LabelConfig, source: Source, left_ou
     left_out.update(f"task {task.id}: {note}" for note in series.notes)
     layers = []
     for annotation in select_annotations(task.annotations):
-        marked = from_regions(annotation.result, series.axis, config)
-        left_out.update(marked.left_out)
-        layers.append(tuple(marked.segments))
+        parsed = from_regions(annotation.result, series.axis, config)
+        left_out.update(parsed.left_out)
+        layers.append(tuple(parsed.segments))
     name = f"task {task.id}" + (f" ({value[-80:]})" if isinstance(value, str) and len(value) < 500 else "")
     return Layered(str(task.id), name, group_of(task), series, tuple(layers))
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from shared.errors import LabelStudioError
-from shared.label_studio.client import ANNOTATED, PAGE, after, task_query
+from shared.label_studio.client import ANNOTATED, PAGE_SIZE, after, task_query
 from shared.label_studio.credentials import Credentials
-from shared.label_studio.request import show
-from shared.labelling.snapshots import AnnotationStamp, Snapshot, take_snapshot, utc_text
+from shared.label_studio.request import display_url
+from shared.labelling.snapshots import AnnotationState, Snapshot, take_snapshot, utc_text
 from shared.net.connections import Connections
 from shared.net.urls import Url
 
@@ -71,11 +71,11 @@ def annotated_tasks(
     return Annotated(tasks, take_snapshot(stamps(tasks), fingerprint, started))
 
 
-def stamps(tasks: Iterable[AnnotatedTask]) -> Iterator[AnnotationStamp]:
+def stamps(tasks: Iterable[AnnotatedTask]) -> Iterator[AnnotationState]:
     """The state of each annotation that counts."""
     for task in tasks:
         for each in task.annotations:
-            yield AnnotationStamp(task.id, each.id, each.updated_at, each.ground_truth)
+            yield AnnotationState(task.id, each.id, each.updated_at, each.ground_truth)
 
 
 def read_task(raw: Any) -> AnnotatedTask | None:
@@ -126,17 +126,17 @@ def _pages(credentials: Credentials, project: int, sleep: Callable[[float], None
         request.headers.update(credentials.headers())  # the SDK keeps an access token to its last second
         return request
 
-    home = credentials.home
+    home = credentials.base_url
     transport = TimedTransport(Connections(), home, PAGE_SECONDS)
     with httpx.Client(auth=authorize, transport=transport, follow_redirects=False) as client:
         sdk: Any = LabelStudio(  # type: ignore[no-untyped-call]
-            base_url=show(home), api_key="unused", httpx_client=client
+            base_url=display_url(home), api_key="unused", httpx_client=client
         )
         last = 0
         while True:
             page = _ask(partial(_list, sdk, project, last), credentials, home, sleep)
             yield page
-            if len(page) < PAGE:
+            if len(page) < PAGE_SIZE:
                 return
             last = max(int(task["id"]) for task in page)
 
@@ -146,7 +146,7 @@ def _list(sdk: Any, project: int, last: int) -> list[Mapping[str, Any]]:
         project=project,
         query=task_query([ANNOTATED, after(last)], "tasks:id"),
         page=1,
-        page_size=PAGE,
+        page_size=PAGE_SIZE,
         fields="all",
         include=FIELDS,
         review=True,  # or else Label Studio asks our own server for predictions that are missing
@@ -173,33 +173,34 @@ def _ask(
             return question()
         except ApiError as error:
             status, detail = error.status_code or 0, _detail(error.body)
-            if status == 401 and not renewed and credentials.forget(credentials.headers()):
+            if status == 401 and not renewed and credentials.discard_access_token(credentials.headers()):
                 renewed = True
                 continue
             if status in (401, 403):
-                raise LabelStudioError(credentials.refusal(status, detail)) from error
+                raise LabelStudioError(credentials.explain_refusal(status, detail)) from error
             reason, trouble = f"it answered {status}: {detail[:300]}", error
             if status not in PASSING:
                 raise LabelStudioError(_sentence(home, status, detail)) from error
         except httpx.HTTPError as error:
             reason, trouble = f"{type(error).__name__}: {error}", error
         except (ValueError, TypeError, AttributeError) as error:
-            raise LabelStudioError(f"{show(home)} did not answer as Label Studio 1.23 does: {error}") from error
+            raise LabelStudioError(f"{display_url(home)} did not answer as Label Studio 1.23 does: {error}") from error
         pause = next(waits, None)
         if pause is None:
             raise LabelStudioError(
-                f"The annotated tasks were not read from Label Studio at {show(home)} in {len(WAITS) + 1} attempts: "
-                f"{reason}; see whether it runs and LABEL_STUDIO_HOST is its address from here."
+                f"The annotated tasks were not read from Label Studio at {display_url(home)} in "
+                f"{len(WAITS) + 1} attempts: {reason}; see whether it runs, and whether LABEL_STUDIO_HOST is its "
+                "address from here."
             ) from trouble
         sleep(pause)
 
 
 def _sentence(home: Url, status: int, detail: str) -> str:
     if status == 404 and "Project" in detail:
-        return f"Label Studio at {show(home)} has no such project, or the user of the token may not see it."
+        return f"Label Studio at {display_url(home)} has no such project, or the user of the token may not see it."
     if 300 <= status < 400:
-        return f"{show(home)} redirects; set LABEL_STUDIO_HOST to the address that Label Studio has in the end."
-    return f"{show(home)} answered {status} to a request for tasks ({detail[:300]}); check LABEL_STUDIO_HOST."
+        return f"{display_url(home)} redirects; set LABEL_STUDIO_HOST to the address that Label Studio has in the end."
+    return f"{display_url(home)} answered {status} to a request for tasks ({detail[:300]}); check LABEL_STUDIO_HOST."
 
 
 def _detail(body: Any) -> str:

@@ -4,8 +4,8 @@ import httpx
 from urllib3.exceptions import HTTPError
 
 from shared.errors import LabelStudioError, RefusedError
-from shared.label_studio.request import LARGEST_ANSWER
-from shared.net.connections import Connections, describe, read_body
+from shared.label_studio.request import MAX_RESPONSE_BYTES
+from shared.net.connections import Connections, describe_error, read_body
 from shared.net.urls import Url
 
 _OURS = ("host", "connection", "accept-encoding")  # headers that the connection decides on
@@ -34,9 +34,11 @@ class TimedTransport(httpx.BaseTransport):
                 body=request.read() or None,
                 seconds=self._seconds,
             )
-            content = read_body(response, LARGEST_ANSWER, f"The answer to {request.method} {url.shown}", "this program")
+            content = read_body(
+                response, MAX_RESPONSE_BYTES, f"The answer to {request.method} {url.display}", "this program"
+            )
         except HTTPError as error:
-            raise httpx.TransportError(describe(error, self._seconds)) from error
+            raise httpx.TransportError(describe_error(error, self._seconds)) from error
         except RefusedError as error:
             raise LabelStudioError(str(error)) from error
         kept = [(name, value) for name, value in response.headers.items() if name.lower() not in _DONE]

@@ -124,7 +124,9 @@ class Playground:
         settings = Settings.from_environment({"LABEL_STUDIO_HOST": self.web.url, "LABEL_STUDIO_API_KEY": TOKEN})
         connections = Connections()
         asked = LabelStudio(Credentials(settings, connections), connections)
-        return take_snapshot(asked.stamps(PROJECT), parse_label_config(CONFIG).fingerprint, datetime.now(UTC))
+        return take_snapshot(
+            asked.annotation_states(PROJECT), parse_label_config(CONFIG).fingerprint, datetime.now(UTC)
+        )
 
     def predict(self, server: str, task: int = 1) -> tuple[int, Any]:
         """Status and result of one task; status 0 if nobody answered."""

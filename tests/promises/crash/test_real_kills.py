@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.labelling.snapshots import same_truth
+from shared.labelling.snapshots import same_annotations
 from shared.retraining.runs import Runs
 from shared.retraining.updates import Updates
 from shared.store.models import ModelStore
@@ -100,7 +100,7 @@ def test_servers_and_trainers_killed_while_people_work_lose_nothing(tmp_path: Pa
         last = Runs(storage).last_ended(PROJECT)
         assert last is not None
         assert last.trained is not None
-        assert same_truth(last.trained, play.truth()), "something that was answered 2xx is not trained on"
+        assert same_annotations(last.trained, play.truth()), "something that was answered 2xx is not trained on"
         assert Updates(storage).of(PROJECT) == []
         assert asker.answers["answered"] > 10 * REAL_KILLS
 

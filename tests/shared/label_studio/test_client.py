@@ -35,8 +35,8 @@ def test_stamps_are_listed_over_pages_and_skips_are_left_out() -> None:
     studio.annotate(3, was_cancelled=True)
     studio.annotate(300, was_cancelled=True)
     with serve(studio) as web:
-        found = client(web.url).stamps(1)
-        assert [stamp.task for stamp in found] == list(range(1, 251))
+        found = client(web.url).annotation_states(1)
+        assert [state.task for state in found] == list(range(1, 251))
         assert len(web.asked) == 3
         assert all("result" not in asked.target for asked in web.asked)
 
@@ -53,16 +53,16 @@ def test_a_task_deleted_between_two_pages_hides_no_other() -> None:
     seen: list[Asked] = []
     studio.fault = delete_first
     with serve(studio) as web:
-        assert {stamp.task for stamp in client(web.url).stamps(1)} >= set(range(4, 251))
+        assert {state.task for state in client(web.url).annotation_states(1)} >= set(range(4, 251))
 
 
 def test_the_standing_is_one_request() -> None:
     studio = Studio()
     with serve(studio) as web:
-        assert client(web.url).standing(1) == AnnotationTotals(0, 0, "", "")
+        assert client(web.url).annotation_totals(1) == AnnotationTotals(0, 0, "", "")
         for task in range(1, 31):
             newest = studio.annotate(task)["updated_at"]
-        found = client(web.url).standing(1)
+        found = client(web.url).annotation_totals(1)
         assert len(web.asked) == 2
     assert (found.tasks, found.annotations) == (30, 30)
     assert found.newest == newest.replace(".5Z", ".500000+00:00")
@@ -75,7 +75,7 @@ def test_open_tasks_without_a_versions_prediction_are_listed() -> None:
         for number, version in ((1, "old"), (2, "new"), (3, None))
     ]
     with serve(lambda asked: answer_json({"tasks": tasks, "total": 3})) as web:
-        (page,) = client(web.url).tasks_lacking(1, "new")
+        (page,) = client(web.url).tasks_without_prediction(1, "new")
         assert [task.id for task in page.tasks] == [1, 3]
         assert (page.looked_at, page.total) == (3, 3)
 
@@ -103,12 +103,12 @@ def test_backends_and_webhooks_are_read() -> None:
         (answer_json({"detail": "No."}, 403), "use the token of a user who may"),
         (answer(b"<html>", 404, Content_Type="text/html"), "answered 404 with text/html.*set LABEL_STUDIO_HOST"),
         (answer(b"<html>", 200, Content_Type="text/html"), "answered 200 with text/html.*set LABEL_STUDIO_HOST"),
-        (answer_json({"name": "another service"}), "as Label Studio does not; set LABEL_STUDIO_HOST"),
+        (answer_json({"name": "another service"}), "not Label Studio's answer; set LABEL_STUDIO_HOST"),
         (answer_json({"detail": "boom"}, 500), "answered 500 to GET /api/current-user/whoami: boom"),
         (answer(b"", 502), "answered 502"),
         (
             answer(status=301, Location="https://x.example.org/?a"),
-            r"set LABEL_STUDIO_HOST to the address .* in the end",
+            r"set LABEL_STUDIO_HOST to the address at the end of the redirects",
         ),
         (answer(b"{", Content_Length="10"), "was not reached: the body broke off"),
         (b" Connection: close", "was not reached"),

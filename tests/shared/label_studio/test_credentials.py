@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from shared.errors import LabelStudioError, SettingsError
-from shared.label_studio.credentials import Credentials, is_loopback, kind_of
+from shared.label_studio.credentials import Credentials, is_loopback, token_kind
 from shared.net.connections import Connections
 from shared.settings import Settings
 from tests.support.web_server import Asked, Script, answer, answer_json, serve
@@ -47,7 +47,12 @@ def credentials(host: str = "http://localhost:8080", key: str = "", clock: list[
 
 
 def test_a_token_is_told_by_its_shape() -> None:
-    assert [kind_of(token) for token in ("", LEGACY, PAT, "something else")] == ["none", "legacy", "personal", "legacy"]
+    assert [token_kind(token) for token in ("", LEGACY, PAT, "something else")] == [
+        "none",
+        "legacy",
+        "personal",
+        "legacy",
+    ]
 
 
 def test_a_legacy_token_is_sent_as_it_is() -> None:
@@ -84,20 +89,23 @@ def test_a_refused_access_token_is_forgotten_only_once() -> None:
     with serve(token_server(issued)) as web:
         ours = credentials(web.url, PAT)
         first = ours.headers()
-        assert ours.forget(first)
+        assert ours.discard_access_token(first)
         second = ours.headers()
-        assert ours.forget(first)
+        assert ours.discard_access_token(first)
         assert ours.headers() == second
-    assert not credentials(key=LEGACY).forget({"Authorization": f"Token {LEGACY}"})
+    assert not credentials(key=LEGACY).discard_access_token({"Authorization": f"Token {LEGACY}"})
 
 
 @pytest.mark.parametrize(
     ("reply", "sentence"),
     [
         (answer_json({"detail": "Token is invalid"}, 401), "it was revoked, or personal access tokens are disabled"),
-        (answer(b"<html>", 404, Content_Type="text/html"), "is not a Label Studio that knows personal access tokens"),
-        (answer_json({"access": 5}), "answered 200 instead of an access token"),
-        (answer_json({"access": "a\r\nX: y"}), "answered 200 instead of an access token"),
+        (
+            answer(b"<html>", 404, Content_Type="text/html"),
+            "expected a Label Studio that supports personal access tokens",
+        ),
+        (answer_json({"access": 5}), "answered 200 to POST /api/token/refresh/, without an access token"),
+        (answer_json({"access": "a\r\nX: y"}), "answered 200 to POST /api/token/refresh/, without an access token"),
         (answer(status=301, Location="https://other.example.org/api/"), "redirects to https://other.example.org/api/"),
     ],
 )
@@ -144,14 +152,16 @@ def test_a_refusal_names_the_remedy() -> None:
     )
     adopted = credentials()
     adopted.adopt("http://localhost:8080", LEGACY)
-    assert "set LABEL_STUDIO_API_KEY to one" in credentials().refusal(401, "")
-    assert "does not know the token in LABEL_STUDIO_API_KEY" in credentials(key=LEGACY).refusal(401, "Invalid token.")
+    assert "set LABEL_STUDIO_API_KEY to one" in credentials().explain_refusal(401, "")
+    assert "does not know the token in LABEL_STUDIO_API_KEY" in credentials(key=LEGACY).explain_refusal(
+        401, "Invalid token."
+    )
     for ours in (adopted, credentials(key=LEGACY)):
-        sentence = ours.refusal(401, disabled)
+        sentence = ours.explain_refusal(401, disabled)
         assert "personal access token" in sentence
         assert "enable legacy tokens" in sentence
-    assert "connect the model again" in adopted.refusal(401, "Invalid token.")
-    assert "a user who may" in credentials(key=LEGACY).refusal(403, "")
+    assert "connect the model again" in adopted.explain_refusal(401, "Invalid token.")
+    assert "a user who may" in credentials(key=LEGACY).explain_refusal(403, "")
 
 
 def test_no_token_is_ever_logged_or_shown(caplog: pytest.LogCaptureFixture) -> None:
@@ -160,7 +170,7 @@ def test_no_token_is_ever_logged_or_shown(caplog: pytest.LogCaptureFixture) -> N
     with serve(token_server(issued)) as web:
         ours = credentials(web.url, PAT)
         ours.headers()
-        seen = caplog.text + repr(ours) + str(ours) + ours.refusal(401, "Invalid token.")
+        seen = caplog.text + repr(ours) + str(ours) + ours.explain_refusal(401, "Invalid token.")
     assert PAT not in seen
     assert issued[0] not in seen
 

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.labelling.snapshots import AnnotationStamp, same_truth, take_snapshot, utc_text
+from shared.labelling.snapshots import AnnotationState, same_annotations, take_snapshot, utc_text
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
-STAMPS = st.builds(
-    AnnotationStamp,
+STATES = st.builds(
+    AnnotationState,
     st.integers(1, 5),
     st.integers(1, 5),
     st.datetimes(datetime(2020, 1, 1), datetime(2020, 1, 2)).map(utc_text),  # noqa: DTZ001
@@ -17,30 +17,30 @@ STAMPS = st.builds(
 )
 
 
-@given(st.lists(STAMPS), st.randoms())
-def test_order_and_time_of_listing_change_nothing(stamps: list[AnnotationStamp], shuffle: object) -> None:
-    mixed = sorted(stamps, key=hash)
-    one, other = take_snapshot(stamps, "f", NOW), take_snapshot(mixed, "f", NOW + timedelta(1))
-    assert same_truth(one, other)
+@given(st.lists(STATES), st.randoms())
+def test_order_and_time_of_listing_change_nothing(states: list[AnnotationState], shuffle: object) -> None:
+    mixed = sorted(states, key=hash)
+    one, other = take_snapshot(states, "f", NOW), take_snapshot(mixed, "f", NOW + timedelta(1))
+    assert same_annotations(one, other)
     assert (one.tasks, one.annotations, one.newest) == (other.tasks, other.annotations, other.newest)
 
 
-@given(st.lists(STAMPS, min_size=1, unique=True), STAMPS, st.sampled_from(AnnotationStamp._fields))
+@given(st.lists(STATES, min_size=1, unique=True), STATES, st.sampled_from(AnnotationState._fields))
 def test_a_difference_in_any_one_field_is_seen(
-    stamps: list[AnnotationStamp], other: AnnotationStamp, field: str
+    states: list[AnnotationState], other: AnnotationState, field: str
 ) -> None:
-    changed = [stamps[0]._replace(**{field: getattr(other, field)}), *stamps[1:]]
-    same = same_truth(take_snapshot(stamps, "f", NOW), take_snapshot(changed, "f", NOW))
-    assert same == (set(stamps) == set(changed))
+    changed = [states[0]._replace(**{field: getattr(other, field)}), *states[1:]]
+    same = same_annotations(take_snapshot(states, "f", NOW), take_snapshot(changed, "f", NOW))
+    assert same == (set(states) == set(changed))
 
 
 def test_an_annotation_less_is_seen() -> None:
-    stamp = AnnotationStamp(1, 1, "", False)
-    assert not same_truth(take_snapshot([stamp], "f", NOW), take_snapshot([], "f", NOW))
+    state = AnnotationState(1, 1, "", False)
+    assert not same_annotations(take_snapshot([state], "f", NOW), take_snapshot([], "f", NOW))
 
 
 def test_another_label_configuration_is_another_truth() -> None:
-    assert not same_truth(take_snapshot([], "f", NOW), take_snapshot([], "g", NOW))
+    assert not same_annotations(take_snapshot([], "f", NOW), take_snapshot([], "g", NOW))
 
 
 def test_a_time_is_the_same_however_it_is_written() -> None:

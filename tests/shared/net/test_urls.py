@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import FetchError, RefusedError
-from shared.net.urls import Guard, Url, is_internal, read_url
+from shared.net.urls import HostPolicy, Url, is_internal, read_url
 
 NAMES = {
     "data.example.org": ["93.184.215.14"],
@@ -182,7 +182,7 @@ def test_the_table_has_a_hundred_addresses() -> None:
 @pytest.mark.parametrize("url", REFUSED)
 def test_an_address_that_leads_inside_or_is_disguised_is_refused(url: str) -> None:
     with pytest.raises(RefusedError):
-        Guard(resolve=resolve).check(read_url(url))
+        HostPolicy(resolve=resolve).check(read_url(url))
 
 
 @pytest.mark.parametrize(("url", "read"), READ)
@@ -190,10 +190,10 @@ def test_a_public_address_is_read_one_way_only(url: str, read: str | None) -> No
     found = read_url(url)
     if read is None:
         with pytest.raises(FetchError, match="cannot be looked up"):
-            Guard(resolve=resolve).check(found)
+            HostPolicy(resolve=resolve).check(found)
     else:
         assert str(found) == read
-        assert Guard(resolve=resolve).check(found) == tuple(NAMES.get(found.host, [found.host]))
+        assert HostPolicy(resolve=resolve).check(found) == tuple(NAMES.get(found.host, [found.host]))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_public_address_is_read_one_way_only(url: str, read: str | None) -> No
     ],
 )
 def test_the_operator_may_allow_names_addresses_and_networks(url: str, allowed: str) -> None:
-    assert Guard([allowed], resolve).check(read_url(url))
+    assert HostPolicy([allowed], resolve).check(read_url(url))
 
 
 @pytest.mark.parametrize(
@@ -227,12 +227,12 @@ def test_the_operator_may_allow_names_addresses_and_networks(url: str, allowed: 
 )
 def test_allowing_one_place_allows_no_other(url: str, allowed: str) -> None:
     with pytest.raises(RefusedError, match="DATA_HOSTS_ALLOWED"):
-        Guard([allowed], resolve).check(read_url(url))
+        HostPolicy([allowed], resolve).check(read_url(url))
 
 
 def test_label_studio_itself_may_be_inside_but_only_at_its_own_port() -> None:
     home = read_url("http://label-studio:8080")
-    guard = Guard(resolve=resolve)
+    guard = HostPolicy(resolve=resolve)
     assert guard.check(read_url("http://label-studio:8080/data/upload/1/a.csv"), home) == ("172.18.0.3",)
     with pytest.raises(RefusedError, match="add label-studio to DATA_HOSTS_ALLOWED"):
         guard.check(read_url("http://label-studio:5432/"), home)
@@ -241,13 +241,13 @@ def test_label_studio_itself_may_be_inside_but_only_at_its_own_port() -> None:
 def test_a_name_that_is_not_known_may_be_known_later() -> None:
     for host in ("nowhere.example.org", "empty.example.org"):
         with pytest.raises(FetchError, match=host):
-            Guard(resolve=resolve).check(read_url(f"http://{host}/a.csv"))
+            HostPolicy(resolve=resolve).check(read_url(f"http://{host}/a.csv"))
 
 
 def test_a_message_shows_neither_password_nor_signature() -> None:
     for url in ("http://user:secret@printer.lan/a.csv", "http://printer.lan/a.csv?X-Amz-Signature=secret"):
         with pytest.raises(RefusedError) as caught:
-            Guard(resolve=resolve).check(read_url(url))
+            HostPolicy(resolve=resolve).check(read_url(url))
         assert "secret" not in str(caught.value)
 
 

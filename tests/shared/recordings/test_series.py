@@ -335,7 +335,7 @@ def test_any_bytes_are_a_series_or_an_error_of_ours(data: bytes) -> None:
 
 
 def test_json_of_more_values_than_memory_should_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.recordings.series.MOST_JSON_VALUES", 1000)
+    monkeypatch.setattr("shared.recordings.series.MAX_JSON_VALUES", 1000)
     assert read_series(b'{"value":[' + b"0," * 900 + b"0]}", config()).rows == 901
     for cells in (b"0,", b"[],", b"{},"):
         with pytest.raises(SeriesError, match="JSON of more than 1000 values"):

@@ -8,7 +8,7 @@ import pytest
 from shared.errors import LabelStudioError
 from shared.label_studio.client import LabelStudio
 from shared.label_studio.credentials import Credentials
-from shared.labelling.snapshots import same_truth, take_snapshot
+from shared.labelling.snapshots import same_annotations, take_snapshot
 from shared.net.connections import Connections
 from shared.settings import Settings
 from tests.shared.label_studio.test_credentials import PAT, token_server
@@ -58,8 +58,8 @@ def test_the_snapshot_is_the_one_of_the_cheap_listing() -> None:
         found = read(web.url)
         settings = Settings(label_studio_host=web.url, label_studio_api_key=TOKEN)
         connections = Connections()
-        cheap = LabelStudio(Credentials(settings, connections), connections).stamps(1)
-    assert same_truth(found.snapshot, take_snapshot(cheap, "f", NOW))
+        cheap = LabelStudio(Credentials(settings, connections), connections).annotation_states(1)
+    assert same_annotations(found.snapshot, take_snapshot(cheap, "f", NOW))
 
 
 def test_a_project_without_annotations_is_an_empty_list() -> None:
