@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from inference.web.login_limit import WINDOW_SECONDS, LoginLimit
 from shared.settings import Settings
 
 OPEN = frozenset({"/health", "/livez", "/readyz"})
@@ -18,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Authentication:
-    """Middleware. Events are let through here: /webhook itself asks `is_authorized` for what needs credentials.
+    """Middleware. Events are let through here: /webhook itself looks at `state.authorized` for what needs credentials.
 
     With WEBHOOK_SECRET, `/<secret>/anything` means `/anything`, and events are accepted under that prefix only.
     """
@@ -26,6 +27,7 @@ class Authentication:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._credentials = _encodings(settings.basic_auth_user, settings.basic_auth_pass)
+        self._logins = LoginLimit()
         self._prefix = f"/{settings.webhook_secret}" if settings.webhook_secret else ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -35,7 +37,13 @@ class Authentication:
             return
         scope, secret_given = self._without_prefix(scope)
         path = scope["path"]
-        scope.setdefault("state", {})["authorized"] = self.is_authorized(Headers(scope=scope))
+        given = Headers(scope=scope).get("authorization", "")
+        address = scope["client"][0] if scope.get("client") else ""
+        allowed = not given or self._logins.allows(address, given)
+        authorized = allowed and self._is_authorized(given)
+        if self._credentials and given and allowed:
+            self._logins.succeeded(address, given) if authorized else self._logins.failed(address)
+        scope.setdefault("state", {})["authorized"] = authorized
         response = None
         if path == EVENTS and self._prefix and not secret_given:
             log.warning("An event was refused: its path does not carry WEBHOOK_SECRET.")
@@ -43,22 +51,22 @@ class Authentication:
                 {"error": "Events are accepted under the secret path only: connect http://host:port/WEBHOOK_SECRET."},
                 403,
             )
-        elif path not in OPEN and path != EVENTS and not scope["state"]["authorized"]:
-            response = unauthorized()
+        elif path not in OPEN and path != EVENTS and not authorized:
+            response = unauthorized() if allowed else too_many_logins()
         await (response or self._app)(scope, receive, send)
 
-    def is_authorized(self, headers: Headers) -> bool:
-        """Whether the request carries BASIC_AUTH_USER and BASIC_AUTH_PASS, or none are set."""
+    def _is_authorized(self, given: str) -> bool:
+        """Whether an Authorization header carries BASIC_AUTH_USER and BASIC_AUTH_PASS, or none are set."""
         if not self._credentials:
             return True
-        scheme, _, encoded = headers.get("authorization", "").partition(" ")
+        scheme, _, encoded = given.partition(" ")
         if scheme.lower() != "basic":
             return False
         try:
-            given = base64.b64decode(encoded, validate=True)
+            decoded = base64.b64decode(encoded, validate=True)
         except (binascii.Error, ValueError):
             return False
-        return any(hmac.compare_digest(given, expected) for expected in self._credentials)
+        return any(hmac.compare_digest(decoded, expected) for expected in self._credentials)
 
     def _without_prefix(self, scope: Scope) -> tuple[Scope, bool]:
         path: str = scope["path"]
@@ -88,4 +96,13 @@ def unauthorized() -> JSONResponse:
         {"error": "BASIC_AUTH_USER and BASIC_AUTH_PASS are set here: give them in Label Studio, Settings > Model."},
         401,
         headers={"WWW-Authenticate": 'Basic realm="time series segmenter"'},
+    )
+
+
+def too_many_logins() -> JSONResponse:
+    """429 with the remedy."""
+    return JSONResponse(
+        {"error": "Too many logins with wrong credentials came from this address: wait a minute, then try again."},
+        429,
+        headers={"Retry-After": f"{WINDOW_SECONDS:g}"},
     )

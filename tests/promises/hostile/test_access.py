@@ -23,7 +23,7 @@ DISGUISES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     settings = Settings(
         model_dir=str(tmp_path_factory.mktemp("store")), train_launcher="none", reconcile_seconds=0,
