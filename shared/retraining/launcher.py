@@ -161,13 +161,16 @@ class ChildProcessLauncher:
                 del self._children[launch.project]
 
     def _record_end(self, child: Child, exit_code: int, output: Sequence[str]) -> None:
-        """Record a run that ended without doing so itself, so that its number moves on and back-off applies."""
+        """Record a run that ended without doing so itself, so that its number moves on and back-off applies.
+
+        Exit code 0 is no exception: without a record the same run would be launched again at every pass.
+        """
         launch, process = child
         level = logging.INFO if exit_code == 0 else logging.WARNING
         last_words = output[-1] if output else "nothing"
         log.log(level, "Training ended with exit code %d: %s", exit_code, last_words, extra={"project": launch.project})
-        if exit_code == 0 or self._runs.next_number(launch.project) != launch.number:
-            return
+        if self._runs.next_number(launch.project) != launch.number:
+            return  # the run recorded its end, or another one has ended meanwhile
         record = self._runs.record(launch.project, launch.number)
         ours = record is not None and record.host.endswith(f"pid {process.pid}")
         if ours or self._runs.state(launch.project).active is None:

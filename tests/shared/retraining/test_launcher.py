@@ -91,6 +91,17 @@ def test_a_child_that_crashes_is_recorded_with_its_last_words(folder: Storage) -
     assert "no module named torch" in ended.reason
 
 
+def test_a_child_that_succeeds_without_recording_its_run_is_recorded_as_failed(folder: Storage) -> None:
+    launcher = launcher_of(folder, "print('nothing was trained')")
+    launcher.launch(LAUNCH)
+    wait_until(lambda: launcher.running() == set())
+    ended = last(folder)
+    assert ended is not None
+    assert (ended.number, ended.outcome, ended.exit_code, ended.failures) == (1, "failed", 0, 1)
+    assert "nothing was trained" in ended.reason
+    assert Runs(folder).next_number(3) == 2
+
+
 def test_a_child_that_was_killed_in_its_run_frees_the_project_at_once(folder: Storage, tmp_path: Path) -> None:
     script = f"""
         import os, signal, socket
