@@ -132,15 +132,21 @@ class ChildProcessLauncher:
         """Read what the child writes, to its end; end it when its time is up."""
         launch, process = child
         limit = self._settings.train_timeout_seconds
+        timed_out = threading.Event()
+
+        def end(number: signal.Signals) -> None:
+            if process.poll() is None:
+                timed_out.set()  # before the signal: its cause is known once the child has ended
+                _signal(process, number)
+
         timers = [
-            threading.Timer(limit, _signal, (process, signal.SIGTERM)),
-            threading.Timer(limit + GRACE_SECONDS, _signal, (process, signal.SIGKILL)),
+            threading.Timer(limit, end, (signal.SIGTERM,)),
+            threading.Timer(limit + GRACE_SECONDS, end, (signal.SIGKILL,)),
         ]
         for timer in timers:
             timer.daemon = True
             timer.start()
         assert process.stdin and process.stdout  # noqa: S101  Popen was asked for both
-        started = time.monotonic()
         output: deque[str] = deque(maxlen=KEPT_LINES)
         for line in process.stdout:
             output.append(line.rstrip())
@@ -150,7 +156,7 @@ class ChildProcessLauncher:
             timer.cancel()
         process.stdin.close()
         process.stdout.close()
-        if time.monotonic() - started >= limit:
+        if timed_out.is_set():
             output.append(f"It was ended after TRAIN_TIMEOUT_SECONDS={limit}.")
         try:
             self._record_end(child, exit_code, output)
