@@ -19,6 +19,8 @@ from shared.settings import Settings
 
 KEPT_LINES = 200
 GRACE_SECONDS = 15.0  # between asking a trainer to stop and killing it; it needs one step of the fit
+# -P: the server's working directory may hold a training/ or shared/ of its own, which must not run
+TRAIN_COMMAND = (sys.executable, "-P", "-m", "training", "run", "--attached")
 NICE = 19  # a training takes only what predictions leave
 
 log = logging.getLogger(__name__)
@@ -63,7 +65,7 @@ class ChildProcessLauncher:
         *,
         runs: Runs,
         environment: Callable[[], Mapping[str, str]],
-        command: tuple[str, ...] = (sys.executable, "-m", "training", "run", "--attached"),
+        command: tuple[str, ...] = TRAIN_COMMAND,
     ) -> None:
         """`environment` gives variables that change while running (address and token of Label Studio)."""
         self._settings = settings

@@ -138,6 +138,25 @@ def test_a_child_that_takes_too_long_is_ended_and_recorded(folder: Storage) -> N
     assert "TRAIN_TIMEOUT_SECONDS=1" in ended.reason
 
 
+def test_packages_in_the_working_directory_of_the_server_never_run(
+    folder: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = tmp_path / "ran"
+    for package in ("training", "shared"):
+        (tmp_path / package).mkdir()
+        for module in ("__init__", "__main__", "errors", "settings"):
+            (tmp_path / package / f"{module}.py").write_text(f"open({str(ran)!r}, 'w').close()\n")
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(model_dir=folder.address, label_studio_host="http://127.0.0.1:9", label_studio_api_key="none")
+    launcher = ChildProcessLauncher(settings, runs=Runs(folder), environment=dict)
+    launcher.launch(LAUNCH)
+    wait_until(lambda: launcher.running() == set())
+    assert not ran.exists()
+    ended = last(folder)
+    assert ended is not None
+    assert (ended.launcher, ended.exit_code) == ("process", 75), "the installed trainer ran and recorded its end"
+
+
 def test_after_close_nothing_is_started(folder: Storage) -> None:
     launcher = launcher_of(folder, "import sys; sys.stdin.read()")
     launcher.close()
