@@ -109,9 +109,9 @@ class Controller:
         waiting = self._updates.waiting()
         if not waiting:
             return
-        states = _States(self._runs)
         running = self._launcher.running()
-        for launch in decide(waiting, states, self._storage.now(), self._settings, running=running):
+        launches = decide(waiting, self._settled_state, self._storage.now(), self._settings, running=running)
+        for launch in launches:
             self._launcher.launch(launch)
 
     def reconcile(self, projects: list[int]) -> list[Finding]:
@@ -160,9 +160,18 @@ class Controller:
             self._wanted.difference_update(projects)
         self._compare(projects)
 
+    def _settled_state(self, project: int) -> RunState:
+        """The runs of a project, after an abandoned one has been recorded as failed."""
+        state = self._runs.state(project)
+        if state.abandoned is not None and self._runs.record_abandoned(project):
+            log.warning("Run %d ended without recording its end.", state.abandoned.number, extra={"project": project})
+            return self._runs.state(project)
+        return state
+
     def _compare(self, projects: list[int]) -> None:
         for project in projects:
             self._compared[project] = self._clock()
+            self._settled_state(project)  # also where no update waits
         self.reconcile(projects)
 
     def _attempt(self, what: str, work: Callable[[], object]) -> None:
@@ -179,15 +188,3 @@ class Controller:
         if not complaint and self._complaints.get(what):
             log.info("It works again: %s no more.", what[0].lower() + what[1:])
         self._complaints[what] = complaint
-
-
-class _States(dict[int, RunState]):
-    """Where trainings stand, looked up when asked for: with many projects that wait, few are asked for."""
-
-    def __init__(self, runs: Runs) -> None:
-        super().__init__()
-        self._runs = runs
-
-    def __missing__(self, project: int) -> RunState:
-        state = self[project] = self._runs.state(project)
-        return state

@@ -19,7 +19,7 @@ from shared.store.lease import read_lease
 from shared.store.storage import Storage
 
 HISTORY = 50  # ended runs kept for each project
-WITHOUT_A_WORD = "It ended without a word: killed, out of memory, or its machine is gone."
+NO_END_RECORDED = "It ended without recording its end: killed, out of memory, or its machine is gone."
 State = Literal["starting", "fetching", "fitting", "judging", "exporting", "publishing", "ended"]
 Outcome = Literal["published", "rejected", "unchanged", "failed", "cancelled"]
 
@@ -79,9 +79,10 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 class RunState(msgspec.Struct, frozen=True, kw_only=True):
     """Where a project's training stands."""
 
-    active: RunRecord | None  # the run that goes on
+    active: RunRecord | None  # the run in progress: its lease is live
     last: RunRecord | None  # the run that ended last
-    next_number: int  # of the run that goes on, or comes next
+    next_number: int  # of the run in progress, or of the next one
+    abandoned: RunRecord | None = None  # a run that recorded no end and whose lease is over: see `record_abandoned`
 
 
 class Runs:
@@ -95,16 +96,15 @@ class Runs:
         return 1 + max(self._ended(project), default=0)
 
     def state(self, project: int) -> RunState:
-        """Where a project's training stands. A run that died without a word is recorded as failed first."""
+        """The runs of a project as they are recorded. Writes nothing."""
         number = self.next_number(project)
         record = self.record(project, number)
-        lease = read_lease(self._storage, project)
-        live = lease is not None and lease.live(self._storage.now())
-        if record is not None and not live and self.record_failed(project, number, WITHOUT_A_WORD):
-            number, record = self.next_number(project), None
-        if live and record is None:
-            record = RunRecord(project=project, number=number, fence=lease.fence if lease else 0)
-        return RunState(active=record, last=self._read(project, "ended", number - 1), next_number=number)
+        lease = read_lease(self._storage, project)  # after the record: a run takes its lease before it writes one
+        last = self._read(project, "ended", number - 1)
+        if lease is None or not lease.live(self._storage.now()):
+            return RunState(active=None, last=last, next_number=number, abandoned=record)
+        active = record or RunRecord(project=project, number=number, fence=lease.fence)
+        return RunState(active=active, last=last, next_number=number)
 
     def last_ended(self, project: int) -> RunRecord | None:
         """The run that ended last; its `trained` is the snapshot to compare Label Studio's annotations with."""
@@ -166,11 +166,16 @@ class Runs:
         self._end_for_it(record, reason, exit_code=exit_code, updates=updates)
         return True
 
+    def record_abandoned(self, project: int) -> bool:
+        """Record a run as failed that recorded no end and whose lease is over. Returns whether there was one."""
+        abandoned = self.state(project).abandoned
+        return abandoned is not None and self.record_failed(project, abandoned.number, NO_END_RECORDED)
+
     def end_abandoned(self, project: int) -> None:
-        """Record what died without a word as failed. To be called by who holds the project's lease."""
+        """The same, called by the holder of the project's lease: its predecessor has ended."""
         record = self.record(project, self.next_number(project))
         if record is not None:
-            self._end_for_it(record, WITHOUT_A_WORD)
+            self._end_for_it(record, NO_END_RECORDED)
 
     def end(self, record: RunRecord, outcome: Outcome, *, exit_code: int | None, reason: str) -> RunRecord:
         """Record the end of a run, unless somebody has, and return what is recorded."""

@@ -1,10 +1,10 @@
-"""Which projects to train now: a pure decision from what waits, how runs went, and the clock.
+"""Which projects to train now: a decision from waiting updates, the state of runs, and the clock.
 
-Level-triggered, as a controller of Kubernetes: asked every few seconds and after each update, it looks at the whole
-state and remembers nothing. What is lost, doubled or late on the way changes when a run starts, not whether.
+Level-triggered, as a controller of Kubernetes: called every few seconds and after each update, it looks at the whole
+state and remembers nothing. An event that is lost, doubled or late changes when a run starts, not whether.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from shared.retraining.runs import RunState
@@ -14,6 +14,7 @@ from shared.settings import Settings
 FIRST_WAIT = 30.0  # seconds after a first failure: Label Studio or the store restarting takes about as long
 LONGEST_WAIT = 3600.0
 NEW_UPDATES_WAIT = 60.0  # somebody is at work: one try a minute
+SET_BACK_SECONDS = 60.0  # an end less far in the future was recorded during this very pass, not by a wrong clock
 
 
 class Launch(NamedTuple):
@@ -26,17 +27,18 @@ class Launch(NamedTuple):
 
 def decide(
     waiting: Mapping[int, Sequence[Update]],
-    runs: Mapping[int, RunState],
+    state_of: Callable[[int], RunState],
     now: float,
     settings: Settings,
     *,
     running: Collection[int] = (),
 ) -> list[Launch]:
-    """Runs to start now: the button first, then whoever waits longest.
+    """Runs to start now: projects whose train button was pressed first, then by the age of their oldest update.
 
-    `waiting` and `runs` come from the store, `now` from its clock; `running` are the projects that this launcher is
-    training already, whether or not their runs say so yet. Of `runs` no more are asked for than it takes to fill the
-    places that are free: none as long as too few updates wait, or all places are taken.
+    `waiting` comes from the store, `now` from its clock. `running` are the projects that this launcher trains already,
+    whether or not their runs are recorded yet. `state_of` looks up the runs of a project. It is called only for
+    projects with enough updates, in order, until all free places are filled. A project with an abandoned run is not
+    launched: back-off counts it only once its end is recorded.
     """
     places = max(0, settings.max_concurrent_runs - len(running))
     enough = [
@@ -49,8 +51,8 @@ def decide(
     for project, updates in enough:
         if len(found) == places:
             break
-        state = runs[project]
-        if state.active is None and _is_due(updates, state, now, settings):
+        state = state_of(project)
+        if state.active is None and state.abandoned is None and _is_due(updates, state, now, settings):
             found.append(Launch(project, state.next_number, _reason(updates)))
     return found
 
@@ -74,7 +76,8 @@ def _is_due(updates: Sequence[Update], state: RunState, now: float, settings: Se
     due = due_at(updates, state, settings)
     if due is None:
         return False
-    set_back = state.last is not None and state.last.ended_at is not None and now < state.last.ended_at
+    ended_at = state.last.ended_at if state.last else None
+    set_back = ended_at is not None and now < ended_at - SET_BACK_SECONDS
     return now >= due or set_back  # waiting for a time that a wrong clock had shown could take years
 
 

@@ -25,7 +25,7 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
     runs = Runs(storage)
     states = {project: runs.state(project) for project in waiting}
     now = storage.now()
-    launched = {launch.project: launch.reason for launch in decide(waiting, states, now, settings)}
+    launched = {launch.project: launch.reason for launch in decide(waiting, states.__getitem__, now, settings)}
     rows = [
         _row(project, waiting[project], states[project], launched.get(project), now, settings)
         for project in sorted(waiting)
@@ -48,6 +48,8 @@ def _row(
     due = due_at(updates, state, settings)
     if state.active is not None:
         verdict = f"run {state.active.number} goes on ({state.active.state})"
+    elif state.abandoned is not None:
+        verdict = f"run {state.abandoned.number} ended without recording its end; the next pass records it as failed"
     elif reason is not None:
         verdict = f"would be trained now: {reason}"
     elif due is None:

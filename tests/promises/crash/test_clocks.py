@@ -37,7 +37,7 @@ def wrong_clock(seconds: float, modules: Sequence[str] = ()) -> str:
     """Python that sets the clock of a process: what time.time() and time_ns() say, and in `modules` datetime.now()."""
     return f"""
 import datetime as _module, importlib, sys, time as _clock
-sys.path.insert(0, {ROOT!r})
+sys.path.insert(0, {str(ROOT)!r})
 _time, _time_ns = _clock.time, _clock.time_ns
 _clock.time = lambda: _time() + {seconds}
 _clock.time_ns = lambda: _time_ns() + int({seconds} * 10**9)
@@ -112,7 +112,7 @@ def test_a_clock_that_is_set_in_the_middle_loses_and_holds_up_nothing(
     def due() -> list[int]:
         waiting = updates.waiting()
         states = {project: runs.state(project) for project in waiting}
-        return [launch.project for launch in decide(waiting, states, storage.now(), settings)]
+        return [launch.project for launch in decide(waiting, states.__getitem__, storage.now(), settings)]
 
     for number in (1, 2):
         updates.add(7, "ANNOTATION_CREATED", storage.now())

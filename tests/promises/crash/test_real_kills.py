@@ -116,6 +116,7 @@ class States:
 
     def look(self) -> None:
         runs = Runs(self._storage)
+        runs.record_abandoned(PROJECT)
         assert runs.state(PROJECT).active is None, "a dead run holds the project up"
         for number in range(self._seen + 1, runs.next_number(PROJECT)):
             record = runs.ended(PROJECT, number)

@@ -118,12 +118,13 @@ def test_whoever_records_that_a_run_died_may_die_at_it_too(fresh: Fresh) -> None
         storage = fresh()
         Updates(storage).add(PROJECT, "ANNOTATION_CREATED", 1.0)
         ended = not dies_at(LIMIT, lambda: begin_run(storage, PROJECT, launcher="test", host="here").beat())
-        assert ended, "it was to end without a word, not to be killed"
+        assert ended, "it was to end without recording its end, not to be killed"
         assert Runs(storage).record(PROJECT, 1) is not None
         return storage
 
     def check(storage: FolderStorage) -> None:
         seen[Runs(storage).next_number(PROJECT)] += 1
+        Runs(storage).record_abandoned(PROJECT)
         state = Runs(storage).state(PROJECT)
         assert state.active is None
         assert state.next_number == 2
@@ -136,5 +137,5 @@ def test_whoever_records_that_a_run_died_may_die_at_it_too(fresh: Fresh) -> None
         run.end("rejected", exit_code=0)
         assert not [key for key in storage.keys(keys.runs(PROJECT)) if "/records/" in key]
 
-    COUNTS[KILLS] += each_death(prepare, lambda storage: Runs(storage).state(PROJECT), check)
+    COUNTS[KILLS] += each_death(prepare, lambda storage: Runs(storage).record_abandoned(PROJECT), check)
     assert set(seen) == {1, 2}

@@ -166,6 +166,7 @@ def test_a_run_killed_anywhere_holds_nobody_up_and_loses_no_update(fresh: Callab
 
     def check(storage: FolderStorage) -> None:
         runs = Runs(storage)
+        runs.record_abandoned(PROJECT)
         state = runs.state(PROJECT)
         assert state.active is None
         trained = state.last is not None and state.last.trained == snapshot(1)

@@ -203,7 +203,7 @@ def test_servers_and_reconciling_racing_over_one_store_make_one_job(
     def look(each: KubernetesLauncher) -> None:
         running = each.running()
         states = {3: Runs(store).state(3)}
-        for found in decide(updates.waiting(), states, store.now(), SETTINGS, running=running):
+        for found in decide(updates.waiting(), states.__getitem__, store.now(), SETTINGS, running=running):
             each.launch(found)
 
     launchers = [make(), make()]

@@ -8,7 +8,9 @@ import pytest
 from shared.errors import StoreError
 from shared.label_studio.credentials import Credentials
 from shared.net.connections import Connections
+from shared.retraining.active_run import begin_run
 from shared.retraining.controller import Controller, make_reconciler
+from shared.retraining.runs import Runs
 from shared.retraining.scheduler import Launch
 from shared.retraining.updates import Updates
 from shared.settings import Settings
@@ -66,6 +68,18 @@ def test_an_update_starts_a_run(folder: Storage) -> None:
     control_of(folder, launcher).launch_due()
     (launch,) = launcher.launches
     assert (launch.project, launch.number) == (3, 1)
+
+
+def test_an_abandoned_run_is_recorded_as_failed_before_the_next_is_launched(folder: Storage) -> None:
+    launcher = Launched()
+    Updates(folder).add(3, "ANNOTATION_CREATED", time.time())
+    with begin_run(folder, 3, launcher="process", host="here"):
+        pass  # left without an end
+    control_of(folder, launcher).launch_due()
+    ended = Runs(folder).last_ended(3)
+    assert ended is not None
+    assert (ended.outcome, ended.failures) == ("failed", 1)
+    assert launcher.launches == [], "back-off applies"
 
 
 def test_the_loop_sees_updates_that_others_wrote_and_those_it_is_woken_for(folder: Storage) -> None:

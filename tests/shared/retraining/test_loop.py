@@ -221,8 +221,9 @@ class World(RuleBasedStateMachine):
     def tick(self, server: int, outcome: str) -> None:
         children = self.servers[server]
         waiting = self.updates.waiting()
-        states = {project: self.runs.state(project) for project in waiting}
-        for launch in decide(waiting, states, self.storage.now(), PLAN, running=children):
+        for project in waiting:
+            self.runs.record_abandoned(project)
+        for launch in decide(waiting, self.runs.state, self.storage.now(), PLAN, running=children):
             TOTALS["launches"] += 1
             children[launch.project] = Trainer(self, launch.project, launch.number, outcome)
 
@@ -277,7 +278,7 @@ class World(RuleBasedStateMachine):
         for children in self.servers:
             if children.get(trainer.project) is trainer:
                 del children[trainer.project]
-                self.runs.record_failed(trainer.project, trainer.number, "It ended without a word.")
+                self.runs.record_failed(trainer.project, trainer.number, "It recorded no end.")
 
     # Time
 

@@ -144,6 +144,7 @@ def test_a_silent_run_loses_its_lease_and_finds_out(monkeypatch: pytest.MonkeyPa
     with pytest.raises(LeaseHeldError):
         begin(storage)
     storage.time += 1
+    assert runs.record_abandoned(PROJECT)
     state = runs.state(PROJECT)
     assert state.active is None
     assert state.last is not None
@@ -190,7 +191,7 @@ def test_who_died_on_this_machine_is_not_waited_for(tmp_path: Path) -> None:
     assert (run.number, run.lease.fence) == (2, 2)
     last = Runs(storage).last_ended(PROJECT)
     assert last is not None
-    assert "without a word" in last.reason
+    assert "without recording its end" in last.reason
 
 
 def test_a_second_attempt_goes_on_under_the_same_number(storage: Storage) -> None:
@@ -205,9 +206,32 @@ def test_a_second_attempt_goes_on_under_the_same_number(storage: Storage) -> Non
 def test_leaving_a_run_without_an_end_gives_the_lease_back(storage: Storage) -> None:
     with pytest.raises(KeyboardInterrupt), begin(storage):
         raise KeyboardInterrupt
-    state = Runs(storage).state(PROJECT)
-    assert state.last is not None
-    assert (state.active, state.last.outcome) == (None, "failed")
+    runs = Runs(storage)
+    state = runs.state(PROJECT)
+    assert state.abandoned is not None
+    assert (state.active, state.abandoned.number) == (None, 1)
+    assert runs.record_abandoned(PROJECT)
+    last = runs.last_ended(PROJECT)
+    assert last is not None
+    assert last.outcome == "failed"
+
+
+def test_queries_write_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "this_process", lambda: "")
+    storage = MemoryStorage()
+    begin(storage)
+    storage.time += LEASE_SECONDS
+    names = storage.keys()
+    before = [storage.get(key) for key in names]
+    runs = Runs(storage)
+    assert runs.state(PROJECT).abandoned is not None
+    assert len(runs.history(PROJECT)) == 1
+    assert runs.last_ended(PROJECT) is None
+    assert storage.keys() == names
+    assert [storage.get(key) for key in names] == before
+    assert runs.record_abandoned(PROJECT)
+    assert not runs.record_abandoned(PROJECT)
+    assert runs.state(PROJECT).next_number == 2
 
 
 def test_a_dead_run_is_recorded_as_failed_once_its_lease_is_over(monkeypatch: pytest.MonkeyPatch) -> None:

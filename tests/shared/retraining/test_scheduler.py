@@ -37,7 +37,7 @@ def launched(
     updates: list[Update], state: RunState, *, each: int = 1, running: tuple[int, ...] = (), now: float = NOW
 ) -> list[tuple[int, int]]:
     settings = Settings(start_training_each_n_updates=each)
-    found = decide({7: updates} if updates else {}, {7: state}, now, settings, running=running)
+    found = decide({7: updates} if updates else {}, {7: state}.__getitem__, now, settings, running=running)
     return [(launch.project, launch.number) for launch in found]
 
 
@@ -104,11 +104,11 @@ def test_the_button_goes_first_then_who_waits_longest_up_to_the_limit() -> None:
         4: [update(4, at=20)],
     }
     states = {project: idle() for project in waiting}
-    order = [launch.project for launch in decide(waiting, states, NOW, Settings(max_concurrent_runs=10))]
+    order = [launch.project for launch in decide(waiting, states.__getitem__, NOW, Settings(max_concurrent_runs=10))]
     assert order == [3, 2, 4, 1]
-    some = decide(waiting, states, NOW, Settings(max_concurrent_runs=3), running=(9,))
+    some = decide(waiting, states.__getitem__, NOW, Settings(max_concurrent_runs=3), running=(9,))
     assert [launch.project for launch in some] == [3, 2]
-    assert decide(waiting, states, NOW, Settings(max_concurrent_runs=1), running=(9, 8)) == []
+    assert decide(waiting, states.__getitem__, NOW, Settings(max_concurrent_runs=1), running=(9, 8)) == []
 
 
 def test_people_are_told_when_a_run_is_due() -> None:
@@ -116,7 +116,7 @@ def test_people_are_told_when_a_run_is_due() -> None:
     assert due_at([update()], failed(2), Settings()) == NOW + 60
     assert due_at([update()], idle(), Settings(start_training_each_n_updates=2)) is None
     reasons = [
-        decide({7: updates}, {7: idle()}, NOW, Settings())[0].reason
+        decide({7: updates}, {7: idle()}.__getitem__, NOW, Settings())[0].reason
         for updates in ([update()], [update(), update()], [update(action=START_TRAINING)])
     ]
     assert reasons == ["1 update waiting", "2 updates waiting", "the train button was pressed"]
