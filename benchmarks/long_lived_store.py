@@ -19,9 +19,10 @@ import psutil
 from benchmarks.material import batch, csv_bytes, label_config, make_model
 from benchmarks.measure import milliseconds, resident, say_where, table
 from benchmarks.processes import Client, child, file_server, free_port, wait_for
-from benchmarks.serve import address, publish
+from benchmarks.serve import address
 from shared.store.opening import open_storage
 from shared.store.projects import KnownProject, KnownProjects
+from tests.support.store import put_model
 
 LOOKS = 12
 IDLE_SECONDS = 20.0
@@ -64,7 +65,7 @@ def fill(store: Path, size: Size) -> None:
     known = KnownProjects(open_storage(str(store)))
     for project in range(1, size.projects + 1):
         known.remember(KnownProject(id=project, title=f"Project {project}", label_config=label_config("ranges")))
-        publish(store, make_model("ranges", project=project), project)
+        put_model(store, make_model("ranges", project=project), project)
     report = msgspec.json.encode({"version": "", "created_at": "2025-01-01T00:00:00+00:00", "outcome": "published"})
     for number in range(size.versions - 1):
         version = f"2025{1 + number // 480:02}{1 + number // 24 % 20:02}T{number % 24:02}0000Z-{number:06x}"

@@ -18,9 +18,7 @@ import psutil
 from benchmarks.material import KINDS, Kind, batch, csv_bytes, make_model
 from benchmarks.measure import milliseconds, resident, say_where, table, tree_cpu
 from benchmarks.processes import Client, baseline_server, child, file_server, free_port, segmenter_server, wait_for
-from shared.store.lease import take_lease
-from shared.store.models import ModelStore
-from shared.store.opening import open_storage
+from tests.support.store import put_model
 
 PROJECTS: dict[Kind, int] = {kind: number for number, kind in enumerate(KINDS, 1)}
 ROUNDS = 5
@@ -35,7 +33,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         for kind, project in PROJECTS.items():
-            publish(folder / "models", make_model(kind, project=project), project)
+            put_model(folder / "models", make_model(kind, project=project), project)
         for kind in ("ranges", "instants"):
             for rows in REQUESTS:
                 (folder / f"{kind}-{rows}.csv").write_bytes(csv_bytes(rows, kind))
@@ -46,14 +44,6 @@ def main() -> None:
         many_clients(port, process, files)
         batches(port, process, files)
         swap(port, process, files, folder / "models")
-
-
-def publish(model_dir: Path, data: bytes, project: int) -> None:
-    """Put a model into the store, as training does."""
-    storage = open_storage(str(model_dir))
-    lease = take_lease(storage, project, "benchmark")
-    ModelStore(storage).publish(lease, data)
-    lease.release()
 
 
 def address(files: str, kind: Kind, rows: int) -> str:
@@ -233,7 +223,7 @@ def swap(port: int, process: psutil.Process, files: str, model_dir: Path) -> Non
                 begin = time.perf_counter()
                 version = version_of(client.predict(body))
                 warm.append(time.perf_counter() - begin)
-            publish(model_dir, make_model("ranges", number=number, project=PROJECTS["ranges"]), PROJECTS["ranges"])
+            put_model(model_dir, make_model("ranges", number=number, project=PROJECTS["ranges"]), PROJECTS["ranges"])
             while True:
                 begin = time.perf_counter()
                 answer = client.predict(body)

@@ -18,9 +18,9 @@ import psutil
 from benchmarks.material import batch, csv_bytes, label_config, make_model
 from benchmarks.measure import milliseconds, say_where, table
 from benchmarks.processes import Client, file_server, segmenter_server
-from benchmarks.serve import publish
 from shared.store.opening import open_storage
 from shared.store.projects import KnownProject, KnownProjects
+from tests.support.store import put_model
 
 PROJECTS = 200
 ROUNDS = 6
@@ -37,7 +37,7 @@ def main() -> None:
         known = KnownProjects(open_storage(str(folder / "models")))
         for project in range(1, PROJECTS + 1):
             known.remember(KnownProject(id=project, title=f"Project {project}", label_config=label_config("ranges")))
-            publish(folder / "models", make_model("ranges", project=project), project)
+            put_model(folder / "models", make_model("ranges", project=project), project)
         (folder / "recording.csv").write_bytes(csv_bytes(1000, "ranges"))
         with file_server(folder) as files, segmenter_server(folder / "models") as (port, process):
             body = batch([f"{files}recording.csv"], "ranges")

@@ -46,6 +46,7 @@ class Program:
         self.environ = {**inherited, **environ}
         self.log = log
         self.ready = ready
+        self.folder = ROOT  # whose code is found first
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, seconds: float) -> Self:
@@ -53,7 +54,7 @@ class Program:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                self.command, cwd=ROOT, env=self.environ, start_new_session=True,
+                self.command, cwd=self.folder, env=self.environ, start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
         deadline = time.monotonic() + seconds
@@ -79,11 +80,16 @@ class Program:
         return self._process is not None and self._process.poll() is None
 
     @property
-    def pid(self) -> int:
-        """Process id. Raises ProgramError before the first start."""
+    def process(self) -> "subprocess.Popen[bytes]":
+        """The process of the last start. Raises ProgramError before the first."""
         if self._process is None:
             raise ProgramError(f"{self.command[0]} was not started")
-        return self._process.pid
+        return self._process
+
+    @property
+    def pid(self) -> int:
+        """Process id. Raises ProgramError before the first start."""
+        return self.process.pid
 
     def stop(self, seconds: float = 15) -> None:
         """Ask the whole group to end, and end it after `seconds`."""

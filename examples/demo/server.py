@@ -6,7 +6,7 @@ from pathlib import Path
 from examples.demo.program import Program
 
 
-def program(port: int, models: Path, label_studio: str, log: Path, **settings: str) -> Program:
+def program(port: int, models: Path | str, label_studio: str, log: Path, **settings: str) -> Program:
     """`python -m inference serve` with its models, updates and runs in `models`.
 
     `settings` are further variables of the environment. Without LABEL_STUDIO_API_KEY among them the token is used that

@@ -11,30 +11,14 @@ from pathlib import Path
 
 from examples.demo import label_studio as installed
 from examples.demo.client import Client
-from shared.labelling.snapshots import Snapshot
-from shared.store.lease import take_lease
-from shared.store.models import ModelStore
-from shared.store.opening import open_storage
-from tests.support.graphs import make_model
+from tests.support.store import publish_model
 
 TASKS = 2000
 KILLED_AFTER = (3, 9)  # batches that the command has told of
-VERSION = "20260101T000000Z-aaaaaa"
 CONFIG = (
     '<View><TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/></TimeSeriesLabels>'
     '<TimeSeries name="ts" valueType="json" value="$csv_url"><Channel column="value"/></TimeSeries></View>'
 )
-
-
-def publish(models: Path, project: int) -> None:
-    """A model that finds Run in high values."""
-    storage = open_storage(str(models))
-    day = "2026-01-01T00:00:00+00:00"
-    snapshot = Snapshot(taken_at=day, newest="", tasks=1, annotations=1, digest="a", fingerprint="")
-    lease = take_lease(storage, project, "test")
-    data = make_model(kind="threshold", project=project, version=VERSION, snapshot=snapshot)
-    assert ModelStore(storage).publish(lease, data).published
-    lease.release()
 
 
 def start(models: Path, url: str, project: int, log: Path) -> subprocess.Popen[bytes]:
@@ -63,7 +47,7 @@ def test_2000_tasks_get_exactly_one_prediction_each_though_the_command_is_killed
     for first in range(0, TASKS, 500):
         tasks = [{"csv_url": {"value": [*low, *high, *low, number / TASKS]}} for number in range(first, first + 500)]
         user.import_tasks(project, [{"data": task} for task in tasks])
-    publish(tmp_path / "models", project)
+    publish_model(tmp_path / "models", project)
     stored = 0
     for number, batches in enumerate(KILLED_AFTER):
         log = tmp_path / f"killed{number}.log"

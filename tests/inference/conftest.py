@@ -10,12 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from inference.web.app import create_app
-from shared.labelling.snapshots import Snapshot
 from shared.settings import Settings
-from shared.store.lease import take_lease
-from shared.store.models import ModelStore
-from shared.store.opening import open_storage
-from tests.support.graphs import make_model
+from tests.support.store import publish_model
 
 CONFIG = (
     '<View><TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/></TimeSeriesLabels>'
@@ -37,13 +33,7 @@ def publish(model_dir: Path) -> Publish:
     """Publish a model that finds Run in high values and Walk in low ones."""
 
     def publish(project: int = 3, version: str = "20260101T000000Z-aaaaaa", **changes: Any) -> str:
-        storage = open_storage(str(model_dir))
-        day = f"{version[:4]}-{version[4:6]}-{version[6:8]}T{version[9:11]}:{version[11:13]}:{version[13:15]}+00:00"
-        snapshot = Snapshot(taken_at=day, newest="", tasks=1, annotations=1, digest=version[-6:], fingerprint="")
-        data = make_model(kind="threshold", project=project, version=version, snapshot=snapshot, **changes)
-        lease = take_lease(storage, project, "test")
-        assert ModelStore(storage).publish(lease, data).published
-        lease.release()
+        publish_model(model_dir, project, version, **changes)
         return version
 
     return publish

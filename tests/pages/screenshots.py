@@ -16,13 +16,13 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from shared.settings import Settings
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from shared.store.projects import KnownProject, KnownProjects
-from tests.pages.conftest import CHROMIUM, FLAGS, running
+from tests.pages.conftest import CHROMIUM, FLAGS
 from tests.support.label_studio import Studio
 from tests.support.paths import ROOT
+from tests.support.server import run_server
 from tests.support.tokens import TOKEN
 from tests.support.web_server import serve as serve_web
 
@@ -80,20 +80,14 @@ def example_studio() -> Studio:
 
 def take(folder: Path, models: str, label_studio: str) -> None:
     """Serve, predict a few tasks, and take the pictures."""
-    settings = Settings(
-        model_dir=models,
-        train_launcher="none",
-        reconcile_seconds=0,
-        label_studio_host=label_studio,
-        label_studio_api_key=TOKEN,
-    )
     storage = open_storage(models)
     KnownProjects(storage).remember(KnownProject(id=1, title=TITLE, label_config=CONFIG, hostname=label_studio))
-    with running(settings) as url, sync_playwright() as playwright:
+    settings = {"LABEL_STUDIO_HOST": label_studio, "LABEL_STUDIO_API_KEY": TOKEN, "PYTHONPATH": str(ROOT)}
+    with run_server(models, Path.cwd(), **settings) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for name, (path, scheme) in PICTURES.items():
             options: dict[str, Any] = {"color_scheme": scheme, "viewport": {"width": 1400, "height": 860}}
-            page = browser.new_context(base_url=url, **options).new_page()
+            page = browser.new_context(base_url=server.url, **options).new_page()
             page.request.post("/predict", data=batch())
             page.request.post("/webhook", data=SKIP)
             page.goto(path)

@@ -11,13 +11,13 @@ from shared.net.urls import read_url
 from shared.retraining.active_run import begin_run
 from shared.retraining.runs import Progress
 from shared.retraining.updates import Updates
-from shared.settings import Settings
 from shared.store.projects import KnownProject, KnownProjects
 from shared.store.storage import Storage
 from tests.inference.conftest import CONFIG, VALUES
-from tests.pages.conftest import Look, running
+from tests.pages.conftest import Look
 from tests.support.label_studio import Studio
-from tests.support.published import keep
+from tests.support.published import publish_with_report
+from tests.support.server import run_server
 from tests.support.tokens import TOKEN
 from tests.support.web_server import serve as serve_web
 
@@ -45,8 +45,8 @@ def full(store: Storage) -> None:
     """A project with two versions, and one without any."""
     connect(store)
     connect(store, 4, "Nothing yet")
-    keep(store, FIRST, 0.8, recordings=3)
-    keep(store, SECOND, 0.9, recordings=6)
+    publish_with_report(store, FIRST, 0.8, recordings=3)
+    publish_with_report(store, SECOND, 0.9, recordings=6)
 
 
 @pytest.fixture
@@ -57,16 +57,11 @@ def recording(tmp_path: Path, store: Storage, full: None) -> Iterator[str]:
     region = {"type": "timeserieslabels", "from_name": "label", "to_name": "ts", "value": value}
     studio.annotate(1, result=[region])
     studio.tasks[0]["data"] = {"csv_url": {"value": VALUES}}
-    with serve_web(studio) as web:
-        settings = Settings(
-            model_dir=str(tmp_path / "models"),
-            train_launcher="none",
-            reconcile_seconds=0,
-            label_studio_host=web.url,
-            label_studio_api_key=TOKEN,
-        )
-        with running(settings) as url:
-            yield url
+    with (
+        serve_web(studio) as web,
+        run_server(tmp_path / "models", LABEL_STUDIO_HOST=web.url, LABEL_STUDIO_API_KEY=TOKEN) as server,
+    ):
+        yield server.url
 
 
 def overflow(page: Page) -> int:
@@ -101,7 +96,7 @@ def test_train_now_shows_progress_and_the_new_version_without_a_reload(
                 run.beat()
                 expect(page.locator("#state")).to_contain_text(f"fitting {fraction:.0%}")
             run.end("published", exit_code=0)
-        keep(store, THIRD, 0.95)
+        publish_with_report(store, THIRD, 0.95)
         expect(page.locator("#serves")).to_contain_text(THIRD)
         assert page.evaluate("() => window.stayed")
 

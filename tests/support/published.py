@@ -3,12 +3,9 @@
 import msgspec
 
 from inference.monitoring.reports import Bin, HeldOut, Report, StoredSegment
-from shared.labelling.snapshots import Snapshot
 from shared.model_file.card import ClassMetrics, Estimate, ModelMetrics
-from shared.store.lease import take_lease
-from shared.store.models import ModelStore
 from shared.store.storage import Storage
-from tests.support.graphs import make_model
+from tests.support.store import publish_model
 
 
 def make_report(version: str, accuracy: float, recordings: int = 5) -> Report:
@@ -37,16 +34,13 @@ def make_report(version: str, accuracy: float, recordings: int = 5) -> Report:
     )
 
 
-def keep(storage: Storage, version: str, accuracy: float = 0.9, project: int = 3, recordings: int = 5) -> str:
+def publish_with_report(
+    storage: Storage, version: str, accuracy: float = 0.9, project: int = 3, recordings: int = 5
+) -> str:
     """Publish a version with a report."""
-    day = f"{version[:4]}-{version[4:6]}-{version[6:8]}T00:00:00+00:00"
-    snapshot = Snapshot(taken_at=day, newest="", tasks=1, annotations=1, digest=version[-6:], fingerprint="")
-    data = make_model(kind="threshold", project=project, version=version, snapshot=snapshot)
     reports = {
         "report.json": msgspec.json.encode(make_report(version, accuracy, recordings)),
         "report.html": b"<p>All.",
     }
-    lease = take_lease(storage, project, "test")
-    assert ModelStore(storage).publish(lease, data, reports=reports).published
-    lease.release()
+    publish_model(storage, project, version, reports=reports)
     return version

@@ -13,7 +13,7 @@ from shared.store.projects import KnownProject, KnownProjects
 from shared.store.storage import Storage
 from tests.inference.conftest import CONFIG
 from tests.support.counted_storage import Counted
-from tests.support.published import keep
+from tests.support.published import publish_with_report
 
 
 class Clock:
@@ -104,7 +104,7 @@ def test_every_project_has_its_turn(store: Counted) -> None:
     clock = Clock()
     status_collector = survey_of(store, clock)
     status_collector.standings()
-    keep(store, "20260101T000000Z-aaaaaa", project=2 * LOOKED_AT)
+    publish_with_report(store, "20260101T000000Z-aaaaaa", project=2 * LOOKED_AT)
     for _ in range(3):
         clock.now += 2
         found = status_collector.standings()

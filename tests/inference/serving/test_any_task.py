@@ -11,13 +11,9 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from inference.web.app import create_app
-from shared.labelling.snapshots import Snapshot
 from shared.settings import Settings
-from shared.store.lease import take_lease
-from shared.store.models import ModelStore
-from shared.store.opening import open_storage
 from tests.inference.conftest import CONFIG, VALUES
-from tests.support.graphs import make_model
+from tests.support.store import publish_model
 
 VERSION = "20260101T000000Z-aaaaaa"
 
@@ -39,11 +35,7 @@ configs = st.none() | st.just(CONFIG) | st.text(max_size=40) | st.just(CONFIG.re
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     folder: Path = tmp_path_factory.mktemp("store")
-    storage = open_storage(str(folder))
-    snapshot = Snapshot(taken_at="2026-01-01T00:00:00Z", newest="", tasks=1, annotations=1, digest="a", fingerprint="")
-    lease = take_lease(storage, 3, "test")
-    ModelStore(storage).publish(lease, make_model(kind="threshold", project=3, version=VERSION, snapshot=snapshot))
-    lease.release()
+    publish_model(folder, version=VERSION)
     app = create_app(
         Settings(
             model_dir=str(folder),

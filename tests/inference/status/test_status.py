@@ -19,7 +19,7 @@ from shared.store.projects import KnownProject, KnownProjects
 from shared.store.storage import Storage
 from tests.inference.conftest import CONFIG, VALUES, Publish, Serve, batch
 from tests.support.label_studio import Studio
-from tests.support.published import keep
+from tests.support.published import publish_with_report
 from tests.support.tokens import TOKEN
 from tests.support.web_server import serve as serve_web
 
@@ -113,8 +113,8 @@ def test_progress_of_a_run_is_shown_with_the_time_left(serve: Serve, store: Stor
 
 
 def test_versions_stand_with_figures_and_the_one_that_serves(serve: Serve, store: Storage) -> None:
-    first = keep(store, "20260101T000000Z-aaaaaa", 0.8, recordings=3)
-    second = keep(store, "20260102T000000Z-bbbbbb", 0.9, recordings=6)
+    first = publish_with_report(store, "20260101T000000Z-aaaaaa", 0.8, recordings=3)
+    second = publish_with_report(store, "20260102T000000Z-bbbbbb", 0.9, recordings=6)
     with serve() as client:
         found = page(client, "/ui/projects/3.json")
         (row,) = page(client, "/ui/index.json")["projects"]
@@ -130,7 +130,7 @@ def test_versions_stand_with_figures_and_the_one_that_serves(serve: Serve, store
 
 
 def test_a_measured_learning_curve_is_drawn_with_its_verdict(serve: Serve, store: Storage) -> None:
-    keep(store, "20260101T000000Z-aaaaaa")
+    publish_with_report(store, "20260101T000000Z-aaaaaa")
     points = tuple(
         Point(groups=number, recordings=number, steps=450, estimates={"macro_f1": Estimate(number / 5)})
         for number in (1, 2, 4)
@@ -147,8 +147,8 @@ def test_a_measured_learning_curve_is_drawn_with_its_verdict(serve: Serve, store
 
 
 def test_roll_back_lets_the_old_version_answer_and_promote_the_new_one(serve: Serve, store: Storage) -> None:
-    first = keep(store, "20260101T000000Z-aaaaaa")
-    second = keep(store, "20260102T000000Z-bbbbbb")
+    first = publish_with_report(store, "20260101T000000Z-aaaaaa")
+    second = publish_with_report(store, "20260102T000000Z-bbbbbb")
     with serve() as client:
         connect(client)
         answer = client.post("/ui/projects/3/roll-back", headers={**OURS, **HTML}, follow_redirects=False)
@@ -195,7 +195,7 @@ def test_titles_and_labels_are_text_whatever_they_hold(serve: Serve, store: Stor
     evil = '"><script>alert(1)</script>'
     schema = CONFIG.replace('value="Run"', 'value="&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;"')
     KnownProjects(store).remember(KnownProject(id=3, title=evil, label_config=schema, hostname="javascript:alert(1)"))
-    keep(store, "20260101T000000Z-aaaaaa")
+    publish_with_report(store, "20260101T000000Z-aaaaaa")
     with serve() as client:
         client.post("/predict", content=batch("no columns", project="3"))
         texts = [
@@ -208,8 +208,8 @@ def test_titles_and_labels_are_text_whatever_they_hold(serve: Serve, store: Stor
 
 
 def test_nothing_inline_and_nothing_from_elsewhere(serve: Serve, store: Storage) -> None:
-    keep(store, "20260101T000000Z-aaaaaa")
-    keep(store, "20260102T000000Z-bbbbbb")
+    publish_with_report(store, "20260101T000000Z-aaaaaa")
+    publish_with_report(store, "20260102T000000Z-bbbbbb")
     with serve() as client:
         for path in ("/ui/", "/ui/projects/3"):
             answer = client.get(path, headers=HTML)
@@ -245,7 +245,7 @@ def test_two_hundred_projects_open_no_model_and_weigh_less_than_100_kb(
     known = KnownProjects(store)
     for number in range(1, 201):
         known.remember(KnownProject(id=number, title=f"Project {number}", label_config=CONFIG))
-    keep(store, "20260101T000000Z-aaaaaa")
+    publish_with_report(store, "20260101T000000Z-aaaaaa")
     monkeypatch.setattr(Segmenter, "load", lambda *_: pytest.fail("a model was opened"))
     with serve() as client:
         answers = [client.get(path, headers=HTML) for path in ("/ui/", "/ui/projects/3")]
@@ -256,7 +256,7 @@ def test_two_hundred_projects_open_no_model_and_weigh_less_than_100_kb(
 
 
 def test_a_tasks_page_tells_each_step_and_draws_the_recording(serve: Serve, store: Storage) -> None:
-    keep(store, "20260101T000000Z-aaaaaa")
+    publish_with_report(store, "20260101T000000Z-aaaaaa")
     studio = Studio()
     region = {
         "type": "timeserieslabels",
@@ -317,7 +317,7 @@ def test_skipped_tasks_and_events_are_listed_with_reasons(serve: Serve, publish:
 
 def test_pages_work_under_the_secret_path_and_do_not_show_it(serve: Serve, store: Storage) -> None:
     secret = "0123456789abcdefXYZ"
-    keep(store, "20260101T000000Z-aaaaaa")
+    publish_with_report(store, "20260101T000000Z-aaaaaa")
     with serve(webhook_secret=secret) as client:
         for path in (f"/{secret}/ui/", f"/{secret}/ui/projects/3"):
             answer = client.get(path, headers=HTML)
@@ -342,7 +342,7 @@ def test_a_password_in_an_address_is_on_no_page(serve: Serve) -> None:
 
 
 def test_a_model_that_failed_its_checks_is_told_with_the_reason(serve: Serve, store: Storage, model_dir: Path) -> None:
-    keep(store, "20260101T000000Z-aaaaaa")
+    publish_with_report(store, "20260101T000000Z-aaaaaa")
     file = model_dir / "model_project_3.onnx"
     file.write_bytes(file.read_bytes()[:-7])
     with serve() as client:

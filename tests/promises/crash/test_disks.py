@@ -18,7 +18,7 @@ from tests.promises.crash.counting import COUNTS
 from tests.promises.crash.crash_points import READING, failing_at
 from tests.promises.crash.disks import SmallDisk, small_disk
 from tests.promises.crash.live_stack import PROJECT, START_SECONDS, Playground, playground
-from tests.support.published import keep
+from tests.support.published import publish_with_report
 
 KIB = 4096  # some models of these tests
 
@@ -103,7 +103,7 @@ def test_a_trainer_that_may_write_no_model_keeps_what_waits(tmp_path: Path) -> N
 def test_a_disk_that_cannot_be_read_never_takes_a_model_down(tmp_path: Path) -> None:
     """EIO at each step of looking for the model, first for a server that has it in memory, then for a new one."""
     storage = FolderStorage(tmp_path)
-    version = keep(storage, "20260101T000000Z-aaaaaa")
+    version = publish_with_report(storage, "20260101T000000Z-aaaaaa")
     project = ProjectRef(3)
     time = 0.0
     old = ModelCache(ModelStore(storage), cache_size=4, clock=lambda: time)

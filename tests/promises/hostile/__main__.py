@@ -14,8 +14,10 @@ from pathlib import Path
 from tests.promises.hostile import costly, requests
 from tests.promises.hostile.corruption import KINDS
 from tests.promises.hostile.graphs import fill, storm
-from tests.promises.hostile.server import Peak, Server, run_server
-from tests.promises.hostile.store import label_config, publish
+from tests.promises.hostile.memory_peak import Peak
+from tests.promises.hostile.messages import label_config
+from tests.support.server import Server, run_server
+from tests.support.store import publish_model
 from tests.support.web_server import serve
 
 PROJECTS = 100
@@ -41,7 +43,7 @@ def many_requests(total: int) -> int:
     served: dict[str, bytes] = {}
     settings = {"DATA_HOSTS_ALLOWED": "127.0.0.1", "LOG_LEVEL": "error", "FETCH_TIMEOUT_SECONDS": "5"}
     with tempfile.TemporaryDirectory(prefix="hostile-") as folder, serve(requests.recordings(served)) as web:
-        publish(Path(folder), 3)
+        publish_model(Path(folder), 3)
         with run_server(folder, **settings) as server:
             tally = requests.storm(server, web.url, served, total, start=int(time.time()))
             alive, unforeseen = server.alive, server.log.count("Traceback")
@@ -63,7 +65,7 @@ def memory(rounds: int) -> int:
     settings = {"DATA_HOSTS_ALLOWED": "127.0.0.1", "LOG_LEVEL": "error"}
     after: list[float] = []
     with tempfile.TemporaryDirectory(prefix="hostile-") as folder, serve(costly.script) as web:
-        publish(Path(folder), 3)
+        publish_model(Path(folder), 3)
 
         def read(server: Server, name: str) -> int:
             tasks = [{"id": 1, "data": {"csv_url": f"{web.url}/{name}".replace(" ", "%20")}}]

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 
 from shared.labelling.label_config import LONGEST_CONFIG
-from tests.promises.hostile.server import MIB
+from tests.support.server import MIB
 from tests.support.web_server import Answer, Asked, answer
 
 BODY_MB = 64  # MAX_BODY_MB's default

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.promises.hostile.corruption import KINDS, with_card
-from tests.promises.hostile.server import Peak, Server
-from tests.promises.hostile.store import VALUES, VERSION, label_config, publish
+from tests.promises.hostile.memory_peak import Peak
+from tests.promises.hostile.messages import VALUES, label_config
+from tests.support.server import Server
+from tests.support.store import VERSION, publish_model
 
 PATIENCE = 60.0  # s for a server to look at a round of files
 CLIENTS = 4
@@ -36,7 +38,7 @@ class Counts(NamedTuple):
 
 def fill(model_dir: Path, projects: int) -> dict[int, bytes]:
     """Publish a good model for each project; returns their files."""
-    return {project: publish(model_dir, project) for project in range(1, projects + 1)}
+    return {project: publish_model(model_dir, project) for project in range(1, projects + 1)}
 
 
 def storm(server: Server, model_dir: Path, good: dict[int, bytes], total: int, seed: int = 0) -> Counts:

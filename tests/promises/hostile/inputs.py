@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
-from tests.promises.hostile.store import VALUES, label_config
+from tests.promises.hostile.messages import VALUES, label_config
 
 characters = st.characters(exclude_categories=())  # lone surrogates, too
 texts = st.text(characters, max_size=20)

@@ -18,8 +18,8 @@ from schemathesis.core.result import Ok
 
 from inference.web.openapi import document
 from tests.promises.hostile.inputs import Request, batches, mangled, others
-from tests.promises.hostile.server import Server
-from tests.promises.hostile.store import VERSION
+from tests.support.server import Server
+from tests.support.store import VERSION
 from tests.support.web_server import Answer, Asked, Script, answer
 
 POSTS = [

@@ -11,8 +11,8 @@ from shared.segmentation.segmenter import Segmenter
 from shared.store.model_info import read_model_info
 from tests.promises.hostile.corruption import KINDS, resealed_flips
 from tests.promises.hostile.graphs import fill, storm
-from tests.promises.hostile.server import run_server
-from tests.promises.hostile.store import publish
+from tests.support.server import run_server
+from tests.support.store import publish_model
 
 PROJECTS, GRAPHS = 60, 300
 BOUND = 1000.0  # MiB above idle: 512 that a first run may take, 60 models, what allocators keep (820 in the long run)
@@ -36,7 +36,7 @@ def test_corrupted_graphs_never_serve_and_the_good_ones_answer_throughout(tmp_pa
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_is_refused_with_a_sentence(kind: str, tmp_path: Path) -> None:
-    good = publish(tmp_path, 3)
+    good = publish_model(tmp_path, 3)
     for number in range(10):
         data = KINDS[kind](good, random.Random(number))
         assert data != good
@@ -46,7 +46,7 @@ def test_each_kind_is_refused_with_a_sentence(kind: str, tmp_path: Path) -> None
 
 
 def test_flipped_bits_under_a_right_checksum_raise_nothing_unforeseen(tmp_path: Path) -> None:
-    good = publish(tmp_path, 3)
+    good = publish_model(tmp_path, 3)
     for number in range(500):
         with suppress(ModelError):
             Segmenter.load(resealed_flips(good, random.Random(number)))

@@ -18,8 +18,8 @@ from shared.model_file.card import decode_card
 from shared.model_file.onnx_file import read_metadata
 from shared.retraining.updates import Updates
 from shared.store.opening import open_storage
-from tests.promises.hostile.server import Server, run_server
 from tests.promises.hostile.tenants import Tenant, recordings, trainers
+from tests.support.server import Server, run_server
 from tests.support.web_server import Web, serve
 
 PROJECTS = 20

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from tests.promises.hostile.costly import BODIES, BODY_MB, SERIES, SERIES_MB, script
-from tests.promises.hostile.server import MIB, Peak, Server, run_server
-from tests.promises.hostile.store import VALUES, label_config, publish
+from tests.promises.hostile.memory_peak import Peak
+from tests.promises.hostile.messages import VALUES, label_config
+from tests.support.server import MIB, Server, run_server
+from tests.support.store import publish_model
 from tests.support.web_server import Web, serve
 
 MOST = 450.0  # MiB above what a server takes when idle, for any one attack: 7 times the largest body or recording
@@ -25,7 +27,7 @@ def web() -> Iterator[Web]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder: Path = tmp_path_factory.mktemp("store")
-    publish(folder, 3)
+    publish_model(folder, 3)
     settings = {"DATA_HOSTS_ALLOWED": "127.0.0.1", "MAX_SERIES_MB": str(SERIES_MB), "LOG_LEVEL": "error"}
     with run_server(folder, **settings) as running:
         yield running

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.promises.hostile.server import Server, run_server
-from tests.promises.hostile.store import VERSION, label_config, publish
+from tests.promises.hostile.messages import label_config
 from tests.shared.net.test_urls import REFUSED
+from tests.support.server import Server, run_server
+from tests.support.store import VERSION, publish_model
 from tests.support.tokens import TOKEN
 from tests.support.web_server import Answer, Asked, Web, answer, serve
 
@@ -58,7 +59,7 @@ def home() -> Iterator[Web]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, home: Web, outside: Web) -> Iterator[Server]:
     folder: Path = tmp_path_factory.mktemp("store")
-    publish(folder, 3)
+    publish_model(folder, 3)
     with run_server(
         folder,
         LABEL_STUDIO_HOST=home.url,
@@ -152,7 +153,7 @@ def test_a_token_that_setup_brings_from_elsewhere_is_not_taken(tmp_path: Path, h
 
 
 def test_no_secret_is_in_any_log_line_page_or_error(tmp_path: Path, home: Web) -> None:
-    publish(tmp_path, 3)
+    publish_model(tmp_path, 3)
     secrets = [TOKEN, PASSWORD, SECRET, base64.b64encode(f"ann:{PASSWORD}".encode()).decode()]
     settings = {
         "LABEL_STUDIO_HOST": home.url, "LABEL_STUDIO_API_KEY": TOKEN, "BASIC_AUTH_USER": "ann",

@@ -15,7 +15,7 @@ from shared.retraining.updates import Updates
 from shared.settings import Settings
 from shared.store.opening import open_storage
 from tests.promises.kubernetes.rendering import K8S, find, with_components
-from tests.support.published import keep
+from tests.support.published import publish_with_report
 
 MONITORING = K8S / "components" / "monitoring"
 RULES = [
@@ -39,7 +39,7 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """
     folder: Path = tmp_path_factory.mktemp("models")
     storage = open_storage(str(folder))
-    keep(storage, "20260101T000000Z-aaaaaa")
+    publish_with_report(storage, "20260101T000000Z-aaaaaa")
     Updates(storage).add(3, "ANNOTATION_CREATED", 1.0)
     found: dict[str, set[str]] = {}
     app = create_app(Settings(model_dir=str(folder), train_launcher="none", reconcile_seconds=0))

@@ -24,14 +24,16 @@ import psutil
 from benchmarks import material
 from benchmarks.measure import milliseconds, resident, say_where, table
 from benchmarks.processes import file_server
-from benchmarks.serve import address, publish
+from benchmarks.serve import address
 from shared.retraining.runs import Runs
 from shared.store.opening import open_storage
-from tests.promises.load.server import Served, event, serving
+from tests.promises.load.messages import event
 from tests.promises.load.slow_clients import dripping, never_reading
 from tests.promises.load.test_slow_clients import ASK, BODY, HEAD, SLOW
 from tests.promises.soak.__main__ import SETTINGS
 from tests.promises.soak.label_studio import PROJECTS, TASKS, Studios
+from tests.support.server import Server, run_server
+from tests.support.store import put_model
 from tests.support.web_server import serve
 
 PROJECT = 9  # predicts; those of the stand-in train
@@ -53,7 +55,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         models = folder / "models"
-        publish(models, material.make_model("ranges", project=PROJECT), PROJECT)
+        put_model(models, material.make_model("ranges", project=PROJECT), PROJECT)
         (folder / f"ranges-{ROWS}.csv").write_bytes(material.csv_bytes(ROWS, "ranges"))
         files = stack.enter_context(file_server(folder))
         studios = Studios()
@@ -67,24 +69,24 @@ def main() -> None:
             "LOG_LEVEL": "error",
             "CLIENT_TIMEOUT_SECONDS": f"{CUT_OFF_SECONDS:g}",
         }
-        with serving(models, **settings) as served:
-            full_load(served, studios, body, models)
-        with serving(models, **settings | {"TRAIN_LAUNCHER": "none"}) as served:
-            assert served.post("/predict", body).status == 200  # the model is loaded
-            overload(served, body)
-            slow_clients(served, body)
+        with run_server(models, **settings) as server:
+            full_load(server, studios, body, models)
+        with run_server(models, **settings | {"TRAIN_LAUNCHER": "none"}) as server:
+            assert server.post("/predict", body).status == 200  # the model is loaded
+            overload(server, body)
+            slow_clients(server, body)
 
 
-def full_load(served: Served, studios: Studios, body: bytes, models: Path) -> None:
+def full_load(server: Server, studios: Studios, body: bytes, models: Path) -> None:
     """Health and events beside predictions and trainings, and with trainings alone."""
     rows = []
-    predict(served, body)
+    predict(server, body)
     for how, clients in (("trainings go on", 0), (f"{CLIENTS} clients predict, trainings go on", CLIENTS)):
         before = trained(models)
         with ExitStack() as stack:
-            events = stack.enter_context(every(EVENT_PAUSE, partial(annotate, served, studios)))
-            health = stack.enter_context(every(HEALTH_PAUSE, partial(check, served)))
-            several = [stack.enter_context(every(0, partial(predict, served, body))) for _ in range(clients)]
+            events = stack.enter_context(every(EVENT_PAUSE, partial(annotate, server, studios)))
+            health = stack.enter_context(every(HEALTH_PAUSE, partial(check, server)))
+            several = [stack.enter_context(every(0, partial(predict, server, body))) for _ in range(clients)]
             time.sleep(SECONDS)
         predictions = [wait for each in several for wait in each]
         ended = trained(models) - before
@@ -95,12 +97,12 @@ def full_load(served: Served, studios: Studios, body: bytes, models: Path) -> No
     table(["beside", "request", "asked", "p50 ms", "p99 ms", "worst ms", "trainings ended"], rows)
 
 
-def overload(served: Served, body: bytes) -> None:
+def overload(server: Server, body: bytes) -> None:
     """Ten times as many requests as there are places, all at one moment."""
-    process = psutil.Process(served.process.pid)
+    process = psutil.Process(server.process.pid)
     before = resident(process)
-    with every(HEALTH_PAUSE, partial(check, served)) as health:
-        found = at_once(served.port, body, TIMES * PLACES)
+    with every(HEALTH_PAUSE, partial(check, server)) as health:
+        found = at_once(server.port, body, TIMES * PLACES)
     rows = [
         ["predictions answered", *told(found[200])],
         ["503 with Retry-After", *told(found[503])],
@@ -134,23 +136,23 @@ def at_once(port: int, body: bytes, count: int) -> dict[int, Waits]:
     return found
 
 
-def slow_clients(served: Served, body: bytes) -> None:
+def slow_clients(server: Server, body: bytes) -> None:
     """What others wait for beside 500 slow ones, who are cut off after a while."""
-    process = psutil.Process(served.process.pid)
+    process = psutil.Process(server.process.pid)
     rows = []
     cases: dict[str, Callable[[], AbstractContextManager[object]]] = {
         "nobody": nullcontext,
-        "heads that drip": lambda: dripping(served.port, HEAD, SLOW),
-        "bodies that drip": lambda: dripping(served.port, BODY, SLOW),
-        "answers not read": lambda: never_reading(served.port, ASK, SLOW),
+        "heads that drip": lambda: dripping(server.port, HEAD, SLOW),
+        "bodies that drip": lambda: dripping(server.port, BODY, SLOW),
+        "answers not read": lambda: never_reading(server.port, ASK, SLOW),
     }
     for name, open_them in cases.items():
         connections: list[float] = []
         with (
-            every(0.5, lambda seen=connections: seen.append(served.metric("tss_connections"))),  # type: ignore[misc]
-            every(HEALTH_PAUSE, partial(check, served)) as health,
-            every(EVENT_PAUSE, partial(annotate_nothing, served)) as events,
-            every(0, partial(predict, served, body)) as predictions,
+            every(0.5, lambda seen=connections: seen.append(server.metric("tss_connections"))),  # type: ignore[misc]
+            every(HEALTH_PAUSE, partial(check, server)) as health,
+            every(EVENT_PAUSE, partial(annotate_nothing, server)) as events,
+            every(0, partial(predict, server, body)) as predictions,
             open_them(),
         ):
             time.sleep(SLOW_SECONDS)
@@ -183,22 +185,22 @@ def every(pause: float, ask: Callable[[], object]) -> Iterator[Waits]:
         thread.join()
 
 
-def check(served: Served) -> None:
-    assert served.get("/health").status == 200
+def check(server: Server) -> None:
+    assert server.get("/health").status == 200
 
 
-def predict(served: Served, body: bytes) -> None:
-    assert served.post("/predict", body).json()["results"][0]["result"]
+def predict(server: Server, body: bytes) -> None:
+    assert server.post("/predict", body).json()["results"][0]["result"]
 
 
-def annotate_nothing(served: Served) -> None:
-    assert served.post("/webhook", event(PROJECT)).status == 201
+def annotate_nothing(server: Server) -> None:
+    assert server.post("/webhook", event(PROJECT)).status == 201
 
 
-def annotate(served: Served, studios: Studios) -> None:
+def annotate(server: Server, studios: Studios) -> None:
     project, task = PROJECTS[0], 1 + int(time.monotonic() * 7) % TASKS
     studios.annotate(project, task, shift=int(time.monotonic() * 13) % 6)
-    assert served.post("/webhook", studios.event(project, task)).status == 201
+    assert server.post("/webhook", studios.event(project, task)).status == 201
 
 
 def trained(models: Path) -> int:

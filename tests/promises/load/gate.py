@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterable
 
-from tests.promises.load.server import VALUES
+from tests.promises.load.messages import VALUES
 from tests.support.web_server import Asked, answer
 
 

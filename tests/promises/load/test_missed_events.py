@@ -9,10 +9,11 @@ import pytest
 from shared.retraining.runs import RunRecord, Runs
 from shared.retraining.updates import RECONCILE, Updates
 from shared.store.opening import open_storage
-from tests.promises.load.server import Served, serving, wait_until
 from tests.promises.soak.__main__ import SETTINGS
 from tests.promises.soak.label_studio import EPOCH, Studios
 from tests.support.label_studio import CONFIG
+from tests.support.server import Server, run_server
+from tests.support.waiting import wait_until
 from tests.support.web_server import Web, serve
 
 PERIOD = 5
@@ -31,10 +32,10 @@ def web(studios: Studios) -> Iterator[Web]:
 
 
 @pytest.fixture
-def served(web: Web, tmp_path: Path) -> Iterator[Served]:
+def server(web: Web, tmp_path: Path) -> Iterator[Server]:
     settings = {**SETTINGS, "RECONCILE_SECONDS": str(PERIOD), "LABEL_STUDIO_HOST": web.url}
-    with serving(tmp_path, **settings) as served:
-        yield served
+    with run_server(tmp_path, **settings) as server:
+        yield server
 
 
 def ended(folder: Path) -> RunRecord | None:
@@ -47,9 +48,9 @@ def comparisons(web: Web) -> int:
 
 
 def test_what_a_lost_event_was_about_is_found_by_the_next_comparison_and_trained_on(
-    served: Served, studios: Studios, web: Web, tmp_path: Path
+    server: Server, studios: Studios, web: Web, tmp_path: Path
 ) -> None:
-    assert served.post("/setup", SETUP).json() == {"model_version": "untrained"}  # connected, and already annotated
+    assert server.post("/setup", SETUP).json() == {"model_version": "untrained"}  # connected, and already annotated
     wait_until(lambda: ended(tmp_path) is not None)
     before = ended(tmp_path)
     assert before is not None
@@ -68,5 +69,5 @@ def test_what_a_lost_event_was_about_is_found_by_the_next_comparison_and_trained
     assert last.trained is not None
     assert before.trained is not None
     assert last.trained.digest != before.trained.digest
-    assert served.post("/setup", SETUP).json() == {"model_version": last.version}
+    assert server.post("/setup", SETUP).json() == {"model_version": last.version}
     print(f"an event that never arrived was found after {late:.1f} s, with RECONCILE_SECONDS={PERIOD}")
