@@ -1,0 +1,13 @@
+"""Label Studio as a client sees it: credentials, API requests, and the files of its tasks with their cache on disk.
+
+What configurations and regions mean is in `shared.labelling`; the routes that Label Studio calls are in
+`inference.serving`.
+"""
+
+from shared.label_studio.cache import RecordingCache
+from shared.label_studio.client import LabelStudio, Project
+from shared.label_studio.credentials import Credentials
+from shared.label_studio.fetcher import Fetcher
+from shared.label_studio.request import display_url, send_request
+
+__all__ = ["Credentials", "Fetcher", "LabelStudio", "Project", "RecordingCache", "display_url", "send_request"]
