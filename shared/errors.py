@@ -1,22 +1,22 @@
-"""Everything that can go wrong, as one tree.
+"""The tree of errors.
 
 SegmenterError
-├── PermanentError                trying again changes nothing: exit code 2, an empty result for a task
-│   ├── SettingsError               an environment variable holds what it must not
+├── PermanentError                a retry fails again: exit code 2, an empty result for a task
+│   ├── SettingsError               an environment variable has an invalid value
 │   ├── LabelConfigError            a labelling configuration that cannot be served
 │   ├── SeriesError                 a recording that cannot be read (column missing, unparsable or decreasing time)
-│   ├── RefusedError                a source that must not be read, or a name that none is
-│   │   └── ForbiddenError            one that a setting forbids (internal address, too large): no result for a task
-│   ├── TrainingDataError           annotations that nothing can be learned from
+│   ├── RefusedError                a source that must not be read, or an invalid name
+│   │   └── ForbiddenError            forbidden by a setting (internal address, too large): no result for a task
+│   ├── TrainingDataError           annotations that cannot be trained on
 │   └── ModelError                  a graph that fails its checks
 └── TemporaryError                may work later: exit code 75, no result for a task
-    ├── FetchError                  a recording that did not arrive (time-out, connection, 5xx, 404 of a moved file)
-    ├── LabelStudioError            Label Studio unreachable, refusing the token, or answering nonsense
-    ├── ClusterError                the Kubernetes API server unreachable, or refusing what a launch takes
+    ├── FetchError                  a recording that was not received (time-out, connection, 5xx, 404 of a moved file)
+    ├── LabelStudioError            Label Studio is unreachable, refuses the token or sends an invalid answer
+    ├── ClusterError                the Kubernetes API server is unreachable or refuses a request
     ├── StoreError                  the model store cannot be read or written
-    │   └── ConflictError             an object is not what a conditional write expected
-    ├── LeaseHeldError              somebody else trains this project
-    ├── RunCancelledError           somebody asked this run to stop
+    │   └── ConflictError             another writer changed the object first
+    ├── LeaseHeldError              another trainer holds the lease of the project
+    ├── RunCancelledError           the run was cancelled
     └── UntrainedError              no model for this project yet
 
 A message says what was read, what was expected and what to do.
@@ -27,28 +27,28 @@ from typing import ClassVar
 
 
 class ExitCode(IntEnum):
-    """Exit codes of every command of both programs. They are an API: launchers, Jobs and scripts read them."""
+    """Exit codes of all commands. They are an API: launchers, Jobs and scripts depend on them."""
 
     DONE = 0
-    INCOMPLETE = 1  # some of it, or a check, failed; a crash ends with 1, too
-    PERMANENT = 2  # wrong usage, settings or data; argparse ends with 2, too
+    INCOMPLETE = 1  # a part or a check failed; also the code of a crash
+    PERMANENT = 2  # wrong usage, settings or data; also the code of argparse
     TEMPORARY = 75  # try again later: EX_TEMPFAIL of sysexits.h
 
 
 class SegmenterError(Exception):
-    """Base of every error this project raises on purpose."""
+    """Base of all errors that this project raises."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.TEMPORARY
 
 
 class PermanentError(SegmenterError):
-    """Trying again with the same input changes nothing."""
+    """A retry with the same input fails again."""
 
     exit_code = ExitCode.PERMANENT
 
 
 class SettingsError(PermanentError):
-    """An environment variable holds what it must not."""
+    """An environment variable has an invalid value."""
 
 
 class LabelConfigError(PermanentError):
@@ -64,11 +64,11 @@ class RefusedError(PermanentError):
 
 
 class ForbiddenError(RefusedError):
-    """A source of data that a setting forbids; another value of the setting would change that."""
+    """A source of data that a setting forbids; changing the setting would allow it."""
 
 
 class TrainingDataError(PermanentError):
-    """Annotations that nothing can be learned from."""
+    """Annotations that cannot be trained on."""
 
 
 class ModelError(PermanentError):
@@ -80,18 +80,18 @@ class TemporaryError(SegmenterError):
 
 
 class FetchError(TemporaryError):
-    """A recording that did not arrive."""
+    """A recording that was not received."""
 
 
 class LabelStudioError(TemporaryError):
-    """Label Studio is unreachable, refuses the token or answers nonsense."""
+    """Label Studio is unreachable, refuses the token or sends an invalid answer."""
 
 
 class ClusterError(TemporaryError):
-    """The Kubernetes API server is unreachable or refuses what a launch takes."""
+    """The Kubernetes API server is unreachable or refuses a request."""
 
     def __init__(self, message: str, *, status: int = 0, retry_after: float = 0.0) -> None:
-        """`status` as it answered, 0 if it did not; `retry_after` in seconds, 0 if it named no time."""
+        """`status`: HTTP status, 0 without an answer; `retry_after`: seconds, 0 if the answer named none."""
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
@@ -102,7 +102,7 @@ class StoreError(TemporaryError):
 
 
 class ConflictError(StoreError):
-    """An object in the store is not what a conditional write expected: somebody else was first."""
+    """A conditional write failed: another writer changed the object first."""
 
 
 class LeaseHeldError(TemporaryError):
@@ -110,7 +110,7 @@ class LeaseHeldError(TemporaryError):
 
 
 class RunCancelledError(TemporaryError):
-    """Somebody asked this run to stop."""
+    """The run was cancelled."""
 
 
 class UntrainedError(TemporaryError):

@@ -1,4 +1,4 @@
-"""Log lines: readable text on a terminal, else one JSON object a line. Secrets never pass."""
+"""Log lines: text on a terminal, otherwise one JSON object a line. Known secrets are replaced by ***."""
 
 import json
 import logging
@@ -18,12 +18,12 @@ class Redaction(logging.Filter):
         self._secrets = [secret for secret in secrets if len(secret) >= 6]
 
     def add(self, secret: str) -> None:
-        """Hide one more secret from now on."""
+        """Replace this secret, too, from now on. Shorter than 6 characters it would match ordinary text."""
         if len(secret) >= 6 and secret not in self._secrets:
             self._secrets.append(secret)
 
     def redact(self, text: str) -> str:
-        """The text without secrets."""
+        """The text with *** in place of each secret."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text
@@ -39,7 +39,7 @@ class Redaction(logging.Filter):
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and whatever `extra` brought."""
+    """One JSON object a line: time, level, logger, message, and the fields of `extra`."""
 
     def __init__(self, redaction: Redaction) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class TextLines(logging.Formatter):
         self._redaction = redaction
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as one line, or more with a traceback."""
+        """The record as one line, followed by the traceback if there is one."""
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
         fields = " ".join(f"{key}={value}" for key, value in _extra(record).items())
@@ -82,7 +82,7 @@ def _extra(record: logging.LogRecord) -> dict[str, object]:
 
 
 def start_logging(level: str, form: str, secrets: Iterable[str], stream: TextIO | None = None) -> Redaction:
-    """Send all log lines to `stream` (default: stderr) and return the redaction, for secrets that turn up later."""
+    """Send all log lines to `stream` (default: stderr) and return the redaction, which takes later secrets."""
     stream = sys.stderr if stream is None else stream
     redaction = Redaction(secrets)
     handler = logging.StreamHandler(stream)

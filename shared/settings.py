@@ -1,4 +1,4 @@
-"""Settings from the environment: one frozen object; each field says its unit, its default and why."""
+"""Settings from the environment: one frozen object; each field states its unit, its default and why."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ Read = Callable[[str], Any]
 
 
 class Reader(NamedTuple):
-    """How one variable is read: what is allowed, in words, and the function that raises ValueError on anything else."""
+    """A description of the allowed values, and a parser that raises ValueError or KeyError on any other."""
 
     allowed: str
     read: Read
@@ -95,7 +95,7 @@ def setting(default: Any, reader: Reader, about: str, *aliases: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What an operator may choose. An empty variable counts as unset.
+    """All settings. An empty variable counts as unset.
 
     Raises SettingsError, from `from_environment`, with the variable, what was found and what is allowed.
     """
@@ -104,14 +104,14 @@ class Settings:
     label_studio_host: str = setting(
         "http://localhost:8080",
         URL,
-        "Where Label Studio answers; task URLs without a host are joined to it.",
+        "Address of Label Studio, as seen from here; task URLs without a host are relative to it.",
         "LABEL_STUDIO_URL",
     )
     label_studio_api_key: str = setting(
         "",
         TEXT,
-        "Legacy token or personal access token. Empty: the token that Label Studio sends when it connects is "
-        "used on one machine (loopback or LABEL_STUDIO_HOST), and kept in memory only.",
+        "Legacy token or personal access token. Empty: the token that Label Studio sends with /setup is used if it "
+        "comes from loopback or LABEL_STUDIO_HOST, and is held in memory only.",
     )
     data_hosts_allowed: tuple[str, ...] = setting(
         (),
@@ -132,7 +132,8 @@ class Settings:
     cache_max_mb: int = setting(
         1024,
         integer(1, 10**6),
-        "Size [MiB] at which the oldest entries of CACHE_DIR are deleted.",
+        "Size of CACHE_DIR [MiB] at which the recordings unused longest are deleted; a recording "
+        "above half of it is not cached.",
     )
 
     # Store
@@ -144,31 +145,32 @@ class Settings:
     keep_versions: int = setting(
         10,
         integer(1, 1000),
-        "Models kept for each project; older ones are deleted when one is published.",
+        "Versions kept for each project; older ones are deleted when a new one is published.",
     )
 
     # When to train
     start_training_each_n_updates: int = setting(
         1,
         integer(1, 10**6),
-        "Annotation events that start a training; more than 1 saves work, the rest waits.",
+        "Annotation events that start a training. Higher values save computing time; fewer events than that wait "
+        "for more.",
     )
     max_concurrent_runs: int = setting(
         1,
         integer(1, 1000),
-        "Trainings at a time on this machine: a second one takes the core that answers predictions.",
+        "Trainings at the same time on this machine. Default 1: a second one would take the core that predicts.",
     )
     reconcile_seconds: int = setting(
         300,
         integer(0, 10**6),
-        "Seconds between comparisons with Label Studio, which find events that never arrived; "
-        "0: never (Kubernetes has a CronJob for it).",
+        "Seconds between comparisons with Label Studio, which find annotations whose events were lost. "
+        "0: never (on Kubernetes a CronJob does it).",
     )
     train_launcher: str = setting(
         "auto",
         one_of("auto", "process", "kubernetes", "none"),
-        "Who runs a training. auto: Kubernetes in a cluster, a "
-        "child process where torch is installed, else nobody (a worker runs `python -m training watch`).",
+        "How trainings run. auto: as Jobs in a Kubernetes cluster, as a child process where torch is installed, "
+        "otherwise not at all (a worker runs `python -m training watch`).",
     )
     train_cronjob: str = setting(
         "train",
@@ -178,24 +180,24 @@ class Settings:
     train_timeout_seconds: int = setting(
         3600,
         integer(1, 10**6),
-        "Seconds after which a training is ended: no small project needs an hour.",
+        "Seconds after which a training is stopped. Default: one hour, which no small project needs.",
     )
     train_threads: int = setting(
         1,
         integer(1, 256),
-        "Threads of a training: more cost predictions their core and gain little on small batches.",
+        "CPU threads of a training. Default 1: small batches gain little from more, and predictions need a core.",
     )
 
     # How to train
     train_epochs: int = setting(
         1000,
         integer(1, 10**6),
-        "Most passes over the training windows; the schedule ends far earlier when it can.",
+        "Upper limit of passes over the training windows; the schedule usually stops far earlier.",
     )
     sequence_size: int = setting(
         50,
         integer(4, 10000),
-        "LSTM steps in a window; a step is one row, or several where the data allow a stem.",
+        "LSTM steps in a window; a step is one row, or 2 or 4 where the data allow downsampling.",
     )
     hidden_size: int = setting(64, integer(4, 1024), "Units of each LSTM layer and direction.")
     balanced_accuracy_threshold: float = setting(
@@ -216,82 +218,92 @@ class Settings:
     unlabelled: str = setting(
         "background",
         one_of("background", "ignore"),
-        "Rows outside regions: background, or not known (people who label one event in a long file).",
+        "Rows outside regions: background, or ignore (unknown, for people who label one event in a long file).",
     )
-    seed: int = setting(0, integer(0, 2**31 - 1), "Seed of everything random in a training.")
-    device: str = setting("auto", one_of("auto", "cpu", "cuda"), "Where to fit; auto: a GPU when torch finds one.")
+    seed: int = setting(
+        0,
+        integer(0, 2**31 - 1),
+        "Random seed of a training.",
+    )
+    device: str = setting("auto", one_of("auto", "cpu", "cuda"), "Device for training; auto: a GPU if torch finds one.")
 
     # Serving
     host: str = setting("127.0.0.1", TEXT, "Address to listen on; 0.0.0.0 in images.")
     allowed_hosts: tuple[str, ...] = setting(
         (),
         HOST_NAMES,
-        "Names under which the server answers without credentials, besides addresses, localhost and HOST. A web page "
-        "could reach it under any other name (DNS rebinding).",
+        "Host names accepted without credentials, besides IP addresses, localhost and HOST. Others are refused: a web "
+        "page could reach the server under them (DNS rebinding).",
     )
     allow_open: bool = setting(
         False,
         FLAG,
-        "Serve without credentials on other addresses than loopback: whoever reaches the port may do everything.",
+        "Serve without credentials on addresses other than loopback: everybody who reaches the port may do everything.",
     )
     port: int = setting(9090, integer(0, 65535), "Port to listen on; 0: any free one.")
-    basic_auth_user: str = setting("", TEXT, "User name that requests must carry; empty: open.")
+    basic_auth_user: str = setting("", TEXT, "User name of basic authentication; empty: no authentication.")
     basic_auth_pass: str = setting("", TEXT, "Password that goes with BASIC_AUTH_USER.")
     webhook_secret: str = setting(
         "",
         SECRET_PATH,
-        "Path prefix under which alone events are accepted: put http://host:9090/SECRET into Label Studio.",
+        "Path prefix of the webhook: events are accepted under /SECRET only; enter http://host:9090/SECRET in Label "
+        "Studio. Empty: no prefix.",
     )
     predict_threads: int = setting(
         2,
         integer(1, 256),
-        "Threads that predict; each uses one core.",
+        "Threads that predict; each uses one core. Default 2: a slow recording does not hold up the others.",
     )
     predict_budget_seconds: float = setting(
         90.0,
         number(1, 86400),
-        "Seconds for one batch of tasks; Label Studio gives up after 100.",
+        "Seconds for one batch of tasks; tasks left over are answered empty and asked again. Default 90: Label Studio "
+        "gives up after 100.",
     )
-    model_cache_size: int = setting(16, integer(1, 10000), "Models kept in memory, about 10 MiB each.")
+    model_cache_size: int = setting(
+        16, integer(1, 10000), "Models held in memory, about 10 MiB each; the least recently used is unloaded."
+    )
     task_score: TaskScore = setting(
         "mean",
         one_of("mean", "min-segment", "margin", "entropy"),
-        "How sure a task's prediction is, for ordering tasks.",
+        "Formula of a task's prediction score, by which Label Studio can sort tasks.",
     )
     max_body_mb: int = setting(
         64,
         integer(1, 4096),
-        "Largest request body [MiB]; a batch of 10^4 tasks is about 10. Four such bodies are held at a time.",
+        "Largest request body [MiB]; a batch of 10^4 tasks has about 10. At most four such bodies are in memory.",
     )
     max_requests: int = setting(
         32,
         integer(1, 10**4),
-        "Requests of one kind (predictions; pages; events and the rest) that are answered or wait at a time; more get "
-        "503 with Retry-After. Label Studio asks from a few threads at a time, each for a whole batch.",
+        "Requests of one kind (predictions; pages; events and the rest) in progress or waiting; further ones get 503 "
+        "with Retry-After. Label Studio sends from a few threads at a time, each a whole batch.",
     )
     max_connections: int = setting(
         512,
         integer(8, 10**5),
-        "Open connections; for one more, that is cut off which has kept the server waiting longest. Half of the 1,024 "
-        "files that a process may usually open.",
+        "Open connections; when the limit is reached, the connection idle longest is closed. Default: half of the "
+        "1,024 files that a process may usually open.",
     )
     client_timeout_seconds: float = setting(
         30.0,
         number(0.1, 3600),
-        "Seconds for a request to arrive whole, and for a client to take its answer; slower ones are cut off. A body "
-        "of 64 MiB takes 6 s at 100 Mbit/s.",
+        "Seconds for a request to arrive completely, and for a client to read the response; slower connections are "
+        "closed. A body of 64 MiB takes 6 s at 100 Mbit/s.",
     )
     max_series_mb: int = setting(
         1024,
         integer(1, 65536),
-        "Largest recording [MiB], as a file and, where the server reads it, as numbers of 8 bytes.",
+        "Largest recording [MiB], both as a file and as values of 8 bytes in memory.",
     )
-    fetch_timeout_seconds: float = setting(30.0, number(0.1, 3600), "Seconds for one recording to arrive.")
-    log_level: str = setting("info", one_of("debug", "info", "warning", "error"), "Least severe log line written.")
+    fetch_timeout_seconds: float = setting(30.0, number(0.1, 3600), "Seconds for the download of one recording.")
+    log_level: str = setting(
+        "info", one_of("debug", "info", "warning", "error"), "Lowest level of log lines that are written."
+    )
     log_format: str = setting(
         "auto",
         one_of("auto", "text", "json"),
-        "Form of log lines; auto: text on a terminal, else one JSON object a line.",
+        "Format of log lines; auto: text on a terminal, otherwise one JSON object a line.",
     )
 
     def __post_init__(self) -> None:
@@ -314,7 +326,7 @@ class Settings:
         return cls(**found)
 
     def environment(self) -> dict[str, str]:
-        """The variables that give these settings back, to hand to a child process."""
+        """Environment variables with the same settings, for a child process."""
         return {each.name.upper(): _text(getattr(self, each.name)) for each in fields(self)}
 
 

@@ -1,4 +1,4 @@
-"""Downloaded recordings on disk: bounded, shared by any number of processes, and checked when read."""
+"""Downloaded recordings on disk: bounded, shared by any number of processes, verified when read."""
 
 import contextlib
 import hashlib
@@ -17,34 +17,34 @@ SUFFIX = ".recording"
 
 
 class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a cached body, its first line on disk."""
+    """Description of a cached body; the first line of its file."""
 
     url: str
     size: int  # bytes
     crc: int  # CRC-32 of the body
     etag: str = ""
     last_modified: str = ""
-    immutable: bool = False  # what this URL gives never changes
+    immutable: bool = False  # the content of this URL never changes
 
     @property
     def conditions(self) -> dict[str, str]:
-        """Request headers that ask whether the body is still the same; empty if nobody can say."""
+        """Headers of a conditional request; empty if the server gave no validator."""
         found = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
         return {name: value for name, value in found.items() if value}
 
 
 class RecordingCache:
-    """Bodies by URL in one folder of at most `most_bytes`. A damaged or missing entry is just not there."""
+    """Bodies by URL in one folder of at most `most_bytes`. A damaged entry counts as missing."""
 
     def __init__(self, folder: Path, max_bytes: int, clock: Callable[[], float] = time.time) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
         self._clock = clock
         self._lock = threading.Lock()
-        self._written = max_bytes  # bytes since the last look at the folder; look at the first put
+        self._written = max_bytes  # bytes written since the folder was last listed; the first put lists it
 
     def look_up(self, url: str) -> CacheEntry | None:
-        """What is known of `url`."""
+        """The entry of `url`, None if there is none; the body is not read."""
         try:
             with self._path(url).open("rb") as file:
                 return _read_entry(file, url)
@@ -52,7 +52,7 @@ class RecordingCache:
             return None
 
     def read(self, url: str) -> bytes | None:
-        """The body of `url`, None if it is not there or damaged."""
+        """The body of `url`, None if it is missing or damaged."""
         path = self._path(url)
         try:
             with path.open("rb") as file:
@@ -64,11 +64,11 @@ class RecordingCache:
             path.unlink(missing_ok=True)
             return None
         with contextlib.suppress(OSError):
-            os.utime(path, (self._clock(), self._clock()))  # what was used last is deleted last
+            os.utime(path, (self._clock(), self._clock()))  # recently used entries are deleted last
         return body
 
     def put(self, url: str, body: bytes, *, etag: str, last_modified: str, immutable: bool) -> None:
-        """Keep a body; a full disk or a lost folder only means that nothing is kept."""
+        """Store a body. A full disk or a missing folder is no error: the body is not cached."""
         entry = CacheEntry(
             url=url,
             size=len(body),
@@ -94,7 +94,7 @@ class RecordingCache:
         self._evict(len(body))
 
     def clear(self) -> int:
-        """Delete all entries and return how many they were; what is asked for again is fetched again."""
+        """Delete all entries and return their number."""
         count = 0
         for _, _, path in self._files():
             with contextlib.suppress(FileNotFoundError):
@@ -106,7 +106,7 @@ class RecordingCache:
         return self._folder / (hashlib.sha256(url.encode()).hexdigest() + SUFFIX)
 
     def _evict(self, written: int) -> None:
-        """Delete the entries that were not used for longest; the folder is looked at each tenth of its size."""
+        """Delete the entries unused longest; the folder is listed whenever a tenth of its size has been written."""
         with self._lock:
             self._written += written
             if self._written < self._max_bytes // 10:

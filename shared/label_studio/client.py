@@ -1,7 +1,7 @@
-"""What server, doctor and reconcile ask Label Studio, in its own words (checked against 1.23): a thin client, no SDK.
+"""A thin client for the part of Label Studio's API that server, doctor and reconcile need (checked against 1.23).
 
-No hidden retries: whoever calls comes again anyway. Every method raises LabelStudioError with one sentence that says
-which of host, token or right is wrong and what to do.
+No hidden retries: the callers run periodically. Every method raises LabelStudioError with one sentence that says which
+of host, token or permission is wrong and what to do.
 """
 
 import json
@@ -27,14 +27,14 @@ ANNOTATED = {"filter": "filter:tasks:total_annotations", "operator": "greater", 
 
 
 class TokenUser(msgspec.Struct, frozen=True):
-    """Whose token it is."""
+    """The user whose token is in use."""
 
     id: int
     email: str = ""
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
-    """What Label Studio says of a project."""
+    """A project as Label Studio's API returns it."""
 
     id: int
     title: str = ""
@@ -78,7 +78,7 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AnnotationTotals(NamedTuple):
-    """The cheap figures of a project's annotations: one request."""
+    """Counts of a project's annotations and the time of the newest; one request."""
 
     tasks: int  # annotated ones
     annotations: int  # without skips
@@ -135,8 +135,8 @@ class UnpredictedTasks(NamedTuple):
     """A page of tasks that lack a prediction."""
 
     tasks: list[OpenTask]
-    looked_at: int  # tasks so far, those that lack none included
-    total: int  # to look at
+    looked_at: int  # tasks listed so far, with or without a prediction
+    total: int  # tasks to list
 
 
 class _OpenPage(msgspec.Struct):
@@ -156,7 +156,7 @@ class LabelStudio:
         self._connections = connections
 
     def version(self) -> str:
-        """Label Studio's release; needs no token. Raises LabelStudioError if something else answers there."""
+        """Label Studio's version; needs no token. Raises LabelStudioError if something else answers there."""
         reply = self._ask("GET", "/api/version", authenticated=False)
         found = _decode(reply, dict[str, Any]) or {}
         release = found.get("release") or found.get("label-studio-os-package", {}).get("version")
@@ -169,7 +169,7 @@ class LabelStudio:
         return self._read("/api/current-user/whoami", TokenUser)
 
     def project(self, project: int) -> Project | None:
-        """What is known of a project; None if there is none of this number that the token's user may see."""
+        """A project; None if it does not exist or the user of the token may not see it."""
         include = ",".join(Project.__struct_fields__)
         reply = self._ask("GET", f"/api/projects/{project}/", {"include": include})
         return None if reply.status == 404 else self._expect(reply, Project, f"GET /api/projects/{project}/")
@@ -190,7 +190,7 @@ class LabelStudio:
         return AnnotationTotals(page.total, page.total_annotations, newest, since)
 
     def annotation_states(self, project: int) -> list[AnnotationState]:
-        """The state of each annotation, paged by task number, so that what comes or goes meanwhile shifts nothing."""
+        """The state of each annotation. Pages follow task ids: tasks added or deleted meanwhile shift nothing."""
         found: list[AnnotationState] = []
         last = 0
         while True:
@@ -204,9 +204,9 @@ class LabelStudio:
     def tasks_without_prediction(
         self, project: int, version: str, *, only_unlabelled: bool = True
     ) -> Iterator[UnpredictedTasks]:
-        """Tasks that have no prediction of `version`, by number, page by page.
+        """Tasks that have no prediction of `version`, by id, page by page.
 
-        A page is asked for when the one before has been worked off, so predictions made meanwhile are seen.
+        Each page is requested when the one before was consumed, so that predictions stored meanwhile count.
         """
         last = looked_at = 0
         total: int | None = None
@@ -224,7 +224,7 @@ class LabelStudio:
             last = max(task.id for task in page.tasks)
 
     def task(self, project: int, task: int) -> TaskWithAnnotations | None:
-        """One task of a project with its annotations, None if the project has none of this number."""
+        """One task of a project with its annotations, None if the project has none of this id."""
         query = _query([{**after(task), "operator": "equal"}], "tasks:id", 1)
         query |= {"project": project, "include": "id,data,annotations,result,was_cancelled,ground_truth"}
         page = self._read("/api/tasks/", _TaskPage, query)
@@ -287,7 +287,7 @@ class LabelStudio:
     def _unexpected_response(self, asked: str, reply: Reply) -> LabelStudioError:
         if reply.status >= 500:
             return LabelStudioError(
-                f"{self._address} answered {reply.status} to {asked}; it may be starting, or look into its log."
+                f"{self._address} answered {reply.status} to {asked}; it may be starting; otherwise see its log."
             )
         kind = reply.headers.get("Content-Type", "nothing known").partition(";")[0]
         return LabelStudioError(
@@ -297,7 +297,7 @@ class LabelStudio:
 
 
 def after(task: int) -> dict[str, Any]:
-    """Filter for tasks with a larger number."""
+    """Filter for tasks with a larger id."""
     return {"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": task}
 
 
@@ -307,7 +307,7 @@ def task_query(filters: list[dict[str, Any]], ordering: str) -> str:
 
 
 def _query(filters: list[dict[str, Any]], ordering: str, size: int) -> dict[str, Any]:
-    # review: or else Label Studio fetches the predictions that are missing, from this very program, before it answers
+    # review: without it Label Studio requests missing predictions, from this very server, before it answers
     return {"query": task_query(filters, ordering), "page_size": size, "fields": "all", "review": "true"}
 
 

@@ -1,4 +1,4 @@
-"""Who we are to Label Studio: a legacy token, a personal access token, or the token that it sends when it connects."""
+"""Authentication towards Label Studio: a legacy token, a personal access token, or the token of /setup."""
 
 import base64
 import ipaddress
@@ -19,21 +19,21 @@ Kind = Literal["none", "legacy", "personal"]
 
 KEY = "LABEL_STUDIO_API_KEY"
 LIFETIME = 300.0  # s an access token lives in Label Studio 1.23
-REFRESH_SECONDS = 20.0  # s for one exchange of tokens
+REFRESH_SECONDS = 20.0  # s for one token refresh
 
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 _PRINTABLE = re.compile(r"[!-~]{1,4096}")
 
 
 def token_kind(token: str) -> Kind:
-    """What a token is, by its shape: a JWT is personal, anything else (40 hex digits) is legacy."""
+    """Kind of a token by its form: a JWT is personal, anything else (40 hex digits) is legacy."""
     if not token:
         return "none"
     return "personal" if _JWT.fullmatch(token) else "legacy"
 
 
 class Credentials:
-    """Label Studio's address and the token for it, for any number of threads; nothing here is ever written anywhere."""
+    """Label Studio's address and token, for any number of threads. Neither is written to disk."""
 
     def __init__(
         self, settings: Settings, connections: Connections, monotonic: Callable[[], float] = time.monotonic
@@ -63,9 +63,9 @@ class Credentials:
         return self._adopted
 
     def headers(self) -> dict[str, str]:
-        """The header that names us, empty without a token; a personal token is exchanged for an access token.
+        """The Authorization header, empty without a token; a personal token is exchanged for an access token.
 
-        Raises LabelStudioError when Label Studio does not give one.
+        Raises LabelStudioError if Label Studio does not issue one.
         """
         token = self._token
         match token_kind(token):
@@ -77,7 +77,7 @@ class Credentials:
                 return {"Authorization": f"Bearer {self._fresh_access()}"}
 
     def discard_access_token(self, headers: dict[str, str]) -> bool:
-        """Drop the access token of refused `headers`. True if asking again with another one can help."""
+        """Discard the access token of refused `headers`. True if a retry with a new one may succeed."""
         with self._lock:
             if token_kind(self._token) != "personal":
                 return False
@@ -86,7 +86,7 @@ class Credentials:
             return True
 
     def adopt(self, hostname: str, access_token: str) -> bool:
-        """Use the address and token of /setup, in memory only, and say whether they are in use.
+        """Use the address and token of /setup, in memory only; returns whether they are in use.
 
         Only without LABEL_STUDIO_API_KEY, and only if `hostname` is LABEL_STUDIO_HOST, or if both are on this machine.
         """
@@ -105,12 +105,12 @@ class Credentials:
         return True
 
     def environment(self) -> dict[str, str]:
-        """The variables that give a child process the same address and token."""
+        """Environment variables with the same address and token, for a child process."""
         with self._lock:
             return {"LABEL_STUDIO_HOST": display_url(self._base_url), KEY: self._token}
 
     def explain_refusal(self, status: int, detail: str) -> str:
-        """What a 401 or 403 of Label Studio means and what to do, in one sentence."""
+        """One sentence for a 401 or 403 of Label Studio: what it means and what to do."""
         place = f"Label Studio at {display_url(self._base_url)}"
         ours = "the token that it sent when it connected" if self._adopted else f"the token in {KEY}"
         if status == 403:

@@ -1,4 +1,4 @@
-"""The value of a task ► the bytes of its recording, for predicting and training alike.
+"""Download of recordings: the value of a task to the bytes it refers to, for predicting and training.
 
 Label Studio's own files, its cloud storages and any http(s) address. The token goes to Label Studio's host and its
 media routes only, never across a redirect to another origin; shared.net.urls refuses addresses inside the network.
@@ -39,11 +39,11 @@ _UPLOAD = re.compile(r"/data/upload/\d+/[0-9a-f]{8}-[^?]+")  # the name starts w
 
 
 class _LargeRecordingError(FetchError):
-    """A recording beyond the limit of one call, but not beyond MAX_SERIES_MB."""
+    """A recording larger than the limit of one call, but not than MAX_SERIES_MB."""
 
 
 class _Source(NamedTuple):
-    """Where a recording lies."""
+    """Where a recording is read from."""
 
     url: Url
     display: str  # for messages
@@ -72,15 +72,15 @@ class Fetcher:
 
     @contextmanager
     def held(self, value: Any, *, task_id: int | None, deadline: float) -> Iterator[Recording]:
-        """As `fetch`, for as long as the recording is in use; of those above SMALL_BYTES one is held at a time.
+        """As `fetch`, while the recording is in use; of recordings above SMALL_BYTES only one is in memory at a time.
 
-        So memory holds one recording of MAX_SERIES_MB, however many are asked for at once.
+        Memory thus holds one recording of MAX_SERIES_MB, however many are requested at the same time.
         """
         try:
             data = self.fetch(value, task_id=task_id, deadline=deadline, limit=SMALL_BYTES)
         except _LargeRecordingError as large:
             if not self._large.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                raise FetchError(f"{large} Others were read until the time for it was used up.") from None
+                raise FetchError(f"{large} Others were read until its time limit was reached.") from None
             try:
                 yield self.fetch(value, task_id=task_id, deadline=deadline)
             finally:
@@ -91,11 +91,11 @@ class Fetcher:
     def fetch(
         self, value: Any, *, task_id: int | None = None, deadline: float | None = None, limit: int | None = None
     ) -> Recording:
-        """The recording that a task's `value` names; a dict of columns, or JSON text of one, is given back as it is.
+        """The recording that a task's `value` names; a dict of columns, or JSON text of one, is returned as it is.
 
         `task_id` is needed for files in cloud storages; `deadline` is on time.monotonic()'s clock; `limit` [bytes] may
         be below MAX_SERIES_MB.
-        Raises RefusedError where trying again changes nothing, FetchError or LabelStudioError where it may.
+        Raises RefusedError if a retry cannot help, FetchError or LabelStudioError if it may.
         """
         if isinstance(value, Mapping):
             return {str(name): column for name, column in value.items()}
@@ -115,22 +115,24 @@ class Fetcher:
         if not scheme:
             if not value.startswith("/") or value.startswith(("//", "/\\")):
                 raise RefusedError(
-                    f"{value[:200]!r} is not a URL; paths are read from exports by the offline commands only."
+                    f"{value[:200]!r} is not a URL; paths are read by the offline commands only, from an export."
                 )
             url = read_url(display_url(base_url._replace(target="")) + request_target(base_url, value))
             return self._classify(url, value[:500])
         name = scheme[1].lower()
         if name in STORAGE_SCHEMES:
             if task_id is None:
-                raise RefusedError(f"{value[:500]} can be read through its task in Label Studio only.")
+                raise RefusedError(
+                    f"{value[:500]} can only be read through its task in Label Studio, but no task id was given."
+                )
             encoded = base64.urlsafe_b64encode(value.encode()).decode()
             url = base_url._replace(target=request_target(base_url, f"/tasks/{task_id}/resolve/?fileuri={encoded}"))
             return _Source(url, value[:500], True)
         if name not in ("http", "https"):
-            raise RefusedError(f"The task's value is a {name}: address; expected http, https or a storage's.")
+            raise RefusedError(f"The task's value is a {name}: URL; expected http, https, s3, gs or azure-blob.")
         url = read_url(value)
         if _RESOLVE.match(url.path) and "fileuri=" in url.target and url.origin != base_url.origin:
-            # Label Studio writes its own idea of its address into these
+            # such URLs hold the address that Label Studio has in its own configuration
             url = base_url._replace(target=request_target(base_url, url.target))
         return self._classify(url, url.display)
 
@@ -158,7 +160,7 @@ class Fetcher:
             body = self._cache.read(key)
             if body is not None:
                 return body
-            known = None  # damaged or deleted since; ask for all of it
+            known = None  # damaged or deleted since; request the whole body
         body = self._receive(source, response, own_media, limit_bytes)
         if self._cache:
             self._cache.put(
@@ -171,9 +173,9 @@ class Fetcher:
         return body
 
     def _follow(self, source: _Source, known: CacheEntry | None, deadline: float) -> tuple[BaseHTTPResponse, bool]:
-        """The answer at the end of all redirects, each hop checked, and whether it is still Label Studio's own.
+        """The response after all redirects, each of them checked, and whether it is still Label Studio's own media.
 
-        Only as long as it is, the token goes with the request.
+        The token is sent only as long as it is.
         """
         base_url = self._credentials.base_url
         url, own_media, renewed = source.url, source.own_media, False
@@ -211,7 +213,7 @@ class Fetcher:
         for place, address in enumerate(addresses, 1):
             left = deadline - time.monotonic()
             if left <= 0:
-                raise FetchError(f"{source.display} was not read: the time for it was used up.")
+                raise FetchError(f"{source.display} was not read: its time limit was reached.")
             try:
                 return self._connections.open(url, address, seconds=left, headers=headers)
             except (NewConnectionError, UrllibTimeoutError) as error:
@@ -238,12 +240,12 @@ class Fetcher:
             raise
         if response.status == 206 and not _is_whole(response.headers.get("Content-Range", ""), len(body)):
             raise FetchError(f"{source.display} was not read: {response.headers.get('Content-Range')} is only a part.")
-        if not body:  # also what is left when the head of an answer breaks off
+        if not body:  # also the result of a truncated head
             raise FetchError(f"{source.display} was not read: it is empty.")
         return body
 
     def _explain_status(self, source: _Source, response: BaseHTTPResponse, own_media: bool) -> str:
-        """What an error answer means, as the end of a sentence."""
+        """What an error status means, as the end of a sentence."""
         status = response.status
         if not own_media:
             return f"the server answered {status}."
@@ -258,20 +260,20 @@ class Fetcher:
         if status == 404:
             return "Label Studio answered 404; the file, the task or the storage that held it was deleted."
         if status == 424:
-            return "Label Studio answered 424; its storage does not give the file."
+            return "Label Studio answered 424; the storage of the file is unreachable or refuses access."
         if status == 500 and "/data/upload/" in source.url.path:
             return "Label Studio answered 500, which it does for an upload that does not exist (any more)."
         return f"Label Studio answered {status}."
 
 
 def _etag(response: BaseHTTPResponse) -> str:
-    """The tag of a body; Label Studio's proxy makes one of the user alone when the storage gave none: "11"."""
+    """ETag of a body, "" if unusable: without one from the storage, Label Studio's proxy sends the user's id, "11"."""
     tag = response.headers.get("ETag", "")
     return "" if re.fullmatch(r'"\d{1,12}"', tag) else tag
 
 
 def _is_whole(content_range: str, size: int) -> bool:
-    """Whether "bytes 0-18/19" are all bytes there are."""
+    """Whether a Content-Range such as "bytes 0-18/19" covers the whole body."""
     found = re.fullmatch(r"bytes 0-(\d+)/(\d+)", content_range)
     return bool(found) and int(found[1]) + 1 == int(found[2]) == size  # type: ignore[index]
 

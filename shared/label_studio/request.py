@@ -1,4 +1,4 @@
-"""One exchange with Label Studio: an answer, or one sentence that says why there is none."""
+"""Requests to Label Studio: a reply, or an error whose message says why there is none."""
 
 import json
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class Reply(NamedTuple):
 
     @property
     def detail(self) -> str:
-        """What Label Studio says of an error; empty if these are not its words."""
+        """Label Studio's own error message; empty if the body does not have its form."""
         try:
             found = json.loads(self.body)
         except ValueError:
@@ -49,7 +49,7 @@ def send_request(
 ) -> Reply:
     """Send a request to the Label Studio at `base_url` (its target is the path prefix) and read the answer.
 
-    Raises LabelStudioError if nothing answers, if the answer breaks off or if it is a redirect.
+    Raises LabelStudioError if there is no reply, if it is incomplete or if it is a redirect.
     """
     url = base_url._replace(target=request_target(base_url, path))
     sent = None if body is None else msgspec.json.encode(body)
@@ -62,7 +62,7 @@ def send_request(
     except HTTPError as error:
         raise LabelStudioError(
             f"Label Studio at {display_url(base_url)} was not reached: {describe_error(error, seconds)}; "
-            "start it, or set LABEL_STUDIO_HOST to the address that it has from here."
+            "start it, or set LABEL_STUDIO_HOST to an address that can be reached from here."
         ) from error
     except RefusedError as error:
         raise LabelStudioError(str(error)) from error
@@ -76,7 +76,7 @@ def send_request(
 
 
 def request_target(base_url: Url, path: str) -> str:
-    """Request target of a path of Label Studio's, which may carry its prefix already."""
+    """Request target of a path in Label Studio; the path may already start with the prefix of `base_url`."""
     prefix = base_url.target.rstrip("/")
     return path if prefix and path.startswith(prefix + "/") else prefix + path
 

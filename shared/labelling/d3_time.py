@@ -27,9 +27,9 @@ DIGITS = {"Y": 4, "y": 2, "m": 2, "d": 2, "e": 2, "j": 3, "H": 2, "I": 2, "M": 2
           "u": 1, "w": 1, "Q": 18, "s": 18}  # fmt: skip
 WORDS = {"B": MONTHS, "b": tuple(name[:3] for name in MONTHS), "A": DAYS, "a": tuple(name[:3] for name in DAYS),
          "p": ("AM", "PM")}  # fmt: skip
-LONGEST_TEXT = 80  # bytes of a time and one; longer ones fit no format
+LONGEST_TEXT = 80  # bytes of the longest time plus one; longer texts match no format
 DAY = 86_400_000  # ms
-LAST = 8.64e15  # ms: the last time JavaScript knows
+LAST = 8.64e15  # ms: the latest time of a JavaScript Date
 EPOCH = date(1970, 1, 1)
 
 Numbers = NDArray[np.int64]
@@ -44,7 +44,7 @@ class Directive(NamedTuple):
 
     @property
     def width(self) -> int:
-        """Most bytes that its text has."""
+        """Maximum length of its text in bytes."""
         words = max(map(len, WORDS.get(self.letter, ("±hh:mm",))))
         return DIGITS.get(self.letter, words) if self.letter else len(self.literal.encode())
 
@@ -56,7 +56,7 @@ class Directive(NamedTuple):
 
 @lru_cache(maxsize=256)
 def split_format(time_format: str) -> tuple[Directive, ...]:
-    """The pieces of a format. Raises ValueError, a sentence, on what d3 does not know or cannot be read back."""
+    """The pieces of a format. Raises ValueError, as a clause, on a directive that d3 does not know or cannot read."""
     pieces: list[Directive] = []
     characters = iter(time_format)
     for character in characters:
@@ -85,7 +85,7 @@ def split_format(time_format: str) -> tuple[Directive, ...]:
 
 @lru_cache(maxsize=256)
 def reads_back(time_format: str) -> bool:
-    """Whether reading gives back the time that was written: not `%I` without `%p`, nor `%-d%-m`."""
+    """Whether parsing a formatted time returns the same time; not with `%I` without `%p`, nor with `%-d%-m`."""
     pieces = split_format(time_format)
     letters = {piece.letter for piece in pieces}
     bare = any(before.letter and not before.pad and after.has_digits for before, after in pairwise(pieces))
@@ -99,7 +99,7 @@ def reads_back(time_format: str) -> bool:
 
 
 def parse_times(texts: Sequence[str] | NDArray[np.bytes_], time_format: str) -> NDArray[np.float64]:
-    """Milliseconds since 1970 of each text, as d3's `utcParse` reads it; NaN where it doesn't fit the format.
+    """Milliseconds since 1970 of each text, as d3's `utcParse` reads it; NaN where it does not match the format.
 
     A fraction of a second after a dot may have 1 to 9 digits and is cut to milliseconds, as the page does. Fields may
     overflow, as in JavaScript (30 February is 1 March, or 2).
@@ -161,7 +161,7 @@ def _encode(texts: Sequence[str]) -> NDArray[np.bytes_]:
 
 
 class _Cursor:
-    """All texts as columns of bytes, where reading stands in each, and which have not fitted (`wrong`)."""
+    """All texts as columns of bytes, the read position in each, and which did not match so far (`wrong`)."""
 
     def __init__(self, cells: NDArray[np.bytes_]) -> None:
         self.rows, self.width = len(cells), cells.dtype.itemsize
@@ -173,14 +173,14 @@ class _Cursor:
         self._each = np.arange(self.rows)
 
     def peek(self, offset: int) -> NDArray[np.uint8]:
-        """The byte `offset` places ahead in each text; 0 behind its end."""
+        """The byte `offset` positions ahead in each text; 0 beyond its end."""
         if isinstance(self.place, int):
             return self.columns[min(self.place + offset, self.width), :]
         found: NDArray[np.uint8] = self.columns[np.minimum(self.place + offset, self.width), self._each]
         return found
 
     def advance(self, steps: Numbers) -> None:
-        """Move on; texts that have not fitted move with the others, so that the place stays one number if it can."""
+        """Advance the position; texts that did not match move along, so that it stays one number if possible."""
         first = int(steps[np.argmin(self.wrong)])
         if (self.wrong | (steps == first)).all():
             self.place = self.place + first
@@ -188,7 +188,7 @@ class _Cursor:
             self.place = self.place + steps
 
     def at_end(self) -> NDArray[np.bool_]:
-        """Which texts fitted and are used up."""
+        """Which texts matched and were read to their end."""
         finished: NDArray[np.bool_] = ~self.wrong & (self.lengths == self.place)
         return finished
 

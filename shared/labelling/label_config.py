@@ -1,7 +1,7 @@
-"""Label Studio's labelling configuration ► what a model and a reader of recordings need to know of it.
+"""Label Studio's labelling configuration, parsed: labels, channels, time column and format, separator.
 
-Rules are those of the page that draws time series: tags and attributes in any case, `alias` instead of `value` where a
-label has one, separators by name. Source: https://labelstud.io/tags/timeseries and its front end, `TimeSeries.jsx`.
+The rules are those of the page that draws time series: tags and attributes in any case, `alias` instead of `value`
+where a label has one, separators by name. Source: https://labelstud.io/tags/timeseries and `TimeSeries.jsx`.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ LONGEST_QUOTE = 200  # characters of a tag in an error
 
 
 class LabelConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """The one pair of `TimeSeriesLabels` and `TimeSeries` that is served."""
+    """The pair of `TimeSeriesLabels` and `TimeSeries` tags that is served."""
 
     from_name: str
     to_name: str
@@ -42,7 +42,7 @@ class LabelConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits over all that a model depends on: not colours, the order of labels or what is left out."""
+        """16 hex digits over all that a model depends on: not colours, the order of labels or `left_out`."""
         parts = (
             self.from_name, self.to_name, self.value_key, self.value_type, sorted(self.labels), self.channels,
             self.time_column, self.time_format, self.separator or ",",
@@ -52,7 +52,7 @@ class LabelConfig(msgspec.Struct, frozen=True, kw_only=True):
     def value_of(self, data: Mapping[str, Any]) -> Any:
         """What a task's data hold under `value_key`: the key itself, else a path such as `files.csv` or `files[0]`.
 
-        None where nothing is there.
+        None if there is no such entry.
         """
         if self.value_key in data:
             return data[self.value_key]
@@ -69,9 +69,9 @@ class LabelConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_label_config(xml: str) -> LabelConfig:
-    """Read a labelling configuration; of several pairs the first that can be served.
+    """Parse a labelling configuration; of several pairs of tags the first that can be served is taken.
 
-    Raises LabelConfigError, which quotes the tag that stands in the way.
+    Raises LabelConfigError, which quotes the tag at fault.
     """
     tags = list(_walk(_parse(xml)))
     controls = [tag for tag in tags if _name(tag) == "timeserieslabels"]
@@ -101,7 +101,7 @@ def parse_label_config(xml: str) -> LabelConfig:
 def _parse(xml: str) -> Element:
     if len(xml) > LONGEST_CONFIG:
         raise LabelConfigError(
-            f"The labelling configuration has {len(xml)} characters, at most {LONGEST_CONFIG} are read: write less."
+            f"The labelling configuration has {len(xml)} characters, at most {LONGEST_CONFIG} are read: shorten it."
         )
     try:
         root: Element = fromstring(xml.lstrip("\ufeff \t\r\n"))
@@ -111,7 +111,7 @@ def _parse(xml: str) -> Element:
         ) from None
     except (DefusedXmlException, RecursionError, ValueError, LookupError) as error:
         raise LabelConfigError(
-            f"The labelling configuration declares entities, nests too deeply or has a foreign encoding "
+            f"The labelling configuration declares entities, nests too deeply or has an unknown encoding "
             f"({type(error).__name__}): write plain tags."
         ) from None
     return root
@@ -181,7 +181,7 @@ def _read_object(
     if value_type not in ("url", "json"):
         raise LabelConfigError(f"{_quote(tag)} has valueType={value_type!r}; it must be url or json.")
     time_column = attributes.get("timecolumn", "").lower()
-    time_format = attributes.get("timeformat", "") if time_column else ""  # the page ignores it without a column
+    time_format = attributes.get("timeformat", "") if time_column else ""  # the page ignores it without a time column
     if time_format:
         try:
             split_format(time_format)

@@ -15,9 +15,9 @@ KIND = "timeserieslabels"
 
 
 def to_regions(segments: Iterable[Segment], axis: TimeAxis, config: LabelConfig) -> list[dict[str, Any]]:
-    """Regions that the page draws at the segments' rows; the same segments give the same ids.
+    """Regions that the page draws at the segments' rows; ids are deterministic.
 
-    A segment whose label the configuration no longer has is left out: labels go by name.
+    Segments whose label is not in the configuration are omitted: labels are matched by name.
     """
     known = set(config.labels)
     wanted = [segment for segment in segments if segment.label in known]
@@ -28,7 +28,7 @@ def to_regions(segments: Iterable[Segment], axis: TimeAxis, config: LabelConfig)
 
 @dataclass
 class ParsedRegions:
-    """What people marked in one recording, and what of it cannot be used: a sentence ► how often."""
+    """The segments of an annotation, and why regions were left out: reason ► number of regions."""
 
     segments: list[Segment] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -37,9 +37,9 @@ class ParsedRegions:
 def from_regions(regions: Iterable[Any], axis: TimeAxis, config: LabelConfig) -> ParsedRegions:
     """Segments of an annotation's `result`, in its order; a region with several labels is one segment for each.
 
-    Results of other kinds of tags are passed over. A region that reaches beyond the recording is cut to it; unknown
-    labels, regions of another TimeSeriesLabels tag, outside the recording or unreadable are left out, named and
-    counted. An instant at a time that several rows share is at the middle one.
+    Results of other kinds of tags are ignored. A region that reaches beyond the recording is cut to it; unknown
+    labels, regions of another TimeSeriesLabels tag, outside the recording or unreadable are left out and
+    counted by reason. An instant at a time that several rows share is at the middle one.
     """
     parsed = ParsedRegions()
     for region in regions:
@@ -47,11 +47,11 @@ def from_regions(regions: Iterable[Any], axis: TimeAxis, config: LabelConfig) ->
             continue
         if region.get("from_name") != config.from_name:
             other = str(region.get("from_name"))[:80]
-            parsed.left_out[f"a region is of the tag {other!r}, not of {config.from_name!r} which is learned from"] += 1
+            parsed.left_out[f"a region belongs to the tag {other!r}; only those of {config.from_name!r} are used"] += 1
             continue
         value = region.get("value")
         if not isinstance(value, Mapping) or not isinstance(value.get(KIND), list) or not value[KIND]:
-            parsed.left_out["a region carries no label"] += 1
+            parsed.left_out["a region has no label"] += 1
             continue
         try:
             first, last = axis.rows_between(value.get("start"), value.get("end"))

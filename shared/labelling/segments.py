@@ -1,4 +1,4 @@
-"""What a model finds in a recording, and what people marked in it."""
+"""Segments: predicted by a model, or annotated by people."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ class Segment(msgspec.Struct, frozen=True, gc=False):
     """Rows `first` to `last` (inclusive) that carry `label`; an instant is one row.
 
     `score` is the share of these rows expected to be right (an instant: the probability that it is one of its label);
-    1 for what people marked.
+    1 for annotated segments.
     """
 
     first: int

@@ -1,4 +1,4 @@
-"""The state of a project's annotations as a Snapshot: the same, whoever lists the annotations and in which order."""
+"""Snapshots of a project's annotations, independent of the order and the way in which they were listed."""
 
 import hashlib
 from collections.abc import Iterable
@@ -15,12 +15,12 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     newest: str  # when the newest annotation was written (UTC, ISO 8601); "" offline
     tasks: int  # annotated tasks
     annotations: int
-    digest: str  # over tasks, annotations and their times: equal digests, equal truth
+    digest: str  # over tasks, annotations and their times: equal digests mean equal annotations
     fingerprint: str  # of the label configuration
 
 
 class AnnotationState(NamedTuple):
-    """What tells one state of an annotation from another. Skipped (cancelled) ones have none: they never count."""
+    """The fields that change when an annotation changes. Skipped (cancelled) annotations are never listed."""
 
     task: int
     annotation: int
@@ -29,7 +29,7 @@ class AnnotationState(NamedTuple):
 
 
 def utc_text(time: datetime | str | None) -> str:
-    """A time as UTC in ISO 8601 with microseconds, however it was written; "" for none. Raises ValueError."""
+    """A time as UTC in ISO 8601 with microseconds; "" for none. Raises ValueError."""
     if not time:
         return ""
     moment = datetime.fromisoformat(time) if isinstance(time, str) else time
@@ -55,5 +55,5 @@ def take_snapshot(states: Iterable[AnnotationState], fingerprint: str, now: date
 
 
 def same_annotations(one: Snapshot, other: Snapshot) -> bool:
-    """Whether two snapshots say the same of annotations and label configuration."""
+    """Whether two snapshots have equal annotations and label configurations."""
     return (one.digest, one.fingerprint) == (other.digest, other.fingerprint)

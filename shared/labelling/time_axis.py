@@ -47,11 +47,11 @@ class TimeAxis:
         return cls(np.arange(rows, dtype=np.float64))
 
     def value(self, row: int) -> Time:
-        """What a region carries so that the page draws it at `row`."""
+        """The bound of a region that the page draws at `row`."""
         return self.values([row])[0]
 
     def values(self, rows: Sequence[int]) -> list[Time]:
-        """What regions carry so that the page draws them at `rows`."""
+        """The bounds of regions that the page draws at `rows`."""
         times: list[float] = self.times[np.asarray(rows, np.int64)].tolist()
         if self.time_format and reads_back(self.time_format):
             return [self._formatted(time) for time in times]
@@ -63,7 +63,7 @@ class TimeAxis:
         return _number(time)
 
     def rows_between(self, start: object, end: object) -> tuple[int, int]:
-        """First and last row (inclusive) of a region; a bound between two rows means the nearer one.
+        """First and last row (inclusive) of a region; a bound between two rows is the nearer one.
 
         A region that reaches beyond the recording is cut to it. Raises SeriesError where none of it lies within, where
         a bound is neither a number nor a time in the format, or where it ends before it starts.
@@ -100,13 +100,13 @@ class TimeAxis:
         return time
 
     def _slack(self) -> tuple[float, float]:
-        """How far outside a bound still means the first or last row: half a step, at least 1 ms on a clock."""
+        """How far outside the recording a bound may lie: half a time step, at least 1 ms with a time format."""
         steps = np.diff(self.times[[0, min(1, len(self.times) - 1), max(-2, -len(self.times)), -1]])
         least = 1.0 if self.time_format else 0.0
         return max(float(steps[0]) / 2, least), max(float(steps[2]) / 2, least)
 
     def _nearest(self, time: float) -> float:
-        """The time of a row that is nearest to `time`; of two equally near ones the later."""
+        """The time of the row nearest to `time`; of two equally near ones the later."""
         right = min(int(np.searchsorted(self.times, time)), len(self.times) - 1)
         left = max(right - 1, 0)
         nearer_left = time - self.times[left] < self.times[right] - time

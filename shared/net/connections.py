@@ -1,4 +1,4 @@
-"""Keep-alive connections whose answers end by a deadline, however slowly they drip, and stay within a size."""
+"""Keep-alive connections with a deadline for the whole response, and a limit on the size of its body."""
 
 import io
 import socket
@@ -34,7 +34,7 @@ CONNECT_SECONDS = 10.0
 
 
 class _TimedBytes(io.RawIOBase):
-    """What a socket sends until a deadline: a time-out of the socket alone would start anew with every byte."""
+    """Reads from a socket until a deadline; the time-out of a socket alone would restart with every byte."""
 
     def __init__(self, connected: socket.socket, raw: Any, deadline: float) -> None:
         self._socket = connected
@@ -58,7 +58,7 @@ class _TimedBytes(io.RawIOBase):
 
 
 class _TimedResponse(HTTPResponse):
-    """An answer whose head and body together may take the read time-out, counted from the request."""
+    """A response whose head and body together must arrive within the read time-out."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -85,7 +85,7 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 class _Pools(LRUCache[tuple[str, str, int, str], HTTPConnectionPool]):
-    """Pools by scheme, host, port and address; a pool that gives way is closed."""
+    """Pools by scheme, host, port and address; the least recently used one is closed when one too many is added."""
 
     def popitem(self) -> tuple[tuple[str, str, int, str], HTTPConnectionPool]:
         key, pool = super().popitem()
@@ -111,9 +111,9 @@ class Connections:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> BaseHTTPResponse:
-        """Send a request for `url` to `address` and return the answer, its body unread. Redirects are not followed.
+        """Send a request for `url` to `address` and return the response, its body unread. Redirects are not followed.
 
-        The whole answer, body included, may take `seconds`. Raises urllib3.exceptions.HTTPError.
+        The whole response, body included, must arrive within `seconds`. Raises urllib3.exceptions.HTTPError.
         """
         return self._pool(url, address).urlopen(
             method,
@@ -158,9 +158,9 @@ class Connections:
 
 
 def read_body(response: BaseHTTPResponse, limit: int, source: str, setting: str) -> bytes:
-    """The decoded body of an answer, never more than `limit` bytes of it in memory.
+    """The decoded body of a response; at most `limit` bytes are held in memory.
 
-    Raises ForbiddenError naming `source` and `setting` when it is larger, urllib3's HTTPError when it breaks off.
+    Raises ForbiddenError naming `source` and `setting` if it is larger, urllib3's HTTPError if it is incomplete.
     """
     too_large = ForbiddenError(f"{source} is larger than {limit / 2**20:g} MiB, the limit that {setting} sets.")
     try:
@@ -178,13 +178,13 @@ def read_body(response: BaseHTTPResponse, limit: int, source: str, setting: str)
 
 
 def _decoded(response: BaseHTTPResponse) -> Iterator[bytes]:
-    """The body in pieces of at most CHUNK bytes. Unlike in urllib3 a compressed one that ends too early is an error."""
+    """The body in chunks of at most CHUNK bytes. Unlike in urllib3, a truncated compressed body is an error."""
     coding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if coding in ("identity", ""):
         yield from response.stream(CHUNK, decode_content=False)
         return
     if coding not in ("gzip", "x-gzip"):
-        raise DecodeError(f"its encoding {coding} was not asked for")
+        raise DecodeError(f"its Content-Encoding is {coding[:40]!r}, expected identity or gzip")
     unpacker = zlib.decompressobj(wbits=31)
     for packed in response.stream(CHUNK, decode_content=False):
         rest = packed
@@ -202,7 +202,7 @@ def _decoded(response: BaseHTTPResponse) -> Iterator[bytes]:
 
 
 def describe_error(error: HTTPError, seconds: float) -> str:
-    """Why an exchange failed, as the end of a sentence."""
+    """Why a request failed, as the end of a sentence."""
     match error:
         case NameResolutionError():
             return "its host name cannot be looked up"
@@ -221,7 +221,7 @@ def describe_error(error: HTTPError, seconds: float) -> str:
 
 
 def fetch_error(source: str, error: HTTPError, seconds: float) -> FetchError:
-    """The error of a recording that did not arrive."""
+    """The error for a recording that was not received."""
     return FetchError(f"{source} was not read: {describe_error(error, seconds)}.")
 
 

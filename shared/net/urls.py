@@ -1,6 +1,6 @@
-"""Which hosts task data may come from: whatever leads inside the network is refused unless the operator named it.
+"""URLs, and which hosts task data may come from: internal addresses are refused unless the operator allows them.
 
-The address that was checked is the address to connect to, so that a name cannot change its mind in between.
+The connection goes to the address that was checked, so that a second DNS lookup cannot return another one.
 Special networks: IANA's IPv4 and IPv6 special-purpose address registries (RFC 6890 and successors).
 """
 
@@ -55,7 +55,7 @@ _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 
 
 class Url(NamedTuple):
-    """An http or https address taken apart once, so that no two parsers can disagree about it."""
+    """An http or https URL, parsed once, so that no two parsers can disagree about it."""
 
     scheme: str  # "http" or "https"
     host: str  # lower case, ASCII, without brackets and final dot
@@ -72,13 +72,13 @@ class Url(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """What the Host header says."""
+        """Value of the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def display(self) -> str:
-        """For messages: the query is left out, it may hold a signature."""
+        """The URL for messages, without its query, which may hold a signature."""
         return f"{self.scheme}://{self.authority}{self.path}"
 
     def __str__(self) -> str:
@@ -86,10 +86,10 @@ class Url(NamedTuple):
 
 
 def read_url(text: str) -> Url:
-    """Take an absolute http(s) URL apart. Raises RefusedError, which says what is wrong with it."""
+    """Parse an absolute http(s) URL. Raises RefusedError, which says what is wrong with it."""
     display = _short(text)
     if len(text) > LONGEST_URL:
-        raise RefusedError(f"The URL {display} has {len(text)} characters; at most {LONGEST_URL} are followed.")
+        raise RefusedError(f"The URL {display} has {len(text)} characters; at most {LONGEST_URL} are allowed.")
     if re.search(r"[\x00-\x1f\x7f\\]", text):
         raise RefusedError(f"The URL {display} holds a control character or a backslash; percent-encode it.")
     found = _URL.fullmatch(text.partition("#")[0])
@@ -128,7 +128,7 @@ def _read_host(text: str, display: str) -> str:
             return str(ipaddress.IPv4Address(host))
         except ValueError:
             raise RefusedError(
-                f"The URL {display} writes its address in an unusual form; write four decimal numbers."
+                f"The URL {display} has a host that ends in a number but is no IPv4 address; write four numbers."
             ) from None
     return host
 
@@ -140,13 +140,13 @@ def _short(text: str) -> str:
 
 
 def system_resolve(host: str, port: int) -> Sequence[str]:
-    """Addresses of a name as this machine looks them up. Raises OSError."""
+    """Addresses of a name from the resolver of this machine. Raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 
 def is_internal(address: Address) -> bool:
-    """Whether an address is anything but a public unicast one; one inside another is judged as the inner one."""
+    """Whether an address is not public unicast; for an IPv4 address within an IPv6 one, the IPv4 address decides."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped:
             return is_internal(address.ipv4_mapped)

@@ -1,4 +1,4 @@
-"""Cells ► numbers and times, as JavaScript reads them on Label Studio's page, except that an empty cell is missing."""
+"""Cells to numbers and times, as JavaScript on Label Studio's page reads them; but an empty cell is missing, not 0."""
 
 import math
 import re
@@ -17,7 +17,7 @@ BLOCK = 1 << 16  # times read at once: their bytes stay within a few MiB
 
 
 def parse_number(cell: Any) -> float:
-    """The number in a cell of any kind: NaN for None, an empty text, or what is no number."""
+    """The number in a cell of any kind: NaN for None, an empty text, or anything that is not a number."""
     if isinstance(cell, str):
         text = cell.strip().strip("\ufeff")
         if DECIMAL.fullmatch(text):
@@ -30,12 +30,12 @@ def parse_number(cell: Any) -> float:
 
 
 def is_numeric(text: str) -> bool:
-    """Whether JavaScript makes a number of this text; an empty one counts (it is 0 there)."""
+    """Whether JavaScript converts this text to a number; an empty text counts (it is 0 there)."""
     return not text.strip() or not math.isnan(parse_number(text))
 
 
 def format_number(cell: Any) -> str:
-    """How JavaScript writes a number: 5.0 as "5"."""
+    """A number as JavaScript writes it: 5.0 is "5"."""
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e21:
         return str(int(cell))
     return "" if cell is None else str(cell)
@@ -44,7 +44,7 @@ def format_number(cell: Any) -> str:
 def read_times(texts: Sequence[str] | NDArray[np.bytes_], time_format: str, first: int = 0) -> NDArray[np.float64]:
     """Times [ms since 1970] of a column, block by block. Raises SeriesError naming the row (`first` + index) and value.
 
-    A cell that doesn't fit as it stands is tried once more as the page sees it: without surrounding spaces, and, where
+    A cell that does not match is tried again as the page sees it: without surrounding spaces, and, where
     it is a number, as JavaScript writes that.
     """
     times = np.empty(len(texts))

@@ -1,7 +1,7 @@
-"""What the first lines of a CSV say: separator, header or not, which column is which.
+"""The first lines of a CSV: separator, whether there is a header, and which column is which.
 
-The page takes the first line for data where it is number-like in the same places as the second, lower-cases names, and
-reads digits in a channel as an index. Source: `parseCSV` in its front end, utils/data.js.
+The page takes the first line for data if its cells are numeric in the same places as those of the second, lower-cases
+names, and reads digits in a channel as an index. Source: `parseCSV` in its front end, utils/data.js.
 """
 
 import csv
@@ -30,7 +30,7 @@ FOREIGN = {
 
 @dataclass(frozen=True)
 class CsvLayout:
-    """Where things are in a file: byte of the first row, number of columns, columns of channels and time."""
+    """Layout of a file: byte of the first row, number of columns, columns of channels and time."""
 
     separator: str
     start: int
@@ -40,7 +40,7 @@ class CsvLayout:
 
 
 def split_line(line: str, separator: str) -> list[str]:
-    """Cells of a line; the quotes around a cell are taken off."""
+    """Cells of a line, without the quotes around them."""
     line = line.strip(" \r\n" if separator == "\t" else None)
     if '"' not in line:
         return line.split(separator)
@@ -51,7 +51,7 @@ def split_line(line: str, separator: str) -> list[str]:
 
 
 def mend_quotes(line: bytes, separator: bytes) -> bytes:
-    """The line as it is, or, where a quote never closes or stands within a cell, in the cells the page sees."""
+    """The line, rewritten into the cells that the page sees where a quote is unclosed or within a cell."""
     if b'"' not in line:
         return line
     good, page = _patterns(separator)
@@ -76,7 +76,7 @@ def line_too_long(start: bytes) -> SeriesError:
 
 
 def read_layout(data: memoryview, config: LabelConfig) -> CsvLayout:
-    """Read the first lines. Raises SeriesError on what is no CSV, or lacks a configured column or has it twice."""
+    """Read the first lines. Raises SeriesError if it is no CSV, or if a configured column is missing or ambiguous."""
     for magic, what in FOREIGN.items():
         if data[: len(magic)] == magic:
             raise SeriesError(f"The recording is no CSV but {what}.")
@@ -93,7 +93,7 @@ def read_layout(data: memoryview, config: LabelConfig) -> CsvLayout:
     wanted = [*config.channels, *([config.time_column] if config.time_column else [])]
     lowered = [name.lower() for name in names]
     header = _has_header(names, split_line(second, separator) if second else None) or (
-        # all text in both lines: the page would not find the configured names, which stand there
+        # only text in both lines: the page would miss the configured names, although they are there
         all(name in lowered for name in wanted) and any(read_digits(name) is None for name in wanted)
     )
     known = lowered if header else [str(index) for index in range(len(names))]
@@ -145,7 +145,7 @@ def _guess_separator(line: str) -> str:
 
 
 def _find_column(wanted: str, known: list[str], index_first: bool, header: bool, first: str) -> int:
-    """Which column a name or index means. The page takes digits of a channel for an index before it looks at names."""
+    """Index of a column by name or index. The page tries digits in a channel as an index before it tries names."""
     index = read_digits(wanted)
     if index is not None and index >= len(known):
         index = None

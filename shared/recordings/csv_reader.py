@@ -1,4 +1,4 @@
-"""CSV bytes ► the configured columns, row for row as Label Studio's page reads them.
+"""CSV bytes to the configured columns, with the same rows as on Label Studio's page.
 
 The page reads line by line (a quoted line end does not exist) and skips blank lines. Here quotes are understood, and
 cells without a number are missing. pandas parses blocks of lines straight into one array, so that memory stays at the
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_CELLS = 2**27  # values of one recording: 1 GiB
-BLOCK = 1 << 20  # bytes parsed at once: what the cache of a core holds, 4 MiB take a sixth longer
-COLUMN_BYTES = 1 << 10  # least of a block for each column of a file: pandas takes some microseconds for each
+BLOCK = 1 << 20  # bytes parsed at once: fits the cache of a core; 4 MiB take a sixth longer
+COLUMN_BYTES = 1 << 10  # minimum block size for each column of a file: pandas takes some microseconds for each
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def read_table(data: memoryview, config: LabelConfig, max_cells: int) -> Table:
     for block in _blocks(data, layout.start, min(max(BLOCK, layout.columns * COLUMN_BYTES), MAX_LINE)):
         row += reader.read(block, values[row:], None if times is None else times[row:], row)
     if not row:
-        raise SeriesError("The recording holds a header and no rows.")
+        raise SeriesError("The recording has a header, but no rows below it.")
     return Table(values[:row], None if times is None else times[:row], tuple(reader.notes(row)))
 
 
@@ -75,7 +75,7 @@ def _blocks(data: memoryview, start: int, size: int) -> Iterator[bytes]:
 
 
 def _line_end(data: memoryview, start: int, end: int) -> int:
-    """Where the last whole line between two bytes ends; if none does, where the line that begins at the first ends."""
+    """End of the last complete line between two bytes; if there is none, end of the line that starts at the first."""
     step = 1 << 16  # bytes looked at together: a block is copied once, not twice
     for last in range(end, start, -step):
         first = max(last - step, start)
@@ -92,7 +92,7 @@ def _line_end(data: memoryview, start: int, end: int) -> int:
 
 
 class _BlockReader:
-    """Parses block after block, and remembers which columns hold texts."""
+    """Parses block after block, and remembers which columns contain texts."""
 
     def __init__(self, layout: CsvLayout, config: LabelConfig) -> None:
         self.layout, self.config = layout, config
@@ -105,7 +105,7 @@ class _BlockReader:
         self.examples: dict[int, str] = {}
 
     def read(self, block: bytes, values: NDArray[np.float64], times: NDArray[np.float64] | None, row: int) -> int:
-        """Fill in what a block of whole lines holds; the number of its rows."""
+        """Write the values and times of a block of complete lines; returns the number of its rows."""
         block = self._plain(block)
         if not block or block.isspace():
             return 0
@@ -130,14 +130,14 @@ class _BlockReader:
         return rows
 
     def notes(self, rows: int) -> Iterator[str]:
-        """Sentences about channels that hardly hold a number."""
+        """Sentences about channels in which more than half of the cells are not numbers."""
         for name, column in zip(self.config.channels, self.layout.channels, strict=True):
             bad = self.bad[column]
             if bad > rows / 2:
                 yield f"Channel {name!r}: {bad} of {rows} cells hold no number, such as {self.examples[column]}."
 
     def _plain(self, block: bytes) -> bytes:
-        """The block with line feeds alone as line ends, without NUL, and without blanks that are no separators."""
+        """The block with line feeds as the only line ends, without NUL, and without blanks that are not separators."""
         if b"\0" in block:
             block = block.replace(b"\0", b"?")  # makes its cell unreadable, as on the page
         if b"\r" in block and block.count(b"\r") != block.count(b"\r\n"):
@@ -224,6 +224,6 @@ class _BlockReader:
 
 
 def _all_bits(cells: "pd.Series[Any]") -> bool:
-    """Whether a column holds nothing but 0, 1 and missing values."""
+    """Whether a column consists of 0, 1 and missing values."""
     numbers = cells.to_numpy()
     return all(bool(((part == 0) | (part == 1) | np.isnan(part)).all()) for part in (numbers[:100], numbers))

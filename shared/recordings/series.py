@@ -1,6 +1,6 @@
-"""Recordings ► `Series`: the rows that the page of Label Studio draws, as numbers.
+"""Recordings to `Series`: the rows that Label Studio's page draws, as numbers.
 
-Only one thing differs from the page on purpose: a cell that is empty or holds no number is missing (NaN), not 0.
+One deliberate difference from the page: a cell that is empty or not a number is missing (NaN), not 0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from shared.labelling.time_axis import TimeAxis
 from shared.recordings.cells import format_number, parse_number, read_times
 from shared.recordings.csv_reader import MAX_CELLS, read_table
 
-MAX_JSON_VALUES = 1 << 22  # of a recording in JSON: up to 300 MiB when decoded, for a second; a CSV costs no objects
+MAX_JSON_VALUES = 1 << 22  # of a recording in JSON: up to 300 MiB while it is decoded; a CSV needs no objects
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Series:
 
 
 def cell_limit(max_series_mb: int) -> int:
-    """Rows x channels whose numbers take as much memory as MAX_SERIES_MB lets a file have; at most MAX_CELLS."""
+    """Largest rows x channels: values of 8 bytes within MAX_SERIES_MB, at most MAX_CELLS."""
     return min(max_series_mb * 2**20 // 8, MAX_CELLS)
 
 
@@ -120,7 +120,7 @@ def _from_columns(columns: Mapping[str, Any], config: LabelConfig, max_cells: in
 
 
 def _numbers(cells: Sequence[Any]) -> tuple[NDArray[np.float64], list[int]]:
-    """Numbers of cells, NaN where there is none, and the rows of those that hold something else than a number."""
+    """Numbers of cells, NaN where there is none, and the rows of cells that are neither empty nor a number."""
     if all(type(cell) in (int, float) for cell in cells):
         try:
             return np.array(cells, dtype=np.float64), []

@@ -345,7 +345,7 @@ def test_a_drip_of_bytes_ends_at_the_deadline_in_head_and_body(head: bytes) -> N
 
 def test_a_callers_deadline_that_has_passed_asks_nobody() -> None:
     with serve(always(answer(CSV))) as web:
-        with pytest.raises(FetchError, match="time for it was used up"):
+        with pytest.raises(FetchError, match="time limit was reached"):
             fetcher(web.url).fetch(UPLOAD, deadline=time.monotonic() - 1)
         assert not web.asked
 

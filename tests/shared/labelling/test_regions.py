@@ -93,7 +93,7 @@ def test_what_cannot_be_used_is_named_and_counted() -> None:
     )
     assert marked.segments == [Segment(1, 5, "Run")]
     assert marked.left_out["label 'Swim' is not in the labelling configuration"] == 2
-    assert marked.left_out["a region carries no label"] == 3
+    assert marked.left_out["a region has no label"] == 3
     assert marked.left_out.total() == 8
 
 
