@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from inference.__main__ import _parser as serving_parser
 from inference.web.server import check_exposure
+from shared.command_line import commands_of, parse
 from shared.settings import Settings
 from tests.support.paths import ROOT
-from training.__main__ import COMMANDS
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -74,8 +73,8 @@ def test_each_service_is_built_from_its_file_and_runs_what_it_runs() -> None:
         command = SERVICES[service]["command"]
         text = (ROOT / f"Dockerfile.{kind}").read_text()
         assert f"CMD {str(command).replace(chr(39), chr(34))}" in text
-    assert serving_parser().parse_args(SERVICES["server"]["command"][3:])
-    assert SERVICES["worker"]["command"][3] in COMMANDS
+    assert parse("inference", SERVICES["server"]["command"][3:], "test", "")
+    assert SERVICES["worker"]["command"][3] in commands_of("training")
 
 
 def test_server_and_worker_share_one_volume() -> None:

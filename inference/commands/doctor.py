@@ -1,5 +1,6 @@
 """`python -m inference doctor`: each thing that must hold for the loop to work, with its remedy where it does not."""
 
+import argparse
 import importlib.util
 import json
 import sys
@@ -34,6 +35,16 @@ class Check(NamedTuple):
     holds: bool
     what: str
     remedy: str = ""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `doctor`."""
+    parser.add_argument("--json", action="store_true", help="write an array of checks to stdout")
+
+
+def main(options: argparse.Namespace, settings: Settings) -> int:
+    """Check and print."""
+    return doctor(settings, as_json=options.json)
 
 
 def doctor(settings: Settings, *, as_json: bool) -> int:

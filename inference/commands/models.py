@@ -1,5 +1,6 @@
 """`python -m inference models`: what is in the store, whether it holds, and moving versions as files."""
 
+import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,44 @@ from shared.store.keys import read_project
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from shared.store.projects import KnownProjects
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Verbs of `models`, each with its arguments."""
+    parser.epilog = f"example: {parser.prog} list --json"
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    json = argparse.ArgumentParser(add_help=False)
+    json.add_argument("--json", action="store_true", help="write JSON to stdout")
+
+    each = verbs.add_parser("list", parents=[json], help="all kept versions with their metrics")
+    each.add_argument("--project", metavar="N", help="default: all")
+    each = verbs.add_parser("verify", parents=[json], help="seal, card, shapes and probe of every model")
+    each.add_argument("--project", metavar="N", help="default: all")
+    each = verbs.add_parser("export", parents=[json], help="write a version to a file")
+    each.add_argument("--project", required=True, metavar="N")
+    each.add_argument("--version", metavar="VERSION", help="default: the one that serves")
+    each.add_argument("file", metavar="FILE.onnx")
+    each = verbs.add_parser("import", parents=[json], help="keep a version from a file, to be promoted")
+    each.add_argument("file", metavar="FILE.onnx")
+    each = verbs.add_parser("delete", parents=[json], help="delete models, updates and runs of a project, for good")
+    each.add_argument("--project", required=True, metavar="N")
+    each.add_argument("--yes", action="store_true", help="confirm")
+
+
+def main(options: argparse.Namespace, settings: Settings) -> int:
+    """Run the verb."""
+    command = ModelsCommand(settings, as_json=options.json)
+    match options.verb:
+        case "list":
+            return command.show(options.project)
+        case "verify":
+            return command.verify(options.project)
+        case "export":
+            return command.export(options.project, options.version, options.file)
+        case "import":
+            return command.import_version(options.file)
+        case _:
+            return command.delete(options.project, sure=options.yes)
 
 
 class ModelsCommand:

@@ -5,6 +5,7 @@ Studio itself, so a second start goes on where the first was killed. The one bat
 is written down before it is sent: the next start waits until Label Studio shows it or has had time to refuse it.
 """
 
+import argparse
 import asyncio
 import json
 import sys
@@ -36,6 +37,31 @@ BATCH = 50  # tasks: some 100 kB, which Label Studio stores within a second
 SETTLE_SECONDS = 120.0  # more than Label Studio's own limit for a request
 LOOK_SECONDS = 2.0
 NO_LIMIT = 86400.0  # seconds for a batch
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `preannotate`."""
+    parser.description = (
+        "Push predictions to Label Studio, batch by batch. After being killed or interrupted, it resumes where it was."
+    )
+    parser.epilog = f"example: {parser.prog} --project 3 --dry-run"
+    parser.add_argument("--project", required=True, metavar="N")
+    parser.add_argument("--dry-run", action="store_true", help="only count the tasks")
+    parser.add_argument("--only-unlabelled", action="store_true", help="leave out tasks that people have annotated")
+    parser.add_argument("--rate", type=float, default=100.0, metavar="N", help="most tasks a second (default: 100)")
+    parser.add_argument("--json", action="store_true", help="write the summary as JSON to stdout")
+
+
+def main(options: argparse.Namespace, settings: Settings) -> int:
+    """Push what is lacking."""
+    return preannotate(
+        options.project,
+        settings,
+        dry_run=options.dry_run,
+        only_unlabelled=options.only_unlabelled,
+        rate=options.rate,
+        as_json=options.json,
+    )
 
 
 class Sent(msgspec.Struct, frozen=True):

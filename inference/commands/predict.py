@@ -1,5 +1,6 @@
 """Segmenting files without Label Studio, by the code that serves it."""
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,22 @@ from shared.settings import Settings
 from shared.store.keys import read_project
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `predict`."""
+    parser.description = "Segment CSV or JSON files with a project's model, by the same code as the server."
+    parser.epilog = f"example: {parser.prog} --project 0 examples/watch/csv/*.csv --json"
+    parser.add_argument(
+        "--project", default="0", metavar="N", help="whose model (default: 0, trained without a project)"
+    )
+    parser.add_argument("--json", action="store_true", help="write one JSON array to stdout, everything else to stderr")
+    parser.add_argument("files", nargs="+", metavar="FILE")
+
+
+def main(options: argparse.Namespace, settings: Settings) -> int:
+    """Segment the files."""
+    return predict_files(options.project, options.files, settings, as_json=options.json)
 
 
 def predict_files(project: str, files: Sequence[str], settings: Settings, *, as_json: bool) -> int:

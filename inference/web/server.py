@@ -1,5 +1,6 @@
 """The serving process: uvicorn around the app, one banner when it is up, an orderly end."""
 
+import argparse
 import ctypes
 import logging
 import signal
@@ -26,6 +27,15 @@ BACKLOG = 2048
 M_ARENA_MAX = -8  # of glibc's malloc.h
 ARENAS = 2
 DRAIN_SECONDS = 100  # Label Studio waits as long for a prediction
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """`serve` has no arguments: settings come from the environment."""
+
+
+def main(options: argparse.Namespace, settings: Settings) -> int:
+    """Serve."""
+    return serve(settings)
 
 
 def serve(settings: Settings) -> int:

@@ -2,11 +2,10 @@
 
 import re
 
-from inference.__main__ import _parser as serving_parser
+from shared.command_line import COMMANDS
 from shared.settings import Settings
 from tests.promises.kubernetes.rendering import COMPONENTS, K8S, OVERLAYS, find, overlay
 from tests.support.paths import ROOT
-from training.__main__ import COMMANDS
 
 README = (K8S / "README.md").read_text()
 COMMAND_LINES = re.findall(r"(?:^|`)((?:kubectl|make|docker) [^`\n]*)", README, re.MULTILINE)
@@ -24,9 +23,8 @@ def test_each_overlay_and_component_stands_in_a_table() -> None:
 
 
 def test_each_program_that_it_names_exists() -> None:
-    verbs = serving_parser().format_help()
     for module, verb in set(re.findall(r"python -m (inference|training) (\w+)", README)):
-        assert verb in (COMMANDS if module == "training" else verbs), verb
+        assert COMMANDS[verb].package == module, verb
     makefile = (ROOT / "Makefile").read_text()
     assert all(f"\n{target}:" in makefile for target in re.findall(r"^make ([\w-]+)", README, re.MULTILINE))
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from starlette.routing import Route
 
-from inference.__main__ import _parser as serving_parser
 from inference.web.app import create_app
+from shared.command_line import commands_of, parse
 from shared.settings import Settings
 from tests.promises.kubernetes.rendering import (
     COMPONENTS,
@@ -26,7 +26,6 @@ from tests.promises.kubernetes.rendering import (
     with_components,
 )
 from tests.promises.kubernetes.rules import CUSTOM, problems
-from training.__main__ import COMMANDS
 
 STABLE = {"app.kubernetes.io/name", "app.kubernetes.io/component"}
 
@@ -103,10 +102,10 @@ def test_each_command_exists(objects: list[Object]) -> None:
         python, flag, module = container["command"]
         assert (python, flag) == ("python", "-m")
         if module == "inference":
-            assert serving_parser().parse_args(container["args"])
+            assert parse("inference", container["args"], "test", "")
         else:
             assert module == "training"
-            assert container["args"][0] in COMMANDS, name
+            assert container["args"][0] in commands_of("training"), name
 
 
 def test_the_template_of_trainings_takes_what_the_launcher_puts_in() -> None:
