@@ -11,7 +11,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.monitoring.reports import HeldOut
 from inference.serving.model_cache import ModelCache, ServedModel
 from inference.serving.protocol import ProjectRef
 from shared.errors import RefusedError, SegmenterError, SeriesError
@@ -23,6 +22,7 @@ from shared.labelling.segments import Segment
 from shared.recordings.csv_reader import MAX_CELLS
 from shared.recordings.series import Series, read_series
 from shared.store.projects import KnownProjects
+from shared.store.report import HeldOut
 
 T = TypeVar("T")
 

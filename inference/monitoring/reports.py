@@ -1,63 +1,16 @@
-"""report.json of versions as training writes it, as far as pages show it. Newer reports may hold more."""
+"""Reports of versions, read from the store for pages: whole ones, and summaries for the overview."""
 
 import threading
-from typing import Any
 
 import msgspec
 from cachetools import LRUCache
 
-from shared.errors import ModelError
-from shared.model_file.card import Estimate, ModelMetrics
+from shared.model_file.card import Estimate
 from shared.store.models import UNFINISHED, ModelStore
+from shared.store.report import ReportFile, read_report
 
 KEPT = 4000  # summaries of about 1 kB
 SHOWN = ("balanced_accuracy", "macro_f1", "segment_f1_50", "event_f1", "ece")
-
-
-class StoredSegment(msgspec.Struct, frozen=True, array_like=True):
-    """A segment as an array."""
-
-    first: int
-    last: int
-    label: str
-    score: float = 1.0
-    instant: bool = False
-
-
-class HeldOut(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording as people marked it, and as a graph that had not seen it does."""
-
-    task: str
-    name: str = ""
-    group: str = ""
-    rows: int = 0
-    true: tuple[StoredSegment, ...] = ()
-    predicted: tuple[StoredSegment, ...] = ()
-
-
-class Bin(msgspec.Struct, frozen=True, array_like=True):
-    """A bin of the reliability diagram: mean score, share of right ones, how many."""
-
-    score: float
-    right: float
-    count: int
-
-
-class Report(msgspec.Struct, rename={"metrics": "figures"}, frozen=True, kw_only=True):
-    """All of a report that pages show."""
-
-    version: str
-    created_at: str = ""
-    outcome: str = ""
-    reason: str = ""
-    metrics: ModelMetrics = ModelMetrics(how="not judged", recordings=0)
-    steps: int = 0
-    epochs: float = 0.0
-    stopped_because: str = ""
-    losses: tuple[float, ...] = ()
-    reliability: tuple[Bin, ...] = ()
-    held_out: tuple[HeldOut, ...] = ()
-    skipped: tuple[Any, ...] = ()
 
 
 class ReportSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,15 +72,12 @@ class Reports:
                     self._rejections[key] = found
         return found
 
-    def report(self, project: int, version: str) -> Report | None:
+    def report(self, project: int, version: str) -> ReportFile | None:
         """All of a report, None where there is none. Raises ModelError if it cannot be read."""
         data = self._store.file(project, version, "report.json")
         if data is None:
             return None
-        try:
-            return msgspec.json.decode(data, type=Report)
-        except msgspec.DecodeError as error:
-            raise ModelError(f"The report of version {version} cannot be read: {error}.") from error
+        return read_report(data, version)
 
 
 def _summarise(data: bytes) -> ReportSummary:

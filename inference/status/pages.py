@@ -10,7 +10,7 @@ import msgspec
 from inference.monitoring.activity_log import Hour, LoggedEvent, ScoredTask, SkippedTask
 from inference.monitoring.label_studio_monitor import LabelStudioState
 from inference.monitoring.project_status import ProjectStatus
-from inference.monitoring.reports import Bin, Report, ReportSummary
+from inference.monitoring.reports import ReportSummary
 from inference.services import Services
 from inference.version import program_version
 from shared.errors import SegmenterError
@@ -20,6 +20,7 @@ from shared.retraining.scheduler import due_at
 from shared.retraining.updates import START_TRAINING
 from shared.settings import Settings
 from shared.store.learning_curve import LearningCurve, read_curve
+from shared.store.report import Bin, ReportFile
 
 EVENTS = 50
 RUNS = 10
@@ -247,7 +248,7 @@ class Pages:
             found.append("The train button was pressed.")
         return found
 
-    def _report(self, standing: ProjectStatus) -> tuple[Report | None, str]:
+    def _report(self, standing: ProjectStatus) -> tuple[ReportFile | None, str]:
         if not standing.version:
             return None, ""
         try:

@@ -1,4 +1,8 @@
-"""report.json: what is kept of a run with its version, for people, pages, and the gate of later runs."""
+"""report.json: metrics, losses and held-out predictions of a run, stored with its version.
+
+Training writes it; pages and the gate of later runs read it. Fields that a reader can do without have defaults, so that
+reports of other versions of this program are read, too.
+"""
 
 import msgspec
 
@@ -15,23 +19,23 @@ class StoredSegment(msgspec.Struct, frozen=True, array_like=True):
     first: int
     last: int
     label: str
-    score: float
-    instant: bool
+    score: float = 1.0
+    instant: bool = False
 
 
 class HeldOut(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording as people marked it and as a graph that had not seen it does; rows of the task's recording."""
+    """Segments of a held-out recording, annotated and predicted; rows of the task's recording."""
 
     task: str
-    name: str
-    group: str
-    rows: int
-    true: tuple[StoredSegment, ...]
-    predicted: tuple[StoredSegment, ...]
+    name: str = ""
+    group: str = ""
+    rows: int = 0
+    true: tuple[StoredSegment, ...] = ()
+    predicted: tuple[StoredSegment, ...] = ()
 
 
 class Bin(msgspec.Struct, frozen=True, array_like=True):
-    """A bin of the reliability diagram: mean score, share of right ones, how many."""
+    """A bin of the reliability diagram: mean score, share of correct rows or events, count."""
 
     score: float
     right: float
@@ -51,30 +55,35 @@ class ReportFile(msgspec.Struct, rename={"metrics": "figures"}, frozen=True, kw_
 
     schema: int = SCHEMA
     version: str
-    created_at: str
-    project: int
-    outcome: str  # published or rejected
-    reason: str  # of a rejection, or how it compares with the version before
-    metrics: ModelMetrics
-    steps: int
-    epochs: float
-    stopped_because: str
-    schedules: tuple[Schedule, ...]
-    losses: tuple[float, ...]  # of the final fit, in equal steps
-    reliability: tuple[Bin, ...]
-    held_out: tuple[HeldOut, ...]
+    created_at: str = ""
+    project: int = 0
+    outcome: str = ""  # published or rejected
+    reason: str = ""  # of a rejection, or how it compares with the version before
+    metrics: ModelMetrics = ModelMetrics(how="not judged", recordings=0)
+    steps: int = 0
+    epochs: float = 0.0
+    stopped_because: str = ""
+    schedules: tuple[Schedule, ...] = ()
+    losses: tuple[float, ...] = ()  # of the final fit, in equal steps
+    reliability: tuple[Bin, ...] = ()
+    held_out: tuple[HeldOut, ...] = ()
+
+
+def read_report(data: bytes, version: str = "") -> ReportFile:
+    """Decode a report.json. Raises ModelError; `version` names it there."""
+    try:
+        return msgspec.json.decode(data, type=ReportFile)
+    except msgspec.DecodeError as error:
+        name = f"The report of version {version}" if version else "A report.json"
+        raise ModelError(f"{name} cannot be read: {error}.") from error
 
 
 def read_held_out(report: bytes) -> dict[str, tuple[int, list[Segment]]]:
     """Segments that a version's folds predicted, by task, with the recording's rows. Raises ModelError."""
-    try:
-        stored = msgspec.json.decode(report, type=ReportFile)
-    except msgspec.DecodeError as error:
-        raise ModelError(f"A report.json cannot be read: {error}.") from error
     return {
         each.task: (
             each.rows,
             [Segment(one.first, one.last, one.label, one.score, one.instant) for one in each.predicted],
         )
-        for each in stored.held_out
+        for each in read_report(report).held_out
     }

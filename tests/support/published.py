@@ -2,13 +2,13 @@
 
 import msgspec
 
-from inference.monitoring.reports import Bin, HeldOut, Report, StoredSegment
 from shared.model_file.card import ClassMetrics, Estimate, ModelMetrics
+from shared.store.report import Bin, HeldOut, ReportFile, StoredSegment
 from shared.store.storage import Storage
 from tests.support.store import publish_model
 
 
-def make_report(version: str, accuracy: float, recordings: int = 5) -> Report:
+def make_report(version: str, accuracy: float, recordings: int = 5) -> ReportFile:
     metrics = ModelMetrics(
         how="out-of-fold",
         recordings=recordings,
@@ -16,7 +16,7 @@ def make_report(version: str, accuracy: float, recordings: int = 5) -> Report:
         confusion=((90, 5, 5), (3, 80, 2), (1, 1, 70)),
         estimates={"balanced_accuracy": Estimate(accuracy, 0.02), "segment_f1_50": Estimate(0.8)},
     )
-    return Report(
+    return ReportFile(
         version=version,
         created_at="2026-01-01T00:00:00+00:00",
         outcome="published",
