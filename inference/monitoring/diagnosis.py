@@ -16,6 +16,7 @@ from inference.serving.protocol import ProjectRef
 from shared.errors import RefusedError, SegmenterError, SeriesError
 from shared.label_studio.client import LabelStudio, TaskWithAnnotations
 from shared.label_studio.fetcher import Fetcher
+from shared.labelling.annotations import Annotation, read_annotation, select_annotations
 from shared.labelling.label_config import LabelConfig, parse_label_config
 from shared.labelling.regions import from_regions
 from shared.labelling.segments import Segment
@@ -242,13 +243,16 @@ def _pieces(segments: Iterable[Segment], series: Series, first: int, last: int) 
 
 
 def _truth(task: TaskWithAnnotations, series: Series, config: LabelConfig, steps: list[Step]) -> list[Segment]:
-    """What people marked: ground truths where there are any, else all annotations but skipped ones."""
-    kept = [each for each in task.annotations if not each.get("was_cancelled")]
-    kept = [each for each in kept if each.get("ground_truth")] or kept
+    """What people parsed, in the annotations that training would learn from."""
+    annotations: list[Annotation] = []
+    for raw in task.annotations:
+        try:
+            annotations.append(read_annotation(raw))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            steps.append(Step(holds=False, sentence=f"An annotation cannot be read: {error}."))
     found: list[Segment] = []
-    for annotation in kept:
-        result = annotation.get("result")
-        parsed = from_regions(result if isinstance(result, list) else [], series.axis, config)
+    for annotation in select_annotations(annotations):
+        parsed = from_regions(annotation.result, series.axis, config)
         found += parsed.segments
         steps += [Step(holds=False, sentence=f"Of the annotation is left out: {why}.") for why in parsed.left_out]
     return found

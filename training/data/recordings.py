@@ -8,12 +8,13 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from shared.errors import FetchError, SegmenterError, TemporaryError, TrainingDataError
+from shared.labelling.annotations import select_annotations
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.regions import from_regions
 from shared.recordings.series import read_series
 from shared.segmentation.normalisation import missing
 from training.data.annotations import Kinds, Layered, Recording, choose_kinds, label_rows, segment_durations
-from training.data.tasks import AnnotatedTask, Annotation
+from training.data.tasks import AnnotatedTask
 
 WAITS = (1.0, 2.0, 4.0, 8.0)  # s before trying again, for all recordings of a run together
 MOST_NAMED = 20  # notes of one kind that are written out
@@ -100,13 +101,6 @@ def _label(
     notes += kinds.notes
     _check_learnable(recordings, kinds, config)
     return Loaded(recordings, kinds, notes, missing)
-
-
-def select_annotations(annotations: Sequence[Annotation]) -> list[Annotation]:
-    """Ground truth alone where there is any, else all but cancelled ones; in the order in which they were written."""
-    kept = [each for each in annotations if not each.was_cancelled]
-    truth = [each for each in kept if each.ground_truth]
-    return sorted(truth or kept, key=lambda each: (each.updated_at or each.created_at, each.id))
 
 
 def _read_patiently(

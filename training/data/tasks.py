@@ -16,7 +16,8 @@ from shared.errors import LabelStudioError
 from shared.label_studio.client import ANNOTATED, PAGE_SIZE, after, task_query
 from shared.label_studio.credentials import Credentials
 from shared.label_studio.request import display_url
-from shared.labelling.snapshots import AnnotationState, Snapshot, take_snapshot, utc_text
+from shared.labelling.annotations import Annotation, read_annotation
+from shared.labelling.snapshots import AnnotationState, Snapshot, take_snapshot
 from shared.net.connections import Connections
 from shared.net.urls import Url
 
@@ -24,17 +25,6 @@ FIELDS = "id,data,meta,annotations,result,created_at,updated_at,ground_truth,was
 PAGE_SECONDS = 60.0  # s for a page to arrive
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)  # s before asking again; a restart of Label Studio takes about 20
 PASSING = (408, 425, 429, 500, 502, 503, 504)
-
-
-class Annotation(msgspec.Struct, frozen=True, kw_only=True):
-    """One annotation of a task, with Label Studio's regions as they are."""
-
-    id: int
-    result: list[Any]  # regions; what is none is left out and named where they are read
-    created_at: str = ""  # UTC, ISO 8601; "" when unknown
-    updated_at: str = ""
-    ground_truth: bool = False
-    was_cancelled: bool = False  # skipped by the annotator
 
 
 class AnnotatedTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +75,7 @@ def read_task(raw: Any) -> AnnotatedTask | None:
     if it has no number, or if its annotations are no list of numbered ones.
     """
     try:
-        found = [_read_annotation(each) for each in raw.get("annotations") or ()]
+        found = [read_annotation(each) for each in raw.get("annotations") or ()]
         kept = sorted((each for each in found if not each.was_cancelled), key=lambda each: (each.created_at, each.id))
         if not kept:
             return None
@@ -100,20 +90,6 @@ def read_task(raw: Any) -> AnnotatedTask | None:
         raise LabelStudioError(
             f"A task is not what Label Studio 1.23 writes ({type(error).__name__}: {error}): {str(raw)[:200]}"
         ) from error
-
-
-def _read_annotation(raw: Mapping[str, Any]) -> Annotation:
-    result = raw.get("result") or []
-    if not isinstance(result, list):
-        raise TypeError(f"a result is {type(result).__name__}, not a list")
-    return Annotation(
-        id=int(raw["id"]),
-        result=result,
-        created_at=utc_text(raw.get("created_at")),
-        updated_at=utc_text(raw.get("updated_at")),
-        ground_truth=bool(raw.get("ground_truth")),
-        was_cancelled=bool(raw.get("was_cancelled")),
-    )
 
 
 def _pages(credentials: Credentials, project: int, sleep: Callable[[float], None]) -> Iterator[list[Mapping[str, Any]]]:

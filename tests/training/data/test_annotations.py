@@ -1,4 +1,4 @@
-"""Who is believed, what lies on top, which rows are known."""
+"""What lies on top, and which rows are known."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -11,8 +11,6 @@ from shared.labelling.segments import Segment
 from shared.labelling.time_axis import TimeAxis
 from shared.recordings.series import Series
 from training.data.annotations import UNKNOWN, Layered, Recording, choose_kinds, label_rows, label_runs
-from training.data.recordings import select_annotations
-from training.data.tasks import Annotation
 
 LABELS = ("Run", "Walk", "Jump")
 
@@ -29,24 +27,6 @@ def rows_of(*layers: list[Segment], unlabelled: str = "background", margin: int 
 
 def instant(row: int, label: str) -> Segment:
     return Segment(row, row, label, instant=True)
-
-
-def test_ground_truth_alone_decides_a_task() -> None:
-    one = Annotation(id=1, result=[], ground_truth=True)
-    two = Annotation(id=2, result=[], updated_at="2026-02-01")
-    assert select_annotations([two, one]) == [one]
-
-
-def test_skipped_annotations_are_never_believed() -> None:
-    skipped = Annotation(id=1, result=[], ground_truth=True, was_cancelled=True)
-    two = Annotation(id=2, result=[])
-    assert select_annotations([skipped, two]) == [two]
-
-
-def test_annotations_are_believed_in_the_order_they_were_written() -> None:
-    corrected = Annotation(id=1, result=[], created_at="2026-01-01", updated_at="2026-03-01")
-    other = Annotation(id=2, result=[], created_at="2026-02-01", updated_at="2026-02-01")
-    assert select_annotations([corrected, other]) == [other, corrected]
 
 
 def test_later_annotations_override_earlier_ones_row_by_row() -> None:

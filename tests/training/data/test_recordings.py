@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from shared.errors import FetchError, TrainingDataError
+from shared.labelling.annotations import Annotation
 from shared.labelling.label_config import parse_label_config
 from tests.support.label_studio import CONFIG
 from training.data.recordings import WAITS, load_recordings
-from training.data.tasks import AnnotatedTask, Annotation
+from training.data.tasks import AnnotatedTask
 
 RUN = {
     "from_name": "label",
