@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 from shared.labelling.segments import Segment
 from training.data.annotations import UNKNOWN, Instant, Kinds, Recording
@@ -83,6 +84,26 @@ def test_counts_of_rows_agree_with_a_naive_count(true: list[int], predicted: lis
     for one, other in zip(true[:rows], predicted[:rows], strict=True):
         naive[one, other] += 1
     np.testing.assert_array_equal(found, naive)
+
+
+@given(Labels, Labels)
+def test_row_metrics_agree_with_scikit_learn(true: list[int], predicted: list[int]) -> None:
+    """Counted here because sums of counts can be resampled, and importing sklearn.metrics takes 1 s of CPU."""
+    from training.judging.metrics import _count_rows
+
+    rows = min(len(true), len(predicted))
+    one, other = np.array(true[:rows]), np.array(predicted[:rows])
+    counts = _count_rows(one, other, 3)
+    np.testing.assert_array_equal(counts["rows"], confusion_matrix(one, other, labels=range(3)))
+    present = np.isin(np.arange(3), one)
+    expected = precision_recall_fscore_support(one, other, labels=range(3), zero_division=0)[:3]
+    for ours, theirs in zip(class_scores(counts), expected, strict=True):
+        np.testing.assert_allclose(ours[present], theirs[present])
+    whole = {"segments": np.zeros((3, 2, 3)), "edit": np.zeros(2), "borders": np.zeros(2)}
+    found = compute_metrics(counts | whole, present)
+    assert float(found["accuracy"]) == pytest.approx(accuracy_score(one, other))
+    assert float(found["balanced_accuracy"]) == pytest.approx(expected[1][present].mean())
+    assert float(found["macro_f1"]) == pytest.approx(expected[2][present].mean())
 
 
 @given(
