@@ -62,7 +62,7 @@ class Fetcher:
     ) -> None:
         self._credentials = credentials
         self._connections = connections
-        self._guard = HostPolicy(settings.data_hosts_allowed, resolve)
+        self._host_policy = HostPolicy(settings.data_hosts_allowed, resolve)
         self._limit = settings.max_series_mb * 2**20
         self._seconds = settings.fetch_timeout_seconds
         self._cache = (
@@ -209,7 +209,7 @@ class Fetcher:
         return headers
 
     def _open(self, url: Url, source: _Source, headers: dict[str, str], deadline: float) -> BaseHTTPResponse:
-        addresses = self._guard.check(url, self._credentials.base_url)
+        addresses = self._host_policy.check(url, self._credentials.base_url)
         for place, address in enumerate(addresses, 1):
             left = deadline - time.monotonic()
             if left <= 0:

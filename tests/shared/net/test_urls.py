@@ -232,10 +232,10 @@ def test_allowing_one_place_allows_no_other(url: str, allowed: str) -> None:
 
 def test_label_studio_itself_may_be_inside_but_only_at_its_own_port() -> None:
     home = read_url("http://label-studio:8080")
-    guard = HostPolicy(resolve=resolve)
-    assert guard.check(read_url("http://label-studio:8080/data/upload/1/a.csv"), home) == ("172.18.0.3",)
+    policy = HostPolicy(resolve=resolve)
+    assert policy.check(read_url("http://label-studio:8080/data/upload/1/a.csv"), home) == ("172.18.0.3",)
     with pytest.raises(RefusedError, match="add label-studio to DATA_HOSTS_ALLOWED"):
-        guard.check(read_url("http://label-studio:5432/"), home)
+        policy.check(read_url("http://label-studio:5432/"), home)
 
 
 def test_a_name_that_is_not_known_may_be_known_later() -> None:
