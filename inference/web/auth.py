@@ -10,9 +10,9 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inference.web.login_limit import WINDOW_SECONDS, LoginLimit
+from inference.web.probes import PROBES
 from shared.settings import Settings
 
-OPEN = frozenset({"/health", "/livez", "/readyz"})
 EVENTS = "/webhook"
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Authentication:
                 {"error": "Events are accepted under the secret path only: connect http://host:port/WEBHOOK_SECRET."},
                 403,
             )
-        elif path not in OPEN and path != EVENTS and not authorized:
+        elif path not in PROBES and path != EVENTS and not authorized:
             response = unauthorized() if allowed else too_many_logins()
         await (response or self._app)(scope, receive, send)
 

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from inference.web.auth import OPEN
+from inference.web.probes import PROBES
 from shared.settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class OriginCheck:
-    """Middleware, behind authentication. OPEN routes answer under any name: probes ask for them."""
+    """Middleware, behind authentication. PROBES answer under any name: probes ask for them."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -36,7 +36,7 @@ class OriginCheck:
             return
         headers = Headers(scope=scope)
         refusal = ""
-        if scope["path"] not in OPEN and not self._any_host:
+        if scope["path"] not in PROBES and not self._any_host:
             refusal = self._foreign_host(headers)
         if not refusal and scope["method"] not in SAFE_METHODS:
             refusal = foreign_page(headers)

@@ -10,9 +10,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference.json_response import json_answer
 from inference.monitoring.metrics import ServerMetrics
+from inference.web.probes import PROBES
 from shared.settings import Settings
 
-PROBES = frozenset({"/", "/health", "/livez", "/readyz"})  # hold nothing and wait for nobody: never refused
+NEVER_REFUSED = PROBES | {"/"}
 BODIES = 4  # largest bodies, MAX_BODY_MB each, that are held at a time
 SMALL = 2**16  # bytes of a body that are not counted: MAX_CONNECTIONS of them are little
 RETRY_SECONDS = 5
@@ -123,7 +124,7 @@ class _Visit:
 
 def _kind(path: str) -> str:
     """predictions, pages or events (and all else that Label Studio waits for); "" for what is always let in."""
-    if path in PROBES:
+    if path in NEVER_REFUSED:
         return ""
     if path == "/predict":
         return "predictions"

@@ -12,11 +12,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference.monitoring.activity_log import ActivityLog
 from inference.monitoring.metrics import ServerMetrics
+from inference.web.probes import PROBES
 
 HEADER = "X-Request-ID"
 _GIVEN = re.compile(r"[0-9A-Za-z_.-]{1,64}", re.ASCII)
 _request: ContextVar[str] = ContextVar("request", default="")
-PROBES = frozenset({"/health", "/livez", "/readyz", "/metrics"})  # machines ask these all day
+UNLOGGED = PROBES | {"/metrics"}  # machines ask these all day
 
 
 class RequestIds(logging.Filter):
@@ -66,7 +67,7 @@ class RequestLog:
         finally:
             route = self._route(scope["path"])
             self._metrics.answered(route, status, time.perf_counter() - begun)
-            if route not in PROBES:
+            if route not in UNLOGGED:
                 self._activity_log.request(status)
             _request.reset(token)
 

@@ -7,8 +7,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from inference.web.auth import OPEN
 from inference.web.origins import OriginCheck
+from inference.web.probes import PROBES
 from shared.settings import Settings
 
 
@@ -17,7 +17,7 @@ async def answer(request: Request) -> PlainTextResponse:
 
 
 def client(**settings: Any) -> TestClient:
-    paths = ["/predict", "/ui/", *OPEN]
+    paths = ["/predict", "/ui/", *PROBES]
     routes = [Route(path, answer, methods=["GET", "POST"]) for path in paths]
     return TestClient(OriginCheck(Starlette(routes=routes), Settings(**settings)), "http://localhost")
 
@@ -39,7 +39,7 @@ def test_another_host_name_is_refused_without_credentials(host: str, method: str
     assert "ALLOWED_HOSTS" in refused.json()["error"]
 
 
-@pytest.mark.parametrize("path", sorted(OPEN))
+@pytest.mark.parametrize("path", sorted(PROBES))
 def test_probes_answer_under_any_name(path: str) -> None:
     assert client().get(path, headers={"Host": "node-3.cluster"}).status_code == 200
 
