@@ -45,7 +45,7 @@ class ScoredTask(msgspec.Struct, frozen=True, kw_only=True):
     segments: int
 
 
-class Hour(msgspec.Struct, frozen=True, kw_only=True):
+class HourlyRequests(msgspec.Struct, frozen=True, kw_only=True):
     """Requests of the last hour; errors are answers of 500 and above."""
 
     requests: int = 0
@@ -96,12 +96,12 @@ class ActivityLog:
             else:
                 self._minutes.append((minute, 1, int(status >= 500)))
 
-    def last_hour(self) -> Hour:
+    def last_hour(self) -> HourlyRequests:
         """Requests and errors of the last hour, to the minute."""
         since = int(self._clock() // 60) - MINUTES
         with self._lock:
             recent = [each for each in self._minutes if each[0] > since]
-        return Hour(requests=sum(each[1] for each in recent), errors=sum(each[2] for each in recent))
+        return HourlyRequests(requests=sum(each[1] for each in recent), errors=sum(each[2] for each in recent))
 
     def events(self, project: int, most: int) -> list[LoggedEvent]:
         """The last events of a project, newest first."""

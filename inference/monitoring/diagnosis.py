@@ -101,8 +101,8 @@ class Diagnoser:
         """End the thread."""
         self._thread.shutdown(cancel_futures=True)
 
-    async def aside(self, work: Callable[[], T]) -> T:
-        """Do something that examines, one after another."""
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run something in the thread; one at a time."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def examine(self, project: int, task: int, held_out: HeldOut | None, window: tuple[int, int]) -> Diagnosis:

@@ -35,14 +35,14 @@ class LabelStudioMonitor:
         projects: KnownProjects,
         address: str,
         *,
-        told: Callable[[bool], None],
+        asked: Callable[[bool], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`told` hears each time whether Label Studio answered."""
+        """`asked` is called after each request with whether Label Studio answered."""
         self._label_studio = label_studio
         self._credentials = credentials
         self._projects = projects
-        self._told = told
+        self._asked = asked
         self._clock = clock
         self._titled: dict[int, float] = {}
         self.state = LabelStudioState(address=address)
@@ -67,7 +67,7 @@ class LabelStudioMonitor:
         self.state = msgspec.structs.replace(
             self.state, reachable=reachable, sentence=sentence, token=self._credentials.kind
         )
-        self._told(reachable)
+        self._asked(reachable)
 
     def _name_projects(self) -> None:
         due = [each for each in self._projects.ids() if self._clock() >= self._titled.get(each, float("-inf"))]

@@ -58,15 +58,17 @@ class ServerMetrics:
             "tss_run_seconds", "Seconds of trainings that ended.", buckets=RUN_SECONDS, registry=self.registry
         )
         self._store_errors = self._counter("tss_store_errors", "Calls of the store that failed.")
-        self._studio_errors = self._counter("tss_label_studio_errors", "Calls of Label Studio that failed.")
-        self._studio_up = self._gauge("tss_label_studio_up", "1 if Label Studio answered when asked last, else 0.")
+        self._label_studio_errors = self._counter("tss_label_studio_errors", "Calls of Label Studio that failed.")
+        self._label_studio_up = self._gauge(
+            "tss_label_studio_up", "1 if Label Studio answered when asked last, else 0."
+        )
         Info("tss_build", "The program.", registry=self.registry).info(
             {"version": version, "python": platform.python_version()}
         )
 
-    def watch(self, models: ModelCache, status_collector: StatusCollector) -> None:
+    def watch(self, models: ModelCache, collector: StatusCollector) -> None:
         """Add what is known of projects and models at the time of each look."""
-        self.registry.register(_Surveyed(models, status_collector))
+        self.registry.register(_StatusMetrics(models, collector))
 
     def text(self) -> bytes:
         """All metrics in Prometheus's text format. May read the store."""
@@ -100,7 +102,7 @@ class ServerMetrics:
         self._tasks.labels(result, outcome.kind).inc()
         self._rows.inc(outcome.rows)
         if outcome.kind in ("FetchError", "LabelStudioError"):
-            self._studio_errors.inc()
+            self._label_studio_errors.inc()
 
     def event(self, action: str) -> None:
         """An event came."""
@@ -116,11 +118,11 @@ class ServerMetrics:
         """A call of the store failed."""
         self._store_errors.inc()
 
-    def studio(self, up: bool) -> None:
+    def label_studio(self, up: bool) -> None:
         """Label Studio was asked whether it is there."""
-        self._studio_up.set(float(up))
+        self._label_studio_up.set(float(up))
         if not up:
-            self._studio_errors.inc()
+            self._label_studio_errors.inc()
 
     def _counter(self, name: str, about: str, *labels: str) -> Counter:
         return Counter(name, about, labels, registry=self.registry)
@@ -132,14 +134,12 @@ class ServerMetrics:
         return Histogram(name, about, [label], buckets=FAST, registry=self.registry)
 
 
-class _Surveyed(Collector):
+class _StatusMetrics(Collector):
     """Metrics that are looked up, not counted."""
 
-    def __init__(
-        self, models: ModelCache, status_collector: StatusCollector, now: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, models: ModelCache, collector: StatusCollector, now: Callable[[], float] = time.time) -> None:
         self._models = models
-        self._status_collector = status_collector
+        self._collector = collector
         self._now = now
 
     def describe(self) -> Iterable[Metric]:
@@ -148,9 +148,9 @@ class _Surveyed(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """One look."""
-        return self._families(self._status_collector.standings())
+        return self._families(self._collector.statuses())
 
-    def _families(self, standings: list[ProjectStatus]) -> Iterator[Metric]:
+    def _families(self, statuses: list[ProjectStatus]) -> Iterator[Metric]:
         now = self._now()
         waiting = GaugeMetricFamily("tss_updates_waiting", "Updates not yet trained on.", labels=["project"])
         age = GaugeMetricFamily(
@@ -170,9 +170,9 @@ class _Surveyed(Collector):
             "Figures of the version that serves, on held-out recordings.",
             labels=["project", "figure"],
         )
-        for each in islice(standings, PROJECTS):
+        for each in islice(statuses, PROJECTS):
             project = str(each.project)
-            waiting.add_metric([project], sum(update.weight for update in each.updates))
+            waiting.add_metric([project], each.waiting)
             age.add_metric([project], max(0.0, now - each.updates[0].at) if each.updates else 0.0)
             training.add_metric([project], float(each.runs.active is not None))
             failures.add_metric([project], float(each.runs.last.failures if each.runs.last else 0))
@@ -185,7 +185,7 @@ class _Surveyed(Collector):
             for name, estimate in (summary.estimates if summary else {}).items():
                 quality.add_metric([project, name], estimate.value)
         yield from (waiting, age, training, success, failures, served, refused, quality)
-        yield GaugeMetricFamily("tss_projects", "Known projects.", len(standings))
+        yield GaugeMetricFamily("tss_projects", "Known projects.", len(statuses))
         yield GaugeMetricFamily("tss_models_loaded", "Models in memory.", len(self._models.loaded()))
         yield CounterMetricFamily("tss_refusals", "Models that failed their checks.", self._models.refusals)
         yield CounterMetricFamily("tss_swaps", "Models replaced by a newer version.", self._models.swaps)

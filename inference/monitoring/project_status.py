@@ -1,4 +1,4 @@
-"""Where every project stands, from the store, at a cost that does not grow with what happened: for pages and metrics.
+"""The status of every project, at a cost that does not grow with its history: for pages and metrics.
 
 One listing tells what waits. Projects that train, or have just been touched, are looked at each time; of those that
 wait, and of the others, only the ones that were looked at longest ago. Ended runs and reports never change, so they are
@@ -29,7 +29,7 @@ SUCCESSES = ("published", "rejected", "unchanged")
 
 
 class ProjectStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one project stands."""
+    """Model, runs and updates of one project."""
 
     project: int
     known: KnownProject | None = None
@@ -37,16 +37,21 @@ class ProjectStatus(msgspec.Struct, frozen=True, kw_only=True):
     config_error: str = ""
     runs: RunState = RunState(active=None, last=None, next_number=1)
     version: str = ""  # that serves, "" without one
-    refused: str = ""  # why the model in its place is none
+    refused: str = ""  # why the model in the store does not serve
     versions: tuple[Version, ...] = ()  # kept ones, newest first
     summaries: dict[str, ReportSummary] = {}  # of kept versions, by name
     updates: tuple[Update, ...] = ()
     last_success: float | None = None  # seconds since the epoch
     error: str = ""  # why the rest may be old
 
+    @property
+    def waiting(self) -> int:
+        """Annotations that wait, as START_TRAINING_EACH_N_UPDATES counts them."""
+        return sum(update.weight for update in self.updates)
+
 
 class StatusCollector:
-    """The standings, at most a second old where things happen. For any number of threads."""
+    """The status of every project, at most a second old where something happens. For any number of threads."""
 
     def __init__(
         self,
@@ -58,7 +63,7 @@ class StatusCollector:
         ended: Callable[[RunRecord], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`ended` is told each run that ends from now on."""
+        """`ended` is called with each run that ends from now on."""
         self._store = store
         self._runs = runs
         self._updates = updates
@@ -67,7 +72,7 @@ class StatusCollector:
         self._clock = clock
         self.reports = Reports(store)
         self._lock = threading.Lock()
-        self._standings: dict[int, ProjectStatus] = {}
+        self._statuses: dict[int, ProjectStatus] = {}
         self._looked_at: dict[int, float] = {}
         self._touched: set[int] = set()
         self._at = float("-inf")
@@ -79,7 +84,7 @@ class StatusCollector:
         self._touched.add(project)
         self._at = float("-inf")
 
-    def standings(self) -> list[ProjectStatus]:
+    def statuses(self) -> list[ProjectStatus]:
         """All projects, by number. While the store is away, the last known ones, and `error` says so."""
         with self._lock:
             begun = self._clock()
@@ -91,31 +96,31 @@ class StatusCollector:
                     self.error = str(error)
                 self._at = self._clock()
                 self._took = self._at - begun
-            return [self._standings[project] for project in sorted(self._standings)]
+            return [self._statuses[project] for project in sorted(self._statuses)]
 
-    def standing(self, project: int) -> ProjectStatus | None:
-        """One project as it is now, None if nobody knows it."""
+    def status(self, project: int) -> ProjectStatus | None:
+        """One project as it is now, None if there is no such project."""
         self.touch(project)
-        return next((each for each in self.standings() if each.project == project), None)
+        return next((each for each in self.statuses() if each.project == project), None)
 
     def _look(self) -> None:
         waiting = self._updates.waiting()
         present = {*self._projects.ids(), *self._store.projects(), *waiting}
-        for gone in set(self._standings) - present:
-            del self._standings[gone]
+        for gone in set(self._statuses) - present:
+            del self._statuses[gone]
             self._looked_at.pop(gone, None)
         touched, self._touched = self._touched, set()
         for project in self._turn(present, touched, waiting):
-            self._standings[project] = self._examine(project, self._standings.get(project), again=project in touched)
+            self._statuses[project] = self._examine(project, self._statuses.get(project), again=project in touched)
             self._looked_at[project] = self._clock()
-        for project, standing in self._standings.items():
+        for project, status in self._statuses.items():
             updates = tuple(waiting.get(project, ()))
-            if updates != standing.updates:
-                self._standings[project] = msgspec.structs.replace(standing, updates=updates)
+            if updates != status.updates:
+                self._statuses[project] = msgspec.structs.replace(status, updates=updates)
 
     def _turn(self, present: set[int], touched: set[int], waiting: Iterable[int]) -> set[int]:
-        busy = {project for project, each in self._standings.items() if each.runs.active}
-        now = {*present & touched, *present & busy, *(present - set(self._standings))}
+        busy = {project for project, each in self._statuses.items() if each.runs.active}
+        now = {*present & touched, *present & busy, *(present - set(self._statuses))}
         for others in (set(waiting) - now, present - set(waiting) - now):
             longest_ago = sorted(others, key=lambda project: self._looked_at.get(project, 0.0))
             now |= set(longest_ago[:LOOKED_AT])
@@ -159,7 +164,7 @@ class StatusCollector:
             return None, str(error)
 
     def _last_success(self, project: int, runs: RunState, before: ProjectStatus | None) -> float | None:
-        """When a run was last finished; tells of the runs that ended since the last look."""
+        """When a run last finished; reports the runs that ended since the last look."""
         success = before.last_success if before else None
         first = before.runs.next_number if before else runs.next_number - 1
         for number in range(max(first, 1), runs.next_number):

@@ -14,17 +14,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from inference import formatting as words
+from inference import formatting
 from inference.json_response import json_answer, read_body
-from inference.monitoring.diagnosis import Diagnosis
-from inference.services import Services
-from inference.serving.protocol import ProjectRef
+from inference.operations import ThreadPools, Trainings, Versions
 from inference.status import charts
 from inference.status.pages import Pages
 from inference.version import program_version
 from shared.digits import read_digits
 from shared.errors import SegmenterError, StoreError
-from shared.labelling.colors import colors
 from shared.settings import Settings
 
 HERE = Path(__file__).parent
@@ -53,28 +50,18 @@ NOTICES = {
 }
 
 
-class TaskPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A task, why it gets what it gets, and its recording."""
-
-    project: int
-    title: str
-    task: int
-    link: str  # to Label Studio
-    found: Diagnosis
-    last_skip: str  # why Label Studio got nothing when it asked last
-    release: str
-
-
-class ErrorPage(msgspec.Struct, frozen=True, kw_only=True):
-    """What went wrong."""
+class ErrorPage(msgspec.Struct, rename={"program_version": "release"}, frozen=True, kw_only=True):
+    """Why a page cannot be shown."""
 
     error: str
-    release: str
+    program_version: str
 
 
-def status_routes(settings: Settings, services: Services) -> list[Route]:
+def status_routes(
+    settings: Settings, pools: ThreadPools, page_builders: Pages, trainings: Trainings, versions: Versions
+) -> list[Route]:
     """All routes below /ui."""
-    pages = StatusPages(settings, services)
+    pages = StatusPages(settings, pools, page_builders, trainings, versions)
     return [
         Route("/ui", pages.enter),
         Route("/ui/", pages.overview),
@@ -92,10 +79,14 @@ def status_routes(settings: Settings, services: Services) -> list[Route]:
 class StatusPages:
     """One method a route."""
 
-    def __init__(self, settings: Settings, services: Services) -> None:
+    def __init__(
+        self, settings: Settings, pools: ThreadPools, pages: Pages, trainings: Trainings, versions: Versions
+    ) -> None:
         self._settings = settings
-        self._services = services
-        self._pages = Pages(settings, services)
+        self._pools = pools
+        self._pages = pages
+        self._trainings = trainings
+        self._versions = versions
         self._files = {name: (HERE / "static" / name).read_bytes() for name in STATIC}
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"),
@@ -107,10 +98,10 @@ class StatusPages:
         stamp = hashlib.sha256(b"".join(self._files.values())).hexdigest()[:8]
         self._templates.globals |= {
             "stamp": stamp,
-            "ago": words.ago,
-            "iso": words.iso,
-            "figure": words.figure,
-            "size": words.size,
+            "ago": formatting.ago,
+            "iso": formatting.iso,
+            "figure": formatting.figure,
+            "size": formatting.size,
             **{
                 each.__name__: each
                 for each in (charts.line, charts.curve, charts.signal, charts.limits, charts.place, charts.zooms)
@@ -136,23 +127,23 @@ class StatusPages:
         shown = f"{request.url.scheme}://{root}{'/WEBHOOK_SECRET' if secret else ''}"
 
         def work() -> Response:
-            page = self._pages.overview(shown)
+            page = self._pages.overview.build(shown)
             return self._answer(request, "overview.html", page, root="./", twin="index.json")
 
-        return await self._services.run_in_page_pool(work)
+        return await self._pools.run_in_page_pool(work)
 
     async def project(self, request: Request) -> Response:
         """All about one project."""
         number = request.path_params["project"]
 
         def work() -> Response:
-            page = self._pages.project(number) if number < LARGEST_NUMBER else None
+            page = self._pages.project.build(number) if number < LARGEST_NUMBER else None
             if page is None:
                 return self._fail(request, f"Project {number} is not known: connect it in Label Studio.", 404, "../")
             notice = NOTICES.get(request.query_params.get("done", ""), "")
             return self._answer(request, "project.html", page, root="../", twin=f"{number}.json", notice=notice)
 
-        return await self._services.run_in_page_pool(work)
+        return await self._pools.run_in_page_pool(work)
 
     async def task(self, request: Request) -> Response:
         """One task: why it gets what it gets, and its recording."""
@@ -163,42 +154,23 @@ class StatusPages:
             return self._fail(
                 request, "Expected ?number=12, the number of a task in Label Studio.", 400, f"../{number}"
             )
-        standing = await self._services.run_in_page_pool(self._services.status_collector.standing, number)
-        if standing is None:
-            return self._fail(request, f"Project {number} is not known: connect it in Label Studio.", 404, "../")
-
-        def work() -> Response:
-            page = self._pages.project(number)
-            assert page is not None  # noqa: S101 - known a moment ago, and projects are not forgotten in between
-            reports = self._services.status_collector.reports
-            report = reports.report(number, standing.version) if standing.version else None
-            held_out = next((each for each in report.held_out if each.task == str(task)), None) if report else None
-            found = self._services.examiner.examine(number, task, held_out, (first, last))
-            skips = {each.task: each.reason for each in self._services.activity_log.skipped(number)}
-            labels = page.labels
-            shown = TaskPage(
-                project=number,
-                title=page.row.title,
-                task=task,
-                link=f"{page.row.link}/data?task={task}" if page.row.link else "",
-                found=found,
-                last_skip=skips.get(str(task), ""),
-                release=program_version(),
-            )
-            palette = colors(labels, standing.config.colors if standing.config else ())
-            twin = f"task.json?number={task}"
-            return self._answer(request, "task.html", shown, root="../../", twin=twin, colors=palette)
-
         try:
-            return await self._services.examiner.aside(work)
+            built = await self._pages.task.build(number, task, (first, last))
         except SegmenterError as error:
             return self._fail(request, str(error), 503 if isinstance(error, StoreError) else 409, f"../{number}")
+        if built is None:
+            return self._fail(request, f"Project {number} is not known: connect it in Label Studio.", 404, "../")
+        page, palette = built
+        twin = f"task.json?number={task}"
+        return await self._pools.run_in_page_pool(
+            lambda: self._answer(request, "task.html", page, root="../../", twin=twin, colors=palette)
+        )
 
     async def report(self, request: Request) -> Response:
         """A version's report as training wrote it, in a sandbox of its own."""
         number, version = request.path_params["project"], request.path_params["version"]
         try:
-            data = await self._services.run_in_page_pool(self._services.store.file, number, version, "report.html")
+            data = await self._pools.run_in_page_pool(self._versions.report_html, number, version)
         except SegmenterError as error:
             return self._fail(request, str(error), 404, "../../")
         if data is None:
@@ -212,8 +184,8 @@ class StatusPages:
         actions: dict[str, Callable[[int, str], str]] = {
             "train": self._train,
             "stop": self._stop,
-            "roll-back": self._go_back,
-            "promote": self._go_back,
+            "roll-back": self._roll_back,
+            "promote": self._promote,
         }
         if action not in actions or number >= LARGEST_NUMBER:
             return self._fail(request, "There is no such action.", 404, back)
@@ -222,34 +194,29 @@ class StatusPages:
         if action == "promote" and not version:
             return self._fail(request, "Expected version=…: the one that shall serve.", 400, back)
         try:
-            done = await self._services.run_in_io_pool(
-                actions[action], number, "" if action == "roll-back" else version
-            )
+            done = await self._pools.run_in_io_pool(actions[action], number, version)
         except StoreError as error:
             return self._fail(request, str(error), 503, back)
         except SegmenterError as error:
             return self._fail(request, str(error), 409, back)
         if _wants_json(request):
-            return json_answer({"done": NOTICES[done or action]}, headers=GUARDS)
-        return RedirectResponse(f"{back}?done={done or action}", 303, GUARDS)
+            return json_answer({"done": NOTICES[done]}, headers=GUARDS)
+        return RedirectResponse(f"{back}?done={done}", 303, GUARDS)
 
     def _train(self, project: int, _: str) -> str:
-        self._services.train(ProjectRef(project))
-        return ""
+        self._trainings.start(project)
+        return "train"
 
     def _stop(self, project: int, _: str) -> str:
-        number = self._services.runs.request_cancel(project)
-        if number is None:
-            return "idle"
-        self._services.activity_log.note(project, "STOP", f"Run {number} was asked to stop, on the page.")
-        return ""
+        return "stop" if self._trainings.stop(project) else "idle"
 
-    def _go_back(self, project: int, version: str) -> str:
-        served = self._services.store.roll_back(project, version or None)
-        action = "PROMOTE" if version else "ROLL_BACK"
-        self._services.activity_log.note(project, action, f"Version {served} serves, by a person's wish.")
-        self._services.status_collector.touch(project)
-        return ""
+    def _roll_back(self, project: int, _: str) -> str:
+        self._versions.roll_back(project)
+        return "roll-back"
+
+    def _promote(self, project: int, version: str) -> str:
+        self._versions.promote(project, version)
+        return "promote"
 
     def _answer(
         self,
@@ -266,10 +233,7 @@ class StatusPages:
         """The page as HTML or as JSON; 304 where the browser has it already."""
         if _wants_json(request):
             return _packed(request, json_answer(page, status, GUARDS))
-        release = page.release
-        text = self._templates.get_template(template).render(
-            page=page, root=root, twin=twin, notice=notice, release=release, **more
-        )
+        text = self._templates.get_template(template).render(page=page, root=root, twin=twin, notice=notice, **more)
         tag = f'W/"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
         headers = {**GUARDS, "ETag": tag}
         if status == 200 and request.headers.get("if-none-match") == tag:
@@ -280,7 +244,7 @@ class StatusPages:
         if _wants_json(request):
             return json_answer({"error": sentence}, status, GUARDS)
         depth = request.url.path.rpartition("/ui/")[2].count("/")
-        page = ErrorPage(error=sentence, release=program_version())
+        page = ErrorPage(error=sentence, program_version=program_version())
         root = "../" * depth or "./"
         return self._answer(request, "error.html", page, root=root, twin=root, status=status, back=back)
 

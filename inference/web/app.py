@@ -76,7 +76,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         Route("/readyz", answers.readyz),
         Route("/metrics", answers.metrics),
         Route("/openapi.json", answers.openapi),
-        *status_routes(settings, services),
+        *status_routes(settings, services.pools, services.pages, services.trainings, services.versions),
     ]
     names = [route.path for route in routes]
     return Starlette(
@@ -123,12 +123,14 @@ class Answers:
 
     async def readyz(self, request: Request) -> Response:
         """Ready for requests, or why not."""
-        reason = self._services.not_ready()
+        reason = self._services.background.unready_reason()
         return json_answer({"status": reason or "ready"}, 503 if reason else 200)
 
     async def metrics(self, request: Request) -> Response:
         """For Prometheus."""
-        return Response(await self._services.run_in_page_pool(self._services.metrics.text), media_type=CONTENT_TYPE)
+        return Response(
+            await self._services.pools.run_in_page_pool(self._services.metrics.text), media_type=CONTENT_TYPE
+        )
 
     async def openapi(self, request: Request) -> Response:
         """The API, described."""
@@ -140,7 +142,7 @@ class Answers:
         project = parse_project(call.project)
         if project is None:
             raise RequestError('The setup names no "project".')
-        version = await self._services.run_in_io_pool(self._services.connect, project, call)
+        version = await self._services.pools.run_in_io_pool(self._services.setup.connect, project, call)
         return json_answer({"model_version": version})
 
     async def predict(self, request: Request) -> Response:
@@ -148,7 +150,7 @@ class Answers:
         call = await self._decoded(decode_predict, request)
         results = await self._services.predictor.predict(call)
         return encoded_answer(
-            await self._services.run_in_io_pool(encode_results, results)
+            await self._services.pools.run_in_io_pool(encode_results, results)
             if len(results) > 1
             else encode_results(results)
         )
@@ -158,13 +160,15 @@ class Answers:
         event = await self._decoded(parse_event, request)
         if event.action == START_TRAINING and not request.state.authorized:
             return unauthorized()
-        job = await self._services.run_in_io_pool(self._services.record_event, event)
+        job = await self._services.pools.run_in_io_pool(self._services.events.record, event)
         return json_answer({"status": "stored" if job else "ignored", "job": job}, 201)
 
     async def versions(self, request: Request) -> Response:
         """Versions kept of a project (`?project=`), or of all: Label Studio does not say which it means."""
         project = parse_project(request.query_params.get("project"))
-        names = await self._services.run_in_io_pool(self._services.versions, project)
+        names = await self._services.pools.run_in_io_pool(
+            self._services.versions.names, project.id if project else None
+        )
         return json_answer({"versions": names})
 
     async def train(self, request: Request) -> Response:
@@ -173,7 +177,7 @@ class Answers:
         project = parse_project(payload.get("project"))
         if project is None:
             raise RequestError('Expected {"project": "3"}: the project to train.')
-        job = await self._services.run_in_io_pool(self._services.train, project)
+        job = await self._services.pools.run_in_io_pool(self._services.trainings.start, project.id)
         return json_answer({"status": "stored", "job": job}, 201)
 
     async def job_status(self, request: Request) -> Response:
@@ -183,20 +187,23 @@ class Answers:
             job = (await self._decoded(decode_object, request)).get("job")
         if not isinstance(job, str) or not job:
             raise RequestError('Expected {"job": "…"} with the id that START_TRAINING was answered with.')
-        return json_answer(await self._services.run_in_io_pool(self._services.job, job))
+        return json_answer(await self._services.pools.run_in_io_pool(self._services.trainings.job_status, job))
 
     async def is_training(self, request: Request) -> Response:
         """Whether a project (`?project=`) is being trained now."""
         project = parse_project(request.query_params.get("project"))
         if project is None:
             raise RequestError("Expected ?project=3: the project that is meant.")
-        return json_answer({"is_training": await self._services.run_in_io_pool(self._services.is_training, project)})
+        active = await self._services.pools.run_in_io_pool(self._services.trainings.is_training, project.id)
+        return json_answer({"is_training": active})
 
     async def validate(self, request: Request) -> Response:
         """Whether a labelling configuration can be served, and if not, why."""
         config = (await self._decoded(decode_object, request)).get("config")
         try:
-            found = await self._services.run_in_io_pool(parse_label_config, config if isinstance(config, str) else "")
+            found = await self._services.pools.run_in_io_pool(
+                parse_label_config, config if isinstance(config, str) else ""
+            )
         except LabelConfigError as error:
             return json_answer({"valid": False, "error": str(error)})
         return json_answer({"valid": True, "labels": found.labels, "channels": found.channels})
@@ -208,4 +215,4 @@ class Answers:
     async def _decoded(self, decode: Callable[[bytes], T], request: Request) -> T:
         """What a request's body says; a large one is decoded aside."""
         body = await read_body(request, self._limit)
-        return await self._services.run_in_io_pool(decode, body) if len(body) > DECODED_AT_ONCE else decode(body)
+        return await self._services.pools.run_in_io_pool(decode, body) if len(body) > DECODED_AT_ONCE else decode(body)

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from inference.serving.protocol import PredictCall, Prediction, SetupCall, Task
-from inference.status.pages import Overview, ProjectPage
+from inference.status.overview import Overview
+from inference.status.project_page import ProjectPage
 from inference.version import program_version
 
 TEMPLATE = "#/components/schemas/{name}"

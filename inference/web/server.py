@@ -47,7 +47,7 @@ def serve(settings: Settings) -> int:
     check_exposure(settings)
     _share_memory()
     listener = _listen(settings)
-    services = Services(settings, hide=redaction.add)
+    services = Services(settings, redaction)
     limits = ConnectionLimits(
         settings.max_connections, settings.client_timeout_seconds, services.metrics.refused, services.metrics.connected
     )

@@ -1,4 +1,4 @@
-from inference.monitoring.activity_log import EVENTS, TASKS, ActivityLog, Hour
+from inference.monitoring.activity_log import EVENTS, TASKS, ActivityLog, HourlyRequests
 
 
 class Clock:
@@ -14,9 +14,9 @@ def test_an_hour_ago_is_forgotten() -> None:
     activity_log.request(200)
     clock.now += 1800
     activity_log.request(503)
-    assert activity_log.last_hour() == Hour(requests=2, errors=1)
+    assert activity_log.last_hour() == HourlyRequests(requests=2, errors=1)
     clock.now += 1801
-    assert activity_log.last_hour() == Hour(requests=1, errors=1)
+    assert activity_log.last_hour() == HourlyRequests(requests=1, errors=1)
 
 
 def test_a_task_is_either_skipped_or_scored_by_what_came_last() -> None:

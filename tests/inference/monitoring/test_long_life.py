@@ -1,16 +1,17 @@
 """What a server asks its store for again and again does not grow with versions, updates and projects."""
 
+import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
+from inference.monitoring.activity_log import ActivityLog
 from inference.monitoring.project_status import StatusCollector
-from inference.services import Services
 from inference.serving.model_cache import ModelCache
 from inference.serving.protocol import ProjectRef
-from inference.status.pages import Pages
+from inference.status.overview import RowBuilder
+from inference.status.project_page import ProjectPageBuilder
 from shared.label_studio.credentials import Credentials
 from shared.net.connections import Connections
 from shared.retraining.controller import Controller, make_reconciler
@@ -89,21 +90,27 @@ def test_serving_costs_the_same_with_500_versions() -> None:
     assert found[0][1]["keys"] == 0  # nothing is listed to see that nothing changed
 
 
-def test_a_second_look_at_a_project_costs_the_same_with_500_versions(tmp_path: Path) -> None:
+def test_a_second_look_at_a_project_costs_the_same_with_500_versions() -> None:
     found = []
     for versions in (2, 500):
-        services = Services(Settings(model_dir=str(tmp_path / str(versions)), train_launcher="none"))
         storage = kept(versions)
         for number in range(0, versions - 1, 2):
             storage.put(f"versions/{PROJECT}/{version_name(number)}.rejected", b"Worse than what serves.")
         store = ModelStore(storage)
-        runs, updates, projects = Runs(storage), Updates(storage), KnownProjects(storage)
-        services.status_collector = StatusCollector(store, runs, updates, projects, ended=lambda _: None)
-        services.store, services.storage, services.runs = store, storage, runs  # type: ignore[assignment]
-        pages = Pages(Settings(), services)
-        page = pages.project(PROJECT)
+        statuses = StatusCollector(store, Runs(storage), Updates(storage), KnownProjects(storage), ended=lambda _: None)
+        builder = ProjectPageBuilder(
+            RowBuilder(Settings(), trains=False, clock=time.time),
+            statuses,
+            ActivityLog(),
+            storage=storage,
+            models=ModelCache(store, cache_size=1),
+            findings={},
+            trains=False,
+            clock=time.time,
+        )
+        page = builder.build(PROJECT)
         assert page is not None
         assert len(page.versions) == versions - 1
         assert all(each.size for each in page.versions)
-        found.append(cost(storage, lambda pages=pages: pages.project(PROJECT)))  # type: ignore[misc]
+        found.append(cost(storage, lambda builder=builder: builder.build(PROJECT)))  # type: ignore[misc]
     assert found[0] == found[1]

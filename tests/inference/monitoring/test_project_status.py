@@ -44,9 +44,9 @@ def test_looks_within_a_second_cost_the_store_nothing(store: Counted) -> None:
     remember(store, range(1, 4))
     clock = Clock()
     status_collector = survey_of(store, clock)
-    status_collector.standings()
+    status_collector.statuses()
     store.asked.clear()
-    status_collector.standings()
+    status_collector.statuses()
     assert store.asked == {}
 
 
@@ -56,10 +56,10 @@ def test_a_look_costs_no_more_with_two_hundred_projects_than_with_fifty(store: C
         remember(store, range(1, count + 1))
         clock = Clock()
         status_collector = survey_of(store, clock)
-        assert len(status_collector.standings()) == count
+        assert len(status_collector.statuses()) == count
         store.asked.clear()
         clock.now += 2
-        status_collector.standings()
+        status_collector.statuses()
         costs.append(store.asked.total())
     assert costs[0] == costs[1]
 
@@ -72,10 +72,10 @@ def test_a_look_costs_no_more_where_every_project_has_updates_that_wait(store: C
             Updates(store).add(project, "ANNOTATION_CREATED", 1.0)
         clock = Clock()
         status_collector = survey_of(store, clock)
-        status_collector.standings()
+        status_collector.statuses()
         store.asked.clear()
         clock.now += 2
-        assert all(each.updates for each in status_collector.standings())
+        assert all(each.updates for each in status_collector.statuses())
         costs.append(store.asked.total())
     assert costs[0] == costs[1]
 
@@ -91,11 +91,11 @@ def test_looks_that_take_long_are_further_apart(store: Counted, monkeypatch: pyt
         look()
 
     monkeypatch.setattr(status_collector, "_look", slow_look)
-    status_collector.standings()
+    status_collector.statuses()
     for later, looks in ((4.0, 0), (1.5, 1)):
         clock.now += later
         store.asked.clear()
-        status_collector.standings()
+        status_collector.statuses()
         assert bool(store.asked) == bool(looks)
 
 
@@ -103,11 +103,11 @@ def test_every_project_has_its_turn(store: Counted) -> None:
     remember(store, range(1, 3 * LOOKED_AT + 1))
     clock = Clock()
     status_collector = survey_of(store, clock)
-    status_collector.standings()
+    status_collector.statuses()
     publish_with_report(store, "20260101T000000Z-aaaaaa", project=2 * LOOKED_AT)
     for _ in range(3):
         clock.now += 2
-        found = status_collector.standings()
+        found = status_collector.statuses()
     assert found[2 * LOOKED_AT - 1].version == "20260101T000000Z-aaaaaa"
 
 
@@ -115,14 +115,14 @@ def test_while_the_store_is_away_the_last_known_standings_are_told(store: Counte
     remember(store, [1])
     clock = Clock()
     status_collector = survey_of(store, clock)
-    before = status_collector.standings()
+    before = status_collector.statuses()
     clock.now += 2
     store.away = True
-    assert status_collector.standings() == before
+    assert status_collector.statuses() == before
     assert status_collector.error == "The store is away."
     clock.now += 2
     store.away = False
-    status_collector.standings()
+    status_collector.statuses()
     assert status_collector.error == ""
 
 
@@ -131,13 +131,13 @@ def test_runs_that_ended_between_two_looks_are_told_once_each(store: Counted) ->
     clock = Clock()
     ended: list[RunRecord] = []
     status_collector = survey_of(store, clock, ended)
-    status_collector.standings()
+    status_collector.statuses()
     for number in range(3):
         with begin_run(store, 1, launcher="test", host="here") as run:
             run.end("failed" if number else "rejected", exit_code=75 if number else 0)
     for _ in range(2):
         clock.now += 2
-        found = status_collector.standings()
+        found = status_collector.statuses()
     assert [(record.number, record.outcome) for record in ended] == [(1, "rejected"), (2, "failed"), (3, "failed")]
     assert found[0].last_success == ended[0].ended_at
 
@@ -146,8 +146,8 @@ def test_a_deleted_project_is_gone(store: Counted) -> None:
     remember(store, [1, 2])
     clock = Clock()
     status_collector = survey_of(store, clock)
-    status_collector.standings()
+    status_collector.statuses()
     ModelStore(store).delete(1)
     clock.now += 2
-    assert [each.project for each in status_collector.standings()] == [2]
-    assert status_collector.standing(1) is None
+    assert [each.project for each in status_collector.statuses()] == [2]
+    assert status_collector.status(1) is None

@@ -1,0 +1,37 @@
+"""Outcomes of tasks and runs: counted, noted for the pages, logged."""
+
+import logging
+
+from inference.monitoring.activity_log import ActivityLog
+from inference.monitoring.metrics import ServerMetrics
+from inference.serving.predictor import Outcome
+from inference.serving.protocol import Prediction
+from shared.retraining.runs import RunRecord
+
+log = logging.getLogger(__name__)
+
+
+class OutcomeRecorder:
+    """For any number of threads."""
+
+    def __init__(self, metrics: ServerMetrics, activity_log: ActivityLog) -> None:
+        self._metrics = metrics
+        self._activity_log = activity_log
+
+    def task(self, outcome: Outcome) -> None:
+        """Record how a task was answered."""
+        self._metrics.task(outcome)
+        if outcome.reason:
+            self._activity_log.skip(outcome.project, outcome.task, outcome.reason)
+            log.warning("No segments: %s", outcome.reason, extra={"project": outcome.project, "task": outcome.task})
+        elif isinstance(outcome.answer, Prediction):
+            answer = outcome.answer
+            self._activity_log.score(
+                outcome.project, outcome.task, answer.model_version, answer.score, outcome.segments
+            )
+
+    def run_ended(self, record: RunRecord) -> None:
+        """Record how a run ended."""
+        self._metrics.run_ended(record)
+        effect = f"Run {record.number} was {record.outcome}{f': {record.reason}' if record.reason else ''}"
+        self._activity_log.note(record.project, "RUN_ENDED", effect)

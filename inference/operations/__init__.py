@@ -1,0 +1,14 @@
+"""What the routes ask for: connecting a project, events, trainings, versions; thread pools and background loops.
+
+Each object has one subject, is called in threads and may block. HTTP stays in `web` and `status`, Label Studio's JSON
+in `serving`; `inference.services` puts the objects together.
+"""
+
+from inference.operations.background import BackgroundLoops
+from inference.operations.events import EventRecorder
+from inference.operations.setup import ProjectSetup
+from inference.operations.thread_pools import ThreadPools
+from inference.operations.trainings import Trainings
+from inference.operations.versions import Versions
+
+__all__ = ["BackgroundLoops", "EventRecorder", "ProjectSetup", "ThreadPools", "Trainings", "Versions"]

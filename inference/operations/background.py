@@ -1,0 +1,53 @@
+"""The loops beside the requests, and whether the server is ready for them."""
+
+import logging
+import threading
+
+from inference.monitoring.label_studio_monitor import LabelStudioMonitor
+from inference.serving.model_cache import ModelCache
+
+SWAP_SECONDS = 0.5  # how often models in use are compared with the store
+
+log = logging.getLogger(__name__)
+
+
+class BackgroundLoops:
+    """Imports slow libraries, swaps models, asks Label Studio now and then. `start` and `close` frame its life."""
+
+    def __init__(self, models: ModelCache, monitor: LabelStudioMonitor) -> None:
+        self._models = models
+        self._closing = threading.Event()
+        self._ready = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._warm_up, name="warm-up", daemon=True),
+            threading.Thread(target=self._swap_models, name="swap", daemon=True),
+            threading.Thread(target=monitor.run, args=(self._closing,), name="label-studio", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Have the loops end; the server is not ready from now on."""
+        self._closing.set()
+
+    def unready_reason(self) -> str:
+        """Why no requests should be sent here, "" if they may."""
+        if self._closing.is_set():
+            return "draining: this server is about to end"
+        return "" if self._ready.is_set() else "starting: libraries are being loaded"
+
+    def _warm_up(self) -> None:
+        """Import what only reading recordings needs: after /health answers, before /readyz does."""
+        import pandas  # noqa: F401
+
+        self._ready.set()
+
+    def _swap_models(self) -> None:
+        while not self._closing.wait(SWAP_SECONDS):
+            try:
+                self._models.refresh()
+            except Exception:
+                log.exception("Looking for new models failed with an unexpected error; trying again.")

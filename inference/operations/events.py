@@ -1,0 +1,55 @@
+"""Events of Label Studio: written down as updates where training would learn from them."""
+
+import logging
+
+from inference.monitoring.activity_log import ActivityLog
+from inference.monitoring.metrics import ServerMetrics
+from inference.operations.update_queue import UpdateQueue
+from inference.serving.protocol import ProjectRef
+from inference.serving.webhooks import WebhookEvent
+from shared.retraining.controller import Controller
+from shared.retraining.runs import Runs
+
+log = logging.getLogger(__name__)
+
+
+class EventRecorder:
+    """What POST /webhook asks for."""
+
+    def __init__(
+        self,
+        queue: UpdateQueue,
+        runs: Runs,
+        controller: Controller,
+        metrics: ServerMetrics,
+        activity_log: ActivityLog,
+    ) -> None:
+        self._queue = queue
+        self._runs = runs
+        self._controller = controller
+        self._metrics = metrics
+        self._activity_log = activity_log
+
+    def record(self, event: WebhookEvent) -> str:
+        """Write an event down if it matters; returns its job, "" if it does not matter."""
+        log.info("Event %s.", event.action, extra={"project": event.project.id if event.project else None})
+        self._metrics.event(event.action)
+        if event.project is None:
+            if event.matters:
+                self._controller.reconcile_soon(*self._controller.projects.ids())
+                self._activity_log.note(
+                    None, event.action, "It names no project: all projects are compared with Label Studio."
+                )
+            return ""
+        if not (event.matters or self._has_new_config(event.project, event.fingerprint)):
+            self._activity_log.note(event.project.id, event.action, "It changes nothing that training reads.")
+            return ""
+        effect = f"Recorded as {event.weight} waiting update(s)."
+        return self._queue.add(event.project.id, event.action, effect, weight=event.weight)
+
+    def _has_new_config(self, project: ProjectRef, fingerprint: str) -> bool:
+        """Whether a labelling configuration differs from that of the last finished run; "" is no configuration."""
+        if not fingerprint:
+            return False
+        ended = self._runs.last_ended(project.id)
+        return ended is not None and ended.trained is not None and ended.trained.fingerprint != fingerprint

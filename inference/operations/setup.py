@@ -1,0 +1,74 @@
+"""A project connects: remembered, its token used where that is allowed."""
+
+import logging
+
+from inference.serving.model_cache import ModelCache
+from inference.serving.protocol import UNTRAINED, ProjectRef, SetupCall
+from shared.errors import LabelConfigError, StoreError, UntrainedError
+from shared.label_studio.credentials import Credentials
+from shared.labelling.label_config import parse_label_config
+from shared.logs import Redaction
+from shared.retraining.controller import Controller
+from shared.store.projects import KnownProject, KnownProjects
+
+log = logging.getLogger(__name__)
+
+
+class ProjectSetup:
+    """What POST /setup asks for. `redaction` keeps the tokens that arrive out of the log."""
+
+    def __init__(
+        self,
+        projects: KnownProjects,
+        credentials: Credentials,
+        models: ModelCache,
+        controller: Controller,
+        redaction: Redaction,
+    ) -> None:
+        self._projects = projects
+        self._credentials = credentials
+        self._models = models
+        self._controller = controller
+        self._redaction = redaction
+
+    def connect(self, project: ProjectRef, call: SetupCall) -> str:
+        """Remember a project, use its token where that is allowed, and return the version that would answer."""
+        self._use_token(call)
+        try:
+            if project.id:  # Label Studio counts from 1; 0 stands for requests that name no project
+                self._remember(project, call)
+        except StoreError as error:
+            log.warning("A project could not be remembered: %s", error, extra={"project": project.id})
+        try:
+            return self._models.version(project)
+        except UntrainedError:  # connecting a project that has annotations already trains it
+            self._controller.reconcile_soon(project.id)
+            return UNTRAINED
+
+    def _use_token(self, call: SetupCall) -> None:
+        if not call.hostname or not call.access_token:
+            return
+        had_token = self._credentials.kind != "none"
+        self._redaction.add(call.access_token)
+        if self._credentials.adopt(call.hostname, call.access_token) and not had_token:
+            self._controller.reconcile_soon(*self._projects.ids())  # annotations made before there was a token
+
+    def _remember(self, project: ProjectRef, call: SetupCall) -> None:
+        known = self._projects.get(project.id)
+        self._projects.remember(
+            KnownProject(
+                id=project.id,
+                created=project.created,
+                title=known.title if known else "",
+                label_config=call.schema,
+                fingerprint=_fingerprint(call.schema),
+                hostname=call.hostname or "",
+            )
+        )
+
+
+def _fingerprint(schema: str) -> str:
+    try:
+        return parse_label_config(schema).fingerprint
+    except LabelConfigError:
+        return ""

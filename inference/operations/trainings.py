@@ -1,0 +1,48 @@
+"""Trainings: asked for, stopped, and what became of them."""
+
+from typing import Any
+
+from inference.monitoring.activity_log import ActivityLog
+from inference.operations.update_queue import UpdateQueue
+from inference.serving.webhooks import START_TRAINING
+from shared.digits import read_digits
+from shared.retraining.runs import Runs
+from shared.retraining.updates import Updates
+
+
+class Trainings:
+    """What POST /train, /job_status, /is_training and the page's buttons ask for."""
+
+    def __init__(self, queue: UpdateQueue, updates: Updates, runs: Runs, activity_log: ActivityLog) -> None:
+        self._queue = queue
+        self._updates = updates
+        self._runs = runs
+        self._activity_log = activity_log
+
+    def start(self, project: int) -> str:
+        """Have a project trained as soon as there is a free slot; returns the job."""
+        return self._queue.add(project, START_TRAINING, "A training starts as soon as there is a free slot.")
+
+    def stop(self, project: int) -> bool:
+        """Ask the run of a project to stop; whether there was one."""
+        number = self._runs.request_cancel(project)
+        if number is None:
+            return False
+        self._activity_log.note(project, "STOP", f"Run {number} was asked to stop from the page.")
+        return True
+
+    def is_training(self, project: int) -> bool:
+        """Whether a run of this project is active."""
+        return self._runs.state(project).active is not None
+
+    def job_status(self, job: str) -> dict[str, Any]:
+        """What became of a START_TRAINING: queued, running, how it ended, or unknown."""
+        project = read_digits(job.partition("-")[0])
+        if project is not None:
+            for run in self._runs.history(project):
+                if job in run.buttons:
+                    state = "running" if run.outcome is None else run.outcome
+                    return {"job": job, "job_status": state, "reason": run.reason, "version": run.version}
+            if any(update.job == job for update in self._updates.of(project)):
+                return {"job": job, "job_status": "queued", "reason": "", "version": ""}
+        return {"job": job, "job_status": "unknown", "reason": "There is no record of this job.", "version": ""}

@@ -1,0 +1,64 @@
+"""The page of one task: why it gets its segments or none, and its recording."""
+
+import msgspec
+
+from inference.monitoring.activity_log import ActivityLog
+from inference.monitoring.diagnosis import Diagnoser, Diagnosis
+from inference.monitoring.project_status import StatusCollector
+from inference.status.project_page import ProjectPageBuilder
+from inference.version import program_version
+from shared.labelling.colors import colors
+
+
+class TaskPage(msgspec.Struct, rename={"program_version": "release", "diagnosis": "found"}, frozen=True, kw_only=True):
+    """A task."""
+
+    project: int
+    title: str
+    task: int
+    link: str  # to Label Studio
+    diagnosis: Diagnosis
+    last_skip: str  # why Label Studio's last request for it got no segments
+    program_version: str
+
+
+class TaskPageBuilder:
+    """Builds the page of a task, in the diagnoser's thread."""
+
+    def __init__(
+        self,
+        projects: ProjectPageBuilder,
+        statuses: StatusCollector,
+        activity_log: ActivityLog,
+        diagnoser: Diagnoser,
+    ) -> None:
+        self._projects = projects
+        self._statuses = statuses
+        self._activity_log = activity_log
+        self._diagnoser = diagnoser
+
+    async def build(self, project: int, task: int, window: tuple[int, int]) -> tuple[TaskPage, dict[str, str]] | None:
+        """The page and the colours of its labels, None if there is no such project. Raises SegmenterError.
+
+        window: first and last row to draw; (0, -1) is all.
+        """
+        return await self._diagnoser.run(lambda: self._build(project, task, window))
+
+    def _build(self, project: int, task: int, window: tuple[int, int]) -> tuple[TaskPage, dict[str, str]] | None:
+        status = self._statuses.status(project)
+        page = self._projects.build(project)
+        if status is None or page is None:
+            return None
+        report = self._statuses.reports.report(project, status.version) if status.version else None
+        held_out = next((each for each in report.held_out if each.task == str(task)), None) if report else None
+        skips = {each.task: each.reason for each in self._activity_log.skipped(project)}
+        shown = TaskPage(
+            project=project,
+            title=page.row.title,
+            task=task,
+            link=f"{page.row.link}/data?task={task}" if page.row.link else "",
+            diagnosis=self._diagnoser.examine(project, task, held_out, window),
+            last_skip=skips.get(str(task), ""),
+            program_version=program_version(),
+        )
+        return shown, colors(page.labels, status.config.colors if status.config else ())
