@@ -1,4 +1,4 @@
-"""The run that this process is: its lease, its heart, its record and its last lines."""
+"""The training run owned by this process: lease, heartbeat, record, log tail."""
 
 import threading
 from collections import deque
@@ -20,9 +20,11 @@ LOG_LINES = 200
 
 
 class ActiveRun:
-    """A run between `begin_run` and `end`. As a context it beats from a thread of its own, so that a long step of the
-    fit does not cost the lease; leaving it without `end` gives the lease back and leaves the end to be recorded by
-    the next to look (failed), or by a second attempt.
+    """A run between `begin_run` and `end`.
+
+    As a context manager it sends heartbeats from a thread of its own, so that a long step of the fit does not cost the
+    lease. Leaving it without `end` releases the lease. The run is then abandoned: it is recorded as failed by a
+    controller, or continued by a second attempt.
     """
 
     def __init__(self, storage: Storage, lease: Lease, record: RunRecord) -> None:
@@ -62,7 +64,7 @@ class ActiveRun:
         read: Snapshot | None = None,
         version: str | None = None,
     ) -> None:
-        """Say how far it is. Goes to the store with the next heartbeat; costs nothing. Raises as `check` does."""
+        """Update the record. It is written to the store with the next heartbeat. Raises as `check` does."""
         given = {"state": state, "progress": progress, "snapshot": snapshot, "read": read, "version": version}
         with self._writing:
             self._record = msgspec.structs.replace(
@@ -71,16 +73,16 @@ class ActiveRun:
         self.check()
 
     def log(self, line: str) -> None:
-        """Keep a line among the last 200 that the store keeps of this run."""
+        """Append a line to the log tail: the store keeps the last 200 lines of a run."""
         self._log.append(line)
 
     def check(self) -> None:
-        """Raise RunCancelledError if somebody asked this run to stop, LeaseHeldError if somebody else has its lease."""
+        """Raise RunCancelledError if this run was cancelled, LeaseHeldError if another process holds its lease."""
         if self._stopped is not None:
             raise self._stopped
 
     def beat(self) -> None:
-        """Renew the lease, write the record, look whether to stop. Raises as `check` does, and StoreError."""
+        """Renew the lease, write the record, check for cancellation. Raises as `check` does, and StoreError."""
         try:
             self.lease.renew()
             with self._writing:
@@ -94,10 +96,10 @@ class ActiveRun:
             raise
 
     def end(self, outcome: Outcome, *, exit_code: int, reason: str = "") -> RunRecord:
-        """Record the end, delete the updates it started from if it settled them, and give the lease back.
+        """Record the end, delete the updates it started from if it settled them, and release the lease.
 
-        Settled: another run would do the same again (exit code 0 or 2), or is not wanted (cancelled with a snapshot).
-        To be called after publishing.
+        Updates are settled if another run would have the same outcome (exit code 0 or 2), or is not wanted (cancelled
+        with a snapshot). Call it after publishing.
         Raises LeaseHeldError if the lease is not this run's any more, StoreError.
         """
         self.lease.renew()
@@ -135,16 +137,16 @@ class ActiveRun:
             try:
                 self.beat()
             except StoreError:
-                continue  # the store is away for a moment; if it lasts, the lease expires, and publishing finds out
+                continue  # a short outage of the store; a longer one expires the lease, and publishing is refused
             except SegmenterError:
                 return
 
 
 def begin_run(storage: Storage, project: int, *, launcher: str, host: str, number: int | None = None) -> ActiveRun:
-    """Take the lease of a project and begin a run. Raises LeaseHeldError while somebody else trains it.
+    """Take the lease of a project and begin a run. Raises LeaseHeldError while another process trains the project.
 
-    `number` is what the launcher called the run, if it did: a second attempt at the same run then goes on under it.
-    Otherwise what an earlier one has left unfinished is recorded as failed.
+    `number` is the launcher's number of the run, if there is one: a second attempt at that run continues under it.
+    Otherwise an unfinished run of the project is recorded as failed.
     """
     lease = take_lease(storage, project, f"run {number or ''} on {host} ({launcher})".replace("  ", " "))
     runs = Runs(storage)

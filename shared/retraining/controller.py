@@ -1,6 +1,6 @@
-"""The loop that keeps models up with annotations: starts what is due, compares projects with Label Studio.
+"""The control loop: starts runs that are due, and compares projects with Label Studio.
 
-Level-triggered: a pass looks at the whole state, so one that fails or never happens only makes the next one later.
+Level-triggered: each pass looks at the whole state, so a failed or missed pass only delays the next one.
 """
 
 import logging
@@ -22,17 +22,17 @@ from shared.settings import Settings
 from shared.store.projects import KnownProjects
 from shared.store.storage import Storage
 
-PASS_SECONDS = 2.0  # between two looks at the spool when nobody wakes the loop: other processes write there, too
-SHARE = 0.02  # of the time that such looks may take: where much waits, they are further apart,
-LONGEST_SECONDS = 30.0  # but no further: what took long may have been a store that was away
-MISSING_SECONDS = 3600.0  # until recordings that did not arrive are asked for again: most of them never will
-ASKED_SECONDS = 10.0  # least time between two comparisons of one project that somebody asks for
+PASS_SECONDS = 2.0  # between two passes when nothing wakes the loop: other processes write updates, too
+SHARE = 0.02  # of the time that passes may take: passes over many updates are further apart,
+LONGEST_SECONDS = 30.0  # but no further: a long pass may have been a store that did not answer
+MISSING_SECONDS = 3600.0  # until recordings that could not be fetched are requested again: most of them never arrive
+ASKED_SECONDS = 10.0  # least time between two requested comparisons of one project
 
 log = logging.getLogger(__name__)
 
 
 def make_reconciler(storage: Storage, credentials: Credentials, connections: Connections) -> Reconciler:
-    """A comparer of Label Studio with the runs of a store."""
+    """A reconciler for the runs of a store."""
     runs = Runs(storage)
 
     def last_snapshot(project: int) -> Snapshot | None:
@@ -49,7 +49,7 @@ def make_reconciler(storage: Storage, credentials: Credentials, connections: Con
 
 
 class Controller:
-    """Two threads: one starts runs, one compares with Label Studio, which may take its time to answer."""
+    """Two threads: one starts runs, one compares with Label Studio, which may be slow."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Controller:
             thread.start()
 
     def stop(self) -> None:
-        """End both threads; a comparison under way is not waited for."""
+        """End both threads without waiting for a comparison in progress."""
         self._stopping.set()
         self._due.set()
         self._asked.set()
@@ -95,17 +95,17 @@ class Controller:
             self._threads[0].join()
 
     def wake(self) -> None:
-        """Look at the spool now."""
+        """Start a launch pass now."""
         self._due.set()
 
     def reconcile_soon(self, *projects: int) -> None:
-        """Compare these projects now, unless they just were."""
+        """Compare these projects now, unless they were compared within ASKED_SECONDS."""
         with self._lock:
             self._wanted.update(projects)
         self._asked.set()
 
     def launch_due(self) -> None:
-        """One pass: start the runs that are due. Raises SegmenterError where store or launcher cannot be used."""
+        """One pass: start the runs that are due. Raises SegmenterError if the store or the launcher fails."""
         waiting = self._updates.waiting()
         if not waiting:
             return
@@ -115,7 +115,7 @@ class Controller:
             self._launcher.launch(launch)
 
     def reconcile(self, projects: list[int]) -> list[Finding]:
-        """Compare projects with Label Studio. Raises SegmenterError where nothing could be found out."""
+        """Compare projects with Label Studio. Raises SegmenterError if no comparison was possible."""
         found = self._reconciler.compare_all(projects)
         for finding in found:
             before = self.findings.get(finding.project)
@@ -175,16 +175,16 @@ class Controller:
         self.reconcile(projects)
 
     def _attempt(self, what: str, work: Callable[[], object]) -> None:
-        """Do it; say once what keeps it from working, and once that it works again."""
+        """Do some work; log a failure once, and once more when it works again."""
         complaint = ""
         try:
             work()
         except SegmenterError as error:
             complaint = str(error)
             if self._complaints.get(what) != complaint:
-                log.warning("%s; it is tried again. %s", what, complaint)
+                log.warning("%s; retrying. %s", what, complaint)
         except Exception:
-            log.exception("%s, in a way nobody foresaw; it is tried again.", what)
+            log.exception("%s: unexpected error; retrying.", what)
         if not complaint and self._complaints.get(what):
-            log.info("It works again: %s no more.", what[0].lower() + what[1:])
+            log.info("Recovered: %s", what)
         self._complaints[what] = complaint

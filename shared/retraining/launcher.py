@@ -1,4 +1,4 @@
-"""Who has a project trained: two verbs, launch and running. Here the launcher of one machine, a child process a run."""
+"""Launchers start training runs: the protocol, and the launcher that runs each training in a child process."""
 
 import logging
 import os
@@ -27,25 +27,25 @@ log = logging.getLogger(__name__)
 
 
 class Launcher(Protocol):
-    """Starts trainings elsewhere. The verbs raise TemporaryError where they could not do or find out."""
+    """Starts trainings. `launch` and `running` raise TemporaryError if they could not do so, or not find out."""
 
     name: str  # as TRAIN_LAUNCHER names it
 
     def launch(self, launch: Launch) -> None:
-        """Have a project trained; returns at once. Nothing happens if it is being trained already."""
+        """Start a training and return at once. Does nothing if the project is being trained already."""
         ...
 
     def running(self) -> set[int]:
-        """Projects whose training this launcher has started and not seen the end of."""
+        """Projects whose training this launcher has started and that has not ended."""
         ...
 
     def close(self) -> None:
-        """End what would not outlive this process anyway."""
+        """End the trainings that depend on this process."""
         ...
 
 
 class Child(NamedTuple):
-    """A child process at work."""
+    """A child process and the run it trains."""
 
     launch: Launch
     process: subprocess.Popen[str]
@@ -77,7 +77,7 @@ class ChildProcessLauncher:
         self._closed = False
 
     def launch(self, launch: Launch) -> None:
-        """Start a child for a project, unless one is at work."""
+        """Start a child for a project, unless one is running."""
         with self._lock:
             if self._closed or launch.project in self._children:
                 return
@@ -104,7 +104,7 @@ class ChildProcessLauncher:
             return set(self._children)
 
     def close(self) -> None:
-        """Ask all children to stop and wait for them; those that do not are killed."""
+        """Send SIGTERM to all children and wait for them; kill those that have not ended after GRACE_SECONDS."""
         with self._lock:
             self._closed = True
             children = [child.process for child in self._children.values()]
@@ -131,7 +131,7 @@ class ChildProcessLauncher:
         }
 
     def _follow(self, child: Child) -> None:
-        """Read what the child writes, to its end; end it when its time is up."""
+        """Read the output of a child until it ends; end it after TRAIN_TIMEOUT_SECONDS."""
         launch, process = child
         limit = self._settings.train_timeout_seconds
         timed_out = threading.Event()
@@ -175,14 +175,14 @@ class ChildProcessLauncher:
         """
         launch, process = child
         level = logging.INFO if exit_code == 0 else logging.WARNING
-        last_words = output[-1] if output else "nothing"
-        log.log(level, "Training ended with exit code %d: %s", exit_code, last_words, extra={"project": launch.project})
+        last_line = output[-1] if output else "no output"
+        log.log(level, "Training ended with exit code %d: %s", exit_code, last_line, extra={"project": launch.project})
         if self._runs.next_number(launch.project) != launch.number:
             return  # the run recorded its end, or another one has ended meanwhile
         record = self._runs.record(launch.project, launch.number)
         ours = record is not None and record.host.endswith(f"pid {process.pid}")
         if ours or self._runs.state(launch.project).active is None:
-            reason = f"It ended with exit code {exit_code}; its last words: {last_words}"
+            reason = f"It ended with exit code {exit_code}; last line of its output: {last_line}"
             self._runs.record_failed(launch.project, launch.number, reason, exit_code=exit_code)
 
 

@@ -1,8 +1,8 @@
-"""Records of trainings: who runs, how far it is, how it ended. `runs/{id}/`.
+"""Run records of a project: owner, progress and outcome. `runs/{id}/`.
 
-`active` is the lease; `records/` holds what a run says while it goes on, `ended/` what is left of it,
-written once, `logs/` its last lines, `cancel/` the wish that it stops. The number of a run is that of the last ended
-one + 1, so it stays while events arrive and moves on with every end, however the run ended.
+`active` is the lease; `records/` holds the record of a run in progress, `ended/` the final one, written once, `logs/`
+the last lines of its log, `cancel/` a request to stop it. The number of a run is that of the last ended run + 1. It
+stays the same while events arrive and changes with every end, whatever the outcome.
 """
 
 from collections.abc import Iterable
@@ -25,9 +25,9 @@ Outcome = Literal["published", "rejected", "unchanged", "failed", "cancelled"]
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a run is."""
+    """Progress of a run."""
 
-    fraction: float = 0.0  # of the work that is foreseen, 0 to 1
+    fraction: float = 0.0  # of the planned work, 0 to 1
     step: int = 0
     steps: int = 0
     epoch: float = 0.0
@@ -49,7 +49,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float = 0.0
     heartbeat_at: float = 0.0
     ended_at: float | None = None
-    exit_code: int | None = None  # None: it goes on, or nobody saw it end
+    exit_code: int | None = None  # None: in progress, or not observed
     outcome: Outcome | None = None
     reason: str = ""  # sentences for people
     snapshot: Snapshot | None = None  # of the annotations it started from
@@ -77,7 +77,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunState(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a project's training stands."""
+    """The state of a project's runs."""
 
     active: RunRecord | None  # the run in progress: its lease is live
     last: RunRecord | None  # the run that ended last
@@ -92,7 +92,7 @@ class Runs:
         self._storage = storage
 
     def next_number(self, project: int) -> int:
-        """Number of the run that goes on or comes next."""
+        """Number of the run in progress, or of the next one."""
         return 1 + max(self._ended(project), default=0)
 
     def state(self, project: int) -> RunState:
@@ -111,27 +111,27 @@ class Runs:
         return self._read(project, "ended", self.next_number(project) - 1)
 
     def history(self, project: int) -> list[RunRecord]:
-        """Runs that are remembered, newest first, with one that goes on."""
+        """Stored runs, newest first, including one in progress."""
         numbers = self._ended(project)
         found = [self.record(project, 1 + max(numbers, default=0))]
         found += [self._read(project, "ended", number) for number in sorted(numbers, reverse=True)]
         return [record for record in found if record is not None]
 
     def record(self, project: int, number: int) -> RunRecord | None:
-        """What a run that goes on says of itself."""
+        """The record of a run in progress."""
         return self._read(project, "records", number)
 
     def ended(self, project: int, number: int) -> RunRecord | None:
-        """How a run ended; None if it did not, or is forgotten."""
+        """The final record of a run; None if it has not ended or is no longer stored."""
         return self._read(project, "ended", number)
 
     def log(self, project: int, number: int) -> str:
-        """The last lines that a run wrote."""
+        """The log tail of a run."""
         found = self._storage.get(keys.run(project, "logs", number, ".txt"))
         return "" if found is None else found.data.decode(errors="replace")
 
     def request_cancel(self, project: int) -> int | None:
-        """Ask the run that goes on to stop, and return its number; None if there is none."""
+        """Ask the run in progress to stop and return its number; None if there is none."""
         active = self.state(project).active
         if active is None:
             return None
@@ -139,7 +139,7 @@ class Runs:
         return active.number
 
     def cancel_requested(self, project: int, number: int) -> bool:
-        """Whether somebody asked a run to stop."""
+        """Whether a run was asked to stop."""
         return self._storage.head(keys.run(project, "cancel", number, "")) is not None
 
     def record_failed(
@@ -151,7 +151,7 @@ class Runs:
         exit_code: int | None = None,
         updates: Iterable[Update] | None = None,
     ) -> bool:
-        """Record that a run is over which did not say so itself: a Job that failed, a child that crashed at once.
+        """Record the end of a run that has not recorded it itself: a failed Job, a child that crashed at once.
 
         `updates` are those that waited when it was launched (default: that wait now), in case it did not get so far as
         to say. A run that has recorded its end is left as it is, and so is one whose lease is live, be it another
@@ -200,12 +200,12 @@ class Runs:
         return record
 
     def save_log(self, record: RunRecord, lines: Iterable[str]) -> None:
-        """Write the last lines of a run."""
+        """Write the log tail of a run."""
         text = "".join(f"{line}\n" for line in lines)
         self._storage.put(keys.run(record.project, "logs", record.number, ".txt"), text.encode(errors="replace"))
 
     def save(self, record: RunRecord) -> None:
-        """Write what a run that goes on says of itself."""
+        """Write the record of a run in progress."""
         self._storage.put(keys.run(record.project, "records", record.number, ".json"), msgspec.json.encode(record))
 
     def _end_for_it(
@@ -221,7 +221,7 @@ class Runs:
         self.end(record, "failed", exit_code=exit_code, reason=reason)
 
     def _forget(self, project: int, ended: int) -> None:
-        """Delete what runs that ended have left while they went on, those that were killed too, and all of old ones."""
+        """Delete the working files of ended and killed runs, and everything of runs beyond HISTORY."""
         found: dict[str, dict[int, str]] = {"records": {}, "cancel": {}, "ended": {}, "logs": {}}
         for key in self._storage.keys(keys.runs(project)):
             kind, _, name = key.removeprefix(f"{keys.runs(project)}/").partition("/")

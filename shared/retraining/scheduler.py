@@ -58,7 +58,7 @@ def decide(
 
 
 def due_at(updates: Sequence[Update], state: RunState, settings: Settings) -> float | None:
-    """When a project may be trained [seconds since the epoch], 0 for at once, None as long as too few updates wait."""
+    """When a project may be trained [seconds since the epoch]; 0: at once, None: too few updates wait."""
     if not _is_enough(updates, settings):
         return None
     last = state.last
@@ -67,7 +67,7 @@ def due_at(updates: Sequence[Update], state: RunState, settings: Settings) -> fl
     if any(update.action == START_TRAINING and update.job not in last.buttons for update in updates):
         return 0.0
     wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(last.failures - 1, 20))
-    if len(updates) > last.seen:  # a failed run deletes nothing, so more than it saw means new ones
+    if len(updates) > last.seen:  # a failed run deletes no updates, so a higher count means new ones
         wait = min(wait, NEW_UPDATES_WAIT)
     return last.ended_at + wait
 
@@ -90,7 +90,7 @@ def _pressed(updates: Sequence[Update]) -> bool:
 
 
 def _count(updates: Sequence[Update]) -> int:
-    """Annotations that changed: what arrived, or what reconciling found, which counts the same ones again."""
+    """Changed annotations: those of events, or those found by reconciling, which counts the same ones again."""
     arrived = sum(update.weight for update in updates if update.action != RECONCILE)
     return max([arrived, *(update.weight for update in updates if update.action == RECONCILE)])
 

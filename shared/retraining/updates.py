@@ -1,6 +1,7 @@
-"""Events that are not trained on yet: a maildir, `updates/{id}/`, one small object each, whose name says all.
+"""Updates, the annotation events not yet trained on: a maildir, `updates/{id}/`, one small object for each.
 
-Any number of writers add, nobody changes; a run deletes the ones it started from. One listing tells what waits.
+Any number of writers add objects, none changes them; a run deletes those it started from. The name of an object holds
+all its fields, so one listing gives all waiting updates.
 """
 
 import re
@@ -58,18 +59,18 @@ class Updates:
         return update
 
     def waiting(self) -> dict[int, list[Update]]:
-        """What waits, oldest first, by project: one listing however many there are."""
+        """Waiting updates by project, oldest first: one listing, whatever their number."""
         found: dict[int, list[Update]] = {}
         for update in _read(self._storage.keys(keys.updates())):
             found.setdefault(update.project, []).append(update)
         return found
 
     def of(self, project: int) -> list[Update]:
-        """What waits for one project, oldest first."""
+        """Waiting updates of one project, oldest first."""
         return list(_read(self._storage.keys(keys.updates(project))))
 
     def remove(self, updates: Iterable[Update]) -> None:
-        """Delete exactly these; those that are gone already are no error."""
+        """Delete exactly these; missing ones are no error."""
         self._storage.delete([update.key for update in updates])
 
 

@@ -105,7 +105,7 @@ def test_a_launcher_that_fails_is_complained_of_once_and_tried_again(
         wait_until(lambda: "out of order" in caplog.text)
         launcher.fails = False
         wait_until(lambda: bool(launcher.launches))
-        wait_until(lambda: "works again" in caplog.text)
+        wait_until(lambda: "Recovered: Trainings cannot be started" in caplog.text)
         control.stop()
     assert caplog.text.count("out of order") == 1
 
