@@ -6,12 +6,12 @@ TORCH_INDEX ?=
 TASKS ?= examples/watch/tasks.json
 LABEL_CONFIG ?= examples/watch/label_config.xml
 QUALITY_FLAGS ?= --peers boosting,ms-tcn
-FAULTS ?= long
+CRASH ?= long
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help run test check demo e2e bench bench-quality faults soak red fuzz pages screenshots format clean images images-test
+.PHONY: help run test check demo e2e bench bench-quality crash soak mutations fuzz pages screenshots format clean images images-test
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -34,7 +34,7 @@ run: .venv/.installed  ## train the shipped example if there is no model yet, th
 	@$(BIN)/python -m examples.start
 
 test: .venv/.installed-dev  ## all tests that run on one machine without Label Studio
-	$(BIN)/python -m pytest -m "not e2e and not pages and not faults"
+	$(BIN)/python -m pytest -m "not e2e and not pages and not crash"
 
 check: .venv/.installed-dev  ## lint, format, types, layers
 	$(BIN)/ruff check .
@@ -58,14 +58,14 @@ bench: .venv/.installed-dev  ## speed and memory as tables of ratios (a quarter 
 bench-quality: .venv/.installed-dev  ## quality beside known figures and peers (minutes; other exports: TASKS, LABEL_CONFIG, QUALITY_FLAGS)
 	@$(BIN)/python -m benchmarks.quality --tasks $(TASKS) --label-config $(LABEL_CONFIG) --beside benchmarks/baselines.md $(QUALITY_FLAGS)
 
-faults: .venv/.installed-dev  ## kill, starve and cut off everything that can be, and count it (20 minutes; FAULTS=short: 5)
-	FAULTS=$(FAULTS) $(BIN)/python -m pytest tests/promises/crash
+crash: .venv/.installed-dev  ## kill processes, fail disks, stores, networks and Label Studio, and count it (20 minutes; CRASH=short: 5)
+	CRASH=$(CRASH) $(BIN)/python -m pytest tests/promises/crash
 
 soak: .venv/.installed-dev  ## half an hour of everyday traffic with trainings: nothing fails, nothing grows (SOAK_MINUTES=30)
 	@$(BIN)/python -m tests.promises.soak
 
-red: .venv/.installed-dev  ## take each protection out in a copy, one by one, and see its tests go red (RED=05: those of promise 5)
-	@$(BIN)/python -m tests.promises.mutations $(RED)
+mutations: .venv/.installed-dev  ## remove each protection from a copy, one by one; its tests must fail (MUTATIONS=05: those of promise 5)
+	@$(BIN)/python -m tests.promises.mutations $(MUTATIONS)
 
 fuzz: .venv/.installed-dev  ## 10^4 corrupted graphs and 10^5 requests against a real server (an hour)
 	$(BIN)/python -m tests.promises.hostile graphs 10000

@@ -1,4 +1,4 @@
-"""Everything here is marked `faults` (`make faults`), and says at the end how many faults of which kind were made."""
+"""Everything here is marked `crash` (`make crash`); the end of a run says how many faults of each kind were made."""
 
 import shutil
 import tempfile
@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.faults)
+            item.add_marker(pytest.mark.crash)
 
 
 def is_whole(config: pytest.Config) -> bool:

@@ -1,6 +1,6 @@
-"""How many faults were made, by kind: a run of `make faults` that made none of a kind fails.
+"""How many faults were made, by kind: a run of `make crash` that made none of a kind fails.
 
-FAULTS=short (minutes, for CI) or long (by hand).
+CRASH=short (minutes, for CI) or long (by hand).
 """
 
 import os
@@ -8,7 +8,7 @@ from collections import Counter
 
 from tests.support.proxy import FAULTS
 
-LONG = os.environ.get("FAULTS", "short") == "long"
+LONG = os.environ.get("CRASH", "short") == "long"
 # Ways in which Label Studio fails, see test_label_studio_faults.py.
 KINDS = (
     "nobody answers",

@@ -1,4 +1,4 @@
-"""Remove each protection from a copy of the code, one by one, and check that its tests fail (`make red`).
+"""Remove each protection from a copy of the code, one by one, and check that its tests fail (`make mutations`).
 
     python -m tests.promises.mutations                 all mutations of this folder
     python -m tests.promises.mutations 05 07-no-limit  those whose names begin with these words
