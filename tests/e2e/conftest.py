@@ -14,7 +14,7 @@ from examples.demo.client import Client
 from examples.demo.program import Program, free_port
 
 FIGURES = pytest.StashKey[dict[str, str]]()
-SERVER_SECONDS = 60
+SERVER_SECONDS = 240
 
 
 class Server:

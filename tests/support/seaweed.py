@@ -13,7 +13,7 @@ import urllib3
 from obstore.store import S3Store
 
 ACCESS_KEY, SECRET_KEY, BUCKET = "test-access-key", "test-secret-key", "models"
-START_SECONDS = 60
+START_SECONDS = 240
 _PORTS = ("s3", "master", "volume", "filer")
 
 

@@ -133,8 +133,8 @@ class Server:
             stderr=subprocess.PIPE,
             text=True,
         )
-        self._http = urllib3.PoolManager(retries=False, timeout=60)
-        deadline = time.monotonic() + 60
+        self._http = urllib3.PoolManager(retries=False, timeout=240)
+        deadline = time.monotonic() + 240
         while not self._is_ready():
             assert time.monotonic() < deadline
             assert self.process.poll() is None
@@ -145,7 +145,7 @@ class Server:
 
     def end(self) -> tuple[int, str]:
         self._http.clear()
-        _, errors = self.process.communicate(timeout=60)
+        _, errors = self.process.communicate(timeout=240)
         return self.process.returncode, errors
 
     def _is_ready(self) -> bool:

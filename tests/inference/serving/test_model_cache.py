@@ -142,7 +142,7 @@ def test_a_store_that_hangs_delays_at_most_one_request(
         nonlocal asks
         asks += 1
         asked.release()
-        answer.wait(60)
+        answer.wait(240)
         raise StoreError("The store did not answer in time.")
 
     with monkeypatch.context() as patch, ThreadPoolExecutor(4) as pool:
@@ -150,7 +150,7 @@ def test_a_store_that_hangs_delays_at_most_one_request(
         first = pool.submit(models.version, PROJECT)
         asked.acquire()
         others = [pool.submit(models.version, PROJECT) for _ in range(3)]
-        finished = wait(others, timeout=10).done
+        finished = wait(others, timeout=60).done
         answer.set()
         assert len(finished) == 3, "all wait for the store"
         assert {each.result() for each in (first, *others)} == {FIRST}

@@ -25,12 +25,13 @@ from tests.support.label_studio import CONFIG
 from tests.support.label_studio_files import REGIONS, StudioWithFiles
 from tests.support.synthetic import QUICK
 from tests.support.tokens import TOKEN
+from tests.support.waiting import NEVER_SECONDS
 from tests.support.web_server import Web, serve
 
 PROJECT = 1
 FAST = {**QUICK, "BALANCED_ACCURACY_THRESHOLD": "0", "MIN_CLASS_F1_THRESHOLD": "0", "OMP_NUM_THREADS": "1"}
 CREATED = 1795490000  # of the project; any will do
-START_SECONDS = 120
+START_SECONDS = NEVER_SECONDS
 # Another machine, as far as processes can be seen: a pid namespace of its own.
 ELSEWHERE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc")
 
@@ -60,7 +61,7 @@ class Annotators:
 
     def _tell(self, server: str, body: str) -> bool:
         try:
-            reply = self._pool.request("POST", f"{server}/webhook", body=body, timeout=200, retries=False)
+            reply = self._pool.request("POST", f"{server}/webhook", body=body, timeout=NEVER_SECONDS, retries=False)
         except urllib3.exceptions.HTTPError:
             self.unanswered += 1
             return False
@@ -71,7 +72,7 @@ class Annotators:
         return True
 
 
-class Playground:
+class LiveStack:
     """A Label Studio, a store, and what runs over them."""
 
     def __init__(self, web: Web, studio: StudioWithFiles, folder: Path, model_dir: str) -> None:
@@ -133,20 +134,20 @@ class Playground:
         asked = {"id": task, "data": {"csv_url": f"/data/upload/1/{task:08x}-a.csv"}, "project": PROJECT}
         body = json.dumps({"tasks": [asked], "project": str(PROJECT), "label_config": CONFIG})
         try:
-            reply = self.pool.request("POST", f"{server}/predict", body=body, timeout=100, retries=False)
+            reply = self.pool.request("POST", f"{server}/predict", body=body, timeout=NEVER_SECONDS, retries=False)
         except urllib3.exceptions.HTTPError:
             return 0, None
         return reply.status, reply.json()["results"][0] if reply.status == 200 else reply.data
 
 
 @contextmanager
-def playground(folder: Path, *, model_dir: str = "", tasks: int = 4) -> Iterator[Playground]:
+def live_stack(folder: Path, *, model_dir: str = "", tasks: int = 4) -> Iterator[LiveStack]:
     """A Label Studio of some annotated tasks over an empty store (default: a folder)."""
     studio = StudioWithFiles()
     for task in range(1, tasks + 1):
         studio.annotate(task, result=REGIONS)
     with serve(studio) as web:
-        yield Playground(web, studio, folder, model_dir or str(folder / "models"))
+        yield LiveStack(web, studio, folder, model_dir or str(folder / "models"))
 
 
 def _inherited() -> dict[str, str]:

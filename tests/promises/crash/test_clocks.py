@@ -23,7 +23,7 @@ from shared.store.lease import decode_lease, take_lease
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from tests.promises.crash.counting import COUNTS
-from tests.promises.crash.live_stack import PROJECT, START_SECONDS, playground
+from tests.promises.crash.live_stack import PROJECT, START_SECONDS, live_stack
 from tests.support.models import model_file, snapshot
 from tests.support.paths import ROOT
 
@@ -80,7 +80,7 @@ sys.stdin.read()
 @pytest.mark.parametrize("shift", [-2 * DAY, 2 * DAY])
 def test_a_machine_with_a_wrong_clock_publishes_and_so_does_the_next(tmp_path: Path, shift: int) -> None:
     """The real trainer, wrong, then right: each one's model serves, and no state is trained on twice."""
-    with playground(tmp_path) as play:
+    with live_stack(tmp_path) as play:
         storage = open_storage(play.model_dir)
         program, server = play.server("server", TRAIN_LAUNCHER="none")
         with program.start(START_SECONDS):

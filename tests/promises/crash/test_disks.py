@@ -17,7 +17,7 @@ from shared.store.opening import open_storage
 from tests.promises.crash.counting import COUNTS
 from tests.promises.crash.crash_points import READING, failing_at
 from tests.promises.crash.disks import SmallDisk, small_disk
-from tests.promises.crash.live_stack import PROJECT, START_SECONDS, Playground, playground
+from tests.promises.crash.live_stack import PROJECT, START_SECONDS, LiveStack, live_stack
 from tests.support.published import publish_with_report
 
 KIB = 4096  # some models of these tests
@@ -55,7 +55,7 @@ def test_a_disk_that_takes_no_bytes_refuses_events_and_trainings_and_serves_on(
     kind: str,
     sentence: str,
 ) -> None:
-    with playground(tmp_path, model_dir=str(disk.folder / "models")) as play:
+    with live_stack(tmp_path, model_dir=str(disk.folder / "models")) as play:
         assert play.train()[0] == 0
         storage = open_storage(play.model_dir)
         before = serving(play)
@@ -85,7 +85,7 @@ def test_a_disk_that_takes_no_bytes_refuses_events_and_trainings_and_serves_on(
 def test_a_trainer_that_may_write_no_model_keeps_what_waits(tmp_path: Path) -> None:
     """A limit of the kernel on the size of files, as some hosts set it: for anybody, without a volume of his own."""
     limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
-    with playground(tmp_path) as play:
+    with live_stack(tmp_path) as play:
         storage = open_storage(play.model_dir)
         Updates(storage).add(PROJECT, "ANNOTATION_CREATED", 1.0)
         code, said = play.train(limit)
@@ -124,13 +124,13 @@ def test_a_disk_that_cannot_be_read_never_takes_a_model_down(tmp_path: Path) -> 
     raise AssertionError("no end")
 
 
-def serving(play: Playground) -> str:
+def serving(play: LiveStack) -> str:
     stamp = ModelStore(open_storage(play.model_dir)).stamp(PROJECT)
     assert stamp is not None
     return stamp.version
 
 
-def predicted(play: Playground, server: str) -> str:
+def predicted(play: LiveStack, server: str) -> str:
     status, found = play.predict(server)
     assert status == 200, found
     return str(found["model_version"])

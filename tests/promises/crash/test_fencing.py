@@ -7,8 +7,7 @@ bucket of a real S3 server.
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -21,19 +20,20 @@ from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from shared.store.storage import Storage
 from tests.promises.crash.counting import COUNTS, LONG
-from tests.promises.crash.live_stack import ELSEWHERE, PROJECT, START_SECONDS, Playground, playground
+from tests.promises.crash.live_stack import ELSEWHERE, PROJECT, START_SECONDS, LiveStack, live_stack
 from tests.support.label_studio_files import REGIONS
 from tests.support.seaweed import Seaweed
+from tests.support.waiting import wait_until
 
 ROUNDS = 5 if LONG else 1
 TRIGGERS = 8  # events at one moment, to each server
-SHORT_LEASE = "import shared.store.lease\nshared.lease.LEASE_SECONDS, shared.store.lease.HEARTBEAT_SECONDS = 4.0, 1.0"
+SHORT_LEASE = "from shared.store import lease\nlease.LEASE_SECONDS, lease.HEARTBEAT_SECONDS = 4.0, 1.0"
 
 
 class Place(NamedTuple):
-    """A playground, and how a second server or trainer is started that is elsewhere."""
+    """A live stack, and how a second server or trainer is started that is elsewhere."""
 
-    play: Playground
+    play: LiveStack
     inside: Sequence[str]
     environ: dict[str, str]
 
@@ -50,20 +50,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         if subprocess.run([*ELSEWHERE, "true"], check=False, capture_output=True).returncode:
             pytest.skip("This kernel gives nobody a pid namespace of his own (unshare --user --pid).")
     if request.param != "two clusters":
-        with playground(tmp_path) as play:
+        with live_stack(tmp_path) as play:
             yield Place(play, inside, {})
         return
     address = request.getfixturevalue("bucket")
     seaweed: Seaweed = request.getfixturevalue("seaweed")
-    with playground(tmp_path, model_dir=address) as play:
+    with live_stack(tmp_path, model_dir=address) as play:
         yield Place(play, inside, seaweed.environment)
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 240) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.1)
 
 
 @pytest.mark.timeout(1800)

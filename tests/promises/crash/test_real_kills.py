@@ -16,13 +16,13 @@ from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from shared.store.storage import Storage
 from tests.promises.crash.counting import COUNTS, REAL_KILLS
-from tests.promises.crash.live_stack import PROJECT, START_SECONDS, Playground, playground
+from tests.promises.crash.live_stack import PROJECT, START_SECONDS, LiveStack, live_stack
 
 
 class Asker:
     """A client that predicts all the time, and what it was answered."""
 
-    def __init__(self, play: Playground, server: str) -> None:
+    def __init__(self, play: LiveStack, server: str) -> None:
         self._play = play
         self._server = server
         self._stop = threading.Event()
@@ -54,7 +54,7 @@ def test_servers_and_trainers_killed_while_people_work_lose_nothing(tmp_path: Pa
     generator = random.Random(0)
     kills: Counter[str] = Counter()
     ends: Counter[int] = Counter()
-    with playground(tmp_path) as play:
+    with live_stack(tmp_path) as play:
         program, server = play.server("server", TRAIN_LAUNCHER="none")
         started = time.monotonic()
         assert play.train()[0] == 0

@@ -21,7 +21,7 @@ from shared.store.bucket import ObjectStorage
 from shared.store.models import ModelStore
 from shared.store.storage import Storage
 from tests.promises.crash.counting import COUNTS, LONG
-from tests.promises.crash.live_stack import START_SECONDS, Playground, playground
+from tests.promises.crash.live_stack import START_SECONDS, LiveStack, live_stack
 from tests.support.models import model_file, snapshot, version_name
 from tests.support.proxy import FAULTS, Fault, Proxy, proxy
 from tests.support.seaweed import BUCKET, Seaweed
@@ -143,7 +143,7 @@ def test_a_server_whose_bucket_does_not_answer_serves_on_and_says_so_to_events(
 ) -> None:
     script, web = way
     environ = {**seaweed.environment, "AWS_ENDPOINT_URL": web.url}
-    with playground(tmp_path, model_dir=f"s3://{BUCKET}/{uuid4().hex}") as play:
+    with live_stack(tmp_path, model_dir=f"s3://{BUCKET}/{uuid4().hex}") as play:
         assert play.train(**environ)[0] == 0
         program, server = play.server("server", TRAIN_LAUNCHER="none", **environ)
         with program.start(START_SECONDS):
@@ -166,7 +166,7 @@ def test_a_server_whose_bucket_does_not_answer_serves_on_and_says_so_to_events(
 class Asking:
     """Predictions while events are sent."""
 
-    def __init__(self, play: Playground, server: str) -> None:
+    def __init__(self, play: LiveStack, server: str) -> None:
         self._play = play
         self._server = server
         self.versions: set[str] = set()

@@ -8,7 +8,6 @@ import logging
 import os
 import secrets
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -34,6 +33,7 @@ from shared.store.storage import Storage
 from tests.promises.kubernetes.api_server import CERTIFICATE, NAMESPACE, TOKEN, ApiServer, serve, status
 from tests.promises.kubernetes.rendering import find, overlay, with_components
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 
 REAL = "TEST_KUBE_URL" in os.environ
 SETTINGS = Settings(train_launcher="kubernetes", max_concurrent_runs=4)
@@ -111,13 +111,6 @@ def launch() -> Launch:
 
 def name_of(launch: Launch) -> str:
     return f"train-{launch.project}-{launch.number}"
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.01)
 
 
 # Making Jobs

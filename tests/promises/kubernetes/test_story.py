@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.promises.kubernetes.rendering import Object, command_line, environmen
 from tests.support.label_studio import CONFIG, Studio
 from tests.support.paths import ROOT
 from tests.support.tokens import TOKEN as STUDIO_TOKEN
+from tests.support.waiting import wait_until
 from tests.support.web_server import Answer, Asked, answer
 from tests.support.web_server import serve as serve_web
 
@@ -66,13 +66,6 @@ def train_as(job: Object, objects: list[Object], deviations: dict[str, str], fol
         check=False,
     )
     assert done.returncode == 0, done.stderr
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)
 
 
 @pytest.fixture

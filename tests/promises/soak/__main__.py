@@ -25,7 +25,7 @@ from tests.support.tokens import TOKEN
 from tests.support.web_server import serve
 
 LOOK_SECONDS = 2.0
-START_SECONDS = 60
+START_SECONDS = 240
 SETTINGS = {
     "SEQUENCE_SIZE": "16",  # what is learned does not matter here, that it is does
     "HIDDEN_SIZE": "8",

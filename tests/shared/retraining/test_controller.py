@@ -1,6 +1,5 @@
 import logging
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from shared.store.projects import KnownProject, KnownProjects
 from shared.store.storage import Storage
 from tests.support.label_studio import Studio
 from tests.support.tokens import TOKEN
+from tests.support.waiting import wait_until
 from tests.support.web_server import serve
 
 
@@ -41,13 +41,6 @@ class Launched:
 
     def close(self) -> None:
         pass
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -17,6 +15,7 @@ from shared.retraining.scheduler import Launch
 from shared.settings import Settings
 from shared.store.opening import open_storage
 from shared.store.storage import Storage
+from tests.support.waiting import wait_until
 
 LAUNCH = Launch(3, 1, "a test")
 
@@ -34,13 +33,6 @@ def launcher_of(folder: Storage, script: str, seconds: int = 600) -> ChildProces
         environment=lambda: {"LABEL_STUDIO_API_KEY": "the-token-of-setup"},
         command=(sys.executable, "-c", textwrap.dedent(script)),
     )
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.01)
 
 
 def children_of_project_3() -> list[psutil.Process]:
