@@ -196,7 +196,7 @@ def _connection(label_studio: LabelStudio, connections: Connections, project: in
     yield Check(
         f"{backend.url.rstrip('/')}/webhook" in hooks,
         f"Project {project}: Label Studio sends events to {backend.url}/webhook.",
-        "Delete the model in Settings > Model and connect it again; see README, Connect Label Studio (SSRF settings).",
+        "Delete the model in Settings > Model and connect it again; see docs/connecting.md.",
     )
     yield Check(
         found.model_version == backend.title,

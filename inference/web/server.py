@@ -139,7 +139,7 @@ def _say_hello(settings: Settings, listener: socket.socket) -> None:
     2. Settings > Annotation > use predictions to prelabel tasks, from the model you connected
     3. annotate a few tasks; the next ones arrive pre-annotated
   "URL resolves to a reserved network address"? Start Label Studio with SSRF_PROTECTION_ENABLED=false
-  ML_BLOCK_LOCAL_IP=false and, once, LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN=true (README, Connect Label Studio).
+  ML_BLOCK_LOCAL_IP=false and, once, LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN=true (docs/connecting.md).
 
 """
         )

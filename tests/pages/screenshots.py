@@ -22,6 +22,7 @@ from shared.store.projects import KnownProject, KnownProjects
 from tests.pages.conftest import CHROMIUM, FLAGS
 from tests.support.label_studio import Studio
 from tests.support.paths import ROOT
+from tests.support.pictures import shrink
 from tests.support.server import run_server
 from tests.support.tokens import TOKEN
 from tests.support.web_server import serve as serve_web
@@ -92,6 +93,7 @@ def take(folder: Path, models: str, label_studio: str) -> None:
             page.request.post("/webhook", data=SKIP)
             page.goto(path)
             page.screenshot(path=folder / f"{name}.png", full_page=name == "task")
+            shrink(folder / f"{name}.png")
         browser.close()
 
 

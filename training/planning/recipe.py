@@ -1,4 +1,4 @@
-"""The constants of a fit, each with the reason for its value. benchmarks/quality.md holds the ablations."""
+"""The constants of a fit, each with the reason for its value. docs/quality.md holds the ablations."""
 
 from dataclasses import dataclass
 

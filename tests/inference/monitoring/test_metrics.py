@@ -10,9 +10,6 @@ from inference.web.request_log import HEADER, RequestIds
 from shared.retraining.active_run import begin_run
 from shared.store.opening import open_storage
 from tests.inference.conftest import VALUES, Publish, Serve, batch
-from tests.support.paths import ROOT
-
-README = (ROOT / "README.md").read_text()
 
 
 def samples(client: TestClient) -> dict[str, float]:
@@ -23,22 +20,6 @@ def samples(client: TestClient) -> dict[str, float]:
             labels = ",".join(f"{key}={value}" for key, value in sorted(sample.labels.items()))
             found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
     return found
-
-
-def metrics_table(client: TestClient) -> str:
-    """The table that README must hold."""
-    lines = ["| metric | kind | meaning |", "|---|---|---|"]
-    for family in sorted(text_string_to_metric_families(client.get("/metrics").text), key=lambda each: each.name):
-        if not family.name.endswith("_created"):
-            name = family.name + {"counter": "_total"}.get(family.type, "")
-            lines.append(f"| `{name}` | {family.type} | {family.documentation} |")
-    return "\n".join(lines)
-
-
-def test_readme_lists_each_metric(serve: Serve) -> None:
-    with serve() as client:
-        expected = metrics_table(client)
-    assert README.partition("<!-- metrics -->\n")[2].partition("\n<!-- /metrics -->")[0] == expected
 
 
 def test_names_are_ours_and_requests_are_counted_by_route_and_result(serve: Serve) -> None:

@@ -17,11 +17,11 @@ from uuid import uuid4
 import pytest
 import urllib3
 
-from tests.support.paths import ROOT
+from tests.support.paths import ROOT, VERSION
 
 RUNNER = shlex.split(os.environ.get("RUNNER", "docker"))
 RUN_FLAGS = shlex.split(os.environ.get("RUN_FLAGS", ""))
-TAG = os.environ.get("TAG", "0.1.0")
+TAG = os.environ.get("TAG", VERSION)
 USER = 10001
 EXAMPLE = ROOT / "examples" / "watch"
 LARGEST_SERVE = 450e6  # bytes, unpacked, base image included

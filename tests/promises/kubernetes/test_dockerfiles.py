@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -50,9 +51,9 @@ def test_the_variables_of_an_image_are_settings_with_values_that_they_take(kind:
 
 
 def test_the_server_has_no_torch_and_the_trainer_takes_pytorchs_cpu_wheels() -> None:
-    assert "'.[serve]'" in recipe("serve")
+    assert "requirements.py serve" in recipe("serve")
     assert "torch" not in recipe("serve").replace("no torch", "")
-    assert "'.[train]'" in recipe("train")
+    assert "requirements.py train" in recipe("train")
     assert "ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu" in recipe("train")
 
 
@@ -70,12 +71,16 @@ def test_only_what_is_installed_goes_into_an_image() -> None:
     assert all((ROOT / name).exists() for name in allowed)
 
 
-def test_the_version_is_the_projects_everywhere() -> None:
-    project = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    assert project
-    for kind in KINDS:
-        assert f'org.opencontainers.image.version="{project[1]}"' in recipe(kind)
-    for _, template in pod_templates(overlay("prod")):
-        for container in template["spec"]["containers"]:
-            assert container["image"].endswith(f":{project[1]}")
-    assert f"${{TAG:-{project[1]}}}" in (ROOT / "k8s" / "images" / "build").read_text()
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_edit_of_the_code_installs_no_library_anew(kind: str) -> None:
+    libraries, ours = recipe(kind).split("-r requirements.txt")
+    assert "COPY shared" not in libraries
+    assert "--no-deps ." in ours
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_libraries_are_those_of_the_extra(kind: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    command = [sys.executable, str(ROOT / "k8s" / "images" / "requirements.py"), kind]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert printed == [*project["dependencies"], *project["optional-dependencies"][kind]]

@@ -26,6 +26,7 @@ from tests.promises.kubernetes.rendering import (
     with_components,
 )
 from tests.promises.kubernetes.rules import CUSTOM, problems
+from tests.support.paths import VERSION
 
 STABLE = {"app.kubernetes.io/name", "app.kubernetes.io/component"}
 
@@ -209,7 +210,7 @@ def test_a_gpu_is_for_trainings_only(tmp_path: Path) -> None:
     for name, template in pod_templates(objects):
         (container,) = template["spec"]["containers"]
         assert ("nvidia.com/gpu" in container["resources"]["limits"]) == (name == "CronJob train")
-        assert container["image"].endswith("-gpu:0.1.0") == (name == "CronJob train")
+        assert container["image"].endswith(f"-gpu:{VERSION}") == (name == "CronJob train")
 
 
 def test_the_monitor_selects_the_service(tmp_path: Path) -> None:

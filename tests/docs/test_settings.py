@@ -1,18 +1,16 @@
-"""README is held against the code."""
+"""docs/settings.md and the configurations printed in docs/connecting.md are held against the code."""
 
-import re
 from dataclasses import fields
 
 from shared.labelling.label_config import parse_label_config
 from shared.recordings.series import read_series
 from shared.settings import Settings
+from tests.docs.markdown import between, page
 from tests.support.paths import ROOT
-
-README = (ROOT / "README.md").read_text()
 
 
 def settings_table() -> str:
-    """The table that README must hold."""
+    """The table that docs/settings.md must hold."""
     lines = ["| variable | default | meaning |", "|---|---|---|"]
     defaults = Settings().environment()
     for each in fields(Settings):
@@ -23,13 +21,12 @@ def settings_table() -> str:
     return "\n".join(lines)
 
 
-def test_each_setting_stands_in_readme_as_in_the_code() -> None:
-    found = README.partition("<!-- settings -->\n")[2].partition("\n<!-- /settings -->")[0]
-    assert found == settings_table()
+def test_each_setting_is_listed_as_in_the_code() -> None:
+    assert between(page("docs/settings.md"), "settings") == settings_table()
 
 
 def test_the_printed_configurations_read_the_shipped_recording() -> None:
-    printed = README.partition("```xml\n")[2].partition("```")[0]
+    printed = page("docs/connecting.md").partition("```xml\n")[2].partition("```")[0]
     data = (ROOT / "tests" / "time_series.csv").read_bytes()
     by_row = read_series(data, parse_label_config(printed))
     timed = printed.replace('value="$csv_url"', 'value="$csv_url" timeColumn="time"')
@@ -37,11 +34,3 @@ def test_the_printed_configurations_read_the_shipped_recording() -> None:
     assert by_row.rows == by_time.rows > 100
     assert by_row.axis.value(7) == 7
     assert float(by_time.axis.value(7)) > 0
-
-
-def test_each_make_target_that_readme_names_exists() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    named = set(re.findall(r"^make ([a-z0-9-]+)|`[^`]*\bmake ([a-z0-9-]+)[^`]*`", README, re.MULTILINE))
-    targets = set(re.findall(r"^([a-z0-9-]+):", makefile, re.MULTILINE))
-    assert named
-    assert {first or second for first, second in named} <= targets
