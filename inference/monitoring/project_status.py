@@ -119,7 +119,7 @@ class StatusCollector:
                 self._statuses[project] = msgspec.structs.replace(status, updates=updates)
 
     def _turn(self, present: set[int], touched: set[int], waiting: Iterable[int]) -> set[int]:
-        busy = {project for project, each in self._statuses.items() if each.runs.active}
+        busy = {project for project, each in self._statuses.items() if each.runs.active or each.runs.abandoned}
         now = {*present & touched, *present & busy, *(present - set(self._statuses))}
         for others in (set(waiting) - now, present - set(waiting) - now):
             longest_ago = sorted(others, key=lambda project: self._looked_at.get(project, 0.0))

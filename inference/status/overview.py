@@ -13,6 +13,7 @@ from inference.monitoring.reports import ReportSummary
 from inference.operations import BackgroundLoops
 from inference.version import program_version
 from shared.model_file.card import Estimate
+from shared.retraining.runs import NO_END_RECORDED
 from shared.retraining.scheduler import due_at
 from shared.settings import Settings
 
@@ -102,6 +103,8 @@ class RowBuilder:
             left = f", about {progress.eta_seconds / 60:.0f} min left" if progress.eta_seconds else ""
             sentence = f"{active.state} {progress.fraction:.0%}{left}"
             return State(name="training", sentence=sentence, fraction=progress.fraction)
+        if status.runs.abandoned is not None:
+            return State(name="failed", sentence=f"failed: {NO_END_RECORDED}")
         due = due_at(status.updates, status.runs, self._settings)
         if status.updates and due is None:
             return State(name="waiting", sentence=self._needed(status))
