@@ -156,7 +156,7 @@ def _model(store: ModelStore, project: int) -> Check:
             "`python -m inference models verify` checks them all."
         )
         return Check(False, f"The model of project {project} does not hold: {error}", remedy)
-    return Check(True, f"Project {project}: model {stored.stamp.version} loads, and its probe holds.")
+    return Check(True, f"Project {project}: model {stored.model_info.version} loads, and its probe holds.")
 
 
 def _history(storage: Storage, project: int) -> Iterator[Check]:

@@ -119,8 +119,8 @@ class ModelsCommand:
             Path(file).write_bytes(found.data)
         except OSError as error:
             raise RefusedError(f"{file} cannot be written: {error.strerror}.") from None
-        said = {"project": number, "version": found.stamp.version, "file": file, "bytes": len(found.data)}
-        return self._tell(said, f"Version {found.stamp.version} of project {number} is in {file}.")
+        said = {"project": number, "version": found.model_info.version, "file": file, "bytes": len(found.data)}
+        return self._tell(said, f"Version {found.model_info.version} of project {number} is in {file}.")
 
     def import_version(self, file: str) -> int:
         """Keep a model from a file, after all checks; it serves when it is promoted."""
@@ -163,7 +163,7 @@ class ModelsCommand:
                 if stored is None:
                     continue
                 Segmenter.load(stored.data)
-                shown = f"{stored.stamp.version} (serves)" if name is None else name
+                shown = f"{stored.model_info.version} (serves)" if name is None else name
             except ModelError as trouble:
                 error, shown = str(trouble), name or "the model that serves"
             except SegmenterError as trouble:

@@ -130,9 +130,9 @@ class StatusCollector:
         try:
             known = self._projects.get(project)
             runs = self._runs.state(project)
-            stamp = self._store.stamp(project)
+            info = self._store.model_info(project)
             versions = before.versions if before else ()
-            changed = before is None or before.runs.last != runs.last or before.version != (stamp and stamp.version)
+            changed = before is None or before.runs.last != runs.last or before.version != (info and info.version)
             if changed or again or runs.active:
                 versions = tuple(self._store.versions(project))
             config, config_error = self._config(known, before)
@@ -142,8 +142,8 @@ class StatusCollector:
                 config=config,
                 config_error=config_error,
                 runs=runs,
-                version=stamp.version if stamp else "",
-                refused=stamp.refused if stamp else "",
+                version=info.version if info else "",
+                refused=info.refused if info else "",
                 versions=versions,
                 summaries={each.name: self.reports.summary(project, each.name) for each in versions},
                 updates=before.updates if before else (),

@@ -47,7 +47,7 @@ class _Project:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     loading: threading.Lock = field(default_factory=threading.Lock)
-    stamp: ModelInfo | None = None
+    model_info: ModelInfo | None = None
     looked_at: float = float("-inf")
     away: bool = False  # the last look failed: until one succeeds, only `refresh` looks, which nobody waits for
     refused: dict[str, str] = field(default_factory=dict)  # sha256, or tag where the bytes have none ► why
@@ -115,54 +115,54 @@ class ModelCache:
             return self._projects.setdefault(project, _Project())
 
     def _good(self, project: ProjectRef, state: _Project) -> _Good:
-        stamp = self._look(project.id, state)
-        objection = self._objection(state, stamp, project)
-        if stamp is not None and not objection:
-            return _Good(stamp.version, stamp.project_created, stamp.sha256)
+        model_info = self._look(project.id, state)
+        objection = self._objection(state, model_info, project)
+        if model_info is not None and not objection:
+            return _Good(model_info.version, model_info.project_created, model_info.sha256)
         good = state.last_good
-        if stamp is not None and not stamp.mismatch(project.created):
+        if model_info is not None and not model_info.mismatch(project.created):
             if good is None or good.sha256 in state.refused:
-                good = self._kept(project.id, state, stamp)
+                good = self._kept(project.id, state, model_info)
             if good is not None and _same(project.created, good.created):
                 return good
         raise UntrainedError(objection)
 
     def _look(self, project: int, state: _Project, *, waiting: bool = True) -> ModelInfo | None:
-        """The store's current stamp, at most a second old; the last known one while the store cannot be read.
+        """The store's current model info, at most a second old; the last known one while the store cannot be read.
 
         A store may take half a minute to fail, or to answer. So while one thread looks, others go by what is known;
         and once it has failed, no request is `waiting` for it: `refresh` looks.
         """
         in_use = project in self._loaded
         if in_use and state.away and waiting:
-            return state.stamp
+            return state.model_info
         if not state.lock.acquire(blocking=not in_use):
-            return state.stamp
+            return state.model_info
         try:
             if self._clock() - state.looked_at >= REVALIDATE_SECONDS:
                 try:
-                    state.stamp = self._store.stamp(project)
+                    state.model_info = self._store.model_info(project)
                     state.away = False
                 except StoreError as error:
                     log.warning("%s The last known model serves on.", error, extra={"project": project})
                     state.away = True
                 state.looked_at = self._clock()
-            stamp = state.stamp
-            if stamp is not None and stamp.refused and stamp.tag not in state.refused:
-                self._refuse(project, state, stamp.tag, stamp.refused)
-            return stamp
+            model_info = state.model_info
+            if model_info is not None and model_info.refused and model_info.tag not in state.refused:
+                self._refuse(project, state, model_info.tag, model_info.refused)
+            return model_info
         finally:
             state.lock.release()
 
-    def _objection(self, state: _Project, stamp: ModelInfo | None, project: ProjectRef) -> str:
-        if stamp is None:
+    def _objection(self, state: _Project, model_info: ModelInfo | None, project: ProjectRef) -> str:
+        if model_info is None:
             return f"There is no model for project {project.id} yet: annotate a few tasks, training starts by itself."
-        return stamp.refused or state.refused.get(stamp.sha256, "") or stamp.mismatch(project.created)
+        return model_info.refused or state.refused.get(model_info.sha256, "") or model_info.mismatch(project.created)
 
-    def _kept(self, project: int, state: _Project, stamp: ModelInfo) -> _Good | None:
+    def _kept(self, project: int, state: _Project, model_info: ModelInfo) -> _Good | None:
         """The newest kept version that is not refused, becoming the last good one; nothing is loaded for it."""
         with state.lock:
-            if state.searched == (stamp.tag, state.refusals):
+            if state.searched == (model_info.tag, state.refusals):
                 return None
             try:
                 for each in self._store.versions(project):
@@ -173,7 +173,7 @@ class ModelCache:
             except (StoreError, RefusedError) as error:
                 log.warning("The kept versions cannot be read: %s", error, extra={"project": project})
                 return None
-            state.searched = (stamp.tag, state.refusals)
+            state.searched = (model_info.tag, state.refusals)
             return None
 
     def _sealed(self, project: int, state: _Project, version: str) -> _Good | None:
@@ -186,7 +186,7 @@ class ModelCache:
             return None
         if stored is None:
             return None
-        return _Good(stored.stamp.version, stored.stamp.project_created, stored.stamp.sha256)
+        return _Good(stored.model_info.version, stored.model_info.project_created, stored.model_info.sha256)
 
     def _cached(self, project: int, version: str) -> ServedModel | None:
         with self._lock:
@@ -224,8 +224,8 @@ class ModelCache:
         try:
             current = self._store.current(project)
         except ModelError:
-            current = None  # damaged since its stamp was read
-        if current is not None and current.stamp.sha256 == good.sha256:
+            current = None  # damaged since its model info was read
+        if current is not None and current.model_info.sha256 == good.sha256:
             return current
         return self._store.load_version(project, good.version)
 

@@ -20,8 +20,8 @@ def is_repetition(storage: Storage, project: int, snapshot: Snapshot) -> bool:
 
 
 def _of_the_one_that_serves(store: ModelStore, project: int) -> Snapshot | None:
-    stamp = store.stamp(project)
-    return None if stamp is None else stamp.snapshot
+    model_info = store.model_info(project)
+    return None if model_info is None else model_info.snapshot
 
 
 def _decided(store: ModelStore, project: int, last: RunRecord) -> Snapshot | None:
@@ -31,5 +31,5 @@ def _decided(store: ModelStore, project: int, last: RunRecord) -> Snapshot | Non
     with suppress(ModelError):
         model = store.load_version(project, last.version)
         if model is not None and store.file(project, last.version, "rejected") != UNFINISHED.encode():
-            return model.stamp.snapshot
+            return model.model_info.snapshot
     return None

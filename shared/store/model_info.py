@@ -35,7 +35,7 @@ class StoredModel(NamedTuple):
     """A model file and what it says of itself."""
 
     data: bytes
-    stamp: ModelInfo
+    model_info: ModelInfo
 
 
 class _Card(msgspec.Struct):

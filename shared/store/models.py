@@ -48,7 +48,7 @@ class ModelStore:
     def __init__(self, storage: Storage, *, keep_versions: int = 10) -> None:
         self._storage = storage
         self._keep_versions = keep_versions
-        self._stamps: dict[int, ModelInfo] = {}
+        self._model_infos: dict[int, ModelInfo] = {}
 
     # Reading
 
@@ -56,28 +56,28 @@ class ModelStore:
         """The model that serves a project. Raises ModelError if its bytes are damaged."""
         return self._read(keys.model(project), project)
 
-    def stamp(self, project: int) -> ModelInfo | None:
+    def model_info(self, project: int) -> ModelInfo | None:
         """Version and checksum of the model that serves: one look at its tag, and one read where that has changed."""
         try:
             status = self._storage.head(keys.model(project))
         except RefusedError as error:  # a link or a folder in its place
             return ModelInfo(version="", sha256="", tag=NO_FILE, refused=str(error))
         if status is None:
-            self._stamps.pop(project, None)
+            self._model_infos.pop(project, None)
             return None
-        known = self._stamps.get(project)
+        known = self._model_infos.get(project)
         if known is not None and status.tag == known.tag:
             return known
         try:
             found = self._read(keys.model(project), project, status)
         except ModelError as error:
-            stamp = ModelInfo(version="", sha256="", tag=status.tag, refused=str(error))
+            model_info = ModelInfo(version="", sha256="", tag=status.tag, refused=str(error))
         else:
             if found is None:
                 return None
-            stamp = found.stamp
-        self._stamps[project] = stamp
-        return stamp
+            model_info = found.model_info
+        self._model_infos[project] = model_info
+        return model_info
 
     def projects(self) -> list[int]:
         """Projects that a model serves: one listing."""
@@ -86,12 +86,12 @@ class ModelStore:
 
     def versions(self, project: int) -> list[Version]:
         """Kept models, newest first: one listing, however many there are."""
-        stamp = self.stamp(project)
+        model_info = self.model_info(project)
         return [
             Version(
                 name=name,
                 accepted="rejected" not in files,
-                current=stamp is not None and name == stamp.version,
+                current=model_info is not None and name == model_info.version,
                 files=tuple(files),
             )
             for name, files in sorted(self._files(project).items(), reverse=True)
@@ -139,7 +139,7 @@ class ModelStore:
         candidate = read_model_info(data, "", project)
         kept = False
         for _ in range(ATTEMPTS):
-            current = self.stamp(project)
+            current = self.model_info(project)
             reason = self._reason_against(project, candidate, current, again=again)
             if reason:
                 self._keep(project, candidate.version, data, weights, reports, rejected=reason)
@@ -183,15 +183,15 @@ class ModelStore:
         (promotion). Raises RefusedError if there is no such version, ModelError if its bytes are damaged.
         """
         for _ in range(ATTEMPTS):
-            current = self.stamp(project)
+            current = self.model_info(project)
             target = self._named(project, version) if version else self._before(project, current)
-            self._turn_down(project, current, target.stamp)
+            self._turn_down(project, current, target.model_info)
             try:
                 put_model(self._storage, project, target.data, current.tag if current else "")
             except ConflictError:
                 continue
-            accept(self._storage, project, target.stamp.version)
-            return target.stamp.version
+            accept(self._storage, project, target.model_info.version)
+            return target.model_info.version
         raise StoreError(f"The model of project {project} kept changing; look at its versions and try again.")
 
     def import_version(self, project: int, data: bytes) -> str:
@@ -199,15 +199,15 @@ class ModelStore:
 
         Raises ModelError if it is no model of this project, RefusedError if another model has its name here.
         """
-        stamp = read_model_info(data, "", project)
-        kept = self._storage.get(keys.version(project, stamp.version, "onnx"))
+        model_info = read_model_info(data, "", project)
+        kept = self._storage.get(keys.version(project, model_info.version, "onnx"))
         if kept is None:
-            self._keep(project, stamp.version, data, None, None, rejected=BROUGHT)
+            self._keep(project, model_info.version, data, None, None, rejected=BROUGHT)
         elif kept.data != data:
             raise RefusedError(
-                f"Project {project} keeps another model under the name {stamp.version}; delete that first."
+                f"Project {project} keeps another model under the name {model_info.version}; delete that first."
             )
-        return stamp.version
+        return model_info.version
 
     def delete(self, project: int) -> int:
         """Delete everything about a project and return how many objects that were. A run that goes on stops."""
@@ -216,7 +216,7 @@ class ModelStore:
             doomed += self._storage.keys(folder)
         present = [key for key in doomed if self._storage.head(key) is not None]
         self._storage.delete(doomed)
-        self._stamps.pop(project, None)
+        self._model_infos.pop(project, None)
         return len(present)
 
     def _read(self, key: str, project: int, status: Stat | None = None) -> StoredModel | None:
@@ -287,7 +287,7 @@ class ModelStore:
                 and (not current or not current.version or each.name < current.version)
             ):
                 found = self.load_version(project, each.name)
-                if found is not None and not (current and found.stamp.mismatch(current.project_created)):
+                if found is not None and not (current and found.model_info.mismatch(current.project_created)):
                     return found
         raise RefusedError(
             f"Project {project} keeps no accepted version from before {current.version if current else 'today'}; "
@@ -313,8 +313,8 @@ class ModelStore:
     def _prune(self, project: int, newest: str) -> None:
         """Delete what exceeds KEEP_VERSIONS, accepted and rejected counted apart, and what a dead writer left."""
         files = self._files(project)
-        stamp = self.stamp(project)
-        spared = {newest, stamp.version if stamp else newest}
+        model_info = self.model_info(project)
+        spared = {newest, model_info.version if model_info else newest}
         kept = {True: 0, False: 0}
         for name in sorted(files, reverse=True):
             accepted = "rejected" not in files[name]

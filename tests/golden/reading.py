@@ -21,11 +21,11 @@ def contents(store: Path) -> dict[str, Any]:
     models, runs = ModelStore(storage), Runs(storage)
     found: dict[str, Any] = {}
     for project in PROJECTS:
-        stamp, turned_down = models.stamp(project), models.turned_down(project)
+        model_info, turned_down = models.model_info(project), models.turned_down(project)
         known = KnownProjects(storage).get(project)
         found[str(project)] = {
-            "serves": stamp.version if stamp else "",
-            "snapshot": stamp.snapshot.digest if stamp and stamp.snapshot else "",
+            "serves": model_info.version if model_info else "",
+            "snapshot": model_info.snapshot.digest if model_info and model_info.snapshot else "",
             "versions": [[each.name, each.accepted, each.current] for each in models.versions(project)],
             "turned_down": turned_down.version if turned_down else "",
             "runs": [[each.number, each.outcome, each.version, each.exit_code] for each in runs.history(project)],

@@ -76,7 +76,7 @@ def test_a_server_serves_from_a_golden_store_and_goes_back_and_forward(golden: P
     assert store.roll_back(3, newest) == newest
     current = store.current(3)
     assert current is not None
-    assert current.stamp.version == newest
+    assert current.model_info.version == newest
 
 
 def test_the_commands_read_a_golden_store(

@@ -17,7 +17,7 @@ def load_references(store: ModelStore, project: int, project_created: str, confi
     found = []
     for name in names:
         model = store.load_version(project, name)
-        if model is None or model.stamp.mismatch(project_created):
+        if model is None or model.model_info.mismatch(project_created):
             continue
         known = read_card(model.data).label_config
         same = set(known.labels) == set(config.labels) and known.channels == config.channels

@@ -124,7 +124,7 @@ def test_a_store_that_is_away_changes_nothing_for_a_model_in_use(
     def away(*_: object) -> None:
         raise StoreError("The store is away.")
 
-    monkeypatch.setattr(ModelStore, "stamp", away)
+    monkeypatch.setattr(ModelStore, "model_info", away)
     monkeypatch.setattr(ModelStore, "current", away)
     assert models.serving(PROJECT).version == models.version(PROJECT) == FIRST
 
@@ -146,7 +146,7 @@ def test_a_store_that_hangs_delays_at_most_one_request(
         raise StoreError("The store did not answer in time.")
 
     with monkeypatch.context() as patch, ThreadPoolExecutor(4) as pool:
-        patch.setattr(ModelStore, "stamp", hang)
+        patch.setattr(ModelStore, "model_info", hang)
         first = pool.submit(models.version, PROJECT)
         asked.acquire()
         others = [pool.submit(models.version, PROJECT) for _ in range(3)]

@@ -89,10 +89,10 @@ def test_a_machine_with_a_wrong_clock_publishes_and_so_does_the_next(tmp_path: P
                 code, said = play.train(before)
                 assert code == 0, said
                 last = Runs(storage).last_ended(PROJECT)
-                stamp = ModelStore(storage).stamp(PROJECT)
+                model_info = ModelStore(storage).model_info(PROJECT)
                 assert last is not None
-                assert stamp is not None
-                assert (last.outcome, last.version) == ("published", stamp.version), last.reason
+                assert model_info is not None
+                assert (last.outcome, last.version) == ("published", model_info.version), last.reason
                 assert Updates(storage).of(PROJECT) == []
                 COUNTS[KIND] += bool(before)
 

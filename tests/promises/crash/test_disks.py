@@ -91,7 +91,7 @@ def test_a_trainer_that_may_write_no_model_keeps_what_waits(tmp_path: Path) -> N
         code, said = play.train(limit)
         assert (code, "File too large" in said) == (75, True), said
         COUNTS["files beyond a limit of size"] += 1
-        assert ModelStore(storage).stamp(PROJECT) is None
+        assert ModelStore(storage).model_info(PROJECT) is None
         last = Runs(storage).last_ended(PROJECT)
         assert last is not None
         assert "File too large" in last.reason
@@ -125,9 +125,9 @@ def test_a_disk_that_cannot_be_read_never_takes_a_model_down(tmp_path: Path) -> 
 
 
 def serving(play: LiveStack) -> str:
-    stamp = ModelStore(open_storage(play.model_dir)).stamp(PROJECT)
-    assert stamp is not None
-    return stamp.version
+    model_info = ModelStore(open_storage(play.model_dir)).model_info(PROJECT)
+    assert model_info is not None
+    return model_info.version
 
 
 def predicted(play: LiveStack, server: str) -> str:

@@ -100,13 +100,13 @@ def test_a_run_that_stood_still_publishes_nothing_after_another_has(place: Place
             while code == 75:  # as long as the lease of the one that stands still is live
                 code, said = play.train(SHORT_LEASE, inside=place.inside, **place.environ)
             assert code == 0, said
-            served = store.stamp(PROJECT)
+            served = store.model_info(PROJECT)
             os.kill(sleeper.pid, signal.SIGCONT)
             last_words = sleeper.stdout.read() if sleeper.stdout else ""
             assert sleeper.wait() == 75, last_words
         COUNTS["runs that stood still"] += 1
         assert "This run must not publish" in last_words
-        assert store.stamp(PROJECT) == served
+        assert store.model_info(PROJECT) == served
         assert served is not None
         last = runs.last_ended(PROJECT)
         assert last is not None

@@ -123,7 +123,7 @@ def test_a_training_reads_all_or_nothing(
         assert code == 75
         assert last.reason
         assert len(Updates(storage).of(PROJECT)) == 1
-        assert ModelStore(storage).stamp(PROJECT) is None
+        assert ModelStore(storage).model_info(PROJECT) is None
     else:
         raise AssertionError("no end")
     assert n > 3, "pages were to be read"

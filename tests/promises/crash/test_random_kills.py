@@ -37,8 +37,8 @@ class Watch:
             trained = last.trained.annotations if last and last.trained else 0
             lost = [n for n in answered if n > trained and f"{project}-{n}" not in waiting]
             assert not lost, f"updates {lost} of project {project} were answered, and are neither trained on nor wait"
-            stamp = ModelStore(self._storage).stamp(project)
-            assert stamp is None or not stamp.refused, stamp
+            model_info = ModelStore(self._storage).model_info(project)
+            assert model_info is None or not model_info.refused, model_info
             self._remember(project, last.number if last else 0)
 
     def _remember(self, project: int, number: int) -> None:

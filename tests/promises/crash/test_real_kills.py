@@ -130,7 +130,7 @@ class States:
             self._seen = number
 
     def serving(self) -> str:
-        stamp = ModelStore(self._storage).stamp(PROJECT)
-        assert stamp is not None
-        assert not stamp.refused
-        return stamp.version
+        model_info = ModelStore(self._storage).model_info(PROJECT)
+        assert model_info is not None
+        assert not model_info.refused
+        return model_info.version

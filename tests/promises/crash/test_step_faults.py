@@ -51,7 +51,7 @@ def test_a_killed_verdict_leaves_no_version_or_a_whole_one_that_does_not_serve(f
             assert not version.accepted
             assert store.file(PROJECT, version.name, "pt") == b"weights 1"
             assert store.file(PROJECT, version.name, "rejected") == b"worse"
-        assert store.stamp(PROJECT) is None
+        assert store.model_info(PROJECT) is None
         assert store.publish(take_lease(storage, PROJECT, "next"), model_file(2), b"weights 2").published
         files = [key for key in storage.keys(keys.versions(PROJECT)) if version_name(1) in key]
         assert not files or keys.version(PROJECT, version_name(1), "onnx") in files, "what the dead one left stays"

@@ -67,10 +67,10 @@ def work(storage: Storage) -> None:
 
 
 def serving(storage: Storage) -> str:
-    stamp = ModelStore(storage).stamp(STATE)
-    assert stamp is not None
-    assert not stamp.refused
-    return stamp.version
+    model_info = ModelStore(storage).model_info(STATE)
+    assert model_info is not None
+    assert not model_info.refused
+    return model_info.version
 
 
 def requests_of_the_work(script: Proxy) -> int:

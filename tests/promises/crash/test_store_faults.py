@@ -34,9 +34,9 @@ def data_of(storage: FolderStorage, key: str) -> bytes | None:
 
 def serving(storage: FolderStorage) -> str:
     """Version that serves, "" if none does. Fails on half a model."""
-    stamp = ModelStore(storage).stamp(PROJECT)
-    assert stamp is None or not stamp.refused, stamp
-    return stamp.version if stamp else ""
+    model_info = ModelStore(storage).model_info(PROJECT)
+    assert model_info is None or not model_info.refused, model_info
+    return model_info.version if model_info else ""
 
 
 def with_two_versions(storage: FolderStorage) -> FolderStorage:

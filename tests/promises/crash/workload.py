@@ -139,8 +139,8 @@ def go_back(storage: Storage, project: int, ledger: Ledger, generator: random.Ra
 def read(storage: Storage, project: int, ledger: Ledger, generator: random.Random) -> None:
     """Read all there is: half of anything is an error."""
     store = ModelStore(storage)
-    stamp = store.stamp(project)
-    assert stamp is None or not stamp.refused, stamp
+    model_info = store.model_info(project)
+    assert model_info is None or not model_info.refused, model_info
     for version in store.versions(project):
         store.load_version(project, version.name)
     Runs(storage).history(project)

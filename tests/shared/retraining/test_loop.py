@@ -308,8 +308,8 @@ class World(RuleBasedStateMachine):
     def no_model_is_replaced_by_one_of_older_annotations(self) -> None:
         store = ModelStore(self.storage)
         for project in PROJECTS:
-            stamp = store.stamp(project)
-            state = stamp.snapshot.annotations if stamp and stamp.snapshot else 0
+            model_info = store.model_info(project)
+            state = model_info.snapshot.annotations if model_info and model_info.snapshot else 0
             assert state >= self.serving[project], "an older model came back"
             self.serving[project] = state
 

@@ -86,7 +86,7 @@ def test_other_clouds_are_opened_by_their_addresses(address: str, monkeypatch: p
 def test_a_folder_needs_nothing_of_obstore(tmp_path: Path) -> None:
     program = (
         "import sys; from shared.store.opening import open_storage; from shared.store.models import ModelStore\n"
-        "ModelStore(open_storage(sys.argv[1])).stamp(7); assert 'obstore' not in sys.modules"
+        "ModelStore(open_storage(sys.argv[1])).model_info(7); assert 'obstore' not in sys.modules"
     )
     root = ROOT
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, cwd=root)

@@ -18,8 +18,8 @@ PROJECT = 7
 
 
 def serving(store: ModelStore, project: int = PROJECT) -> str | None:
-    stamp = store.stamp(project)
-    return stamp.version if stamp else None
+    model_info = store.model_info(project)
+    return model_info.version if model_info else None
 
 
 def publish(store: ModelStore, storage: Storage, numbers: Iterable[int], **options: Any) -> None:
@@ -40,14 +40,14 @@ def taken_over(storage: Storage, lease: Lease) -> Lease:
 
 def test_a_published_model_serves(storage: Storage) -> None:
     store = ModelStore(storage)
-    assert store.stamp(PROJECT) is None
+    assert store.model_info(PROJECT) is None
     assert store.current(PROJECT) is None
     publish(store, storage, [1, 2], reports={"report.json": b"{}", "report.html": b"<p>"})
     current = store.current(PROJECT)
     assert current is not None
     assert current.data == model_file(2)
-    assert current.stamp.version == version_name(2)
-    assert current.stamp == store.stamp(PROJECT)
+    assert current.model_info.version == version_name(2)
+    assert current.model_info == store.model_info(PROJECT)
     found = storage.get("model_project_7.pt")
     assert found is not None
     assert found.data == b"weights 2"
@@ -66,7 +66,7 @@ def test_a_stamp_is_read_once_and_looked_at_cheaply_after(storage: Storage) -> N
 
     publish(ModelStore(storage), storage, [1])
     store = ModelStore(Counting())
-    stamps = {id(store.stamp(PROJECT)) for _ in range(100)}
+    stamps = {id(store.model_info(PROJECT)) for _ in range(100)}
     assert len(stamps) == 1
     assert calls == {"get": 1, "head": 100}
 
@@ -86,10 +86,10 @@ def test_a_damaged_file_is_refused_with_the_reason(storage: Storage) -> None:
     good = model_file(1)
     for damaged in (good[:-1], good[:40] + b"!" + good[41:], b"", b"not a model" * 100, model_file(1, project=8)):
         storage.put(keys.model(PROJECT), damaged)
-        stamp = store.stamp(PROJECT)
-        assert stamp is not None
-        assert stamp.version == ""
-        assert stamp.refused
+        model_info = store.model_info(PROJECT)
+        assert model_info is not None
+        assert model_info.version == ""
+        assert model_info.refused
         with pytest.raises(ModelError):
             store.current(PROJECT)
 
@@ -140,11 +140,11 @@ def test_a_recreated_database_is_not_gated_by_the_old_model(storage: Storage) ->
     store = ModelStore(storage)
     lease = take_lease(storage, PROJECT, "test")
     assert store.publish(lease, model_file(5, created="111")).published
-    stamp = store.stamp(PROJECT)
-    assert stamp is not None
-    assert stamp.mismatch("111") == ""
-    assert stamp.mismatch("") == ""
-    assert "another Label Studio database" in stamp.mismatch("222")
+    model_info = store.model_info(PROJECT)
+    assert model_info is not None
+    assert model_info.mismatch("111") == ""
+    assert model_info.mismatch("") == ""
+    assert "another Label Studio database" in model_info.mismatch("222")
     assert store.publish(lease, model_file(6, state=1, created="222")).published
     with pytest.raises(RefusedError, match="keeps no accepted version"):
         store.roll_back(PROJECT)
@@ -152,9 +152,9 @@ def test_a_recreated_database_is_not_gated_by_the_old_model(storage: Storage) ->
 
 def test_a_model_trained_offline_belongs_to_any_database(storage: Storage) -> None:
     publish(ModelStore(storage), storage, [1])
-    stamp = ModelStore(storage).stamp(PROJECT)
-    assert stamp is not None
-    assert stamp.mismatch("222") == ""
+    model_info = ModelStore(storage).model_info(PROJECT)
+    assert model_info is not None
+    assert model_info.mismatch("222") == ""
 
 
 def test_a_run_that_lost_its_lease_publishes_nothing(storage: Storage) -> None:
@@ -216,10 +216,10 @@ def test_a_roll_back_in_the_middle_of_a_publication_is_not_undone_by_its_complet
     store = ModelStore(storage)
     publish(store, storage, [1, 2])
     lease = take_lease(storage, PROJECT, "dying")
-    stamp = store.stamp(PROJECT)
-    assert stamp is not None
+    model_info = store.model_info(PROJECT)
+    assert model_info is not None
     storage.put(keys.version(PROJECT, version_name(3), "onnx"), model_file(3))
-    lease.commit(Commit(version=version_name(3), replaces=stamp.tag))
+    lease.commit(Commit(version=version_name(3), replaces=model_info.tag))
     assert store.roll_back(PROJECT) == version_name(1)
     taken_over(storage, lease)
     assert serving(store) == version_name(1)
@@ -325,10 +325,10 @@ def test_deleting_a_project_leaves_nothing_of_it_and_all_of_others(storage: Stor
     lease = take_lease(storage, PROJECT, "running")
     assert store.delete(PROJECT) > 8
     assert [key for key in storage.keys("") if key != "clock/now"] == ["model_project_70.onnx", "projects/77.json"]
-    assert store.stamp(PROJECT) is None
+    assert store.model_info(PROJECT) is None
     with pytest.raises(LeaseHeldError):
         store.publish(lease, model_file(3))
-    assert store.stamp(PROJECT) is None
+    assert store.model_info(PROJECT) is None
 
 
 def test_a_model_of_another_project_is_not_published(storage: Storage) -> None:
@@ -360,6 +360,6 @@ def test_a_card_that_cannot_be_read_is_refused(storage: Storage) -> None:
     }
     for wrong in (card | {"snapshot": card["snapshot"] | {"taken_at": "yesterday"}}, card | {"project": "7"}, {}):
         storage.put(keys.model(PROJECT), seal(add_metadata(b"", {"card": msgspec.json.encode(wrong).decode()})))
-        stamp = ModelStore(storage).stamp(PROJECT)
-        assert stamp is not None
-        assert "train again" in stamp.refused
+        model_info = ModelStore(storage).model_info(PROJECT)
+        assert model_info is not None
+        assert "train again" in model_info.refused
