@@ -1,8 +1,8 @@
 """How good are the segments, beside what a user could pick instead? `python -m benchmarks.quality --help`.
 
 Everything of ours goes through the command line, with defaults: a training on the tasks whose meta.split is train, then
-predictions of those whose meta.split is test. Without splits the run judges itself out of fold, and peers are fitted on
-its folds. Figures are pooled over recordings, then averaged over seeds or draws.
+predictions of those whose meta.split is test. Without splits the run is evaluated out of fold, and peers are fitted on
+its folds. Metrics are pooled over recordings, then averaged over seeds or draws.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--draws", type=int, default=5, help="how often --recordings are drawn (default: 5)")
     parser.add_argument("--peers", type=_peers, default=[], help=f"also fit these: {','.join(PEERS)}")
     parser.add_argument("--tolerance", type=float, default=0.15, help="s that an event may be off (default: 0.15)")
-    parser.add_argument("--beside", type=Path, help="Markdown file that is printed below: known figures")
+    parser.add_argument("--beside", type=Path, help="Markdown file that is printed below: known metrics")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     material = read_material(options.tasks, options.label_config)
@@ -48,7 +48,7 @@ def _all(material: Material, options: argparse.Namespace) -> Rows:
     if out_of_fold:
         training, test = list(material.recordings), []
     said = "out of fold" if out_of_fold else f"{len(test)} test recordings"
-    print(f"{len(training)} training recordings; judged {said}.\n")
+    print(f"{len(training)} training recordings; evaluated {said}.\n")
     rows: Rows = []
     for seed in options.seeds:
         found = train(material, training, test, seed)

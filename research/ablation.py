@@ -2,8 +2,9 @@
 
 `python -m research.ablation --tasks EXPORT.json --label-config CONFIG.xml`. Tasks whose meta.split is `test` are left
 out. Every repetition partitions the groups of recordings anew into three folds, or draws `--recordings` of them to fit
-on and judges the rest; it is the same for all variants, and so are its seeds. Shown are means over repetitions, and the
-paired difference from what is shipped with its standard error. Repetitions share recordings: errors are too small.
+on and evaluates on the rest; it is the same for all variants, and so are its seeds. Shown are means over
+repetitions, and the paired difference from what is shipped with its standard error. Repetitions share
+recordings: errors are too small.
 """
 
 import argparse
@@ -28,10 +29,10 @@ from training.planning.decoding_parameters import learn_heads
 from training.planning.folds import Split, split_by_fold
 from training.planning.plan import make_plan
 
-FIGURES = ("accuracy", "macro_f1", "segment_f1_50", "event_f1", "min_class_f1", "event_time_error_rows")
+METRICS = ("accuracy", "macro_f1", "segment_f1_50", "event_f1", "min_class_f1", "event_time_error_rows")
 BASE = "as shipped"
 FOLDS = 3
-Figures = dict[str, float]
+Metrics = dict[str, float]
 
 
 class Quiet:
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for repetition in range(options.repetitions)
         ]
         print(row(name, found[name], found[BASE]), file=sys.stderr, flush=True)
-    shown = [name for name in FIGURES if name in found[BASE][0]]
+    shown = [name for name in METRICS if name in found[BASE][0]]
     print("| variant | " + " | ".join(f"{name} | d" for name in shown) + " |")
     print("|---|" + "---|---|" * len(shown))
     for name in names:
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def training_part(tasks: Path, xml: Path) -> Material:
-    """The export without the tasks that others are judged on."""
+    """The export without the tasks that others are evaluated on."""
     kept = [each for each in json.loads(tasks.read_bytes()) if each.get("meta", {}).get("split") != "test"]
     whole = read_material(tasks, xml)
     if len(kept) == len(whole.raw):
@@ -85,8 +86,8 @@ def training_part(tasks: Path, xml: Path) -> Material:
         return read_material(export, xml)
 
 
-def measure(variant: Variant, material: Material, repetition: int, drawn: int) -> Figures:
-    """Figures of one variant in one repetition, pooled over held-out recordings."""
+def measure(variant: Variant, material: Material, repetition: int, drawn: int) -> Metrics:
+    """Metrics of one variant in one repetition, pooled over held-out recordings."""
     recordings = list(material.recordings.values())
     settings = replace(Settings.from_environment(), seed=repetition, **variant.settings)
     with variant.applied():
@@ -100,13 +101,13 @@ def measure(variant: Variant, material: Material, repetition: int, drawn: int) -
             else:
                 model = trainer.fit(split.training, steps, number + 1, "")
                 predictions += predict(trainer.load(model), split.held_out, number)
-        return best_figures(predictions, material, plan.tolerance)
+        return best_metrics(predictions, material, plan.tolerance)
 
 
-def best_figures(predictions: Sequence[HeldOutPrediction], material: Material, tolerance: float) -> Figures:
-    """Figures under the decoding that a run would choose."""
+def best_metrics(predictions: Sequence[HeldOutPrediction], material: Material, tolerance: float) -> Metrics:
+    """Metrics under the decoding that a run would choose."""
 
-    def metrics(some: Sequence[HeldOutPrediction]) -> Figures:
+    def metrics(some: Sequence[HeldOutPrediction]) -> Metrics:
         return score(some, material.kinds, tolerance).metrics()
 
     _, chosen = choose_decoding(predictions, lambda some: metrics(some).get("macro_f1", 0.0))
@@ -139,10 +140,10 @@ def averaged(trainer: Trainer, split: Split, steps: int, number: int) -> list[He
     return found
 
 
-def row(name: str, found: Sequence[Figures], base: Sequence[Figures]) -> str:
+def row(name: str, found: Sequence[Metrics], base: Sequence[Metrics]) -> str:
     """A line of the table: mean, and difference from the base ± its standard error over repetitions."""
     cells = [name]
-    for figure in (each for each in FIGURES if each in base[0]):
+    for figure in (each for each in METRICS if each in base[0]):
         differences = np.array([one[figure] - other[figure] for one, other in zip(found, base, strict=True)])
         error = differences.std(ddof=1) / np.sqrt(len(differences)) if len(differences) > 1 else float("nan")
         cells.append(f"{np.mean([each[figure] for each in found]):.3f}")

@@ -23,13 +23,13 @@ from shared.model_file.card import decode_card
 from shared.model_file.onnx_file import read_metadata
 from shared.settings import Settings
 from shared.store.report import ReportFile
-from training.data.annotations import Kinds, Recording
+from training.data.annotations import LabelKinds, Recording
 from training.data.recordings import load_recordings
 from training.data.training_data import TrainingData, training_data_of_export
 from training.judging.calibration import expected_calibration_error
 from training.judging.metrics import Counts, add, class_scores, compute_metrics, count, match_events, paint
 
-FINAL_FIT = "Fitting all recordings"  # the line of the log at which judging is over
+FINAL_FIT = "Fitting all recordings"  # the line of the log at which the evaluation is over
 
 
 class Material(NamedTuple):
@@ -37,7 +37,7 @@ class Material(NamedTuple):
 
     data: TrainingData
     xml: Path
-    kinds: Kinds
+    kinds: LabelKinds
     recordings: dict[str, Recording]
     raw: dict[str, dict[str, Any]]
 
@@ -47,7 +47,7 @@ class Material(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Segments of every judged recording by task, and what they cost [CPU s]; final: of the final fit alone."""
+    """Segments of every evaluated recording by task, and what they cost [CPU s]; final: of the final fit alone."""
 
     segments: dict[str, list[Segment]]
     final: float
@@ -157,7 +157,7 @@ def fit_peer(name: str, material: Material, training: Sequence[str], test: Seque
 
 
 def fit_peer_in_folds(name: str, material: Material, folds: Mapping[str, int], seed: int) -> Found:
-    """A peer judged on the folds of a run."""
+    """A peer evaluated on the folds of a run."""
     segments: dict[str, list[Segment]] = {}
     spent = 0.0
     for fold in sorted(set(folds.values())):
@@ -170,10 +170,10 @@ def fit_peer_in_folds(name: str, material: Material, folds: Mapping[str, int], s
 
 
 def judge(material: Material, found: Found, tolerance: float) -> dict[str, float]:
-    """Figures, pooled over recordings, by short name. tolerance: of events, in units of the time column (dates: s)."""
+    """Metrics, pooled over recordings, by short name. tolerance: of events, in units of the time column (dates: s)."""
     pairs = [(material.recordings[key], segments) for key, segments in found.segments.items()]
-    tallies = [count(recording, segments, _rows(recording, tolerance)) for recording, segments in pairs]
-    total = add(tallies)
+    group_counts = [count(recording, segments, _rows(recording, tolerance)) for recording, segments in pairs]
+    total = add(group_counts)
     columns = (1 + len(material.kinds.ranges) if material.kinds.ranges else 0) + len(material.kinds.instants)
     standard = {name: float(value) for name, value in compute_metrics(total, np.ones(columns, bool)).items()}
     shown: dict[str, float] = {}
@@ -184,7 +184,7 @@ def judge(material: Material, found: Found, tolerance: float) -> dict[str, float
         shown["segments"] = float(sum(not s.instant for _, segments in pairs for s in segments))
         shown["true"] = float(sum(not s.instant for recording, _ in pairs for s in recording.segments()))
     if material.kinds.instants:
-        shown |= _event_figures(material.kinds, total)
+        shown |= _event_metrics(material.kinds, total)
         scale = 1 if pairs[0][0].series.axis.time_format else 1000
         shown["dt ms"] = scale * standard["event_time_error"]
     scores, right = _scores(pairs, tolerance)
@@ -192,7 +192,7 @@ def judge(material: Material, found: Found, tolerance: float) -> dict[str, float
     return shown | {"final CPU s": found.final, "whole CPU s": found.whole}
 
 
-def _event_figures(kinds: Kinds, total: Counts) -> dict[str, float]:
+def _event_metrics(kinds: LabelKinds, total: Counts) -> dict[str, float]:
     events, crossed = total["events"], total["crossed"]
     each = class_scores({"events": events})[2]
     whole = events[:, 1:].sum()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from shared.labelling.segments import Segment
 from shared.labelling.time_axis import TimeAxis
 from shared.recordings.series import Series
-from training.data.annotations import Kinds, Layered, Recording, label_rows
+from training.data.annotations import AnnotatedSeries, LabelKinds, Recording, label_rows
 from training.judging.evaluate import HeldOutPrediction
 from training.judging.gate import Reference, pass_gate
 
@@ -66,8 +66,8 @@ def make_recording(number: int, random: np.random.Generator) -> Recording:
     )
     rows = (SEGMENTS + 1) * ROWS  # the last ones are background
     series = Series(np.zeros((rows, 1)), TimeAxis.of_rows(rows))
-    layered = Layered(str(number), str(number), str(number), series, (marks,))
-    return label_rows(layered, Kinds(LABELS, (), ()), "background", 0)
+    layered = AnnotatedSeries(str(number), str(number), str(number), series, (marks,))
+    return label_rows(layered, LabelKinds(LABELS, (), ()), "background", 0)
 
 
 def say(recording: Recording, wrong: NDArray[np.bool_], random: np.random.Generator) -> list[Segment]:

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import Head
-from training.data.annotations import UNKNOWN, Kinds, Recording
+from training.data.annotations import UNKNOWN, LabelKinds, Recording
 from training.fitting.dataset import normalise, row_targets, training_statistics
 from training.judging.evaluate import decode
 from training.planning.decoding_parameters import learn_heads
@@ -37,7 +37,7 @@ Classifier = Callable[[Sequence[Recording], Sequence[Recording], Head, int], lis
 
 
 def fit_and_find(
-    name: str, training: Sequence[Recording], test: Sequence[Recording], kinds: Kinds, seed: int
+    name: str, training: Sequence[Recording], test: Sequence[Recording], kinds: LabelKinds, seed: int
 ) -> list[list[Segment]]:
     """Segments of each test recording, by the peer `name` (a key of PEERS) fitted on `training`, a fit a head."""
     heads = learn_heads(training, kinds)

@@ -13,7 +13,7 @@ from shared.labelling.time_axis import TimeAxis
 from shared.recordings.series import Series, read_series
 from shared.settings import Settings
 from tests.inference.conftest import CONFIG, VALUES, Publish, Serve, batch
-from training.data.annotations import Layered, choose_kinds, label_rows
+from training.data.annotations import AnnotatedSeries, choose_label_kinds, label_rows
 from training.judging.evaluate import HeldOutPrediction, score
 
 SETUP = {"project": "3.17", "schema": CONFIG}
@@ -104,8 +104,8 @@ def test_columns_in_another_order_than_the_configuration_are_told_by_name() -> N
 def test_a_class_that_is_never_found_is_the_worst_class() -> None:
     segments = (Segment(10, 29, "Run"), Segment(50, 69, "Walk"))
     series = Series(np.zeros((100, 1)), TimeAxis.of_rows(100))
-    layered = [Layered(str(number), f"task {number}", str(number), series, (segments,)) for number in range(2)]
-    kinds = choose_kinds(layered, ("Run", "Walk"))
+    layered = [AnnotatedSeries(str(number), f"task {number}", str(number), series, (segments,)) for number in range(2)]
+    kinds = choose_label_kinds(layered, ("Run", "Walk"))
     recordings = [label_rows(each, kinds, "background", 0) for each in layered]
     predictions = [
         HeldOutPrediction(recording, 0, (), np.zeros((100, 3), np.float32), segments[:1]) for recording in recordings

@@ -14,7 +14,7 @@ from shared.labelling.time_axis import TimeAxis
 from shared.recordings.series import Series
 from shared.settings import Settings
 from tests.support.synthetic import LABELS, QUICK, draw_ranges
-from training.data.annotations import Kinds, Layered, Recording, choose_kinds, label_rows
+from training.data.annotations import AnnotatedSeries, LabelKinds, Recording, choose_label_kinds, label_rows
 
 
 @pytest.fixture(autouse=True)
@@ -46,8 +46,8 @@ def make_recordings() -> Callable[..., list[Recording]]:
             values, segments = draw(random, rows)
             series = Series(values, TimeAxis.of_rows(rows))
             group = groups[number] if groups else f"task {number + 1}"
-            layered.append(Layered(str(number + 1), f"task {number + 1}", group, series, (tuple(segments),)))
-        kinds = choose_kinds(layered, LABELS)
+            layered.append(AnnotatedSeries(str(number + 1), f"task {number + 1}", group, series, (tuple(segments),)))
+        kinds = choose_label_kinds(layered, LABELS)
         return [label_rows(each, kinds, "background", 0) for each in layered]
 
     return make
@@ -62,11 +62,11 @@ def make_recording() -> Callable[..., Recording]:
         rows: int = 100,
         values: np.ndarray[Any, Any] | None = None,
         labels: Sequence[str] = LABELS,
-        kinds: Kinds | None = None,
+        kinds: LabelKinds | None = None,
     ) -> Recording:
         values = np.random.default_rng(0).normal(size=(rows, 2)) if values is None else values
-        layered = Layered("1", "task 1", "task 1", Series(values, TimeAxis.of_rows(rows)), (tuple(segments),))
-        return label_rows(layered, kinds or choose_kinds([layered], labels), "background", 0)
+        layered = AnnotatedSeries("1", "task 1", "task 1", Series(values, TimeAxis.of_rows(rows)), (tuple(segments),))
+        return label_rows(layered, kinds or choose_label_kinds([layered], labels), "background", 0)
 
     return make
 

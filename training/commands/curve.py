@@ -1,7 +1,7 @@
 """`python -m training curve`: score against the number of recordings. Is labelling more worth it?
 
-Networks are fitted on 1, 2, 4, 8 … groups of recordings. As in judging, every recording is held out once: each fold's
-networks learn from groups of the other folds only, so all points are judged on the same recordings. Draws are nested:
+Networks are fitted on 1, 2, 4, 8 … groups of recordings. As in a run, every recording is held out once: each fold's
+networks learn from groups of the other folds only, so all points share the evaluated recordings. Draws are nested:
 what a smaller number holds, a larger one holds too. Each fit has one schedule, as long as its rows ask for.
 """
 
@@ -90,7 +90,7 @@ class _FitLog:
 
 
 def measure(plan: Plan, config: LabelConfig, settings: Settings, notes: Sequence[str] = ()) -> LearningCurve:
-    """Fit and judge every number of groups. Raises TrainingDataError where there are no two recordings."""
+    """Fit and evaluate every number of groups. Raises TrainingDataError where there are no two recordings."""
     if not plan.folds:
         raise TrainingDataError("There is one annotated recording: annotate another one, then measure the curve.")
     orders = [draw_order(split.training, settings.seed) for split in plan.splits]
@@ -157,7 +157,9 @@ def _verdict(measured: Sequence[_Measured]) -> str:
         return "Too few recordings to tell whether labelling more is worth it: with three or more, measure again."
     draws = draw_groups(len(last.scores.groups), seed=0)
     evaluated = last.scores.classes.evaluated
-    many, few = (compute_metrics(resample(each.scores.tallies, draws), evaluated)[CRITERION] for each in (last, before))
+    many, few = (
+        compute_metrics(resample(each.scores.group_counts, draws), evaluated)[CRITERION] for each in (last, before)
+    )
     gain = last.scores.metrics().get(CRITERION, 0.0) - before.scores.metrics().get(CRITERION, 0.0)
     error = float(np.nanstd(many - few)) if not np.isnan(many - few).all() else float("inf")
     return say(gain, error, before.point, last.point)
@@ -178,7 +180,7 @@ def table(curve: LearningCurve) -> list[str]:
     """Lines for a terminal."""
     shown = {name: title for name, title in SHOWN.items() if any(name in each.estimates for each in curve.points)}
     lines = [
-        f"Judged on {curve.recordings} recordings, each by networks that had not seen it.",
+        f"Evaluated on {curve.recordings} recordings, each by models that had not seen it.",
         "recordings  " + "  ".join(f"{title:>17}" for title in shown.values()),
     ]
     for point in curve.points:

@@ -40,21 +40,21 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 def main(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print what would be trained on. Returns 0, or 2 where nothing could be learned from it."""
     if arguments.tasks:
-        truth = training_data_of_export(arguments.tasks, arguments.label_config, settings)
+        data = training_data_of_export(arguments.tasks, arguments.label_config, settings)
     else:
-        truth = training_data_of_project(arguments.project, settings)
+        data = training_data_of_project(arguments.project, settings)
     try:
-        loaded = load_recordings(truth.tasks, truth.config, truth.source, settings.unlabelled)
-        found = explain(len(truth.tasks), loaded, truth.notes)
+        loaded = load_recordings(data.tasks, data.config, data.source, settings.unlabelled)
+        found = explain(len(data.tasks), loaded, data.notes)
     except TrainingDataError as error:
         found = Explanation(
-            tasks=len(truth.tasks),
+            tasks=len(data.tasks),
             recordings=0,
             groups=0,
             rows=0,
             ranges=[],
             instants=[],
-            left_out=list(truth.notes),
+            left_out=list(data.notes),
             missing=[],
             complaint=str(error),
         )
@@ -70,7 +70,7 @@ def explain(tasks: int, loaded: Loaded, notes: tuple[str, ...]) -> Explanation:
     holding: Counter[tuple[str, bool]] = Counter()
     names = ("background", *loaded.kinds.ranges)
     for recording in loaded.recordings:
-        for name, amount in zip(names, recording.amounts()[: len(names)], strict=True):
+        for name, amount in zip(names, recording.class_sizes()[: len(names)], strict=True):
             rows[name] += int(amount)
         marked = [(each.label, each.instant) for each in recording.segments()]
         segments.update(marked)

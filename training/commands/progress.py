@@ -94,14 +94,14 @@ class RunProgress:
             self._say(f"{self._what}: step {step} of {self._steps}, epoch {epoch:.1f}, loss {loss:.3f}.")
 
     def evaluated(self, metrics: Mapping[str, float], *, more: bool) -> None:
-        """A schedule was judged; `more` says that another one follows."""
+        """A schedule was evaluated; `more` says that another one follows."""
         self._metrics = {name: round(value, 4) for name, value in metrics.items()}
         if more:
             self._fits += self._fit
         shown = ", ".join(
             f"{name} {self._metrics[name]:.3f}" for name in ("balanced_accuracy", "macro_f1") if name in metrics
         )
-        self._say(f"Held-out recordings: {shown or 'none'}.")
+        self._say(f"Evaluated on held-out recordings: {shown or 'nothing could be held out'}.")
 
     def _say(self, line: str) -> None:
         self._spoke = self._clock()

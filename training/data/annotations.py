@@ -1,6 +1,6 @@
-"""Annotations ► labelled rows: who is believed, what lies on top, which rows are known.
+"""Annotations ► labelled rows: what lies on top, and which rows are known.
 
-Ground truth decides a task alone where there is any; otherwise later annotations override earlier ones. Of overlapping
+Of several annotations later ones override earlier ones (shared/labelling/annotations.py selects them). Of overlapping
 regions of one annotation the shorter is on top. Instants stand beside ranges and never split them.
 """
 
@@ -16,7 +16,7 @@ from shared.labelling.time_axis import TimeAxis
 from shared.recordings.series import Series
 
 UNKNOWN = -1
-STRAY_SHARE = 0.1  # a label used as instants this rarely among its ranges (or the reverse) is a slip of the mouse
+STRAY_SHARE = 0.1  # a label used as instants this rarely among its ranges (or the reverse) is a mistake
 LEAST_OF_A_KIND = 3  # … and so are fewer than this
 
 
@@ -29,8 +29,8 @@ class Instant:
 
 
 @dataclass(frozen=True, slots=True)
-class Layered:
-    """A recording and what people marked in it: one layer an annotation that is believed, the last one on top."""
+class AnnotatedSeries:
+    """A recording and what people marked in it: one layer for each selected annotation, the last one on top."""
 
     key: str
     name: str
@@ -40,7 +40,7 @@ class Layered:
 
 
 @dataclass(frozen=True, slots=True)
-class Kinds:
+class LabelKinds:
     """Which labels are decoded as ranges and which as instants, in the order of the configuration; some as both."""
 
     ranges: tuple[str, ...]
@@ -50,7 +50,7 @@ class Kinds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """A recording with a truth for every row that is known.
+    """A recording with a label for every row that is known.
 
     key: Label Studio's task. name: for people. group: recordings of one group are held out together.
     labels: int16 [rows], 0 background, i the range label `kinds.ranges[i − 1]`. events: in order of their rows.
@@ -62,7 +62,7 @@ class Recording:
     name: str
     group: str
     series: Series
-    kinds: Kinds
+    kinds: LabelKinds
     labels: NDArray[np.int16]
     events: tuple[Instant, ...]
     known: NDArray[np.bool_]
@@ -83,7 +83,7 @@ class Recording:
         instants = [Segment(event.row, event.row, event.label, instant=True) for event in self.events]
         return sorted(runs + instants, key=lambda segment: (segment.first, segment.last, segment.label))
 
-    def amounts(self) -> NDArray[np.float64]:
+    def class_sizes(self) -> NDArray[np.float64]:
         """How much of each class: rows of background and of each range label, then number of each instant."""
         rows = np.bincount(self.labels[self.known], minlength=1 + len(self.kinds.ranges)).astype(float)
         events = Counter(event.label for event in self.events)
@@ -121,7 +121,7 @@ def label_runs(labels: NDArray[np.int16] | NDArray[np.int64]) -> list[tuple[int,
     return [(int(a), int(b), int(labels[a])) for a, b in zip(firsts, lasts, strict=True)]
 
 
-def choose_kinds(marked: Iterable[Layered], order: Sequence[str]) -> Kinds:
+def choose_label_kinds(marked: Iterable[AnnotatedSeries], order: Sequence[str]) -> LabelKinds:
     """What each label of `order` is: ranges, instants, or both where people clearly mean both."""
     ranges: Counter[str] = Counter()
     instants: Counter[str] = Counter()
@@ -144,11 +144,11 @@ def choose_kinds(marked: Iterable[Layered], order: Sequence[str]) -> Kinds:
             as_ranges.append(label)
         if short:
             as_instants.append(label)
-    return Kinds(tuple(as_ranges), tuple(as_instants), tuple(notes))
+    return LabelKinds(tuple(as_ranges), tuple(as_instants), tuple(notes))
 
 
-def label_rows(marked: Layered, kinds: Kinds, unlabelled: str, margin: int) -> Recording:
-    """The truth of every row.
+def label_rows(marked: AnnotatedSeries, kinds: LabelKinds, unlabelled: str, margin: int) -> Recording:
+    """The label of every row.
 
     A stray range of an instant label counts as an instant at its middle row; a stray instant of a range label is left
     out. unlabelled: `ignore` knows rows within regions, and from `margin` rows before the first region to `margin` rows

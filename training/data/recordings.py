@@ -1,4 +1,4 @@
-"""Annotated tasks ► recordings with layers of segments: fetch, parse, believe. A bad task is skipped and named."""
+"""Annotated tasks ► recordings with layers of segments: fetch, parse, select. A bad task is skipped and named."""
 
 import time
 from collections import Counter
@@ -13,7 +13,14 @@ from shared.labelling.label_config import LabelConfig
 from shared.labelling.regions import from_regions
 from shared.recordings.series import read_series
 from shared.segmentation.normalisation import missing
-from training.data.annotations import Kinds, Layered, Recording, choose_kinds, label_rows, segment_durations
+from training.data.annotations import (
+    AnnotatedSeries,
+    LabelKinds,
+    Recording,
+    choose_label_kinds,
+    label_rows,
+    segment_durations,
+)
 from training.data.tasks import AnnotatedTask
 
 WAITS = (1.0, 2.0, 4.0, 8.0)  # s before trying again, for all recordings of a run together
@@ -33,7 +40,7 @@ class Loaded(NamedTuple):
     """What can be learned from."""
 
     recordings: list[Recording]
-    kinds: Kinds
+    kinds: LabelKinds
     notes: list[str]  # sentences about what was left out
     missing: list[AnnotatedTask]  # whose recordings did not arrive, but may another time
 
@@ -55,13 +62,13 @@ def load_recordings(
         raise TrainingDataError(
             "There is no annotated task: annotate at least one recording (skipped ones don't count), then train."
         )
-    layered: list[Layered] = []
+    layered: list[AnnotatedSeries] = []
     left_out: Counter[str] = Counter()
     failures: list[tuple[AnnotatedTask, SegmenterError]] = []
     waits = iter(WAITS)
     for task in tasks:
         try:
-            layered.append(_read_patiently(task, config, source, left_out, waits, sleep))
+            layered.append(_read_with_retries(task, config, source, left_out, waits, sleep))
         except SegmenterError as error:
             failures.append((task, error))
     missing = [task for task, error in failures if isinstance(error, TemporaryError)]
@@ -76,7 +83,7 @@ def load_recordings(
 
 
 def _label(
-    layered: Sequence[Layered],
+    layered: Sequence[AnnotatedSeries],
     config: LabelConfig,
     unlabelled: str,
     failures: Sequence[tuple[AnnotatedTask, SegmenterError]],
@@ -88,7 +95,7 @@ def _label(
     if len(failures) > MOST_NAMED:
         notes.append(f"{len(failures) - MOST_NAMED} more tasks were skipped.")
     notes += [f"Left out {count} ×: {why}" for why, count in left_out.most_common(MOST_NAMED)]
-    kinds = choose_kinds(layered, config.labels)
+    kinds = choose_label_kinds(layered, config.labels)
     if not kinds.ranges and not kinds.instants:
         raise TrainingDataError(
             f"None of the {len(layered)} annotated recordings holds a segment with a label of the configuration: mark "
@@ -103,14 +110,14 @@ def _label(
     return Loaded(recordings, kinds, notes, missing)
 
 
-def _read_patiently(
+def _read_with_retries(
     task: AnnotatedTask,
     config: LabelConfig,
     source: Source,
     left_out: Counter[str],
     waits: Iterator[float],
     sleep: Callable[[float], None],
-) -> Layered:
+) -> AnnotatedSeries:
     """Read a task, again after a passing failure as long as there are waits left for the whole run."""
     while True:
         try:
@@ -122,7 +129,7 @@ def _read_patiently(
             sleep(pause)
 
 
-def _read_task(task: AnnotatedTask, config: LabelConfig, source: Source, left_out: Counter[str]) -> Layered:
+def _read_task(task: AnnotatedTask, config: LabelConfig, source: Source, left_out: Counter[str]) -> AnnotatedSeries:
     value = config.value_of(task.data)
     if value is None:
         raise TrainingDataError(
@@ -136,7 +143,7 @@ def _read_task(task: AnnotatedTask, config: LabelConfig, source: Source, left_ou
         left_out.update(parsed.left_out)
         layers.append(tuple(parsed.segments))
     name = f"task {task.id}" + (f" ({value[-80:]})" if isinstance(value, str) and len(value) < 500 else "")
-    return Layered(str(task.id), name, group_of(task), series, tuple(layers))
+    return AnnotatedSeries(str(task.id), name, group_of(task), series, tuple(layers))
 
 
 def group_of(task: AnnotatedTask) -> str:
@@ -157,7 +164,7 @@ def _nothing_readable(failures: Sequence[tuple[AnnotatedTask, SegmenterError]]) 
 
 
 def _with_margins(
-    layered: Sequence[Layered], recordings: Sequence[Recording], kinds: Kinds
+    layered: Sequence[AnnotatedSeries], recordings: Sequence[Recording], kinds: LabelKinds
 ) -> tuple[list[Recording], list[str]]:
     """Rows known around the regions: half a median segment, so that a lone event has a background to stand out from."""
     durations = [rows for each in segment_durations(recordings, 1 + len(kinds.ranges))[1:] for rows in each]
@@ -169,7 +176,7 @@ def _with_margins(
     return [each for each in known if each.known.any()], notes
 
 
-def _check_learnable(recordings: Sequence[Recording], kinds: Kinds, config: LabelConfig) -> None:
+def _check_learnable(recordings: Sequence[Recording], kinds: LabelKinds, config: LabelConfig) -> None:
     if all(_is_constant(recording) for recording in recordings):
         raise TrainingDataError(
             f"Every channel ({', '.join(config.channels)}) is constant or empty in all {len(recordings)} recordings: "
@@ -177,7 +184,7 @@ def _check_learnable(recordings: Sequence[Recording], kinds: Kinds, config: Labe
         )
     if kinds.instants:
         return
-    present = np.flatnonzero(np.sum([recording.amounts() for recording in recordings], axis=0))
+    present = np.flatnonzero(np.sum([recording.class_sizes() for recording in recordings], axis=0))
     if len(present) < 2:
         name = ("background", *kinds.ranges)[int(present[0])]
         raise TrainingDataError(

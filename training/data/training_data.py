@@ -1,4 +1,4 @@
-"""Where a run's truth comes from: a project in Label Studio, or an export of one."""
+"""Where training data come from: a project in Label Studio, or an export of one."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime

@@ -67,7 +67,7 @@ def fit(
 ) -> FitResult:
     """Fit one network on `data`: its LSTM in `steps` steps, at most `epochs` passes; its experts apart.
 
-    ranges: columns of the head of ranges, 0 without one. Same arguments, same machine: same weights.
+    ranges: classes of the head of ranges, 0 without one. Same arguments, same machine: same weights.
     """
     torch.manual_seed(seed)
     random = np.random.Generator(np.random.PCG64(seed))
@@ -124,8 +124,8 @@ def fit(
 def weighted_loss(logits: Sequence[Tensor], targets: Tensor, shares: Tensor, weights: Sequence[Tensor]) -> Tensor:
     """Sum over heads of the weighted cross entropy of known rows; a batch that knows nothing of a head adds 0.
 
-    logits: of each head [batch, window, columns]. targets, shares: [batch, window, heads], the column that is right and
-    how much of the row it has; background has the rest. weights: of each head [columns].
+    logits: of each head [batch, window, classes]. targets, shares: [batch, window, heads], the class that is right and
+    how much of the row it has; background has the rest. weights: of each head [classes].
     """
     total = torch.zeros((), device=targets.device)
     for head, (part, weight) in enumerate(zip(logits, weights, strict=True)):

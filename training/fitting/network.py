@@ -27,32 +27,32 @@ class Network(nn.Module):
 
     Parameters
     ----------
-    features : columns of the input, two for each channel (by the training set; by the recording)
-    columns : columns of the output, background of each head included
+    features : inputs of a row, two for each channel (by the training set; by the recording)
+    classes : classes of all heads, background of each included
     hidden_size : units of each LSTM layer and direction, and of the convolution
-    downsampling : rows an LSTM step; the head gives `downsampling` × `columns` logits a step
-    ranges : columns of the head of ranges, the first of the output; 0 without one, and then without experts
+    downsampling : rows an LSTM step; the head gives `downsampling` × `classes` logits a step
+    ranges : classes of the head of ranges, the first of the output; 0 without one, and then without experts
     """
 
-    def __init__(self, features: int, columns: int, hidden_size: int, downsampling: int, ranges: int = 0) -> None:
+    def __init__(self, features: int, classes: int, hidden_size: int, downsampling: int, ranges: int = 0) -> None:
         super().__init__()
         self.arguments = {
             "features": features,
-            "columns": columns,
+            "columns": classes,
             "hidden_size": hidden_size,
             "downsampling": downsampling,
             "ranges": ranges,
         }
-        self.columns = columns
+        self.classes = classes
         self.downsampling = downsampling
         self.ranges = ranges
         self.convolution = nn.Conv1d(features, hidden_size, downsampling + CONTEXT, stride=downsampling)
         self.lstm = nn.LSTM(hidden_size, hidden_size, NUM_LAYERS, bidirectional=True)
-        self.head = nn.Linear(2 * hidden_size, downsampling * columns)
+        self.head = nn.Linear(2 * hidden_size, downsampling * classes)
         self.experts = Experts(features, ranges, downsampling) if ranges else None
 
     def forward(self, rows: Tensor) -> Tensor:
-        """[batch, length, features] ► [batch, length, columns], for any length of at least one row."""
+        """[batch, length, features] ► [batch, length, classes], for any length of at least one row."""
         logits = self.recurrent(rows)
         if self.experts is None:
             return logits
@@ -69,7 +69,7 @@ class Network(nn.Module):
         padded = functional.pad(rows.transpose(1, 2), (CONTEXT // 2, CONTEXT - CONTEXT // 2 + missing))
         steps = functional.relu(self.convolution(padded)).permute(2, 0, 1)
         steps = self.lstm(steps)[0]
-        logits = self.head(steps).permute(1, 0, 2).reshape(batch, length + missing, self.columns)
+        logits = self.head(steps).permute(1, 0, 2).reshape(batch, length + missing, self.classes)
         return cast(Tensor, logits[:, :length])
 
     def state(self) -> dict[str, Tensor]:
@@ -84,10 +84,10 @@ class Experts(nn.Module):
     with few of them; the second sees both normalisations.
     """
 
-    def __init__(self, features: int, columns: int, downsampling: int) -> None:
+    def __init__(self, features: int, classes: int, downsampling: int) -> None:
         super().__init__()
         self.downsampling = downsampling
-        self.columns = columns
+        self.classes = classes
         size = 4 * len(WIDTHS) * features
         seen = torch.ones(2, size)
         seen[0] = torch.cat([torch.zeros(features // 2), torch.ones(features - features // 2)]).repeat(size // features)
@@ -98,7 +98,7 @@ class Experts(nn.Module):
         self.register_buffer("center", torch.zeros(size))
         self.register_buffer("rate", torch.ones(size))
         self.hidden = nn.ModuleList(nn.Linear(size, EXPERT_SIZE) for _ in range(2))
-        self.heads = nn.ModuleList(nn.Linear(EXPERT_SIZE, columns) for _ in range(2))
+        self.heads = nn.ModuleList(nn.Linear(EXPERT_SIZE, classes) for _ in range(2))
 
     def statistics(self, rows: Tensor) -> Tensor:
         """[batch, length, features] ► [batch, steps, statistics]; a last, partial step is filled with zeros."""
@@ -117,7 +117,7 @@ class Experts(nn.Module):
         return torch.cat(found, 1).transpose(1, 2)
 
     def forward(self, statistics: Tensor) -> Tensor:
-        """[…, statistics] ► logits […, 2, columns]."""
+        """[…, statistics] ► logits […, 2, classes]."""
         scaled = ((statistics - self.center) * self.rate).clamp(-LARGEST_FEATURE, LARGEST_FEATURE)
         scaled = functional.dropout(scaled, FEATURE_DROPOUT, self.training)
         opinions = []

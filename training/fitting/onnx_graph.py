@@ -89,12 +89,12 @@ def _network(graph: "_Graph", network: Network, features: str) -> str:
 
 
 def _lstm_share(network: Network) -> Floats:
-    """Weight of what the LSTM says in the logits of a step: [stem·columns].
+    """Weight of what the LSTM says in the logits of a step: [downsampling·classes].
 
     Network.forward mixes logarithms of probabilities; the softmax after it takes no notice of what is added to all
-    columns of a row, so that logits serve as well.
+    classes of a row, so that logits serve as well.
     """
-    row = np.ones(network.columns, np.float32)
+    row = np.ones(network.classes, np.float32)
     row[: network.ranges] = LSTM_SHARE
     return np.tile(row, network.downsampling)
 
@@ -102,7 +102,7 @@ def _lstm_share(network: Network) -> Floats:
 def _recurrent(graph: "_Graph", name: str, network: Network, weights: Weights, rows: str, share: Floats) -> str:
     """What the LSTM says, without the head's bias.
 
-    [batch, 2·channels, padded length] ► [batch, steps, stem·columns].
+    [batch, 2·channels, padded length] ► [batch, steps, downsampling·classes].
     """
     kernel = [graph.constant(f"{name}.{key}", weights[key]) for key in ("convolution.weight", "convolution.bias")]
     pads = [CONTEXT // 2, CONTEXT - CONTEXT // 2]
@@ -117,7 +117,7 @@ def _recurrent(graph: "_Graph", name: str, network: Network, weights: Weights, r
 
 
 def _experts(graph: "_Graph", name: str, network: Network, weights: Weights, rows: str, bias: Floats) -> str:
-    """What the experts say, and a bias: [batch, 2·channels, padded length] ► [batch, steps, stem·columns].
+    """What the experts say, and a bias: [batch, 2·channels, padded length] ► [batch, steps, downsampling·classes].
 
     Both together are two layers of twice the units; each says the same of all rows of a step.
     """
@@ -136,9 +136,9 @@ def _experts(graph: "_Graph", name: str, network: Network, weights: Weights, row
         np.concatenate([weights[f"experts.hidden.{each}.bias"] for each in numbers]),
     )
     units = graph.add("Relu", [units], f"{name}.units")
-    matrix = np.zeros((network.downsampling, network.columns, len(numbers) * EXPERT_SIZE), np.float32)
+    matrix = np.zeros((network.downsampling, network.classes, len(numbers) * EXPERT_SIZE), np.float32)
     matrix[:, : network.ranges] = np.concatenate([weights[f"experts.heads.{each}.weight"] for each in numbers], axis=1)
-    added = np.zeros((network.downsampling, network.columns), np.float32)
+    added = np.zeros((network.downsampling, network.classes), np.float32)
     added[:, : network.ranges] = np.sum([weights[f"experts.heads.{each}.bias"] for each in numbers], axis=0)
     heads = EXPERT_SHARE * matrix.reshape(-1, matrix.shape[2])
     said = _pointwise(graph, f"{name}.head", units, heads, bias + EXPERT_SHARE * added.reshape(-1))
@@ -181,15 +181,15 @@ def _clip(graph: "_Graph", name: str, values: str, most: float) -> str:
     return graph.add("Clip", [values, *limits], name)
 
 
-def _pointwise(graph: "_Graph", name: str, columns: str, weight: Floats, bias: Floats) -> str:
+def _pointwise(graph: "_Graph", name: str, classes: str, weight: Floats, bias: Floats) -> str:
     """A linear layer at each step: [batch, inputs, steps] ► [batch, outputs, steps]; weight [outputs, inputs]."""
     constants = [graph.constant(f"{name}.weight", weight[:, :, None]), graph.constant(f"{name}.bias", bias)]
-    return graph.add("Conv", [columns, *constants], name)
+    return graph.add("Conv", [classes, *constants], name)
 
 
 def _step_rows(graph: "_Graph", name: str, steps: str, network: Network, length: str) -> str:
-    """[batch, steps, stem·columns] ► [batch, length, columns]."""
-    shape = graph.constant(f"{name}.shape", np.array([0, -1, network.columns]))
+    """[batch, steps, downsampling·classes] ► [batch, length, classes]."""
+    shape = graph.constant(f"{name}.shape", np.array([0, -1, network.classes]))
     if network.downsampling == 1:
         return graph.add("Reshape", [steps, shape], name)
     rows = graph.add("Reshape", [steps, shape], f"{name}.padded")
@@ -243,13 +243,13 @@ class _Graph:
     def add_many(self, operator: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> None:
         self._nodes.append(helper.make_node(operator, inputs, outputs, name=outputs[0], **attributes))
 
-    def model(self, channels: int, columns: int) -> onnx.ModelProto:
+    def model(self, channels: int, classes: int) -> onnx.ModelProto:
         inputs = [
             helper.make_tensor_value_info("windows", TensorProto.FLOAT, ["batch", "length", channels]),
             helper.make_tensor_value_info("center", TensorProto.DOUBLE, ["recordings", 1, channels]),
             helper.make_tensor_value_info("scale", TensorProto.FLOAT, ["recordings", 1, channels]),
         ]
-        outputs = [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", "length", columns])]
+        outputs = [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", "length", classes])]
         graph = helper.make_graph(self._nodes, "segmenter", inputs, outputs, initializer=self._constants)
         opsets = [helper.make_opsetid("", OPSET)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="training")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from shared.model_file.card import Calibration, Head, InstantHead, RangeHead
 from shared.segmentation.calibration import calibrate
 from shared.segmentation.range_decoder import RangeDecoder
-from training.judging.decoding import instant_events, true_columns
-from training.judging.evaluate import HeldOutPrediction, columns_of
+from training.judging.decoding import instant_events, true_classes
+from training.judging.evaluate import HeldOutPrediction, classes_of
 from training.judging.metrics import paint
 
 MOST_ROWS = 20_000  # of a fit: neighbouring rows say the same
@@ -27,14 +27,14 @@ Integers = NDArray[np.int64]
 
 
 class Evidence(NamedTuple):
-    """What a calibration is fitted on: logarithms of probabilities [n, columns], and the right columns.
+    """What a calibration is fitted on: logarithms of probabilities [n, classes], and the right classes.
 
-    worth: independent observations among the n: segments for rows, which come in runs, events for instants.
+    effective_size: independent observations among the n: segments for rows, which come in runs, events for instants.
     """
 
     logs: Floats
     right: Integers
-    worth: float
+    effective_size: float
 
 
 def calibrate_heads(
@@ -42,27 +42,27 @@ def calibrate_heads(
 ) -> tuple[Head, ...]:
     """Heads with calibrations fitted on these held-out predictions."""
     return tuple(
-        replace(head, calibration=fit_calibration(gather(index, predictions, tolerance)))
+        replace(head, calibration=fit_calibration(collect_evidence(index, predictions, tolerance)))
         for index, head in enumerate(heads)
     )
 
 
-def gather(index: int, predictions: Sequence[HeldOutPrediction], tolerance: float) -> Evidence:
+def collect_evidence(index: int, predictions: Sequence[HeldOutPrediction], tolerance: float) -> Evidence:
     """Evidence for head `index`: all known rows for ranges, each with what its segment says, and predicted events."""
-    logs, right, worth = [], [], 0
+    logs, right, effective_size = [], [], 0
     for prediction in predictions:
         head, recording = prediction.heads[index], prediction.recording
         if isinstance(head, InstantHead):
             events = instant_events(prediction, index)
             logs.append(events.logs.astype(np.float32))
-            truth = true_columns(prediction, index, events, tolerance)
-            worth += len(truth)
+            truth = true_classes(prediction, index, events, tolerance)
+            effective_size += len(truth)
         else:
             logs.append(_segment_logs(prediction, index, head)[recording.known])
             truth = recording.labels[recording.known].astype(np.int64)
-            worth += 1 + int(np.count_nonzero(np.diff(truth)))
+            effective_size += 1 + int(np.count_nonzero(np.diff(truth)))
         right.append(truth)
-    return Evidence(np.concatenate(logs), np.concatenate(right), float(worth))
+    return Evidence(np.concatenate(logs), np.concatenate(right), float(effective_size))
 
 
 def fit_calibration(evidence: Evidence) -> Calibration:
@@ -78,7 +78,7 @@ def fit_calibration(evidence: Evidence) -> Calibration:
     def loss() -> float:
         optimizer.zero_grad()
         scaled = (logs + parameters[1:]) / parameters[0].exp()
-        likelihood = evidence.worth * torch.nn.functional.cross_entropy(scaled, right)
+        likelihood = evidence.effective_size * torch.nn.functional.cross_entropy(scaled, right)
         prior = (parameters[1:] / BIAS_SPREAD).square().sum() + (parameters[0] / TEMPERATURE_SPREAD).square()
         total = likelihood + prior / 2
         torch.autograd.backward(total)
@@ -112,7 +112,7 @@ def cross_calibrate(predictions: Sequence[HeldOutPrediction], tolerance: float) 
     for fold in sorted({prediction.fold for prediction in predictions}):
         others = [prediction for prediction in predictions if prediction.fold != fold]
         for index in range(len(predictions[0].heads)):
-            calibration = fit_calibration(gather(index, others, tolerance)) if others else Calibration()
+            calibration = fit_calibration(collect_evidence(index, others, tolerance)) if others else Calibration()
             for prediction in predictions:
                 if prediction.fold == fold:
                     found = _score(prediction, index, calibration, tolerance)
@@ -129,7 +129,7 @@ def _score(prediction: HeldOutPrediction, index: int, calibration: Calibration, 
         events = instant_events(prediction, index)
         calibrated = calibrate(events.logs.astype(np.float32), calibration)
         every = np.arange(len(events.rows), dtype=np.int64)
-        right = true_columns(prediction, index, events, tolerance) == events.columns
+        right = true_classes(prediction, index, events, tolerance) == events.columns
         return ScoredSegments(calibrated[every, events.columns].astype(float), right, every)
     calibrated = calibrate(_segment_logs(prediction, index, head), calibration)
     painted = paint(prediction.segments, recording.kinds, recording.rows)
@@ -173,8 +173,8 @@ def _bins(scores: Doubles) -> Integers:
 
 
 def _segment_logs(prediction: HeldOutPrediction, index: int, head: RangeHead) -> Floats:
-    """For every row, what the segment that it is decoded into says of each column: float32 [rows, columns]."""
-    probabilities = columns_of(prediction.heads, index, prediction.probabilities)
+    """For every row, what the segment that it is decoded into says of each class: float32 [rows, classes]."""
+    probabilities = classes_of(prediction.heads, index, prediction.probabilities)
     decoder = RangeDecoder(head, open_runs=len(probabilities))
     decoder.add(probabilities)
     groups = decoder.groups()

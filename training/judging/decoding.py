@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from shared.model_file.card import Head, InstantHead, RangeHead
 from shared.segmentation.instant_decoder import InstantDecoder, Peaks
-from training.judging.evaluate import HeldOutPrediction, columns_of, decode
+from training.judging.evaluate import HeldOutPrediction, classes_of, decode
 from training.judging.metrics import match_events
 
 HURTS = 0.02  # of macro F1: cross-validated differences of two seeds are as large
@@ -69,14 +69,14 @@ def instant_events(prediction: HeldOutPrediction, index: int) -> Peaks:
     if not isinstance(head, InstantHead):
         raise TypeError(f"Head {index} tells ranges apart, not instants.")
     decoder = InstantDecoder(head)
-    decoder.add(columns_of(prediction.heads, index, prediction.probabilities))
+    decoder.add(classes_of(prediction.heads, index, prediction.probabilities))
     events = decoder.events()
     known = prediction.recording.known[events.rows]
     return events.chosen(known)
 
 
-def true_columns(prediction: HeldOutPrediction, index: int, events: Peaks, tolerance: float) -> Integers:
-    """The column that is right for each event: 0 where nothing is there."""
+def true_classes(prediction: HeldOutPrediction, index: int, events: Peaks, tolerance: float) -> Integers:
+    """The class that is right for each event: 0 where nothing is there."""
     labels = prediction.heads[index].labels
     true = [event for event in prediction.recording.events if event.label in labels]
     columns = np.zeros(len(events.rows), np.int64)

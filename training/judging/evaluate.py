@@ -1,4 +1,4 @@
-"""Figures of an exported graph on recordings it has not seen: predictions ► counts a group ► figures with errors."""
+"""Metrics of an exported model on recordings it has not seen: predictions ► counts by group ► metrics with errors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from shared.model_file.card import ClassMetrics, Estimate, Head, RangeHead
 from shared.segmentation.instant_decoder import InstantDecoder
 from shared.segmentation.range_decoder import RangeDecoder
 from shared.segmentation.segmenter import Segmenter
-from training.data.annotations import Kinds, Recording
+from training.data.annotations import LabelKinds, Recording
 from training.judging.metrics import Classes, Counts, add, class_scores, compute_metrics, count
 
 DRAWS = 2000  # of the bootstrap
@@ -25,7 +25,7 @@ class HeldOutPrediction:
     """What a graph that has not seen a recording makes of it.
 
     fold: number of the graph. heads: its own, whose decoding parameters were learned without the recording.
-    probabilities: averaged, uncalibrated, float32 [rows, columns].
+    probabilities: averaged, uncalibrated, float32 [rows, classes].
     """
 
     recording: Recording
@@ -50,23 +50,23 @@ def decode(heads: Sequence[Head], probabilities: Floats) -> list[Segment]:
     segments: list[Segment] = []
     for index, head in enumerate(heads):
         decoder = RangeDecoder(head) if isinstance(head, RangeHead) else InstantDecoder(head)
-        decoder.add(columns_of(heads, index, probabilities))
+        decoder.add(classes_of(heads, index, probabilities))
         segments += decoder.finish()
     return sorted(segments, key=lambda segment: (segment.first, segment.last))
 
 
-def columns_of(heads: Sequence[Head], index: int, probabilities: Floats) -> Floats:
-    """The columns of one of the heads, which stand side by side."""
+def classes_of(heads: Sequence[Head], index: int, probabilities: Floats) -> Floats:
+    """Probabilities of the classes of one head; heads stand side by side."""
     first = sum(1 + len(head.labels) for head in heads[:index])
     return probabilities[:, first : first + 1 + len(heads[index].labels)]
 
 
-def evaluated_classes(kinds: Kinds, recordings: Sequence[Recording]) -> Classes:
+def evaluated_classes(kinds: LabelKinds, recordings: Sequence[Recording]) -> Classes:
     """Classes that at least two groups hold: with fewer, a held-out one was never learned."""
     groups: dict[str, NDArray[np.float64]] = {}
     for recording in recordings:
-        groups[recording.group] = groups.get(recording.group, np.zeros(1)) + recording.amounts()
-    spread = np.sum([amounts > 0 for amounts in groups.values()], axis=0)
+        groups[recording.group] = groups.get(recording.group, np.zeros(1)) + recording.class_sizes()
+    spread = np.sum([class_sizes > 0 for class_sizes in groups.values()], axis=0)
     if not kinds.ranges:
         spread = spread[1:]
     return Classes(kinds, spread >= 2)
@@ -74,18 +74,18 @@ def evaluated_classes(kinds: Kinds, recordings: Sequence[Recording]) -> Classes:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Counts by group, and the figures they give."""
+    """Counts by group, and the metrics they give."""
 
     classes: Classes
     groups: tuple[str, ...]
-    tallies: tuple[Counts, ...]
+    group_counts: tuple[Counts, ...]
 
     @property
     def total(self) -> Counts:
-        return add(self.tallies)
+        return add(self.group_counts)
 
     def metrics(self) -> dict[str, float]:
-        """Figures by standard name; those that say nothing here are left out."""
+        """Metrics by standard name; those that say nothing here are left out."""
         return {
             name: float(value)
             for name, value in compute_metrics(self.total, self.classes.evaluated).items()
@@ -93,17 +93,19 @@ class Scores:
         }
 
     def estimates(self, seed: int = 0) -> dict[str, Estimate]:
-        """Figures with their standard errors by bootstrap over groups."""
+        """Metrics with their standard errors by bootstrap over groups."""
         errors = self._standard_errors(seed) if len(self.groups) >= LEAST_GROUPS else {}
         return {name: Estimate(value, errors.get(name)) for name, value in self.metrics().items()}
 
     def _standard_errors(self, seed: int) -> dict[str, float]:
-        drawn = compute_metrics(resample(self.tallies, draw_groups(len(self.groups), seed)), self.classes.evaluated)
+        drawn = compute_metrics(
+            resample(self.group_counts, draw_groups(len(self.groups), seed)), self.classes.evaluated
+        )
         spread = {name: values[~np.isnan(values)] for name, values in drawn.items()}
         return {name: float(values.std()) for name, values in spread.items() if len(values)}
 
-    def class_figures(self) -> tuple[ClassMetrics, ...]:
-        """Precision, recall, F1 and supports of each class; a figure without a meaning is 0."""
+    def class_metrics(self) -> tuple[ClassMetrics, ...]:
+        """Precision, recall, F1 and supports of each class; a metric without a meaning is 0."""
         total = self.total
         precision, recall, f1 = (np.nan_to_num(values) for values in class_scores(total))
         supports, true_segments, predicted_segments = self._supports(total)
@@ -149,14 +151,14 @@ class Scores:
         return tuple(np.concatenate(parts) for parts in (supports, true, predicted))
 
 
-def score(predictions: Sequence[HeldOutPrediction], kinds: Kinds, tolerance: float) -> Scores:
+def score(predictions: Sequence[HeldOutPrediction], kinds: LabelKinds, tolerance: float) -> Scores:
     """Count every prediction and add up by group."""
-    tallies: dict[str, list[Counts]] = {}
+    group_counts: dict[str, list[Counts]] = {}
     for prediction in predictions:
         counted = count(prediction.recording, prediction.segments, tolerance)
-        tallies.setdefault(prediction.recording.group, []).append(counted)
+        group_counts.setdefault(prediction.recording.group, []).append(counted)
     classes = evaluated_classes(kinds, [prediction.recording for prediction in predictions])
-    return Scores(classes, tuple(tallies), tuple(add(each) for each in tallies.values()))
+    return Scores(classes, tuple(group_counts), tuple(add(each) for each in group_counts.values()))
 
 
 def draw_groups(groups: int, seed: int) -> NDArray[np.float64]:
@@ -166,7 +168,7 @@ def draw_groups(groups: int, seed: int) -> NDArray[np.float64]:
     return drawn
 
 
-def resample(tallies: Sequence[Counts], draws: NDArray[np.float64]) -> Counts:
+def resample(group_counts: Sequence[Counts], draws: NDArray[np.float64]) -> Counts:
     """Sums of each draw: every count gets a leading axis of draws."""
-    stacked = {key: np.stack([tally[key] for tally in tallies]) for key in tallies[0]}
+    stacked = {key: np.stack([counts[key] for counts in group_counts]) for key in group_counts[0]}
     return {key: np.asarray(np.tensordot(draws, counts, axes=1), float) for key, counts in stacked.items()}

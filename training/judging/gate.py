@@ -51,7 +51,7 @@ def pass_gate(candidate: Sequence[HeldOutPrediction], references: Sequence[Refer
     kinds = candidate[0].recording.kinds
     ours = score(candidate, kinds, tolerance)
     if _is_at_chance_level(ours):
-        return Verdict(False, "on held-out recordings it is not clearly better than guessing")
+        return Verdict(False, "on held-out recordings it is not clearly better than chance")
     rescored = [(score(_recall(each, candidate), kinds, tolerance), each.version) for each in references]
     theirs, version = max(rescored, key=lambda each: each[0].metrics().get("balanced_accuracy", 0.0))
     recordings = {each.recording.key for each in candidate}  # parts of one recording are no groups
@@ -81,7 +81,7 @@ def compare(ours: Scores, theirs: Scores, version: str, groups: int) -> Verdict:
 
 
 def paired_differences(ours: Scores, theirs: Scores) -> tuple[dict[str, float], dict[str, float]]:
-    """Differences of the figures, and their standard errors by a bootstrap that draws the same groups for both."""
+    """Differences of the metrics, and their standard errors by a bootstrap that draws the same groups for both."""
     draws = draw_groups(len(ours.groups), seed=0)
     evaluated = ours.classes.evaluated
     mine, other = compute_metrics(ours.total, evaluated), compute_metrics(theirs.total, evaluated)
@@ -121,7 +121,7 @@ def _is_at_chance_level(scores: Scores) -> bool:
 
 
 def _ordered(scores: Scores, groups: Sequence[str]) -> list[Counts]:
-    return [scores.tallies[scores.groups.index(group)] for group in groups]
+    return [scores.group_counts[scores.groups.index(group)] for group in groups]
 
 
 def _recall(reference: Reference, candidate: Sequence[HeldOutPrediction]) -> list[HeldOutPrediction]:

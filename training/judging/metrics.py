@@ -1,4 +1,4 @@
-"""What is counted of one recording, and the figures that sums of such counts give.
+"""What is counted of one recording, and the metrics that sums of such counts give.
 
 Rows, segments and events of all recordings are pooled. Segment F1@k: a predicted segment counts if its intersection
 over union with an unmatched true one of its label is at least k %; edit: Levenshtein distance of the label sequences
@@ -12,23 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.labelling.segments import Segment
-from training.data.annotations import UNKNOWN, Kinds, Recording, label_runs
+from training.data.annotations import UNKNOWN, LabelKinds, Recording, label_runs
 
 OVERLAPS = (0.10, 0.25, 0.50)
 
 Doubles = NDArray[np.float64]
-Counts = dict[str, Doubles]  # sums that add up over recordings; any leading axes are those of `figures`
+Counts = dict[str, Doubles]  # sums that add up over recordings; any leading axes are those of `compute_metrics`
 Run = tuple[int, int, int]  # first row, last row, label
 
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """Names of the classes in the order of figures: background and ranges (if there are ranges), then instants.
+    """Names of the classes in the order of metrics: background and ranges (if there are ranges), then instants.
 
-    judged: bool [classes]; those that are not stay out of every mean over classes.
+    evaluated: bool [classes]; those that are not stay out of every mean over classes.
     """
 
-    kinds: Kinds
+    kinds: LabelKinds
     evaluated: NDArray[np.bool_]
 
     @property
@@ -57,7 +57,7 @@ def count(recording: Recording, segments: Sequence[Segment], tolerance: float) -
     return found
 
 
-def paint(segments: Sequence[Segment], kinds: Kinds, rows: int) -> NDArray[np.int64]:
+def paint(segments: Sequence[Segment], kinds: LabelKinds, rows: int) -> NDArray[np.int64]:
     """Range segments as a label a row: 0 background, i the label `kinds.ranges[i − 1]`."""
     painted = np.zeros(rows, np.int64)
     for segment in segments:
@@ -167,25 +167,25 @@ def match_events(true: NDArray[np.int64], predicted: NDArray[np.int64], toleranc
     return pairs
 
 
-def add(tallies: Sequence[Counts]) -> Counts:
+def add(group_counts: Sequence[Counts]) -> Counts:
     """Sum of counts."""
-    return {key: np.sum([tally[key] for tally in tallies], axis=0) for key in tallies[0]}
+    return {key: np.sum([counts[key] for counts in group_counts], axis=0) for key in group_counts[0]}
 
 
-def class_scores(tally: Counts) -> tuple[Doubles, Doubles, Doubles]:
+def class_scores(counts: Counts) -> tuple[Doubles, Doubles, Doubles]:
     """Precision, recall and F1 of each class, [..., classes]: rows for ranges and background, events for instants.
 
     Recall of a class that has nothing true is NaN; of one that was never predicted precision is 0.
     """
     right, true, predicted = [], [], []
-    if "rows" in tally:
-        rows = tally["rows"]
+    if "rows" in counts:
+        rows = counts["rows"]
         right.append(np.diagonal(rows, axis1=-2, axis2=-1))
         true.append(rows.sum(axis=-1))
         predicted.append(rows.sum(axis=-2))
-    if "events" in tally:
+    if "events" in counts:
         for kind, found in enumerate((right, true, predicted)):
-            found.append(tally["events"][..., kind])
+            found.append(counts["events"][..., kind])
     hits, truth, guesses = (np.concatenate(parts, axis=-1) for parts in (right, true, predicted))
     with np.errstate(invalid="ignore", divide="ignore"):
         recall = hits / np.where(truth > 0, truth, np.nan)
@@ -194,27 +194,27 @@ def class_scores(tally: Counts) -> tuple[Doubles, Doubles, Doubles]:
     return precision, recall, np.where(truth > 0, f1, np.nan)
 
 
-def compute_metrics(tally: Counts, evaluated: NDArray[np.bool_]) -> dict[str, Doubles]:
-    """Figures by standard name, of one tally or of many along leading axes; NaN where there is nothing to say.
+def compute_metrics(counts: Counts, evaluated: NDArray[np.bool_]) -> dict[str, Doubles]:
+    """Metrics by standard name, of one sum of counts or of many along leading axes; NaN where there is nothing to say.
 
-    balanced_accuracy: mean over judged classes of recall. event_time_error in units of the time column.
+    balanced_accuracy: mean over evaluated classes of recall. event_time_error in units of the time column.
     """
-    _, recall, f1 = class_scores(tally)
+    _, recall, f1 = class_scores(counts)
     found = {
         "balanced_accuracy": _mean(recall[..., evaluated]),
         "macro_f1": _mean(f1[..., evaluated]),
         "min_class_f1": _least(f1[..., evaluated]),
     }
-    if "rows" in tally:
-        rows, segments = tally["rows"], tally["segments"]
+    if "rows" in counts:
+        rows, segments = counts["rows"], counts["segments"]
         found["accuracy"] = _ratio(np.trace(rows, axis1=-2, axis2=-1), rows.sum(axis=(-2, -1)))
         for index, overlap in enumerate(OVERLAPS):
             hits, extra, missed = np.moveaxis(segments[..., index, :, :].sum(axis=-2), -1, 0)
             found[f"segment_f1_{round(100 * overlap)}"] = _ratio(2 * hits, 2 * hits + extra + missed)
-        found["edit"] = _ratio(tally["edit"][..., 0], tally["edit"][..., 1])
-        found["boundary_error_rows"] = _ratio(tally["borders"][..., 0], tally["borders"][..., 1])
-    if "events" in tally:
-        events, time = tally["events"], tally["time"]
+        found["edit"] = _ratio(counts["edit"][..., 0], counts["edit"][..., 1])
+        found["boundary_error_rows"] = _ratio(counts["borders"][..., 0], counts["borders"][..., 1])
+    if "events" in counts:
+        events, time = counts["events"], counts["time"]
         found["event_f1"] = _ratio(2 * events[..., 0].sum(axis=-1), events[..., 1:].sum(axis=(-2, -1)))
         found["event_time_error"] = _ratio(time[..., 1], time[..., 2])
         found["event_time_error_rows"] = _ratio(time[..., 0], time[..., 2])

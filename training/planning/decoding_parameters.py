@@ -7,7 +7,7 @@ import numpy as np
 
 from shared.model_file.card import Head, InstantHead, RangeHead
 from shared.segmentation.windows import window_starts
-from training.data.annotations import Kinds, Recording, event_gaps, segment_durations
+from training.data.annotations import LabelKinds, Recording, event_gaps, segment_durations
 from training.planning.event_label_prior import learn_event_label_prior
 from training.planning.label_sequence_prior import learn_label_sequence_prior
 
@@ -23,16 +23,16 @@ FEW_SPACING = 3  # rows
 WIDEST_SPACING = 100  # rows: bounds what decoding keeps, and a large gap seen twice is no law
 THRESHOLD = 0.3  # least share of a perfect event's triangle; .2 to .7 are level, and rare events need the lower half
 
-STEMS = (4, 2, 1)
+DOWNSAMPLINGS = (4, 2, 1)
 STEPS_OF_SHORTEST = 4  # LSTM steps that the shortest segments of every class must span
-HOP_SHARE = 0.75  # of a window: a quarter of overlap is enough context at its edges
+STRIDE_SHARE = 0.75  # of a window: a quarter of overlap is enough context at its edges
 RANGE_MULTIPLE = 2  # sequences in a window that serves ranges: more context than in the fit, at no cost (F1@50 +.01)
 GAPS_OF_INSTANTS = 2.5  # gaps between events that a window must hold
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """stem: rows an LSTM step. window, hop: rows, multiples of the stem. fit_window: rows of a window while fitting."""
+    """downsampling: rows an LSTM step. window, stride: rows, multiples of it. fit_window: rows while fitting."""
 
     downsampling: int
     window: int
@@ -44,7 +44,7 @@ class Shape:
         return len(window_starts(rows, self.fit_window, max(1, self.fit_window // 2)))
 
 
-def learn_heads(recordings: Sequence[Recording], kinds: Kinds) -> tuple[Head, ...]:
+def learn_heads(recordings: Sequence[Recording], kinds: LabelKinds) -> tuple[Head, ...]:
     """Heads of a project's labels with decoding parameters from these recordings."""
     heads: list[Head] = []
     if kinds.ranges:
@@ -77,10 +77,10 @@ def learn_heads(recordings: Sequence[Recording], kinds: Kinds) -> tuple[Head, ..
     return tuple(heads)
 
 
-def choose_shape(sequence_size: int, most_fit_rows: int, recordings: Sequence[Recording], kinds: Kinds) -> Shape:
-    """Rows an LSTM step, a window and a hop.
+def choose_shape(sequence_size: int, most_fit_rows: int, recordings: Sequence[Recording], kinds: LabelKinds) -> Shape:
+    """Rows of an LSTM step, a window and a stride.
 
-    A stem only where there are no instants and segments are long enough; a window of `sequence_size` steps while
+    Downsampling only where there are no instants and segments are long enough; a window of `sequence_size` steps while
     fitting, twice that while serving ranges, or as many times that as the gaps between instants ask for; never longer
     than the longest recording.
     """
@@ -93,12 +93,12 @@ def choose_shape(sequence_size: int, most_fit_rows: int, recordings: Sequence[Re
     else:
         durations = segment_durations(recordings, 1 + len(kinds.ranges))
         shortest = min((_shortest(each) for each in durations if each), default=np.inf)
-        downsampling = next(each for each in STEMS if each == 1 or shortest >= STEPS_OF_SHORTEST * each)
+        downsampling = next(each for each in DOWNSAMPLINGS if each == 1 or shortest >= STEPS_OF_SHORTEST * each)
         fit_window = min(fit_window, downsampling * sequence_size)
         window = RANGE_MULTIPLE * downsampling * sequence_size
     longest = max(recording.rows for recording in recordings)
     window = min(window, downsampling * -(-longest // downsampling))
-    stride = max(downsampling, downsampling * round(HOP_SHARE * window / downsampling))
+    stride = max(downsampling, downsampling * round(STRIDE_SHARE * window / downsampling))
     return Shape(
         downsampling, window, stride, min(window, max(downsampling, fit_window // downsampling * downsampling))
     )

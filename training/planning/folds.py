@@ -9,29 +9,29 @@ from numpy.typing import NDArray
 
 from training.data.annotations import Recording
 
-MOST_FOLDS = 3  # more cost a fit each and change the figures little
+MOST_FOLDS = 3  # more cost a fit each and change the metrics little
 
 
-def amounts_by_group(recordings: Sequence[Recording], classes: int) -> dict[str, NDArray[np.float64]]:
+def class_sizes_by_group(recordings: Sequence[Recording], classes: int) -> dict[str, NDArray[np.float64]]:
     """How much of each class a group holds: float64 [classes] as Recording.amounts gives it, summed."""
     found: dict[str, NDArray[np.float64]] = {}
     for recording in recordings:
-        found[recording.group] = found.get(recording.group, np.zeros(classes)) + recording.amounts()
+        found[recording.group] = found.get(recording.group, np.zeros(classes)) + recording.class_sizes()
     return found
 
 
-def assign_folds(amounts: Mapping[str, NDArray[np.float64]], previous: Mapping[str, int]) -> dict[str, int]:
+def assign_folds(class_sizes: Mapping[str, NDArray[np.float64]], previous: Mapping[str, int]) -> dict[str, int]:
     """A fold for every group, min(3, groups) of them, each class spread over them as evenly as greedy choice gets.
 
-    Groups named in `previous` keep their fold, so that figures of two versions compare; a fold that would stay empty
+    Groups named in `previous` keep their fold, so that metrics of two versions compare; a fold that would stay empty
     starts all afresh.
     """
-    count = min(MOST_FOLDS, len(amounts))
-    kept = {group: fold for group, fold in previous.items() if group in amounts and fold < count}
-    if count - len(set(kept.values())) > len(amounts) - len(kept):
+    count = min(MOST_FOLDS, len(class_sizes))
+    kept = {group: fold for group, fold in previous.items() if group in class_sizes and fold < count}
+    if count - len(set(kept.values())) > len(class_sizes) - len(kept):
         kept = {}
-    totals = np.maximum(sum(amounts.values(), np.zeros_like(next(iter(amounts.values())))), 1e-9)
-    shares = {group: amount / totals for group, amount in amounts.items()}
+    totals = np.maximum(sum(class_sizes.values(), np.zeros_like(next(iter(class_sizes.values())))), 1e-9)
+    shares = {group: amount / totals for group, amount in class_sizes.items()}
     held = np.zeros((count, len(totals)))
     sizes = np.zeros(count, int)
     for group, fold in kept.items():
@@ -52,7 +52,7 @@ def assign_folds(amounts: Mapping[str, NDArray[np.float64]], previous: Mapping[s
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One fit of the judging: what it learns from and what it is judged on."""
+    """One fit of the evaluation: what it learns from and what it is evaluated on."""
 
     training: tuple[Recording, ...]
     held_out: tuple[Recording, ...]

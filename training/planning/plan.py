@@ -7,9 +7,16 @@ from typing import Literal
 import numpy as np
 
 from shared.settings import Settings
-from training.data.annotations import Kinds, Recording, event_tolerance
+from training.data.annotations import LabelKinds, Recording, event_tolerance
 from training.planning.decoding_parameters import Shape, choose_shape
-from training.planning.folds import Split, amounts_by_group, assign_folds, merge_groups, split_by_fold, split_in_parts
+from training.planning.folds import (
+    Split,
+    assign_folds,
+    class_sizes_by_group,
+    merge_groups,
+    split_by_fold,
+    split_in_parts,
+)
 from training.planning.recipe import Recipe, recipe_for
 
 How = Literal["out-of-fold", "by-recording", "optimistic", "not judged"]
@@ -24,7 +31,7 @@ class Plan:
     """
 
     recordings: tuple[Recording, ...]
-    kinds: Kinds
+    kinds: LabelKinds
     shape: Shape
     recipe: Recipe
     splits: tuple[Split, ...]
@@ -48,7 +55,7 @@ class Plan:
         return min(wanted, self.most_steps(epochs))
 
 
-def make_plan(recordings: Sequence[Recording], kinds: Kinds, settings: Settings, folds: Mapping[str, int]) -> Plan:
+def make_plan(recordings: Sequence[Recording], kinds: LabelKinds, settings: Settings, folds: Mapping[str, int]) -> Plan:
     """Folds by group; by recording where there are fewer than two groups; parts of the recording where there is one."""
     recipe = recipe_for(kinds)
     shape = choose_shape(settings.sequence_size, recipe.most_fit_rows, recordings, kinds)
@@ -62,7 +69,7 @@ def make_plan(recordings: Sequence[Recording], kinds: Kinds, settings: Settings,
     classes = 1 + len(kinds.ranges) + len(kinds.instants)
     assigned: dict[str, int] = {}
     if len(recordings) > 1:
-        assigned = assign_folds(amounts_by_group(recordings, classes), folds)
+        assigned = assign_folds(class_sizes_by_group(recordings, classes), folds)
         splits = split_by_fold(recordings, assigned)
     else:
         splits, how = split_in_parts(recordings, shape.window), "optimistic"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from training.data.annotations import Kinds
+from training.data.annotations import LabelKinds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ INSTANTS = Recipe(
 BOTH = Recipe(noise=0.2, averaging=0.98, longest_recording=10.0, enough_steps=400)
 
 
-def recipe_for(kinds: Kinds) -> Recipe:
+def recipe_for(kinds: LabelKinds) -> Recipe:
     """The recipe for what a project's labels are."""
     if kinds.ranges and kinds.instants:
         return BOTH

@@ -19,10 +19,10 @@ from training.judging.gate import Verdict
 from training.judging.step_search import StepSearch
 
 HOW = {
-    "out-of-fold": "every recording judged by a network that had not seen it",
-    "by-recording": "every recording judged by a network that had not seen it, recordings of one group apart",
-    "optimistic": "judged on held-out parts of the only recording: optimistic",
-    "not judged": "not judged: nothing could be held out",
+    "out-of-fold": "every recording predicted by a model that had not seen it",
+    "by-recording": "every recording predicted by a model that had not seen it, recordings of one group apart",
+    "optimistic": "evaluated on held-out parts of the only recording: optimistic",
+    "not judged": "not evaluated: nothing could be held out",
 }
 SHOWN = {
     "balanced_accuracy": "balanced accuracy",
@@ -58,7 +58,7 @@ def make_metrics(search: StepSearch, notes: Sequence[str]) -> ModelMetrics:
         estimates |= {f"parts_{name}": Estimate(halves[name]) for name in PARTS if name in halves}
         shown = ", ".join(f"{SHOWN[name]} {halves[name]:.3f}" for name in PARTS if name in halves)
         notes.append(
-            f"Two recordings: on halves of them, a network having seen the other halves, {shown} (optimistic)."
+            f"Two recordings: on halves of them, with models that had seen the other halves, {shown} (optimistic)."
         )
     if scores is not None and search.best.without_priors is not None:
         without, found = search.best.without_priors.metrics(), scores.metrics()
@@ -71,7 +71,7 @@ def make_metrics(search: StepSearch, notes: Sequence[str]) -> ModelMetrics:
     return ModelMetrics(
         how=plan.how,
         recordings=len(plan.recordings),
-        classes=scores.class_figures() if scores else (),
+        classes=scores.class_metrics() if scores else (),
         confusion=scores.confusion() if scores else (),
         estimates=estimates,
         notes=tuple(notes),
@@ -119,7 +119,7 @@ def text_report(card: ModelCard, search: StepSearch, model: FittedModel, outcome
             lines.append(
                 f"{each.label:<{width}} {each.precision:9.3f} {each.recall:7.3f} {each.f1:7.3f} {each.support:8d}  "
                 + counts
-                + ("" if each.evaluated else "  (in one group only: not judged)")
+                + ("" if each.evaluated else "  (in one group only: not evaluated)")
             )
     for name, title in SHOWN.items():
         if name in metrics.estimates:

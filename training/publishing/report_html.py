@@ -30,10 +30,10 @@ TITLES = {
     "ece_of_perfect_scores": "Calibration error that perfect scores could show",
 }
 HOW = {
-    "out-of-fold": "Every recording was judged by a network that had not seen it.",
-    "by-recording": "Every recording was judged by a network that had not seen it; groups were not kept apart.",
-    "optimistic": "Judged on held-out parts of the only recording, which is optimistic.",
-    "not judged": "Not judged: nothing could be held out.",
+    "out-of-fold": "Every recording was predicted by a model that had not seen it.",
+    "by-recording": "Every recording was predicted by a model that had not seen it; groups were not kept apart.",
+    "optimistic": "Evaluated on held-out parts of the only recording, which is optimistic.",
+    "not judged": "Not evaluated: nothing could be held out.",
 }
 STYLE = """
 :root{color-scheme:light dark}
@@ -98,7 +98,7 @@ def _summary(report: ReportFile) -> str:
         found = estimates[name]
         error = f"± {found.standard_error:.3f}" if found.standard_error is not None else "–"
         lines.append((_text(TITLES.get(name, name)), f"{found.value:.3f}", error))
-    return "<h2>Figures</h2>" + _table(("Figure", "Value", "Standard error by recording"), lines)
+    return "<h2>Metrics</h2>" + _table(("Metric", "Value", "Standard error by recording"), lines)
 
 
 def _classes(report: ReportFile) -> str:
@@ -106,7 +106,7 @@ def _classes(report: ReportFile) -> str:
         return ""
     lines = [
         (
-            _text(each.label) + ("" if each.evaluated else " (in one group only: not judged)"),
+            _text(each.label) + ("" if each.evaluated else " (in one group only: not evaluated)"),
             f"{each.precision:.3f}",
             f"{each.recall:.3f}",
             f"{each.f1:.3f}",
@@ -175,7 +175,7 @@ def _losses(losses: Sequence[float]) -> str:
 
 
 def _strips(held_out: Sequence[HeldOut], palette: dict[str, str]) -> str:
-    """Truth above, prediction below; ranges as bars, instants as ticks over the whole height."""
+    """Annotation above, prediction below; ranges as bars, instants as ticks over the whole height."""
     if not held_out:
         return ""
     key = "".join(
@@ -187,7 +187,7 @@ def _strips(held_out: Sequence[HeldOut], palette: dict[str, str]) -> str:
         parts.append(
             f"<figure><figcaption>{_text(each.name)}: {each.rows} rows, {len(each.true)} marked, "
             f'{len(each.predicted)} found</figcaption><svg class="strip" viewBox="0 0 {WIDTH} 52" '
-            f'preserveAspectRatio="none" role="img" aria-label="Truth and prediction of {_text(each.name)}">'
+            f'preserveAspectRatio="none" role="img" aria-label="Annotation and prediction of {_text(each.name)}">'
             f"{_strip(each.true, each.rows, 0, palette)}{_strip(each.predicted, each.rows, 28, palette)}</svg></figure>"
         )
     if len(held_out) > MOST_STRIPS:

@@ -10,19 +10,19 @@ from hypothesis import strategies as st
 from shared.labelling.segments import Segment
 from shared.labelling.time_axis import TimeAxis
 from shared.recordings.series import Series
-from training.data.annotations import UNKNOWN, Layered, Recording, choose_kinds, label_rows, label_runs
+from training.data.annotations import UNKNOWN, AnnotatedSeries, Recording, choose_label_kinds, label_rows, label_runs
 
 LABELS = ("Run", "Walk", "Jump")
 
 
-def layered(*layers: list[Segment], rows: int = 100) -> Layered:
+def layered(*layers: list[Segment], rows: int = 100) -> AnnotatedSeries:
     series = Series(np.zeros((rows, 1)), TimeAxis.of_rows(rows))
-    return Layered("1", "task 1", "task 1", series, tuple(tuple(layer) for layer in layers))
+    return AnnotatedSeries("1", "task 1", "task 1", series, tuple(tuple(layer) for layer in layers))
 
 
 def rows_of(*layers: list[Segment], unlabelled: str = "background", margin: int = 0) -> Recording:
     found = layered(*layers)
-    return label_rows(found, choose_kinds([found], LABELS), unlabelled, margin)
+    return label_rows(found, choose_label_kinds([found], LABELS), unlabelled, margin)
 
 
 def instant(row: int, label: str) -> Segment:
@@ -93,7 +93,7 @@ def test_two_annotators_who_mark_the_same_instant_count_once() -> None:
 
 def test_a_task_without_regions_is_all_background() -> None:
     marked = layered([Segment(0, 9, "Run")])
-    empty = label_rows(layered([]), choose_kinds([marked], LABELS), "background", 0)
+    empty = label_rows(layered([]), choose_label_kinds([marked], LABELS), "background", 0)
     assert empty.known.all()
     assert not empty.labels.any()
 

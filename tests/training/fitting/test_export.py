@@ -57,9 +57,9 @@ def make_card(heads: Sequence[Head], downsampling: int, window: int = 16) -> Mod
 
 def make_network(heads: Sequence[Head], downsampling: int) -> Network:
     torch.manual_seed(0)
-    columns = sum(1 + len(head.labels) for head in heads)
+    classes = sum(1 + len(head.labels) for head in heads)
     ranges = sum(1 + len(head.labels) for head in heads if isinstance(head, RangeHead))
-    network = Network(6, columns, 8, downsampling, ranges).eval()
+    network = Network(6, classes, 8, downsampling, ranges).eval()
     if network.experts is not None:
         network.experts.center.normal_()
         network.experts.rate.uniform_(0.5, 2)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from shared.labelling.segments import Segment
 from shared.model_file.card import InstantHead, RangeHead
 from shared.segmentation.calibration import calibrate
-from training.data.annotations import Kinds, Recording, label_runs
+from training.data.annotations import LabelKinds, Recording, label_runs
 from training.judging.calibration import (
     Evidence,
     ScoredSegments,
@@ -93,7 +93,7 @@ def test_calibrations_come_from_the_other_folds(make_recordings: Callable[..., l
 
 
 def test_scores_of_events_are_compared_with_matches(make_recording: Callable[..., Recording]) -> None:
-    kinds = Kinds((), ("Run",), ())
+    kinds = LabelKinds((), ("Run",), ())
     marks = [Segment(row, row, "Run", instant=True) for row in (20, 50, 80)]
     recording = make_recording(marks, kinds=kinds)
     probabilities = np.tile(np.array([0.9, 0.1], np.float32), (100, 1))

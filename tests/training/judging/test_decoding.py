@@ -8,14 +8,14 @@ import pytest
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import Head, InstantHead
-from training.data.annotations import Kinds, Recording, label_runs
+from training.data.annotations import LabelKinds, Recording, label_runs
 from training.judging.decoding import NO_PRIORS, choose_decoding
 from training.judging.evaluate import HeldOutPrediction, decode, score
 from training.planning.decoding_parameters import learn_heads
 from training.planning.event_label_prior import learn_event_label_prior
 
-RANGES = Kinds(("Run", "Walk"), (), ())
-INSTANTS = Kinds((), ("Run", "Walk"), ())
+RANGES = LabelKinds(("Run", "Walk"), (), ())
+INSTANTS = LabelKinds((), ("Run", "Walk"), ())
 
 
 def macro_f1(predictions: Sequence[HeldOutPrediction]) -> float:

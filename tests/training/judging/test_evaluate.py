@@ -51,7 +51,7 @@ def test_a_class_in_one_group_only_is_not_judged_and_named(make_recording: Calla
     one = make_recording([Segment(10, 19, "Run"), Segment(30, 39, "Walk")])
     other = make_recording([Segment(10, 19, "Run")], kinds=one.kinds)
     found = [HeldOutPrediction(replace(each, group=str(n)), n, (), EMPTY, ()) for n, each in enumerate((one, other))]
-    classes = score(found, one.kinds, 1.0).class_figures()
+    classes = score(found, one.kinds, 1.0).class_metrics()
     assert [(each.label, each.evaluated) for each in classes] == [("background", True), ("Run", True), ("Walk", False)]
 
 
@@ -59,7 +59,7 @@ def test_class_figures_say_how_many_segments_there_are(make_recordings: Callable
     recordings = make_recordings(3)
     scores = score(predictions(recordings), recordings[0].kinds, 1.0)
     true = sum(each.label == "Run" for recording in recordings for each in recording.segments())
-    metrics = scores.class_figures()[1]
+    metrics = scores.class_metrics()[1]
     assert (metrics.true_segments, metrics.predicted_segments, metrics.f1) == (true, true, 1.0)
     assert sum(map(sum, scores.confusion())) == sum(recording.rows for recording in recordings)
 

@@ -68,7 +68,7 @@ def test_guessing_never_replaces_a_champion(recordings: list[Recording]) -> None
     candidate = [HeldOutPrediction(each, 0, (), EMPTY, ()) for each in recordings]
     verdict = pass_gate(candidate, [remember(recordings, swapped=10)], 1.0)
     assert not verdict.accepted
-    assert "guessing" in verdict.reason
+    assert "chance" in verdict.reason
 
 
 def test_with_few_groups_only_a_large_loss_rejects(make_recordings: Callable[..., list[Recording]]) -> None:

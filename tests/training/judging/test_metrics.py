@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 from shared.labelling.segments import Segment
-from training.data.annotations import UNKNOWN, Instant, Kinds, Recording
+from training.data.annotations import UNKNOWN, Instant, LabelKinds, Recording
 from training.judging.metrics import add, class_scores, compute_metrics, count, match_events
 
 Labels = st.lists(st.integers(0, 2), min_size=1, max_size=40)
@@ -25,7 +25,7 @@ def segments_of(labels: list[int], names: tuple[str, ...] = ("Run", "Walk")) -> 
     return found
 
 
-KINDS = Kinds(("Run", "Walk"), (), ())
+KINDS = LabelKinds(("Run", "Walk"), (), ())
 BOTH = np.ones(3, bool)
 
 
@@ -162,8 +162,8 @@ def test_a_class_that_is_never_found_counts_as_nothing_and_is_not_dropped(
 
 def test_classes_that_are_not_judged_stay_out_of_every_mean(make_recording: Callable[..., Recording]) -> None:
     recording = make_recording(segments_of([0, 0, 1, 1, 2, 2]), rows=6, kinds=KINDS)
-    tally = count(recording, segments_of([0, 0, 1, 1, 0, 0]), 1.0)
-    found = compute_metrics(tally, np.array([True, True, False]))
+    counts = count(recording, segments_of([0, 0, 1, 1, 0, 0]), 1.0)
+    found = compute_metrics(counts, np.array([True, True, False]))
     assert float(found["balanced_accuracy"]) == 1
     assert float(found["min_class_f1"]) == pytest.approx(2 / 3, abs=0.4)
 

@@ -11,7 +11,7 @@ from shared.labelling.label_config import parse_label_config
 from shared.labelling.segments import Segment
 from shared.segmentation.segmenter import Segmenter
 from shared.settings import Settings
-from training.data.annotations import Kinds, Recording
+from training.data.annotations import LabelKinds, Recording
 from training.fitting.trainer import ALL_RECORDINGS, FittedModel, Trainer
 from training.judging import cross_validation, evaluate
 from training.judging.step_search import StepSearch, search_steps
@@ -172,7 +172,7 @@ def test_parts_of_one_recording_give_no_standard_error_and_no_calibration(
 def test_where_no_class_can_be_judged_no_longer_schedule_is_tried(
     make_recording: Callable[..., Recording], settings: Settings
 ) -> None:
-    kinds = Kinds(("Run", "Walk"), (), ())
+    kinds = LabelKinds(("Run", "Walk"), (), ())
     one = make_recording([Segment(0, 99, "Run")], kinds=kinds)
     other = make_recording([Segment(0, 99, "Walk")], kinds=kinds)
     search, _, _ = train([one, replace(other, key="2", group="2")], settings, train_epochs=1000)

@@ -2,7 +2,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from shared.labelling.segments import Segment
-from training.data.annotations import Kinds, Recording
+from training.data.annotations import LabelKinds, Recording
 from training.planning.event_label_prior import STRENGTH, learn_event_label_prior
 
 LABELS = ("Run", "Walk")
@@ -12,7 +12,7 @@ Make = Callable[..., Recording]
 def hold(make_recording: Make, runs: int, walks: int) -> Recording:
     labels = ["Run"] * runs + ["Walk"] * walks
     marks = [Segment(4 * at, 4 * at, label, instant=True) for at, label in enumerate(labels)]
-    return replace(make_recording(marks, kinds=Kinds((), LABELS, ())), key=f"{runs}, {walks}")
+    return replace(make_recording(marks, kinds=LabelKinds((), LABELS, ())), key=f"{runs}, {walks}")
 
 
 def test_the_mean_share_of_each_label_is_learned(make_recording: Make) -> None:

@@ -123,7 +123,7 @@ def test_what_was_not_judged_makes_a_page_too() -> None:
         metrics=ModelMetrics(how="not judged", recordings=1), losses=(), reliability=(), held_out=(), schedules=()
     )
     page = render_report(bare, config(("Run",)))
-    assert "Not judged" in page.decode()
+    assert "Not evaluated" in page.decode()
     assert_self_contained(page)
 
 
