@@ -10,9 +10,11 @@ CRASH ?= long
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 BIN := .venv/bin
+# Tests that have a verb of their own.
+ELSEWHERE := not e2e and not pages and not crash
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help run test check demo e2e bench bench-quality crash soak mutations fuzz pages screenshots format clean images images-test version version-number
+.PHONY: help run test test-all check demo e2e bench bench-quality crash soak mutations fuzz pages screenshots format clean images images-test version version-number
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -34,8 +36,11 @@ help:  ## show this list
 run: .venv/.installed  ## train a first model on the shipped example if there is none, then serve on port 9090
 	@$(BIN)/python -m examples.start
 
-test: .venv/.installed-dev  ## all tests that run on one machine without Label Studio
-	$(BIN)/python -m pytest -m "not e2e and not pages and not crash"
+test: .venv/.installed-dev  ## the tests that need no Label Studio and no browser, without the slow ones
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and $(ELSEWHERE)"
+
+test-all: test  ## make test, then the slow ones: load, attacks, memory, replacing servers
+	$(BIN)/python -m pytest -m "slow and $(ELSEWHERE)"
 
 check: .venv/.installed-dev  ## lint, format, types, layers
 	$(BIN)/ruff check .

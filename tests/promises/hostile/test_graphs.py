@@ -14,6 +14,8 @@ from tests.promises.hostile.graphs import fill, storm
 from tests.support.server import run_server
 from tests.support.store import publish_model
 
+pytestmark = pytest.mark.slow
+
 PROJECTS, GRAPHS = 60, 300
 BOUND = 1000.0  # MiB above idle: 512 that a first run may take, 60 models, what allocators keep (820 in the long run)
 

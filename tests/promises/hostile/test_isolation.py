@@ -25,7 +25,7 @@ from tests.support.web_server import Web, serve
 
 PROJECTS = 20
 PATIENCE = 540.0  # s for all trainings
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 OWNER = re.compile(r"(?:^|[/_])(\d{3})(?=[/.]|$)")  # of a file in the store
 MARKS = re.compile(rb"tenant(\d+)x")
 

@@ -15,6 +15,8 @@ from tests.support.server import MIB, Server, run_server
 from tests.support.store import publish_model
 from tests.support.web_server import Web, serve
 
+pytestmark = pytest.mark.slow
+
 MOST = 450.0  # MiB above what a server takes when idle, for any one attack: 7 times the largest body or recording
 
 

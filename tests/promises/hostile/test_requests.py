@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.promises.hostile.requests import recordings, storm
 from tests.support.server import run_server
 from tests.support.store import publish_model
 from tests.support.web_server import serve
+
+pytestmark = pytest.mark.slow
 
 REQUESTS = 1500
 FLAT = 100.0  # MiB that memory may rise from the first thousand requests on: caches fill, nothing else

@@ -16,6 +16,8 @@ from tests.support.server import Server, run_server
 from tests.support.store import publish_after
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 SETUP = {"project": f"{PROJECT}.1795475439", "schema": CONFIG.format(kind="json"), "hostname": "", "access_token": ""}
 
 

@@ -16,6 +16,8 @@ from tests.support.server import Server, run_server
 from tests.support.waiting import wait_until
 from tests.support.web_server import Web, serve
 
+pytestmark = pytest.mark.slow
+
 PERIOD = 5
 SETUP = {"project": f"1.{EPOCH}", "schema": CONFIG, "hostname": "", "access_token": ""}
 

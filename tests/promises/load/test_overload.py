@@ -19,6 +19,8 @@ from tests.support.store import publish_after
 from tests.support.waiting import wait_until
 from tests.support.web_server import Web, serve
 
+pytestmark = pytest.mark.slow
+
 PLACES = 12
 TIMES = 10
 

@@ -23,6 +23,8 @@ from tests.support.store import publish_after
 from tests.support.waiting import NEVER_SECONDS, wait_until
 from tests.support.web_server import Web
 
+pytestmark = pytest.mark.slow
+
 WRITERS = 6
 
 

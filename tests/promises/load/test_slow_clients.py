@@ -12,6 +12,8 @@ from tests.support.server import Server, run_server
 from tests.support.store import publish_after
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 SLOW = 500
 PLACES = 8
 HEAD = b"POST /predict HTTP/1.1\r\nHost: a\r\nX-Slow: "
