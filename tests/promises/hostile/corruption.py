@@ -104,7 +104,7 @@ def foreign_version(data: bytes, chance: random.Random) -> bytes:
 
 
 def endless_windows(data: bytes, chance: random.Random) -> bytes:
-    return with_card(data, window=chance.randrange(10**8, 10**18), hop=1)
+    return with_card(data, window=chance.randrange(10**8, 10**18), stride=1)
 
 
 def wrong_columns(data: bytes, chance: random.Random) -> bytes:
