@@ -82,6 +82,8 @@ class InstantHead(msgspec.Struct, rename={"event_label_prior": "amounts"}, froze
         float, ...
     ] = ()  # of a Dirichlet distribution of the labels' shares in a recording; empty: labels
     # are given event by event, because there is one, or few recordings, or held-out ones lose by anything else
+    # which events are labelled together; cards from before there were blocks do not say
+    event_labelling: Literal["whole", "blocks"] = "whole"
     calibration: Calibration = Calibration()
 
     def __post_init__(self) -> None:

@@ -100,7 +100,7 @@ class InstantDecoder:
         self._kept = [peaks]
         if not self._head.event_label_prior or not len(peaks.rows):
             return peaks
-        adapted = label_events(peaks.shares, self._head.event_label_prior)
+        adapted = label_events(peaks.shares, self._head.event_label_prior, self._head.event_labelling)
         some = np.log(np.maximum(-np.expm1(peaks.logs[:, :1]), LEAST))
         logs = np.concatenate([peaks.logs[:, :1], some + adapted.logs], axis=1)
         return peaks._replace(columns=1 + adapted.labels, logs=logs)

@@ -72,6 +72,7 @@ def learn_heads(recordings: Sequence[Recording], kinds: LabelKinds) -> tuple[Hea
                 threshold=(THRESHOLD,) * count,
                 half_width=width,
                 event_label_prior=learn_event_label_prior(recordings, kinds.instants),
+                event_labelling="blocks",
             )
         )
     return tuple(heads)

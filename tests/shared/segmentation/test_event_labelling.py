@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from shared.segmentation.event_labelling import BETWEEN, LEAD, WITHIN, centred, label_events
+from shared.segmentation.event_labelling import BETWEEN, BLOCK, LEAD, WITHIN, Together, centred, label_events
 
 Doubles = NDArray[np.float64]
 TWO = (12.0, 3.0)
@@ -18,6 +18,15 @@ def shares(leads: list[float]) -> Doubles:
     """Log shares of two labels, the second ahead by so much."""
     second = 1 / (1 + np.exp(-np.array(leads)))
     return np.asarray(np.log(np.stack([1 - second, second], axis=1)))
+
+
+def draw_runs(random: np.random.Generator, count: int, level: float) -> Doubles:
+    """Leads of events of one label: in runs of 10 to 60 around a level of their own, some events far off."""
+    leads: Doubles = np.zeros(0)
+    while len(leads) < count:
+        run = int(random.integers(10, 60))
+        leads = np.append(leads, level + random.normal(0, 1.5) + 0.7 * random.standard_t(5, run))
+    return leads[:count]
 
 
 def likelihood(points: Doubles, labels: NDArray[np.int64], event_label_prior: tuple[float, ...]) -> float:
@@ -40,7 +49,7 @@ def likelihood(points: Doubles, labels: NDArray[np.int64], event_label_prior: tu
 @settings(max_examples=60, deadline=None)
 def test_two_labels_are_divided_where_it_is_most_likely(count: int, seed: int) -> None:
     leads = np.random.default_rng(seed).normal(0, 3, count)
-    found = label_events(shares(leads.tolist()), TWO).labels
+    found = label_events(shares(leads.tolist()), TWO, "whole").labels
     points = centred(shares(leads.tolist()))
     borders = [
         likelihood(points, (leads.argsort().argsort() >= border).astype(np.int64), TWO) for border in range(count + 1)
@@ -48,10 +57,11 @@ def test_two_labels_are_divided_where_it_is_most_likely(count: int, seed: int) -
     assert likelihood(points, found, TWO) == pytest.approx(max(borders))
 
 
-def test_one_cluster_beyond_the_usual_border_keeps_the_common_label() -> None:
+@pytest.mark.parametrize("together", ["whole", "blocks"])
+def test_one_cluster_beyond_the_usual_border_keeps_the_common_label(together: Together) -> None:
     """Ten events that look like the rare label, and two that look far more like it."""
     leads = [1.0, 1.1, 0.9, 1.0, 1.2, 0.8, 1.0, 1.1, 0.9, 1.0, 6.0, 6.2]
-    assert label_events(shares(leads), TWO).labels.tolist() == [0] * 10 + [1] * 2
+    assert label_events(shares(leads), TWO, together).labels.tolist() == [0] * 10 + [1] * 2
 
 
 def test_recordings_like_the_known_ones_are_labelled_as_before() -> None:
@@ -82,7 +92,43 @@ def test_three_labels_keep_apart_under_a_shift(shift: float) -> None:
 def test_moving_borders_never_makes_a_labelling_less_likely(count: int, seed: int) -> None:
     logs = np.log(np.random.default_rng(seed).dirichlet(np.ones(3), size=count))
     points = centred(logs)
-    found = likelihood(points, label_events(logs, THREE).labels, THREE)
+    found = likelihood(points, label_events(logs, THREE, "whole").labels, THREE)
     assert found >= likelihood(points, logs.argmax(axis=1), THREE) - 1e-9
     every = [likelihood(points, np.array(each), THREE) for each in product(range(3), repeat=count)]
     assert found <= max(every) + 1e-9
+
+
+@pytest.mark.parametrize("count", [20, 40, 100, 400, 2000])
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_recording_of_one_label_gets_hardly_another_however_long_it_is(count: int, label: int) -> None:
+    """Labels whose evidence comes in runs and is wider than expected."""
+    prior = (15.0, 3.6)[:: 1 - 2 * label]
+    wrong = []
+    for seed in range(10):
+        leads = draw_runs(np.random.default_rng(seed), count, -4.0) * (1 - 2 * label)
+        wrong.append(float((label_events(shares(leads.tolist()), prior).labels != label).mean()))
+    assert np.mean(wrong) <= 0.01
+
+
+def test_the_whole_recording_at_once_splits_one_label_of_many_events() -> None:
+    """What blocks are for: a level that wanders, of one label. Event by event a third is wrong."""
+    leads = [-2.0 + 4.0 * np.sin(at / 40) + 0.5 * (-1) ** at for at in range(1000)]
+    wrong = {each: float(label_events(shares(leads), (15.0, 1.7), each).labels.mean()) for each in ("whole", "blocks")}
+    assert np.mean(np.array(leads) > 0) > 0.3
+    assert wrong["blocks"] == 0.0 < 0.4 < wrong["whole"]
+
+
+def test_a_rare_label_is_found_where_the_level_wanders() -> None:
+    """Every tenth event leads by 5 over a level that no single border fits."""
+    rare = np.arange(600) % 10 == 9
+    leads = np.where(rare, 2.5, -2.5) + 2.5 * np.sin(np.arange(600) / 50) + np.random.default_rng(0).normal(0, 0.5, 600)
+    assert (label_events(shares(leads.tolist()), TWO).labels == rare).mean() > 0.99
+
+
+@given(count=st.integers(0, 4 * BLOCK), labels=st.integers(2, 4), seed=st.integers(0, 10**6))
+@settings(max_examples=30, deadline=None)
+def test_any_number_of_events_and_labels_is_labelled(count: int, labels: int, seed: int) -> None:
+    logs = np.log(np.random.default_rng(seed).dirichlet(np.ones(labels), size=count)).reshape(count, labels)
+    found = label_events(logs, (5.0,) * labels)
+    np.testing.assert_allclose(np.exp(found.logs).sum(axis=1), 1)
+    assert (found.logs.argmax(axis=1) == found.labels).all()

@@ -1,7 +1,9 @@
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from shared.labelling.segments import Segment
@@ -176,3 +178,21 @@ def test_context_stays_bounded_whatever_the_length() -> None:
     for _ in range(50):
         decoder.add(bumps(100, [50], 4))
         assert len(decoder._rows) <= 5 + 3 * 4 + 2
+
+
+def test_a_card_from_before_there_were_blocks_labels_a_recording_as_a_whole() -> None:
+    """300 events of one label whose level wanders: at once they split in two, in blocks they do not."""
+    rows = 20 * np.arange(300) + 10
+    extra = 1 / (1 + np.exp(2.0 - 4.0 * np.sin(np.arange(300) / 40)))
+    probabilities = np.tile(np.array([0.98, 0.01, 0.01], np.float32), (6000, 1))
+    probabilities[rows] = np.stack([np.full(300, 0.05), 0.95 * (1 - extra), 0.95 * extra], axis=1)
+    new = replace(make_head(half_width=0), event_label_prior=(15.0, 1.7), event_labelling="blocks")
+    stored = msgspec.to_builtins(new)
+    del stored["event_labelling"]
+    old = msgspec.convert(stored, InstantHead)
+    found = {}
+    for head in (new, old):
+        decoder = InstantDecoder(head)
+        decoder.add(probabilities)
+        found[head.event_labelling] = sum(segment.label == "extra" for segment in decoder.finish())
+    assert found["blocks"] == 0 < 100 < found["whole"]
