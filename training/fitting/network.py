@@ -28,27 +28,27 @@ class Network(nn.Module):
     Parameters
     ----------
     features : inputs of a row, two for each channel (by the training set; by the recording)
-    classes : classes of all heads, background of each included
+    columns : classes of all heads, background of each included; stored weights name it so
     hidden_size : units of each LSTM layer and direction, and of the convolution
     downsampling : rows an LSTM step; the head gives `downsampling` × `classes` logits a step
     ranges : classes of the head of ranges, the first of the output; 0 without one, and then without experts
     """
 
-    def __init__(self, features: int, classes: int, hidden_size: int, downsampling: int, ranges: int = 0) -> None:
+    def __init__(self, features: int, columns: int, hidden_size: int, downsampling: int, ranges: int = 0) -> None:
         super().__init__()
         self.arguments = {
             "features": features,
-            "columns": classes,
+            "columns": columns,
             "hidden_size": hidden_size,
             "downsampling": downsampling,
             "ranges": ranges,
         }
-        self.classes = classes
+        self.classes = columns
         self.downsampling = downsampling
         self.ranges = ranges
         self.convolution = nn.Conv1d(features, hidden_size, downsampling + CONTEXT, stride=downsampling)
         self.lstm = nn.LSTM(hidden_size, hidden_size, NUM_LAYERS, bidirectional=True)
-        self.head = nn.Linear(2 * hidden_size, downsampling * classes)
+        self.head = nn.Linear(2 * hidden_size, downsampling * columns)
         self.experts = Experts(features, ranges, downsampling) if ranges else None
 
     def forward(self, rows: Tensor) -> Tensor:
