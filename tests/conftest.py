@@ -29,6 +29,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         plugins.unregister(name="hypothesispytest")
 
 
+def pytest_collect_file(file_path: Path) -> None:
+    """Lift the limit of 200 ms an example before a file that uses hypothesis is imported: it is noise under load."""
+    if file_path.suffix == ".py" and b"hypothesis" in file_path.read_bytes():
+        from hypothesis import settings
+
+        settings.register_profile("any machine", deadline=None)
+        settings.load_profile("any machine")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail a test that lets the planted token out."""

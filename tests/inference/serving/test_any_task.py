@@ -49,7 +49,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         yield running
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batch=st.lists(tasks, max_size=4), config=configs, last=sane)
 def test_any_batch_gets_one_result_a_task_in_order(client: TestClient, batch: Any, config: Any, last: Any) -> None:
     body = json.dumps({"tasks": [*batch, last], "project": "3.17", "label_config": config})
@@ -63,7 +63,7 @@ def test_any_batch_gets_one_result_a_task_in_order(client: TestClient, batch: An
         assert len(results[-1]["result"]) == 1
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=anything, path=st.sampled_from(["/predict", "/setup", "/webhook", "/train", "/job_status", "/validate"]))
 def test_any_body_gets_an_answer_below_500_with_json_in_it(client: TestClient, body: Any, path: str) -> None:
     answer = client.post(path, json=body)

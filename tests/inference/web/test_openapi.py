@@ -71,9 +71,7 @@ def described(tmp_path: Any) -> Any:
 def test_generated_bodies_never_make_it_fail(described: Any, path: str) -> None:
     schema, client = described
     operation = schema[path]["POST"]
-    rules = settings(
-        max_examples=25, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None
-    )
+    rules = settings(max_examples=25, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None)
 
     @rules
     @given(case=operation.as_strategy())

@@ -86,7 +86,7 @@ def test_a_fraction_without_digits_or_with_too_many_is_no_time(text: str) -> Non
 
 
 @given(time_format=FORMATS, times=st.lists(st.integers(-62135596800000, 253402300799999), min_size=1, max_size=4))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_what_is_written_reads_back_in_every_format_that_says_so(time_format: str, times: list[int]) -> None:
     """To the precision of the format: writing what was read gives the same text."""
     if reads_back(time_format):
@@ -100,7 +100,7 @@ def test_what_is_written_reads_back_in_every_format_that_says_so(time_format: st
     times=st.lists(st.integers(0, 253402300799999), min_size=1, max_size=5),
     junk=st.lists(st.text(max_size=12), max_size=3),
 )
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_many_times_are_read_as_each_alone(time_format: str, times: list[int], junk: list[str]) -> None:
     texts = [*(format_time(time, time_format) for time in times), *junk]
     together = parse_times(texts, time_format)

@@ -36,7 +36,7 @@ def region(start: Any, end: Any, *labels: Any, **more: Any) -> dict[str, Any]:
     "axis", [AXIS, CLOCK, TimeAxis(np.cumsum(np.full(100, 0.1)) - 7)], ids=["rows", "clock", "0.1"]
 )
 @given(segments=segments_of_100_rows())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_segments_come_back_from_their_regions(axis: TimeAxis, segments: list[Segment]) -> None:
     text = msgspec.json.encode(to_regions(segments, axis, CONFIG))
     marked = from_regions(msgspec.json.decode(text), axis, CONFIG)

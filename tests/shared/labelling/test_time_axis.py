@@ -30,7 +30,7 @@ def rows_of_the_same_time(axis: TimeAxis, row: int) -> tuple[int, int]:
 
 @pytest.mark.parametrize("time_format", FORMATS)
 @given(start=st.integers(0, 2_800_000_000_000), steps=STEPS)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_row_comes_back_from_its_value_in_every_format(time_format: str, start: int, steps: list[int]) -> None:
     """Also where times repeat, and where the data are finer than the format."""
     texts = [format_time(start + after, time_format) for after in np.cumsum([0, *steps])]

@@ -49,7 +49,7 @@ def test_metadata_read_back_as_written(entries: dict[str, str]) -> None:
 
 
 @given(position=st.integers(0, len(MODEL) * 8 - 1))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_single_flipped_bit_anywhere_breaks_the_seal(position: int) -> None:
     damaged = bytearray(MODEL)
     damaged[position // 8] ^= 1 << position % 8
@@ -72,7 +72,7 @@ def test_arbitrary_bytes_are_refused_with_a_model_error_or_read(data: bytes) -> 
 
 
 @given(position=st.integers(0, len(GRAPH) - 1), value=st.integers(0, 255))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_damaged_graph_is_refused_with_a_model_error_or_read(position: int, value: int) -> None:
     damaged = bytearray(GRAPH)
     damaged[position] = value

@@ -278,7 +278,7 @@ CELLS = st.sampled_from(["", "1", "-2.5", "3e4", "0x10", "x", " 7 ", "nan", "Inf
     end=st.sampled_from(["\n", "\r\n"]),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
 )
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_table_is_read_cell_by_cell_whatever_the_blocks(
     monkeypatch: pytest.MonkeyPatch, block: int, rows: list[list[str]], separator: str, end: str, quoting: Any
 ) -> None:
@@ -320,7 +320,7 @@ def test_a_line_may_be_longer_than_a_block_but_not_without_end(place: int) -> No
 
 
 @given(st.binary(max_size=300) | st.text(alphabet='01.,;" \t\r\n\0xé', max_size=200).map(str.encode))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_any_bytes_are_a_series_or_an_error_of_ours(data: bytes) -> None:
     for wanted in (config("0"), config("1", time="0"), config("value", time="time", timeFormat="%Y", sep="auto"),
                    config("0", sep="tab"), config("1", sep="space")):  # fmt: skip

@@ -194,7 +194,7 @@ def test_one_project_that_fails_does_not_hide_the_others(bench: Bench) -> None:
     assert [finding.state for finding in bench.reconciler.compare_all([7, 2, 1])] == ["unknown", "gone", "changed"]
 
 
-@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(["add", "edit", "delete", "skip", "compare", "train", "wait", "restart"]), max_size=25))
 def test_after_any_history_a_lost_change_is_found_and_nothing_else(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str]

@@ -72,7 +72,7 @@ def naive_snap(logs: Doubles, runs: LabelRuns, columns: Counts, least: list[int]
 
 
 @given(rows=st.integers(1, 150), seed=st.integers(0, 10**6), least=st.lists(st.integers(1, 25), min_size=4, max_size=4))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_heap_joins_runs_as_the_naive_filter_does(rows: int, seed: int, least: list[int]) -> None:
     logs = random_rows(rows, 4, seed)
     columns = logs.argmax(axis=1)
@@ -81,7 +81,7 @@ def test_the_heap_joins_runs_as_the_naive_filter_does(rows: int, seed: int, leas
 
 
 @given(rows=st.integers(1, 150), seed=st.integers(0, 10**6), least=st.lists(st.integers(1, 25), min_size=3, max_size=3))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_borders_snap_to_where_the_evidence_changes(rows: int, seed: int, least: list[int]) -> None:
     logs = random_rows(rows, 3, seed)
     runs = runs_of(logs, logs.argmax(axis=1))
@@ -94,7 +94,7 @@ def test_borders_snap_to_where_the_evidence_changes(rows: int, seed: int, least:
 
 
 @given(rows=st.integers(1, 200), seed=st.integers(0, 10**6), least=st.lists(st.integers(1, 25), min_size=4, max_size=4))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_run_is_left_shorter_than_its_least_duration(rows: int, seed: int, least: list[int]) -> None:
     logs = random_rows(rows, 4, seed)
     runs = runs_of(logs, logs.argmax(axis=1))
@@ -106,7 +106,7 @@ def test_no_run_is_left_shorter_than_its_least_duration(rows: int, seed: int, le
 
 
 @given(rows=st.integers(2, 200), seed=st.integers(0, 10**6), cuts=st.lists(st.integers(1, 199), max_size=5))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_runs_of_parts_join_to_the_runs_of_the_whole(rows: int, seed: int, cuts: list[int]) -> None:
     logs = random_rows(rows, 3, seed)
     columns = logs.argmax(axis=1)

@@ -46,7 +46,7 @@ def likelihood(points: Doubles, labels: NDArray[np.int64], event_label_prior: tu
 
 
 @given(count=st.integers(1, 7), seed=st.integers(0, 10**6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_two_labels_are_divided_where_it_is_most_likely(count: int, seed: int) -> None:
     leads = np.random.default_rng(seed).normal(0, 3, count)
     found = label_events(shares(leads.tolist()), TWO, "whole").labels
@@ -88,7 +88,7 @@ def test_three_labels_keep_apart_under_a_shift(shift: float) -> None:
 
 
 @given(count=st.integers(1, 5), seed=st.integers(0, 10**6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_moving_borders_never_makes_a_labelling_less_likely(count: int, seed: int) -> None:
     logs = np.log(np.random.default_rng(seed).dirichlet(np.ones(3), size=count))
     points = centred(logs)
@@ -126,7 +126,7 @@ def test_a_rare_label_is_found_where_the_level_wanders() -> None:
 
 
 @given(count=st.integers(0, 4 * BLOCK), labels=st.integers(2, 4), seed=st.integers(0, 10**6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_any_number_of_events_and_labels_is_labelled(count: int, labels: int, seed: int) -> None:
     logs = np.log(np.random.default_rng(seed).dirichlet(np.ones(labels), size=count)).reshape(count, labels)
     found = label_events(logs, (5.0,) * labels)

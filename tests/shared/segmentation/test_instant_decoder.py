@@ -89,7 +89,7 @@ def bumps(rows: int, at: list[int], half_width: int, label: int = 1) -> Floats:
     half_width=st.integers(0, 6),
     spacing=st.integers(1, 30),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_streamed_decoder_equals_the_naive_one(
     rows: int, seed: int, block: int, half_width: int, spacing: int
 ) -> None:

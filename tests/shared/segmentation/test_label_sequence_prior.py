@@ -35,7 +35,7 @@ def likelihood(means: Doubles, labels: tuple[int, ...], label_sequence_prior: La
 
 
 @given(groups=st.integers(1, 5), seed=st.integers(0, 10**6))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_single_change_and_no_swap_is_better(groups: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     means = np.log(np.maximum(random.dirichlet(np.ones(3), size=groups), 0.01))

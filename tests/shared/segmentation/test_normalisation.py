@@ -50,7 +50,7 @@ def test_a_series_without_rows_has_statistics_all_the_same() -> None:
 
 
 @given(st.lists(st.floats(width=64), min_size=1, max_size=30))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_value_whatsoever_gives_something_that_is_not_a_number(column: list[float]) -> None:
     values = np.array(column)[:, None]
     center, scale = recording_statistics(values, np.zeros(1), np.ones(1))

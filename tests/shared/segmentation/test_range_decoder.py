@@ -58,7 +58,7 @@ def rows_of(segments: list[Segment]) -> list[tuple[int, int, str]]:
 
 
 @given(rows=st.integers(1, 300), seed=st.integers(0, 10**6), block=st.integers(1, 80), calibrated=st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_streamed_decoder_equals_the_naive_one(rows: int, seed: int, block: int, calibrated: bool) -> None:
     head = CALIBRATED if calibrated else HEAD
     probabilities = random_probabilities(rows, 4, seed)
@@ -89,7 +89,7 @@ def test_a_segment_as_short_as_allowed_stays_and_a_shorter_one_goes() -> None:
 
 
 @given(seed=st.integers(0, 10**6), open_runs=st.integers(4, 60), block=st.integers(1, 200))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_settling_in_halves_keeps_every_row_in_one_place(seed: int, open_runs: int, block: int) -> None:
     probabilities = random_probabilities(600, 4, seed, sharpness=0.3)
     found, sure = streamed(HEAD, probabilities, block, open_runs)

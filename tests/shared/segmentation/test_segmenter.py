@@ -98,7 +98,7 @@ def test_every_task_score_lies_between_0_and_1(kind: Any) -> None:
 
 
 @given(rows=st.integers(1, 200), seed=st.integers(0, 100))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_missing_values_give_probabilities_all_the_same(rows: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(rows, 2))

@@ -63,7 +63,7 @@ def test_streamed_windows_equal_the_naive_computation_for_every_length(
 @given(
     rows=st.integers(1, 400), length=st.integers(1, 80), overlap=st.integers(0, 79), block=st.integers(1, 20),
 )  # fmt: skip
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_window_hop_and_block_equal_the_naive_computation(rows: int, length: int, overlap: int, block: int) -> None:
     stride = max(length - overlap, 1)
     values = np.random.default_rng(rows).normal(size=(rows, 1))
@@ -72,7 +72,7 @@ def test_any_window_hop_and_block_equal_the_naive_computation(rows: int, length:
 
 
 @given(rows=st.integers(1, 400), length=st.integers(2, 80), block=st.integers(1, 20))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_results_do_not_depend_on_the_block(rows: int, length: int, block: int) -> None:
     values = np.random.default_rng(rows).normal(size=(rows, 1))
     whole = np.concatenate(streamed(values, np.zeros(1), length, length // 2, 1000))
