@@ -1,26 +1,6 @@
-"""Geometry of the drawings: numbers ► what SVG's attributes take. All in the units of a viewBox."""
-
-from collections.abc import Sequence
+"""Geometry of a task's drawing: numbers ► what SVG's attributes take. All in the units of a viewBox."""
 
 from inference.monitoring.diagnosis import Channel, Drawing, DrawnSegment
-
-
-def line(values: Sequence[float], width: float, height: float, *, low: float | None = None) -> str:
-    """Points of a polyline through `values` at equal distances, the largest at the top."""
-    if not values:
-        return ""
-    least = min(values) if low is None else low
-    span = max(values) - least or 1.0
-    step = width / max(1, len(values) - 1)
-    return " ".join(
-        f"{index * step:.1f},{height - (value - least) / span * height:.1f}" for index, value in enumerate(values)
-    )
-
-
-def curve(points: Sequence[tuple[float, float]], width: float, height: float) -> str:
-    """Points of a polyline through (x, y), x from 0, y from 0 to 1."""
-    right = max((x for x, _ in points), default=1) or 1
-    return " ".join(f"{x / right * width:.1f},{(1 - y) * height:.1f}" for x, y in points)
 
 
 def signal(channel: Channel, height: float) -> str:

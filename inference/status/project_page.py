@@ -12,6 +12,7 @@ from inference.status.overview import Row, RowBuilder, created_at
 from inference.version import program_version
 from shared.errors import SegmenterError
 from shared.model_file.card import Estimate, ModelMetrics
+from shared.reporting import class_names
 from shared.retraining.reconcile import Finding
 from shared.retraining.runs import RunRecord, Runs
 from shared.retraining.updates import START_TRAINING
@@ -116,7 +117,7 @@ class ProjectPageBuilder:
             versions=self._versions(status),
             metrics=report.metrics if report else None,
             labels=list(status.config.labels) if status.config else [],
-            names=_names(report.metrics) if report else [],
+            names=class_names(report.metrics) if report else [],
             losses=[point[1] for point in active.progress.losses] if active else list(report.losses) if report else [],
             reliability=list(report.reliability) if report else [],
             learning=_learning(status),
@@ -198,13 +199,6 @@ class ProjectPageBuilder:
         numbers = range(status.runs.next_number - 1, max(0, status.runs.next_number - 1 - RUNS), -1)
         found = (self._runs.ended(status.project, number) for number in numbers)
         return [record for record in found if record is not None]
-
-
-def _names(metrics: ModelMetrics) -> list[str]:
-    """Names of the confusion matrix's rows: those of the classes, background first."""
-    names = [each.label for each in metrics.classes]
-    whole = ["background", *names] if len(names) < len(metrics.confusion) else names
-    return [*whole, *("?" for _ in range(len(metrics.confusion) - len(whole)))]
 
 
 def _learning(status: ProjectStatus) -> list[tuple[int, float]]:

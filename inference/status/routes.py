@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-import jinja2
 import msgspec
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -22,6 +21,7 @@ from inference.status.pages import Pages
 from inference.version import program_version
 from shared.digits import read_digits
 from shared.errors import SegmenterError, StoreError
+from shared.reporting import template_environment
 from shared.settings import Settings
 
 HERE = Path(__file__).parent
@@ -88,13 +88,7 @@ class StatusPages:
         self._trainings = trainings
         self._versions = versions
         self._files = {name: (HERE / "static" / name).read_bytes() for name in STATIC}
-        self._templates = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(HERE / "templates"),
-            autoescape=True,
-            auto_reload=False,
-            trim_blocks=True,
-            undefined=jinja2.StrictUndefined,
-        )
+        self._templates = template_environment(HERE / "templates")
         stamp = hashlib.sha256(b"".join(self._files.values())).hexdigest()[:8]
         self._templates.globals |= {
             "stamp": stamp,
@@ -102,10 +96,7 @@ class StatusPages:
             "iso": formatting.iso,
             "figure": formatting.figure,
             "size": formatting.size,
-            **{
-                each.__name__: each
-                for each in (charts.line, charts.curve, charts.signal, charts.limits, charts.place, charts.zooms)
-            },
+            **{each.__name__: each for each in (charts.signal, charts.limits, charts.place, charts.zooms)},
         }
 
     async def enter(self, _: Request) -> Response:

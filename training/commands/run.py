@@ -15,6 +15,7 @@ import torch
 
 from shared.errors import ExitCode, LeaseHeldError, PermanentError, RunCancelledError, SegmenterError
 from shared.labelling.snapshots import Snapshot
+from shared.reporting import render_report
 from shared.retraining.active_run import ActiveRun, begin_run
 from shared.retraining.repetition import is_repetition
 from shared.retraining.runs import Outcome
@@ -36,7 +37,6 @@ from training.judging.step_search import search_steps
 from training.planning.plan import make_plan
 from training.publishing.model_files import make_card, make_weights
 from training.publishing.report import make_report, text_report
-from training.publishing.report_html import render_report
 
 log = logging.getLogger("training")
 

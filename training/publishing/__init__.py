@@ -8,16 +8,14 @@ if TYPE_CHECKING:
     from training.publishing.model_files import make_weights as make_weights
     from training.publishing.report import make_report as make_report
     from training.publishing.report import text_report as text_report
-    from training.publishing.report_html import render_report as render_report
 
-__all__ = ["make_card", "make_report", "make_weights", "render_report", "text_report"]
+__all__ = ["make_card", "make_report", "make_weights", "text_report"]
 
 _MODULES = {
     "make_card": "model_files",
     "make_weights": "model_files",
     "make_report": "report",
     "text_report": "report",
-    "render_report": "report_html",
 }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import Estimate, Head, ModelCard, ModelMetrics
+from shared.reporting.wording import EVALUATION
 from shared.store.report import Bin, HeldOut, ReportFile, Schedule, StoredSegment
 from training.fitting.trainer import FittedModel
 from training.judging.calibration import (
@@ -18,12 +19,6 @@ from training.judging.evaluate import HeldOutPrediction
 from training.judging.gate import Verdict
 from training.judging.step_search import StepSearch
 
-HOW = {
-    "out-of-fold": "every recording predicted by a model that had not seen it",
-    "by-recording": "every recording predicted by a model that had not seen it, recordings of one group apart",
-    "optimistic": "evaluated on held-out parts of the only recording: optimistic",
-    "not judged": "not evaluated: nothing could be held out",
-}
 SHOWN = {
     "balanced_accuracy": "balanced accuracy",
     "macro_f1": "macro F1",
@@ -110,7 +105,7 @@ def make_report(card: ModelCard, search: StepSearch, model: FittedModel, verdict
 def text_report(card: ModelCard, search: StepSearch, model: FittedModel, outcome: str, reason: str, place: str) -> str:
     """A few lines for a terminal. place: where the model lies."""
     metrics = card.metrics
-    lines = [f"{metrics.recordings} recording{'s' * (metrics.recordings != 1)}; {HOW[metrics.how]}."]
+    lines = [f"{metrics.recordings} recording{'s' * (metrics.recordings != 1)}. {EVALUATION[metrics.how]}"]
     if metrics.classes:
         width = max(10, *(len(each.label) for each in metrics.classes))
         lines.append(f"{'class':<{width}} precision  recall      F1  support  segments found / true")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from inference import formatting as words
 from inference.monitoring.diagnosis import COLUMNS, Channel, Drawing, thin
-from inference.status.charts import limits, line, signal, zooms
+from inference.status.charts import limits, signal, zooms
 from shared.labelling.colors import PALETTE, colors
 from shared.model_file.card import Estimate
 
@@ -46,11 +46,6 @@ def test_every_zoom_stays_within_the_recording(rows: int, data: st.DataObject) -
     drawing = Drawing(rows=rows, first=first, last=last, start=0, end=0, channels=[], strips={})
     for begin, end in zooms(drawing).values():
         assert 0 <= begin <= end < rows
-
-
-def test_a_line_of_equal_values_is_drawn_and_one_of_none_is_not() -> None:
-    assert line([1.0, 1.0], 10, 10) == "0.0,10.0 10.0,10.0"
-    assert line([], 10, 10) == ""
 
 
 def test_numbers_are_told_as_people_read_them() -> None:

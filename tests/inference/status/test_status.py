@@ -9,13 +9,17 @@ import pytest
 from starlette.testclient import TestClient
 
 from shared.errors import RunCancelledError
+from shared.labelling.label_config import LabelConfig
 from shared.model_file.card import Estimate
+from shared.reporting import class_names, render_report, template_environment
 from shared.retraining.active_run import begin_run
 from shared.retraining.runs import Progress
 from shared.segmentation.segmenter import Segmenter
 from shared.store.learning_curve import LearningCurve, Point, keep_curve
+from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from shared.store.projects import KnownProject, KnownProjects
+from shared.store.report import read_report
 from shared.store.storage import Storage
 from tests.inference.conftest import CONFIG, VALUES, Publish, Serve, batch
 from tests.support.label_studio import Studio
@@ -127,6 +131,29 @@ def test_versions_stand_with_figures_and_the_one_that_serves(serve: Serve, store
     assert "0.900 ± 0.020" in text
     assert report.text == "<p>All."
     assert "sandbox" in report.headers["Content-Security-Policy"]
+
+
+def test_the_page_shows_the_same_tables_and_charts_as_the_report(serve: Serve, store: Storage) -> None:
+    version = publish_with_report(store, "20260101T000000Z-aaaaaa", 0.8, recordings=3)
+    with serve() as client:
+        text = client.get("/ui/projects/3", headers=HTML).text
+    data = ModelStore(store).file(3, version, "report.json")
+    assert data is not None
+    report = read_report(data)
+    parts: Any = template_environment().get_template("report_parts.html").module
+    for shown in (
+        parts.class_table(report.metrics.classes),
+        parts.confusion_table(report.metrics.confusion, class_names(report.metrics)),
+        parts.reliability_chart(report.reliability),
+        parts.loss_chart(report.losses),
+    ):
+        assert shown in text
+    labels = LabelConfig(
+        from_name="l", to_name="t", value_key="k", value_type="url", labels=("Run",), colors=(), channels=("a",)
+    )
+    page = render_report(report, labels).decode()
+    assert parts.class_table(report.metrics.classes) in page
+    assert parts.reliability_chart(report.reliability) in page
 
 
 def test_a_measured_learning_curve_is_drawn_with_its_verdict(serve: Serve, store: Storage) -> None:

@@ -1,20 +1,13 @@
 import re
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import msgspec
-import pytest
 
 from shared.labelling.label_config import LabelConfig
 from shared.model_file.card import ClassMetrics, Estimate, ModelMetrics
-from shared.store.models import ModelStore
-from shared.store.opening import open_storage
+from shared.reporting.html_report import MOST_STRIPS, render_report
 from shared.store.report import Bin, HeldOut, ReportFile, Schedule, StoredSegment
-from tests.support.synthetic import QUICK
-from training.__main__ import main
-from training.judging.gate import Verdict
-from training.publishing.report_html import MOST_STRIPS, render_report
 
 HOSTILE = "\"'><script src='http://evil.example/x.js'>alert(1)</script>\x00\x1b"
 
@@ -73,8 +66,8 @@ def parse(page: bytes) -> ElementTree.Element:
     return ElementTree.fromstring(page)
 
 
-def classes_of(page: bytes) -> list[str]:
-    return [each.get("class", "") for each in parse(page).iter()]
+def strips_of(page: bytes) -> list[ElementTree.Element]:
+    return [each for each in parse(page).iter("svg") if each.get("class") == "strip"]
 
 
 def assert_self_contained(page: bytes) -> None:
@@ -91,15 +84,13 @@ def test_all_parts_stand_in_the_page() -> None:
     text = page.decode()
     for words in ("Accepted", "0.850", "± 0.020", "Reliability", "Training loss", "Confusion", "Task 7 was skipped"):
         assert words in text
-    assert len(re.findall('class="bin"', text)) == 2
+    assert len(re.findall("<circle", text)) == 2
     assert 'fill="#ff0000"' in text
     assert_self_contained(page)
 
 
-def test_truth_stands_above_prediction_with_instants_as_ticks() -> None:
-    strip = next(
-        each for each in parse(render_report(report(), config(("Run",)))).iter("svg") if each.get("class") == "strip"
-    )
+def test_annotations_stand_above_prediction_with_instants_as_ticks() -> None:
+    (strip,) = strips_of(render_report(report(), config(("Run",))))
     drawn = [(each.get("class"), each.get("d")) for each in strip.iter("path")]
     assert drawn == [
         ("bar", "M100 4h200v16h-200z"),
@@ -131,26 +122,6 @@ def test_many_recordings_and_segments_make_no_endless_page() -> None:
     beats = tuple(StoredSegment(row, row, "Run", 1.0, True) for row in range(0, 600_000, 20))
     crowded = msgspec.structs.replace(report().held_out[0], rows=600_000, true=beats, predicted=beats)
     many = render_report(report(held_out=(report().held_out[0],) * (MOST_STRIPS + 5)), config(("Run",)))
-    assert classes_of(many).count("strip") == MOST_STRIPS
+    assert len(strips_of(many)) == MOST_STRIPS
     assert b"5 more recordings" in many
     assert len(render_report(report(held_out=(crowded,)), config(("Run",)))) < 200_000
-
-
-@pytest.mark.parametrize("accepted", [True, False])
-def test_each_version_of_a_run_has_its_page(
-    accepted: bool, tmp_path: Path, write_export: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "models"
-    for name, value in {**QUICK, "MODEL_DIR": str(folder), "TRAIN_EPOCHS": "6"}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("training.commands.run.pass_gate", lambda *_: Verdict(accepted, "as the test wants"))
-    tasks, label_config = write_export()
-    assert main(["run", "--tasks", str(tasks), "--label-config", str(label_config)]) == 0
-    store = ModelStore(open_storage(str(folder)))
-    (version,) = store.versions(0)
-    assert version.accepted == accepted
-    page = store.file(0, version.name, "report.html")
-    assert page is not None
-    assert ("Accepted" if accepted else "Rejected") in page.decode()
-    assert classes_of(page).count("strip") == 3
-    assert_self_contained(page)

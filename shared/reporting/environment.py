@@ -1,0 +1,41 @@
+"""The Jinja environment of reports and pages: everything that is put into a template is escaped."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from shared.reporting import charts
+from shared.reporting.wording import EVALUATION, METRIC_TITLES
+
+TEMPLATES = Path(__file__).parent / "templates"
+# characters that XML does not allow; Jinja escapes only markup
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+def template_environment(*folders: Path) -> jinja2.Environment:
+    """An environment over `folders` and this room's templates, `report_parts.html` among them."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([*folders, TEMPLATES]),
+        autoescape=True,
+        auto_reload=False,
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_replace_forbidden,
+    )
+    made.globals |= {
+        "EVALUATION": EVALUATION,
+        "METRIC_TITLES": METRIC_TITLES,
+        "line": charts.line,
+        "curve": charts.curve,
+        "strip": charts.strip,
+    }
+    return made
+
+
+def _replace_forbidden(value: Any) -> Any:
+    """Text without characters that XML forbids; markup that a macro made passes, its parts came through here."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return _NOT_IN_XML.sub("\ufffd", value)
+    return value

@@ -1,0 +1,34 @@
+"""Names and sentences of reports, the same in report.html, on the pages and in a terminal."""
+
+from shared.model_file.card import ModelMetrics
+
+METRIC_TITLES = {
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_f1": "Macro F1",
+    "min_class_f1": "F1 of the worst class",
+    "accuracy": "Accuracy of rows",
+    "segment_f1_10": "Segment F1@10",
+    "segment_f1_25": "Segment F1@25",
+    "segment_f1_50": "Segment F1@50",
+    "edit": "Edit score",
+    "boundary_error_rows": "Boundary error [rows]",
+    "event_f1": "Event F1",
+    "event_time_error": "Event time error [time column]",
+    "event_time_error_rows": "Event time error [rows]",
+    "ece": "Calibration error",
+    "ece_of_perfect_scores": "Calibration error that perfect scores could show",
+}
+EVALUATION = {  # by `ModelMetrics.how`
+    "out-of-fold": "Every recording was predicted by a model that had not seen it.",
+    "by-recording": "Every recording was predicted by a model that had not seen it; groups were not kept apart.",
+    "optimistic": "Evaluated on held-out parts of the only recording, which is optimistic.",
+    "not judged": "Not evaluated: nothing could be held out.",
+}
+
+
+def class_names(metrics: ModelMetrics) -> list[str]:
+    """Names of the confusion matrix's rows, background first; "?" for classes that the metrics do not name."""
+    names = [each.label for each in metrics.classes]
+    if len(names) < len(metrics.confusion):
+        names = ["background", *names]
+    return [*names, *("?" for _ in range(len(metrics.confusion) - len(names)))]
