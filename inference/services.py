@@ -55,7 +55,9 @@ class Services:
         models = ModelCache(store, cache_size=settings.model_cache_size)
         self.metrics.watch(models, statuses)
         self.predictor = Predictor(models, fetcher, settings, observe=outcomes.task, stage=self.metrics.stage)
-        self._diagnoser = Diagnoser(models, fetcher, label_studio, projects, cell_limit(settings.max_series_mb))
+        self._diagnoser = Diagnoser(
+            models, fetcher, label_studio, projects, cell_limit(settings.max_series_mb), settings.task_score
+        )
 
         self._launcher = choose_launcher(settings, runs, credentials)
         reconciler = make_reconciler(storage, credentials, connections)

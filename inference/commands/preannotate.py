@@ -72,6 +72,13 @@ class Sent(msgspec.Struct, frozen=True):
     at: float  # seconds since the epoch, the store's clock
 
 
+class DoubtCount(msgspec.Struct, kw_only=True):
+    """Tasks with a doubt of one kind."""
+
+    tasks: int = 0
+    example: str = ""  # a task and the sentence about it
+
+
 class PreannotationSummary(msgspec.Struct, kw_only=True):
     """How it went."""
 
@@ -83,6 +90,7 @@ class PreannotationSummary(msgspec.Struct, kw_only=True):
     without_segments: int = 0  # among the pushed ones
     failed: int = 0  # nothing was pushed, it may work later
     reasons: dict[str, int] = {}  # of both
+    doubts: dict[str, DoubtCount] = {}  # by kind: what was not understood for certain
 
 
 class Preannotation:
@@ -106,6 +114,7 @@ class Preannotation:
         self._label_studio = LabelStudio(credentials, connections)
         self._models = ModelCache(ModelStore(storage, keep_versions=settings.keep_versions), cache_size=1)
         self._reasons: Counter[str] = Counter()
+        self._doubts: dict[str, DoubtCount] = {}
         self._predictor = Predictor(
             self._models,
             Fetcher(settings, credentials, connections),
@@ -134,6 +143,7 @@ class Preannotation:
                     self._push(project, version, batch, summary, rate)
             self._show(page, summary)
         summary.reasons = dict(self._reasons.most_common(20))
+        summary.doubts = self._doubts
         self._stream.write("\n" if self._stream.isatty() else "")
         return summary
 
@@ -180,6 +190,9 @@ class Preannotation:
     def _observe(self, outcome: Outcome) -> None:
         if outcome.reason:
             self._reasons[outcome.reason[:300]] += 1
+        for kind, sentence in {doubt.kind: doubt.sentence for doubt in reversed(outcome.doubts)}.items():
+            found = self._doubts.setdefault(kind, DoubtCount(example=f"task {outcome.task}: {sentence[:500]}"))
+            found.tasks += 1
 
     def _show(self, page: UnpredictedTasks, summary: PreannotationSummary) -> None:
         share = page.looked_at / max(1, page.total)
@@ -217,6 +230,8 @@ def _report(found: PreannotationSummary) -> Iterator[str]:
     )
     for reason, count in found.reasons.items():
         yield f"  {count} × {reason}"
+    for kind, doubt in found.doubts.items():
+        yield f"  {doubt.tasks} × {kind}, such as {doubt.example}"
 
 
 def _batches(tasks: Sequence[OpenTask]) -> Iterator[Sequence[OpenTask]]:

@@ -12,6 +12,7 @@ from inference.serving.protocol import ProjectRef
 from shared.errors import SegmenterError, SeriesError
 from shared.labelling.regions import to_regions
 from shared.recordings.series import read_series
+from shared.segmentation.answer import answer_series
 from shared.segmentation.segmenter import Segmenter
 from shared.settings import Settings
 from shared.store.keys import read_project
@@ -46,6 +47,8 @@ def predict_files(project: str, files: Sequence[str], settings: Settings, *, as_
     for name in files:
         answer = _segment(name, served.segmenter, served.version, settings)
         answers.append(answer)
+        for note in answer.get("notes", ()):
+            print(f"{name}: {note}", file=sys.stderr)  # noqa: T201
         if "error" in answer:
             print(f"{name}: {answer['error']}", file=sys.stderr)  # noqa: T201
         elif not as_json:
@@ -64,8 +67,9 @@ def _segment(name: str, segmenter: Segmenter, version: str, settings: Settings) 
         except OSError as error:
             raise SeriesError(f"The file cannot be read: {error.strerror}.") from None
         series = read_series(data, config)
-        found = segmenter.segment(series, task_score=settings.task_score)
+        found = answer_series(segmenter, series, config, task_score=settings.task_score)
         answer |= {"result": to_regions(found.segments, series.axis, config), "score": found.score}
+        answer |= {"notes": [doubt.sentence for doubt in found.doubts]} if found.doubts else {}
     except SegmenterError as error:
         answer["error"] = str(error)
     return answer

@@ -3,18 +3,22 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TypeVar
 
 import msgspec
 from cachetools import FIFOCache, LRUCache
+from msgspec.structs import replace
+
+from shared.doubts import Doubt
 
 T = TypeVar("T")
 
 EVENTS = 200  # kept of all projects together
 PROJECTS = 500
-TASKS = 200  # kept of each project: skipped ones, and ones with a score
+TASKS = 200  # kept of each project: skipped ones, doubtful ones, and ones with a score
+DOUBTS = 10  # kept of each task
 MINUTES = 60
 
 
@@ -33,6 +37,14 @@ class SkippedTask(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     task: str
     reason: str
+
+
+class DoubtfulTask(msgspec.Struct, frozen=True, kw_only=True):
+    """A task with doubts about its last answer."""
+
+    at: float
+    task: str
+    doubts: tuple[Doubt, ...]
 
 
 class ScoredTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +73,7 @@ class ActivityLog:
         self._events: deque[LoggedEvent] = deque(maxlen=EVENTS)
         self._skipped: LRUCache[int, FIFOCache[str, SkippedTask]] = LRUCache(PROJECTS)
         self._scored: LRUCache[int, FIFOCache[str, ScoredTask]] = LRUCache(PROJECTS)
+        self._doubtful: LRUCache[int, FIFOCache[str, DoubtfulTask]] = LRUCache(PROJECTS)
         self._minutes: deque[tuple[int, int, int]] = deque(maxlen=MINUTES)
 
     def note(self, project: int | None, what: str, effect: str) -> None:
@@ -85,6 +98,17 @@ class ActivityLog:
         with self._lock:
             _recent(self._skipped, project).pop(name, None)
             _put(_recent(self._scored, project), name, found)
+
+    def doubt(self, project: int, task: int | str | None, doubts: Sequence[Doubt]) -> None:
+        """Keep what was not understood in a task's last answer; nothing, if all was."""
+        name = str(task)[:64]
+        shortened = tuple(replace(each, sentence=each.sentence[:500]) for each in doubts[:DOUBTS])
+        with self._lock:
+            if shortened:
+                found = DoubtfulTask(at=self._clock(), task=name, doubts=shortened)
+                _put(_recent(self._doubtful, project), name, found)
+            elif project in self._doubtful:
+                self._doubtful[project].pop(name, None)
 
     def request(self, status: int) -> None:
         """Count an answered request."""
@@ -117,6 +141,11 @@ class ActivityLog:
         """Tasks without segments, latest first."""
         with self._lock:
             return list(self._skipped.get(project, {}).values())[::-1]
+
+    def doubtful(self, project: int) -> list[DoubtfulTask]:
+        """Tasks with doubts about their last answer, latest first."""
+        with self._lock:
+            return list(self._doubtful.get(project, {}).values())[::-1]
 
     def least_sure(self, project: int, most: int) -> list[ScoredTask]:
         """Tasks with the lowest scores, lowest first."""

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from time import monotonic
 from typing import TypeVar
 
@@ -22,6 +21,8 @@ from shared.labelling.regions import from_regions
 from shared.labelling.segments import Segment
 from shared.recordings.csv_reader import MAX_CELLS
 from shared.recordings.series import Series, read_series
+from shared.segmentation.answer import Answer, answer_series
+from shared.settings import TaskScore
 from shared.store.projects import KnownProjects
 from shared.store.report import HeldOut
 
@@ -89,12 +90,14 @@ class Diagnoser:
         label_studio: LabelStudio,
         projects: KnownProjects,
         most_cells: int = MAX_CELLS,
+        task_score: TaskScore = "mean",
     ) -> None:
         self._models = models
         self._fetcher = fetcher
         self._label_studio = label_studio
         self._projects = projects
         self._most_cells = most_cells
+        self._task_score = task_score
         self._thread = ThreadPoolExecutor(1, "examine")
 
     def close(self) -> None:
@@ -113,7 +116,10 @@ class Diagnoser:
         annotated = self._task(project, task, steps)
         if config is None or annotated is None:
             return Diagnosis(steps=steps, version=served.version if served else "")
-        series = self._series(annotated, config, steps)
+        read = (
+            msgspec.structs.replace(config, channels=served.segmenter.card.label_config.channels) if served else config
+        )
+        series = self._series(annotated, read, steps)
         if series is None:
             return Diagnosis(steps=steps, version=served.version if served else "")
         strips = {"annotated": _truth(annotated, series, config, steps)}
@@ -123,13 +129,16 @@ class Diagnoser:
                 Segment(each.first, each.last, each.label, each.score, each.instant) for each in held_out.predicted
             ]
         if served is not None:
-            found, score = _segments(served, series, config, steps)
-            strips["predicted"] = found
+            found = _answer(served, series, config, self._task_score, steps)
+            if found is not None:
+                strips["predicted"], score = found.segments, found.score
+        else:
+            steps += [Step(holds=False, sentence=doubt.sentence) for doubt in series.doubts]
         return Diagnosis(
             steps=steps,
             version=served.version if served else "",
             score=score,
-            drawing=draw(series, config.channels, strips, window),
+            drawing=draw(series, read.channels, strips, window),
         )
 
     def _served(self, project: int, steps: list[Step]) -> ServedModel | None:
@@ -187,7 +196,6 @@ class Diagnoser:
         if series.rows:
             span += f", time from {series.axis.value(0)} to {series.axis.value(series.rows - 1)}"
         steps.append(Step(holds=True, sentence=f"Its recording arrived and was read: {span}."))
-        steps += [Step(holds=False, sentence=note) for note in series.notes]
         return series
 
 
@@ -258,9 +266,10 @@ def _truth(task: TaskWithAnnotations, series: Series, config: LabelConfig, steps
     return found
 
 
-def _segments(
-    served: ServedModel, series: Series, config: LabelConfig, steps: list[Step]
-) -> tuple[list[Segment], float | None]:
+def _answer(
+    served: ServedModel, series: Series, config: LabelConfig, task_score: TaskScore, steps: list[Step]
+) -> Answer | None:
+    """What the server answers for this recording, None where it cannot be segmented."""
     card = served.segmenter.card
     if card.label_config.channels != config.channels:
         steps.append(
@@ -270,14 +279,14 @@ def _segments(
                 f"configuration now names {', '.join(config.channels)}: the next training takes them up.",
             )
         )
-    with suppress(SegmenterError):
-        found = served.segmenter.segment(series)
-        known = [each for each in found.segments if each.label in config.labels]
-        if len(known) < len(found.segments):
-            gone = sorted({each.label for each in found.segments} - set(config.labels))
-            steps.append(Step(holds=False, sentence=f"Labels that the configuration no longer has: {', '.join(gone)}."))
-        told = f"{len(known)} segment(s) were found" if known else "Nothing was found: to the model all is background"
-        steps.append(Step(holds=bool(known), sentence=f"{told}; the task's score is {found.score:.2f}."))
-        return known, found.score
-    steps.append(Step(holds=False, sentence="The model cannot read this recording: its channels differ."))
-    return [], None
+    try:
+        found = answer_series(served.segmenter, series, config, task_score=task_score)
+    except SegmenterError as error:
+        steps += [Step(holds=False, sentence=doubt.sentence) for doubt in series.doubts]
+        steps.append(Step(holds=False, sentence=str(error)))
+        return None
+    steps += [Step(holds=False, sentence=doubt.sentence) for doubt in found.doubts]
+    count = len(found.segments)
+    told = f"{count} segment(s) were found" if count else "Nothing was found: to the model all is background"
+    steps.append(Step(holds=bool(count), sentence=f"{told}; the task's score is {found.score:.2f}."))
+    return found

@@ -51,6 +51,9 @@ class ServerMetrics:
         self._tasks = self._counter(
             "tss_tasks", "Tasks answered, and why there was nothing to see (kind of error).", "outcome", "reason"
         )
+        self._doubts = self._counter(
+            "tss_doubts", "What was not understood for certain in answered tasks, by kind.", "kind"
+        )
         self._rows = self._counter("tss_rows", "Rows of recordings that were segmented.")
         self._events = self._counter("tss_webhook_events", "Events received from Label Studio.", "action")
         self._runs = self._counter("tss_runs", "Trainings that ended.", "outcome")
@@ -101,6 +104,8 @@ class ServerMetrics:
         result = "nothing" if outcome.reason else "segments" if outcome.segments else "empty"
         self._tasks.labels(result, outcome.kind).inc()
         self._rows.inc(outcome.rows)
+        for doubt in outcome.doubts:
+            self._doubts.labels(doubt.kind).inc()
         if outcome.kind in ("FetchError", "LabelStudioError"):
             self._label_studio_errors.inc()
 

@@ -21,9 +21,13 @@ class OutcomeRecorder:
     def task(self, outcome: Outcome) -> None:
         """Record how a task was answered."""
         self._metrics.task(outcome)
+        place: dict[str, object] = {"project": outcome.project, "task": outcome.task}
+        for doubt in outcome.doubts:
+            log.warning("%s", doubt.sentence, extra=place | {"doubt": doubt.kind})
+        self._activity_log.doubt(outcome.project, outcome.task, outcome.doubts)
         if outcome.reason:
             self._activity_log.skip(outcome.project, outcome.task, outcome.reason)
-            log.warning("No segments: %s", outcome.reason, extra={"project": outcome.project, "task": outcome.task})
+            log.warning("No segments: %s", outcome.reason, extra=place)
         elif isinstance(outcome.answer, Prediction):
             answer = outcome.answer
             self._activity_log.score(

@@ -26,11 +26,13 @@ from inference.serving.protocol import (
     is_interactive,
     parse_project,
 )
+from shared.doubts import Doubt, Effect
 from shared.errors import ForbiddenError, LabelConfigError, PermanentError, SegmenterError, SeriesError, TemporaryError
 from shared.label_studio.fetcher import Fetcher
 from shared.labelling.label_config import LabelConfig, parse_label_config
 from shared.labelling.regions import to_regions
 from shared.recordings.series import cell_limit, read_series
+from shared.segmentation.answer import answer_series
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -59,6 +61,7 @@ class Outcome(msgspec.Struct, frozen=True):
     reason: str = ""  # why there is nothing to see; "" when all went well
     kind: str = ""  # of the error behind `reason`: a class of shared/errors.py, or unforeseen
     rows: int = 0  # of the recording
+    doubts: tuple[Doubt, ...] = ()  # what was not understood for certain
 
     @property
     def segments(self) -> int:
@@ -129,8 +132,7 @@ class Predictor:
             finally:
                 served = batch.serving(project, self._models)
                 version = served.version
-            prediction, rows = self._segment(task, served, batch)
-            return Outcome(project.id, task.id, prediction, rows=rows)
+            return self._segment(task, project, served, batch)
         except (TemporaryError, ForbiddenError) as error:
             answer = batch.nothing_yet(version)
             reason, kind = str(error), type(error).__name__
@@ -143,7 +145,7 @@ class Predictor:
             reason, kind = "an internal error, see the log", "unforeseen"
         return Outcome(project.id, task.id if task else None, answer, reason, kind)
 
-    def _segment(self, task: Task, served: ServedModel, batch: "_Batch") -> tuple[Prediction, int]:
+    def _segment(self, task: Task, project: ProjectRef, served: ServedModel, batch: "_Batch") -> Outcome:
         card = served.segmenter.card
         config = batch.label_config(card.label_config)
         self._check_time(batch)
@@ -161,14 +163,30 @@ class Predictor:
                     max_cells=cell_limit(self._settings.max_series_mb),
                 )
                 parsed = self._clock()
-                found = served.segmenter.segment(
-                    series, task_score=self._settings.task_score, check=lambda: self._check_time(batch)
+                found = answer_series(
+                    served.segmenter,
+                    series,
+                    config,
+                    task_score=self._settings.task_score,
+                    check=lambda: self._check_time(batch),
                 )
                 self._make_room(batch, len(found.segments))
                 regions = to_regions(found.segments, series.axis, config)
                 self._stage("parse", parsed - begun)
                 self._stage("segment", self._clock() - parsed)
-        return Prediction(result=regions, score=found.score, model_version=served.version), series.rows
+        answer: Answer = Prediction(
+            result=regions,
+            score=found.score,
+            model_version=served.version,
+            notes=tuple(doubt.sentence for doubt in found.doubts),
+        )
+        passing = next((doubt for doubt in found.doubts if doubt.effect is Effect.PASSING), None)
+        if passing is not None:
+            reason, kind = passing.sentence, passing.kind
+            return Outcome(
+                project.id, task.id, batch.nothing_yet(served.version), reason, kind, series.rows, found.doubts
+            )
+        return Outcome(project.id, task.id, answer, rows=series.rows, doubts=found.doubts)
 
     def _make_room(self, batch: "_Batch", regions: int) -> None:
         with self._lock:

@@ -58,12 +58,16 @@ class SetupCall(msgspec.Struct):
     access_token: str | None = None
 
 
-class Prediction(msgspec.Struct):
-    """One task's answer as Label Studio stores it. An empty `result` is stored, too: nothing to see in this task."""
+class Prediction(msgspec.Struct, omit_defaults=True):
+    """One task's answer as Label Studio stores it. An empty `result` is stored, too: nothing to see in this task.
+
+    Label Studio does not look at `notes`; people and programs that ask by themselves do.
+    """
 
     result: list[dict[str, Any]]
     score: float
     model_version: str
+    notes: tuple[str, ...] = ()  # what was not understood for certain: sentences
 
 
 NO_ANSWER: list[Prediction] = []  # in place of a Prediction: Label Studio stores nothing and asks again

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from inference.monitoring.activity_log import ActivityLog, LoggedEvent, ScoredTask, SkippedTask
+from inference.monitoring.activity_log import ActivityLog, DoubtfulTask, LoggedEvent, ScoredTask, SkippedTask
 from inference.monitoring.project_status import ProjectStatus, StatusCollector
 from inference.monitoring.reports import ReportSummary
 from inference.serving.model_cache import ModelCache
@@ -66,6 +66,7 @@ class ProjectPage(
     log: str
     least_sure: list[ScoredTask]
     skipped: list[SkippedTask]
+    doubtful: list[DoubtfulTask]
     events: list[LoggedEvent]
 
 
@@ -128,6 +129,7 @@ class ProjectPageBuilder:
             log=self._runs.log(project, logged.number) if logged else "",
             least_sure=self._activity_log.least_sure(project, TASKS),
             skipped=self._activity_log.skipped(project)[:TASKS],
+            doubtful=self._activity_log.doubtful(project)[:TASKS],
             events=self._activity_log.events(project, EVENTS),
         )
 

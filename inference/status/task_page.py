@@ -19,6 +19,7 @@ class TaskPage(msgspec.Struct, rename={"program_version": "release", "diagnosis"
     link: str  # to Label Studio
     diagnosis: Diagnosis
     last_skip: str  # why Label Studio's last request for it got no segments
+    last_doubts: list[str]  # what was not understood then
     program_version: str
 
 
@@ -52,6 +53,7 @@ class TaskPageBuilder:
         report = self._statuses.reports.report(project, status.version) if status.version else None
         held_out = next((each for each in report.held_out if each.task == str(task)), None) if report else None
         skips = {each.task: each.reason for each in self._activity_log.skipped(project)}
+        doubts = {each.task: [doubt.sentence for doubt in each.doubts] for each in self._activity_log.doubtful(project)}
         shown = TaskPage(
             project=project,
             title=page.row.title,
@@ -59,6 +61,7 @@ class TaskPageBuilder:
             link=f"{page.row.link}/data?task={task}" if page.row.link else "",
             diagnosis=self._diagnoser.examine(project, task, held_out, window),
             last_skip=skips.get(str(task), ""),
+            last_doubts=doubts.get(str(task), []),
             program_version=program_version(),
         )
         return shown, colors(page.labels, status.config.colors if status.config else ())

@@ -2,17 +2,44 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.doubts import Doubt
 from shared.errors import SeriesError
 from shared.labelling.d3_time import parse_times
 
 DECIMAL = re.compile(r"[+-]?(?:(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?|Infinity)", re.ASCII)
 PREFIXED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)")
+MISSING_WORDS = frozenset(
+    {
+        "",
+        "#N/A",
+        "#N/A N/A",
+        "#NA",
+        "-1.#IND",
+        "-1.#QNAN",
+        "-NaN",
+        "-nan",
+        "1.#IND",
+        "1.#QNAN",
+        "<NA>",
+        "N/A",
+        "NA",
+        "NULL",
+        "NaN",
+        "None",
+        "n/a",
+        "nan",
+        "null",
+    }
+)  # of a cell that holds nothing: pandas' words, for JSON as well
+BOOLEANS = {"true": 1.0, "false": 0.0}
+LEAST_SHARE = 0.01  # of cells that are not empty: below, they are glitches that a channel has room for
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?", re.ASCII)
 BLOCK = 1 << 16  # times read at once: their bytes stay within a few MiB
 
 
@@ -27,6 +54,37 @@ def parse_number(cell: Any) -> float:
         return float(cell) if isinstance(cell, bool | int | float) else math.nan
     except OverflowError:
         return math.inf
+
+
+def parse_value(cell: Any) -> float:
+    """The number in a cell of a channel: True and False are 1 and 0, in any case, which the page draws as gaps."""
+    number = parse_number(cell)
+    return BOOLEANS.get(cell.strip().lower(), math.nan) if math.isnan(number) and isinstance(cell, str) else number
+
+
+def unreadable_cells(channel: str, bad: int, filled: int, first: Any, row: int) -> Iterator[Doubt]:
+    """A doubt about cells of a channel that hold no number, from LEAST_SHARE of those that are not empty on.
+
+    first, row: the first of these cells.
+    """
+    if bad and bad >= LEAST_SHARE * filled:
+        yield Doubt(
+            kind="unreadable-cells",
+            sentence=f"Channel {channel!r}: {bad} of {filled} cells that are not empty hold no number and count as "
+            f"missing, the first is {_brief(first)} in row {row}.{_advice(first)}",
+            first_row=row,
+            share=bad / filled,
+        )
+
+
+def _brief(cell: Any) -> str:
+    return repr(cell[:40]) if isinstance(cell, str) else repr(cell)[:40]
+
+
+def _advice(cell: Any) -> str:
+    if isinstance(cell, str) and DECIMAL_COMMA.fullmatch(cell.strip()):
+        return " Is its comma a decimal one? Numbers are written with a point."
+    return ""
 
 
 def is_numeric(text: str) -> bool:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.doubts import Doubt
 from shared.errors import SeriesError
 from shared.labelling.d3_time import LONGEST_TEXT
 from shared.labelling.label_config import LabelConfig
-from shared.recordings.cells import parse_number, read_times
+from shared.recordings.cells import parse_number, parse_value, read_times, unreadable_cells
 from shared.recordings.csv_header import MAX_LINE, CsvLayout, line_too_long, mend_quotes, read_layout, split_line
 from shared.recordings.csv_numbers import read_numbers
 
@@ -37,7 +38,7 @@ class Table:
 
     values: NDArray[np.float64]
     times: NDArray[np.float64] | None
-    notes: tuple[str, ...]
+    doubts: tuple[Doubt, ...]
 
 
 def read_table(data: memoryview, config: LabelConfig, max_cells: int) -> Table:
@@ -56,7 +57,7 @@ def read_table(data: memoryview, config: LabelConfig, max_cells: int) -> Table:
         row += reader.read(block, values[row:], None if times is None else times[row:], row)
     if not row:
         raise SeriesError("The recording has a header, but no rows below it.")
-    return Table(values[:row], None if times is None else times[:row], tuple(reader.notes(row)))
+    return Table(values[:row], None if times is None else times[:row], tuple(reader.doubts(values[:row])))
 
 
 def _count_lines(data: memoryview, start: int) -> int:
@@ -97,12 +98,13 @@ class _BlockReader:
     def __init__(self, layout: CsvLayout, config: LabelConfig) -> None:
         self.layout, self.config = layout, config
         self.separator = layout.separator.encode()
+        self.values = frozenset(layout.channels)
         self.numeric = set(layout.channels)
         if layout.time is not None and not config.time_format:
             self.numeric.add(layout.time)
         self.textual: set[int] = set()
         self.bad: Counter[int] = Counter()
-        self.examples: dict[int, str] = {}
+        self.first: dict[int, tuple[str, int]] = {}  # cell that holds no number, and its row
 
     def read(self, block: bytes, values: NDArray[np.float64], times: NDArray[np.float64] | None, row: int) -> int:
         """Write the values and times of a block of complete lines; returns the number of its rows."""
@@ -129,12 +131,13 @@ class _BlockReader:
             )
         return rows
 
-    def notes(self, rows: int) -> Iterator[str]:
-        """Sentences about channels in which more than half of the cells are not numbers."""
-        for name, column in zip(self.config.channels, self.layout.channels, strict=True):
+    def doubts(self, values: NDArray[np.float64]) -> Iterator[Doubt]:
+        """What was not understood. values: all that was read."""
+        for index, (name, column) in enumerate(zip(self.config.channels, self.layout.channels, strict=True)):
             bad = self.bad[column]
-            if bad > rows / 2:
-                yield f"Channel {name!r}: {bad} of {rows} cells hold no number, such as {self.examples[column]}."
+            if bad:
+                filled = bad + int(np.count_nonzero(~np.isnan(values[:, index])))
+                yield from unreadable_cells(name, bad, filled, *self.first[column])
 
     def _plain(self, block: bytes) -> bytes:
         """The block with line feeds as the only line ends, without NUL, and without blanks that are not separators."""
@@ -199,9 +202,9 @@ class _BlockReader:
         for each in (types, types | dict.fromkeys(self.numeric, object)):
             with suppress(ValueError):  # some cell holds no number, or a quote never closes
                 frame: pd.DataFrame = pd.read_csv(BytesIO(block), dtype=each, **options)
-                bits = each is types and any(_all_bits(frame[column]) for column in self.numeric - self.textual)
+                bits = each is types and any(_all_bits(frame[column]) for column in self.numeric - self.values)
                 if not bits or not re.search(rb"true|false", block, re.IGNORECASE):
-                    return frame  # else pandas has taken a column of such words for numbers, the page doesn't
+                    return frame  # else pandas has taken times for numbers that are such words
         return None
 
     def _numbers(self, column: int, cells: "pd.Series[Any]", row: int) -> NDArray[np.float64]:
@@ -214,10 +217,11 @@ class _BlockReader:
         for index in np.flatnonzero(np.isnan(numbers)):
             text = texts[index]
             if isinstance(text, str) and text.strip():  # else empty, or a word for a missing value
-                numbers[index] = parse_number(text.strip('"'))  # the page drops a quote that has no partner
+                parse = parse_value if column in self.values else parse_number
+                numbers[index] = parse(text.strip('"'))  # the page drops a quote that has no partner
                 if np.isnan(numbers[index]):
                     self.bad[column] += 1
-                    self.examples.setdefault(column, f"{text[:40]!r} in row {row + index}")
+                    self.first.setdefault(column, (text, row + int(index)))
         if self.bad[column]:
             self.textual.add(column)
         return numbers

@@ -11,11 +11,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.doubts import Doubt
 from shared.errors import SeriesError
 from shared.json_values import holds_more_values
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.time_axis import TimeAxis
-from shared.recordings.cells import format_number, parse_number, read_times
+from shared.recordings.cells import MISSING_WORDS, format_number, parse_value, read_times, unreadable_cells
 from shared.recordings.csv_reader import MAX_CELLS, read_table
 
 MAX_JSON_VALUES = 1 << 22  # of a recording in JSON: up to 300 MiB while it is decoded; a CSV needs no objects
@@ -27,7 +28,7 @@ class Series:
 
     values: NDArray[np.float64]
     axis: TimeAxis
-    notes: tuple[str, ...] = ()  # sentences for people, such as a channel that hardly holds a number
+    doubts: tuple[Doubt, ...] = ()  # what was not understood, such as cells that hold no number
 
     @property
     def rows(self) -> int:
@@ -61,7 +62,7 @@ def read_series(
         )
     table = read_table(view, config, max_cells)
     axis = TimeAxis.of_rows(len(table.values)) if table.times is None else TimeAxis(table.times, config.time_format)
-    return Series(table.values, axis, table.notes)
+    return Series(table.values, axis, table.doubts)
 
 
 def _decode(data: memoryview) -> Mapping[str, Any]:
@@ -103,20 +104,19 @@ def _from_columns(columns: Mapping[str, Any], config: LabelConfig, max_cells: in
             f"The recording has {rows} rows of {len(config.channels)} channels, more than {max_cells} cells."
         )
     values = np.empty((rows, len(config.channels)))
-    notes: list[str] = []
+    doubts: list[Doubt] = []
     for index, name in enumerate(config.channels):
         values[:, index], bad = _numbers(lists[name])
-        if len(bad) > rows / 2:
-            notes.append(
-                f"Channel {name!r}: {len(bad)} of {rows} cells hold no number, such as {lists[name][bad[0]]!r}."
-            )
+        if bad:
+            filled = len(bad) + int(np.count_nonzero(~np.isnan(values[:, index])))
+            doubts += unreadable_cells(name, len(bad), filled, lists[name][bad[0]], bad[0])
     if not config.time_column:
-        return Series(values, TimeAxis.of_rows(rows), tuple(notes))
+        return Series(values, TimeAxis.of_rows(rows), tuple(doubts))
     times = lists[config.time_column]
     if config.time_format:
         texts = [each if isinstance(each, str) else format_number(each) for each in times]
-        return Series(values, TimeAxis(read_times(texts, config.time_format), config.time_format), tuple(notes))
-    return Series(values, TimeAxis(_numbers(times)[0]), tuple(notes))
+        return Series(values, TimeAxis(read_times(texts, config.time_format), config.time_format), tuple(doubts))
+    return Series(values, TimeAxis(_numbers(times)[0]), tuple(doubts))
 
 
 def _numbers(cells: Sequence[Any]) -> tuple[NDArray[np.float64], list[int]]:
@@ -126,5 +126,10 @@ def _numbers(cells: Sequence[Any]) -> tuple[NDArray[np.float64], list[int]]:
             return np.array(cells, dtype=np.float64), []
         except OverflowError:  # a whole number above 1e308
             pass
-    values = np.array([parse_number(cell) for cell in cells])
-    return values, [int(row) for row in np.flatnonzero(np.isnan(values)) if cells[row] not in (None, "")]
+    values = np.array([parse_value(cell) for cell in cells])
+    return values, [int(row) for row in np.flatnonzero(np.isnan(values)) if not _is_empty(cells[row])]
+
+
+def _is_empty(cell: Any) -> bool:
+    """Whether a cell says that nothing was measured, as in a CSV: null, a blank text, a word for a missing value."""
+    return cell is None or (isinstance(cell, str) and cell.strip() in MISSING_WORDS)

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from shared.segmentation.answer import answer_series
     from shared.segmentation.calibration import calibrate
     from shared.segmentation.instant_decoder import InstantDecoder
     from shared.segmentation.normalisation import recording_statistics
@@ -15,12 +16,21 @@ if TYPE_CHECKING:
     from shared.segmentation.segmenter import Segmenter
     from shared.segmentation.windows import OverlapMean
 
-__all__ = ["InstantDecoder", "OverlapMean", "RangeDecoder", "Segmenter", "calibrate", "recording_statistics"]
+__all__ = [
+    "InstantDecoder",
+    "OverlapMean",
+    "RangeDecoder",
+    "Segmenter",
+    "answer_series",
+    "calibrate",
+    "recording_statistics",
+]
 _MODULES = {  # imported at first use: the segmenter needs onnxruntime, training the decoders only
     "InstantDecoder": "shared.segmentation.instant_decoder",
     "OverlapMean": "shared.segmentation.windows",
     "RangeDecoder": "shared.segmentation.range_decoder",
     "Segmenter": "shared.segmentation.segmenter",
+    "answer_series": "shared.segmentation.answer",
     "calibrate": "shared.segmentation.calibration",
     "recording_statistics": "shared.segmentation.normalisation",
 }

@@ -136,7 +136,7 @@ def _read_task(task: AnnotatedTask, config: LabelConfig, source: Source, left_ou
             f"its data hold nothing under {config.value_key!r}; they have {sorted(task.data)[:10]}."
         )
     series = read_series(source.fetch(value, task_id=task.id), config)
-    left_out.update(f"task {task.id}: {note}" for note in series.notes)
+    left_out.update(f"task {task.id}: {doubt.sentence}" for doubt in series.doubts)
     layers = []
     for annotation in select_annotations(task.annotations):
         parsed = from_regions(annotation.result, series.axis, config)

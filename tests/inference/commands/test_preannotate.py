@@ -117,6 +117,18 @@ def test_tasks_that_cannot_be_read_are_counted_with_the_reason(
     assert len(found.reasons) == 2
 
 
+def test_doubts_are_counted_by_kind_with_an_example(studio: Receiving, model_dir: Path, publish: Publish) -> None:
+    publish(project=1)
+    for task in studio.tasks[3:6]:
+        task["data"] = {"csv_url": {"value": ["1 g", *VALUES]}}
+    studio.tasks[5]["data"] = {"csv_url": {"value": ["1 g", "1 g", *VALUES]}}
+    with serve_web(studio) as web:
+        found = run(web, model_dir)
+    (doubt,) = found.doubts.values()
+    assert doubt.tasks == 1
+    assert doubt.example.startswith("task 6: Channel 'value': 2 of 182 cells")
+
+
 def test_the_command_tells_its_summary_as_json(
     studio: Receiving,
     model_dir: Path,

@@ -1,4 +1,5 @@
-from inference.monitoring.activity_log import EVENTS, TASKS, ActivityLog, HourlyRequests
+from inference.monitoring.activity_log import DOUBTS, EVENTS, TASKS, ActivityLog, HourlyRequests
+from shared.doubts import Doubt
 
 
 class Clock:
@@ -29,13 +30,25 @@ def test_a_task_is_either_skipped_or_scored_by_what_came_last() -> None:
     assert [each.task for each in activity_log.least_sure(3, 10)] == ["8", "7"]
 
 
+def test_doubts_about_a_task_are_those_of_its_last_answer() -> None:
+    activity_log = ActivityLog()
+    activity_log.doubt(3, 7, [Doubt(kind="outliers", sentence="x" * 1000)] * 20)
+    activity_log.doubt(3, 8, [])
+    (task,) = activity_log.doubtful(3)
+    assert (task.task, len(task.doubts), len(task.doubts[0].sentence)) == ("7", DOUBTS, 500)
+    activity_log.doubt(3, 7, [])
+    assert activity_log.doubtful(3) == []
+    assert activity_log.doubtful(4) == []
+
+
 def test_memory_is_bounded() -> None:
     activity_log = ActivityLog()
     for number in range(2 * EVENTS):
         activity_log.note(number % 2, "ANNOTATION_CREATED", "Written down.")
         activity_log.skip(1, number, "A reason.")
+        activity_log.doubt(1, number, [Doubt(kind="outliers", sentence="A doubt.")])
     assert len(activity_log.events(0, EVENTS)) + len(activity_log.events(1, EVENTS)) == EVENTS
-    assert len(activity_log.skipped(1)) == TASKS
+    assert len(activity_log.skipped(1)) == len(activity_log.doubtful(1)) == TASKS
 
 
 def test_events_that_name_no_project_are_told_with_each() -> None:

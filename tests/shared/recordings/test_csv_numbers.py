@@ -27,7 +27,7 @@ def test_the_short_way_reads_what_the_long_way_reads(table: list[list[str]], end
         patch.setattr(csv_table, "read_numbers", lambda *_: None)
         long = read_series(text.encode(), CONFIG)
     assert np.array_equal(short.values, long.values, equal_nan=True)
-    assert short.notes == long.notes
+    assert short.doubts == long.doubts
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,8 @@ def test_the_shipped_csv_works_with_the_configuration_existing_users_have() -> N
         ("time,value\n0,1\n   \n1,2\n", [1, 2]),
         ("time,value\n0,1e3\n1,.5\n2,5.\n3,+7\n4,0x1F\n5,0b11\n6,0o17\n", [1000, 0.5, 5, 7, 31, 3, 15]),
         ("time,value\n0,\n1,2\n2,nan\n3,NA\n4,x\n5,1_0\n6,1 2\n7,١\n", [NAN, 2, NAN, NAN, NAN, NAN, NAN, NAN]),
-        ("time,value\n0,true\n1,False\n", [NAN, NAN]),
+        ("time,value\n0,true\n1,False\n", [1, 0]),
+        ("time,value\n0,TRUE\n1,2\n2,false\n3,yes\n", [1, 2, 0, NAN]),
         ("time,value\n0,1\n1\n2,3\n", [1, NAN, 3]),
         ("time,value\n0\n1\n", [NAN, NAN]),
         ("value\n1\n\n2\n", [1, 2]),
@@ -207,10 +208,30 @@ def test_auto_with_several_separators_is_an_error_as_on_the_page() -> None:
         read_series(b"time,value\n2024-01-01 00:00:00,1\n", config(sep="auto"))
 
 
-def test_a_channel_that_hardly_holds_a_number_is_noted() -> None:
-    series = read_series(b"time;value\n0;1,5\n1;2,5\n2;3\n", config(sep=";"))
-    assert series.notes == ("Channel 'value': 2 of 3 cells hold no number, such as '1,5' in row 0.",)
-    assert read_series(b"time,value\n0,\n1,\n2,x\n", config()).notes == ()
+def test_cells_that_hold_no_number_are_told_with_the_first_and_its_row() -> None:
+    (doubt,) = read_series(b"time;value\n0;\n1;1,5\n2;2,5\n3;3\n", config(sep=";")).doubts
+    assert (doubt.kind, doubt.first_row, doubt.share) == ("unreadable-cells", 1, 2 / 3)
+    assert doubt.sentence.startswith("Channel 'value': 2 of 3 cells that are not empty hold no number")
+    assert "'1,5' in row 1" in doubt.sentence
+    assert "point" in doubt.sentence
+    assert read_series(b"time,value\n0,\n1,NA\n2,true\n", config()).doubts == ()
+
+
+@pytest.mark.parametrize(("bad", "told"), [(0, 0), (1, 0), (2, 1), (3, 1)])
+def test_cells_are_told_from_one_in_a_hundred_on(bad: int, told: int) -> None:
+    cells = ["1.4 g"] * bad + ["0"] * (200 - bad) + [""] * 800
+    text = "time,value\n" + "".join(f"{row},{cell}\n" for row, cell in enumerate(cells))
+    assert len(read_series(text.encode(), config()).doubts) == told
+    columns = {"value": [cell or None for cell in cells]}
+    assert len(read_series(columns, config(valueType="json")).doubts) == told
+
+
+def test_json_says_of_cells_what_csv_says() -> None:
+    cells = ["1,5", "2,5", "3", "", "NA"]
+    text = "value\n" + "".join(f'"{cell}"\n' for cell in cells)
+    as_csv, as_json = read_series(text.encode(), config()), read_series({"value": cells}, config())
+    assert equal(as_csv.values[:, 0].tolist(), as_json.values[: len(as_csv.values), 0].tolist())
+    assert as_csv.doubts == as_json.doubts != ()
 
 
 def test_numbers_beyond_the_bound_are_refused_before_they_are_parsed() -> None:
@@ -287,7 +308,7 @@ def test_any_table_is_read_cell_by_cell_whatever_the_blocks(
     writer = csv.writer(text, delimiter=separator, lineterminator=end, quoting=quoting)
     writer.writerows([["time", "a", "b", "value"], *([index, *row] for index, row in enumerate(rows))])
     lines = text.getvalue()
-    meaning = {"1": 1.0, "-2.5": -2.5, "3e4": 3e4, "0x10": 16.0, " 7 ": 7.0, "Infinity": float("inf")}
+    meaning = {"1": 1.0, "-2.5": -2.5, "3e4": 3e4, "0x10": 16.0, " 7 ": 7.0, "Infinity": float("inf"), "true": 1.0}
     expected = [[meaning.get(cell, NAN) for cell in row] for row in rows]
     series = read_series(lines.encode(), config("a", "b", "value", time="time", sep=separator))
     assert np.array_equal(series.values, expected, equal_nan=True)
