@@ -111,7 +111,7 @@ def figures(store: Path, files: str) -> dict[str, float]:
                 waits.append(time.perf_counter() - begun)
                 if status not in (200, 201):
                     raise RuntimeError(f"{status}: {said[:200]!r}")
-                time.sleep(1.1)  # a survey of the store is a second old at most
+                time.sleep(1.1)  # a status of the store is a second old at most
             found[f"{what}, p50 ms"] = float(milliseconds(median(waits)))
         found["resident, MiB"] = resident(process)
     return found

@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def cost_of_a_look(port: int, process: psutil.Process) -> None:
-    """CPU of one page, with what the survey of the store costs: looks are further apart than it is kept."""
+    """CPU of one page, with what collecting the status of the store costs: looks are further apart than it is kept."""
     rows = []
     for path in ("/ui/", "/ui/projects/1"):
         look(port, path)
@@ -66,25 +66,25 @@ def side_by_side(port: int, process: psutil.Process, body: bytes) -> None:
     client = Client(port)
     client.predict(body)
     for number in range(2 * ROUNDS):
-        watched = number % 2 == 1
+        observed = number % 2 == 1
         before = cpu(process)
         end = time.monotonic() + ROUND_SECONDS
-        with page_open(port, watched):
+        with page_open(port, observed):
             while time.monotonic() < end:
                 begun = time.perf_counter()
                 client.predict(body)
-                found[watched].append(time.perf_counter() - begun)
-        used[watched] += cpu(process) - before
+                found[observed].append(time.perf_counter() - begun)
+        used[observed] += cpu(process) - before
     rows: list[tuple[str, ...]] = []
-    for watched, times in found.items():
+    for observed, times in found.items():
         times.sort()
         rows.append(
             (
-                "open" if watched else "closed",
+                "open" if observed else "closed",
                 str(len(times)),
                 milliseconds(median(times)),
                 milliseconds(times[int(0.99 * len(times))]),
-                milliseconds(used[watched] / len(times)),
+                milliseconds(used[observed] / len(times)),
             )
         )
     rows.append(("ratio", *(f"{float(rows[1][n]) / float(rows[0][n]):.2f}" for n in range(1, 5))))
@@ -92,7 +92,7 @@ def side_by_side(port: int, process: psutil.Process, body: bytes) -> None:
 
 
 @contextmanager
-def page_open(port: int, watched: bool) -> Iterator[None]:
+def page_open(port: int, observed: bool) -> Iterator[None]:
     """Somebody has the overview open, or nobody has."""
     closed = threading.Event()
 
@@ -102,11 +102,11 @@ def page_open(port: int, watched: bool) -> Iterator[None]:
             closed.wait(PERIOD)
 
     thread = threading.Thread(target=watch)
-    if watched:
+    if observed:
         thread.start()
     yield
     closed.set()
-    if watched:
+    if observed:
         thread.join()
 
 

@@ -9,7 +9,7 @@ from unittest import mock
 from training.fitting import fit, network
 from training.fitting import onnx_graph as graph
 from training.planning import decoding_parameters as heads
-from training.planning import event_label_prior as amounts
+from training.planning import event_label_prior as event_label_prior
 from training.planning import label_sequence_prior as label_sequence_prior
 from training.planning.plan import Plan
 from training.planning.recipe import ExpertRecipe
@@ -83,7 +83,7 @@ RANGES = COMMON | {
     "experts twice as long": Variant(experts={"steps": 2 * ExpertRecipe().steps}),
 }
 INSTANTS = COMMON | {
-    "labels event by event": Variant(constants=((amounts, "LEAST_RECORDINGS", 10**9),)),
+    "labels event by event": Variant(constants=((event_label_prior, "LEAST_RECORDINGS", 10**9),)),
     "last weights": Variant(recipe={"averaging": 0.0}),
     "no bound on inflation": Variant(recipe={"most_inflation": 1e9}),
     "no balanced half": Variant(recipe={"rare": 0.0}),

@@ -18,7 +18,7 @@ from shared.net.connections import describe_error
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 20.0  # a loaded API server took 0.3 s
-WATCH_SECONDS = 60  # a watch ends after this and is begun again: a dead connection is not believed for longer
+WATCH_SECONDS = 60  # a watch ends after this and is begun again: a dead connection is noticed by then
 PAGE = 500  # Jobs a page of a list
 FIELDS = {"fieldValidation": "Strict"}  # a misspelt field would be dropped silently
 
@@ -241,7 +241,7 @@ class ClusterApi:
             response.release_conn()
 
     def _decode(self, answer: "_Answer", kind: type[Any]) -> Any:
-        """The object of an answer that brings one."""
+        """The object that an answer carries."""
         if 200 <= answer.status < 300:
             try:
                 return msgspec.json.decode(answer.body, type=kind)

@@ -122,7 +122,7 @@ class Diagnoser:
         series = self._series(annotated, read, steps)
         if series is None:
             return Diagnosis(steps=steps, version=served.version if served else "")
-        strips = {"annotated": _truth(annotated, series, config, steps)}
+        strips = {"annotated": _annotated_segments(annotated, series, config, steps)}
         score = None
         if held_out is not None:
             strips["predicted by a network that had not seen it"] = [
@@ -250,7 +250,9 @@ def _pieces(segments: Iterable[Segment], series: Series, first: int, last: int) 
             )
 
 
-def _truth(task: TaskWithAnnotations, series: Series, config: LabelConfig, steps: list[Step]) -> list[Segment]:
+def _annotated_segments(
+    task: TaskWithAnnotations, series: Series, config: LabelConfig, steps: list[Step]
+) -> list[Segment]:
     """What people parsed, in the annotations that training would learn from."""
     annotations: list[Annotation] = []
     for raw in task.annotations:

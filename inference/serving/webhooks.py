@@ -1,4 +1,4 @@
-"""Label Studio's events ► updates. An event is a hint that the truth changed; training reads the truth itself.
+"""Label Studio's events ► updates. An event is a hint that annotations changed; training reads them itself.
 
 Source: Label Studio 1.23, `webhooks/models.py` (actions); recorded in tests/contract.
 """
@@ -31,8 +31,8 @@ class WebhookEvent(msgspec.Struct, frozen=True, kw_only=True):
     action: str
     project: ProjectRef | None  # None: the event names no project, so it may concern any
     matters: bool
-    weight: int = 1  # annotations it brings, by which START_TRAINING_EACH_N_UPDATES counts
-    fingerprint: str = ""  # of the label configuration that PROJECT_UPDATED brings; matters only if it is new
+    weight: int = 1  # annotations it carries, by which START_TRAINING_EACH_N_UPDATES counts
+    fingerprint: str = ""  # of the label configuration that PROJECT_UPDATED carries; matters only if it is new
 
 
 def parse_event(body: bytes) -> WebhookEvent:
@@ -54,7 +54,7 @@ def parse_event(body: bytes) -> WebhookEvent:
 
 
 def _weight(action: str, payload: dict[str, Any]) -> int:
-    """How many annotations an event brings or takes; 0 if it changes nothing that training reads."""
+    """How many annotations an event adds or removes; 0 if it changes nothing that training reads."""
     annotations = list(_objects(payload, "annotation", "annotations"))
     tasks = list(_objects(payload, "task", "tasks"))
     if action in ANNOTATED:

@@ -89,9 +89,9 @@ class StatusPages:
         self._versions = versions
         self._files = {name: (HERE / "static" / name).read_bytes() for name in STATIC}
         self._templates = template_environment(HERE / "templates")
-        stamp = hashlib.sha256(b"".join(self._files.values())).hexdigest()[:8]
+        asset_digest = hashlib.sha256(b"".join(self._files.values())).hexdigest()[:8]
         self._templates.globals |= {
-            "stamp": stamp,
+            "asset_digest": asset_digest,
             "ago": formatting.ago,
             "iso": formatting.iso,
             "figure": formatting.figure,

@@ -1,4 +1,4 @@
-"""Patience with clients: how many may be connected, how long a request may take to arrive and an answer to be taken.
+"""Limits on connections: how many may be connected, how long a request may take to arrive and an answer to be taken.
 
 uvicorn itself waits for ever and reads heads of any size.
 """

@@ -64,12 +64,12 @@ def foreign_page(headers: Headers) -> str:
     `Sec-Fetch-Site: same-origin` is enough: a proxy in front may rewrite Host, no page can set this header.
     Source: https://www.w3.org/TR/fetch-metadata/
     """
-    site = headers.get("sec-fetch-site", "")
-    if site in ("same-origin", "none"):
+    fetched = headers.get("sec-fetch-site", "")
+    if fetched in ("same-origin", "none"):
         return ""
     origin = headers.get("origin")
-    if site == "cross-site" or (origin is not None and not _is_own(origin, headers.get("host", ""))):
-        shown = f"of {origin[:SHOWN]!r}" if origin else "of another site"
+    if fetched == "cross-site" or (origin is not None and not _is_own(origin, headers.get("host", ""))):
+        shown = f"of {origin[:SHOWN]!r}" if origin else "of another origin"
         return f"A page {shown} sent this request; only pages of this server may. Open the page by its own address."
     return ""
 

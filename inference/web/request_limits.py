@@ -84,8 +84,8 @@ class RequestLimits:
 class _Visit:
     """One request between arrival and taken answer."""
 
-    def __init__(self, admission: RequestLimits, kind: str, receive: Receive, send: Send) -> None:
-        self._admission = admission
+    def __init__(self, limits: RequestLimits, kind: str, receive: Receive, send: Send) -> None:
+        self._limits = limits
         self._kind = kind
         self._receive = receive
         self._send = send
@@ -98,7 +98,7 @@ class _Visit:
         if message["type"] == "http.request":
             self._arrived += len(message.get("body", b""))
             beyond = max(0, self._arrived - SMALL) - self._held
-            self._admission.hold(beyond)
+            self._limits.hold(beyond)
             self._held += beyond
             if not message.get("more_body", False):
                 self.enter()
@@ -113,13 +113,13 @@ class _Visit:
 
     def enter(self) -> None:
         if not self._entered:
-            self._admission.take_place(self._kind)
+            self._limits.take_place(self._kind)
             self._entered = True
 
     def leave(self) -> None:
-        self._admission.let_go(self._held)
+        self._limits.let_go(self._held)
         if self._entered:
-            self._admission.leave_place(self._kind)
+            self._limits.leave_place(self._kind)
 
 
 def _kind(path: str) -> str:

@@ -32,7 +32,7 @@ class RequestIds(logging.Filter):
 
 
 class RequestLog:
-    """Middleware, the outermost: numbers a request (or takes the number it brings), counts and times it."""
+    """Middleware, the outermost: numbers a request (or accepts the number it carries), counts and times it."""
 
     def __init__(
         self, app: ASGIApp, metrics: ServerMetrics, activity_log: ActivityLog, routes: Collection[str], secret: str = ""

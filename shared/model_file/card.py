@@ -11,7 +11,7 @@ from shared.labelling.snapshots import Snapshot
 SCHEMA = 1
 # keys of cards keep the names they were first stored under
 STORED_NAMES = {"stride": "hop", "downsampling": "stem", "metrics": "figures"}
-MOST_LOG = 1000.0  # of a composition's logarithms: what annotations teach stays below 20
+MOST_LOG = 1000.0  # of a prior's logarithms: what annotations teach stays below 20
 
 
 class _Schema(msgspec.Struct):

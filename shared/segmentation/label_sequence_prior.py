@@ -16,7 +16,7 @@ from shared.model_file.card import LabelSequencePrior
 EVIDENCE = 2.0  # rows that a group's rows are worth together: 1.5 to 3 are level, cross-validated
 MOST_GROUPS = 64  # of a recording that is relabelled: work grows up to their cube, and what people script is shorter
 SHORTER, LONGER = 0.5, 1.5  # of the shortest and the longest recording known: others may be made of something else
-REACH = 12.0  # log likelihood by which rows may speak against a column that is tried: no composition makes up for more
+REACH = 12.0  # log likelihood by which rows may speak against a class that is tried: no prior makes up for more
 LEAST_GAIN = 1e-9  # for which a label changes: less is rounding
 
 Columns = NDArray[np.int64]
@@ -33,7 +33,7 @@ class Relabelled(NamedTuple):
 
 
 def applies(label_sequence_prior: LabelSequencePrior | None, rows: int, groups: int) -> bool:
-    """Whether a recording is like those that the composition was learned from."""
+    """Whether a recording is like those that the prior was learned from."""
     if label_sequence_prior is None or not 0 < groups <= MOST_GROUPS:
         return False
     return SHORTER * label_sequence_prior.rows[0] <= rows <= LONGER * label_sequence_prior.rows[1]

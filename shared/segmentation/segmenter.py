@@ -93,17 +93,17 @@ class Segmenter:
             check()
             _check_count(sum(decoder.found for _, decoder, _ in heads))
             first = 0
-            for head, decoder, sureness in heads:
+            for head, decoder, scorer in heads:
                 width = 1 + len(head.labels)
                 part = rows[:, first : first + width]
                 decoder.add(part)
-                sureness.add(part)
+                scorer.add(part)
                 first += width
         found: list[Segment] = []
         scores: list[float] = []
-        for _, decoder, sureness in heads:
+        for _, decoder, scorer in heads:
             segments = decoder.finish()
-            scores.append(sureness.score(segments, decoder.sure))
+            scores.append(scorer.score(segments, decoder.sure))
             found += segments
         _check_count(len(found))
         found.sort(key=lambda segment: (segment.first, segment.last))

@@ -1,4 +1,4 @@
-"""Sliding windows over a recording and the mean of their overlaps, streamed: the one truth for training and serving."""
+"""Sliding windows over a recording and the mean of their overlaps, streamed: the same for training and serving."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ Rows = NDArray[np.int64]
 
 
 def window_starts(rows: int, length: int, stride: int) -> Rows:
-    """First row of every window: 0, hop, 2 hop, …, and at last rows − length, so that all rows are covered.
+    """First row of every window: 0, stride, 2 stride, …, and at last rows − length, so that all rows are covered.
 
     A series shorter than a window is one window of its own length; one without rows has none.
     """

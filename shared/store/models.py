@@ -22,7 +22,7 @@ from shared.store.storage import Stat, Storage
 NO_FILE = "no file"  # tag of what is none
 ATTEMPTS = 3  # a roll back in the middle of a publication makes it look again
 UNFINISHED = "Its training ended before it could be published."
-BROUGHT = "It came as a file, and was never judged here; promote it to let it serve."
+IMPORTED = "It came as a file, and was never judged here; promote it to let it serve."
 REPORTS = ("report.json", "report.html")
 
 
@@ -202,7 +202,7 @@ class ModelStore:
         model_info = read_model_info(data, "", project)
         kept = self._storage.get(keys.version(project, model_info.version, "onnx"))
         if kept is None:
-            self._keep(project, model_info.version, data, None, None, rejected=BROUGHT)
+            self._keep(project, model_info.version, data, None, None, rejected=IMPORTED)
         elif kept.data != data:
             raise RefusedError(
                 f"Project {project} keeps another model under the name {model_info.version}; delete that first."

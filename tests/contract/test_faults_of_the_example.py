@@ -28,7 +28,7 @@ def test_the_model_version_changes_with_every_training(serve: Serve, publish: Pu
     assert versions == ["20260101T000000Z-aaaaaa", "20260102T000000Z-bbbbbb"]
 
 
-def test_start_training_which_brings_no_annotation_is_taken(serve: Serve) -> None:
+def test_start_training_which_carries_no_annotation_is_accepted(serve: Serve) -> None:
     with serve() as client:
         answer = client.post("/webhook", json={"action": "START_TRAINING", "project": {"id": 3}})
     assert answer.status_code == 201

@@ -27,7 +27,7 @@ TRAINING_SECONDS = 600  # a stuck loop fails the test; how long it really took i
 UNTRAINED = "untrained"
 
 
-class Truth(NamedTuple):
+class Reference(NamedTuple):
     """State of a project's annotations: what a model has been trained on, or what Label Studio holds."""
 
     tasks: int
@@ -53,23 +53,23 @@ class Project:
         return self.user.connect(self.id, url, user, password)
 
     def annotate(self, number: int, segments: Sequence[Segment] | None = None) -> int:
-        """Submit the truth of a recording, or other segments; the annotation's id."""
+        """Submit the reference of a recording, or other segments; the annotation's id."""
         return self.user.annotate(self.tasks[number], self.id, regions(self.recordings[number], segments))
 
     def correct(self, annotation: int, number: int, segments: Sequence[Segment]) -> None:
         """Change an annotation."""
         self.user.update_annotation(annotation, regions(self.recordings[number], segments))
 
-    def truth(self) -> Truth:
+    def reference(self) -> Reference:
         """What Label Studio holds now, skipped tasks apart."""
-        stamps = [
+        annotation_states = [
             AnnotationState(task["id"], each["id"], utc_text(each["updated_at"]), each["ground_truth"])
             for task in self.user.tasks(self.id)
             for each in task["annotations"]
             if not each["was_cancelled"]
         ]
-        snapshot = take_snapshot(stamps, "", datetime.now(UTC))
-        return Truth(snapshot.tasks, snapshot.annotations, snapshot.newest, snapshot.digest)
+        snapshot = take_snapshot(annotation_states, "", datetime.now(UTC))
+        return Reference(snapshot.tasks, snapshot.annotations, snapshot.newest, snapshot.digest)
 
     def wait_until_trained(self, models: Path, after: str = UNTRAINED) -> str:
         """Wait until Label Studio is told a version, other than `after`, that was trained on its annotations of now.
@@ -77,16 +77,16 @@ class Project:
         Raises AssertionError when that takes more than TRAINING_SECONDS.
         """
         deadline = time.monotonic() + TRAINING_SECONDS
-        truth = self.truth()
+        reference = self.reference()
         version, trained_on = after, None
         while time.monotonic() < deadline:
             version = self.user.version(self.id)
             card = read_card(models, self.id)
-            trained_on = card and read_truth(card)
-            if card and version not in (after, UNTRAINED) and version == card["version"] and trained_on == truth:
+            trained_on = card and read_reference(card)
+            if card and version not in (after, UNTRAINED) and version == card["version"] and trained_on == reference:
                 return version
             time.sleep(0.5)
-        raise AssertionError(f"after {TRAINING_SECONDS} s {version} is served, trained on {trained_on}, not {truth}")
+        raise AssertionError(f"after {TRAINING_SECONDS} s {version} serves, trained on {trained_on}, not {reference}")
 
     def predicted(self, version: str, numbers: Iterable[int]) -> tuple[list[Recording], list[list[Segment]]]:
         """Recordings, and the segments that Label Studio now holds for them from `version`."""
@@ -105,6 +105,6 @@ def read_card(models: Path, project: int) -> Json | None:
     return dict(json.loads(metadata["card"]))
 
 
-def read_truth(card: Json) -> Truth:
+def read_reference(card: Json) -> Reference:
     """What a model was trained on."""
-    return Truth(*(card["snapshot"][name] for name in Truth._fields))
+    return Reference(*(card["snapshot"][name] for name in Reference._fields))

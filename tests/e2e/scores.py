@@ -17,21 +17,21 @@ class Scores:
         return f"frame accuracy {self.frame_accuracy:.3f}, segment F1@50 {self.segment_f1_50:.3f}"
 
 
-def score(truth: Sequence[Recording], predicted: Sequence[Sequence[Segment]]) -> Scores:
-    """Scores over all rows and all segments of `truth`, pooled.
+def score(reference: Sequence[Recording], predicted: Sequence[Sequence[Segment]]) -> Scores:
+    """Scores over all rows and all segments of `reference`, pooled.
 
     Segment F1@50 as in temporal action segmentation (Lea et al. 2017): a predicted segment is right when it shares its
     label and at least half of its union with a true segment that no earlier one has taken.
     """
     right_rows = right_segments = 0
-    for recording, segments in zip(truth, predicted, strict=True):
+    for recording, segments in zip(reference, predicted, strict=True):
         pairs = zip(_rows(recording.segments, recording.rows), _rows(segments, recording.rows), strict=True)
         right_rows += sum(true == guess for true, guess in pairs)
         right_segments += _matches(recording.segments, segments)
-    true_segments = sum(len(recording.segments) for recording in truth)
+    true_segments = sum(len(recording.segments) for recording in reference)
     predicted_segments = sum(len(segments) for segments in predicted)
     return Scores(
-        right_rows / sum(recording.rows for recording in truth),
+        right_rows / sum(recording.rows for recording in reference),
         2 * right_segments / (true_segments + predicted_segments),
     )
 

@@ -6,7 +6,7 @@ from examples.demo.client import Client, ClientError
 from tests.e2e.conftest import Serve
 from tests.e2e.project import Project
 
-QUICK = {"TRAIN_EPOCHS": "20"}
+FAST = {"TRAIN_EPOCHS": "20"}
 PASSWORD = {"BASIC_AUTH_USER": "labeller", "BASIC_AUTH_PASS": "correct horse"}
 
 
@@ -16,7 +16,7 @@ def test_a_personal_access_token_is_enough_when_legacy_tokens_are_off(user: Clie
     person = Client(user.url, token)
     person.allow_legacy_tokens(allowed=False)
     try:
-        with serve("personal-token", LABEL_STUDIO_API_KEY=token, **QUICK) as server:
+        with serve("personal-token", LABEL_STUDIO_API_KEY=token, **FAST) as server:
             project = Project(person, seed=21, count=3, labels=2, axis="datetime")
             project.connect(server.url)
             project.annotate(0)
@@ -30,7 +30,7 @@ def test_a_personal_access_token_is_enough_when_legacy_tokens_are_off(user: Clie
 
 def test_no_token_is_needed_on_one_machine(user: Client, serve: Serve) -> None:
     """Connecting the URL is all there is to do: the token that comes with `/setup` is used."""
-    with serve("no-token", LABEL_STUDIO_API_KEY="", **QUICK) as server:
+    with serve("no-token", LABEL_STUDIO_API_KEY="", **FAST) as server:
         project = Project(user, seed=22, count=3, labels=2, axis="numeric")
         project.connect(server.url)
         project.annotate(0)
@@ -42,7 +42,7 @@ def test_no_token_is_needed_on_one_machine(user: Client, serve: Serve) -> None:
 
 def test_annotations_train_a_server_with_a_password_though_their_events_carry_none(user: Client, serve: Serve) -> None:
     """Label Studio sends the password with everything but annotation events."""
-    with serve("password", **PASSWORD, **QUICK) as server:
+    with serve("password", **PASSWORD, **FAST) as server:
         project = Project(user, seed=23, count=3, labels=2, axis="index")
         with pytest.raises(ClientError, match="400"):
             project.connect(server.url)
@@ -57,7 +57,7 @@ def test_annotations_train_a_server_with_a_password_though_their_events_carry_no
 def test_a_secret_in_the_address_protects_the_events_too(user: Client, serve: Serve) -> None:
     """The webhook that Label Studio makes has the secret in it, because the address has."""
     secret = "not-to-be-guessed-0123456789"
-    with serve("secret", WEBHOOK_SECRET=secret, **QUICK) as server:
+    with serve("secret", WEBHOOK_SECRET=secret, **FAST) as server:
         project = Project(user, seed=24, count=3, labels=2, axis="index")
         project.connect(f"{server.url}/{secret}")
         assert [hook["url"] for hook in user.webhooks(project.id)] == [f"{server.url}/{secret}/webhook"]

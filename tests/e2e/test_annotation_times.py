@@ -9,7 +9,7 @@ from tests.e2e.project import Project
 from tests.e2e.recorder import recorder
 
 PAIRS = 30
-WEBHOOK_SECONDS = 1.0  # Label Studio's patience: it gives up then, and the event is lost
+WEBHOOK_SECONDS = 1.0  # Label Studio gives up then, and the event is lost
 
 
 def test_submitting_takes_as_long_as_with_a_backend_that_does_nothing(

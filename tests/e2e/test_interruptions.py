@@ -7,15 +7,15 @@ import time
 
 from examples.demo.client import Client
 from tests.e2e.conftest import Serve
-from tests.e2e.project import Project, read_card, read_truth
+from tests.e2e.project import Project, read_card, read_reference
 
 KILLS = int(os.environ.get("E2E_KILLS", "5"))
-QUICK = {"TRAIN_EPOCHS": "20", "RECONCILE_SECONDS": "5"}  # what is learned does not matter here, that it is does
+FAST = {"TRAIN_EPOCHS": "20", "RECONCILE_SECONDS": "5"}  # what is learned does not matter here, that it is does
 
 
 def test_annotations_made_while_the_server_was_down_are_learned(user: Client, serve: Serve) -> None:
     """No event ever arrives for them: Label Studio sends each once."""
-    with serve("down", **QUICK) as server:
+    with serve("down", **FAST) as server:
         project = Project(user, seed=11, count=4, labels=2, axis="index")
         project.connect(server.url)
         project.annotate(0)
@@ -53,7 +53,7 @@ def test_a_server_restarted_while_it_trains_trains_again(user: Client, serve: Se
 
 def test_deleted_and_skipped_tasks_leave_the_model_and_never_enter_it(user: Client, serve: Serve) -> None:
     """A deletion is a correction; a skip is no annotation."""
-    with serve("deleted", **QUICK) as server:
+    with serve("deleted", **FAST) as server:
         project = Project(user, seed=14, count=8, labels=2, axis="numeric")
         project.connect(server.url)
         annotations = [project.annotate(number) for number in range(7)]
@@ -61,14 +61,14 @@ def test_deleted_and_skipped_tasks_leave_the_model_and_never_enter_it(user: Clie
         user.skip(project.tasks[7], project.id)
         user.delete_annotation(annotations[0])
         user.delete_tasks(project.id, [project.tasks[1]])
-        assert project.truth().tasks == 5  # enough that the gate cannot mind the loss
+        assert project.reference().tasks == 5  # enough that the gate cannot mind the loss
         project.wait_until_trained(server.models, after=before)
 
 
 def test_a_server_killed_at_random_moments_forgets_nothing(user: Client, serve: Serve, figures: dict[str, str]) -> None:
     """`kill -9`, KILLS times, during a burst of submissions, corrections and deletions; started again each time."""
     rng = random.Random(0)
-    with serve("killed", **QUICK) as server:
+    with serve("killed", **FAST) as server:
         project = Project(user, seed=15, count=12, labels=2, axis="index")
         project.connect(server.url)
         stop = threading.Event()
@@ -84,7 +84,9 @@ def test_a_server_killed_at_random_moments_forgets_nothing(user: Client, serve: 
         project.wait_until_trained(server.models)
         card = read_card(server.models, project.id)
         assert card is not None
-        figures[f"killed {KILLS} times: trained on, and in Label Studio"] = f"{read_truth(card)}, {project.truth()}"
+        figures[f"killed {KILLS} times: trained on, and in Label Studio"] = (
+            f"{read_reference(card)}, {project.reference()}"
+        )
 
 
 def _annotate_until(project: Project, stop: threading.Event) -> None:

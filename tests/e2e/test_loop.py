@@ -122,11 +122,11 @@ def test_corrected_annotations_make_another_version_and_predictions_follow(loop:
 
     project.user.retrieve_predictions(project.id)
     recordings, predicted = project.predicted(version, UNSEEN)
-    truth = [
+    reference = [
         replace(recording, segments=tuple(_swapped(project, number)))
         for number, recording in zip(UNSEEN, recordings, strict=True)
     ]
-    scores = score(truth, predicted)
+    scores = score(reference, predicted)
     figures[f"{project.axis}: the same after the correction"] = str(scores)
     assert scores.segment_f1_50 >= 0.9
 

@@ -23,7 +23,7 @@ from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from shared.store.projects import KnownProject, KnownProjects
 from tests.golden.reading import contents, predictions
-from tests.support.synthetic import QUICK, draw_instants, draw_ranges
+from tests.support.synthetic import FAST, draw_instants, draw_ranges
 from training.__main__ import main as train
 
 HERE = Path(__file__).parent
@@ -43,7 +43,7 @@ def main() -> int:
         return 2
     with tempfile.TemporaryDirectory() as base:
         store = Path(base) / "store"
-        os.environ |= {**QUICK, "MODEL_DIR": str(store), "TRAIN_EPOCHS": "60"}
+        os.environ |= {**FAST, "MODEL_DIR": str(store), "TRAIN_EPOCHS": "60"}
         os.environ |= {"BALANCED_ACCURACY_THRESHOLD": "0", "MIN_CLASS_F1_THRESHOLD": "0"}
         for project, draw, counts in ((3, draw_ranges, (3, 4)), (4, draw_instants, (4,))):
             for count in counts:

@@ -115,7 +115,7 @@ def test_roll_back_lets_setup_answer_the_old_version(server: str, full: None, lo
         expect(page.locator("#serves")).to_contain_text(SECOND)
 
 
-def test_a_recording_shows_signal_truth_and_prediction_and_zooms(recording: str, look: Look) -> None:
+def test_a_recording_shows_signal_reference_and_prediction_and_zooms(recording: str, look: Look) -> None:
     with look(recording) as page:
         page.goto("/ui/projects/3")
         page.get_by_role("spinbutton", name="Task").fill("1")

@@ -173,7 +173,7 @@ def _thresholds(graph: _Graph, card: ModelCard, features: str) -> str:
 
 
 def _lstm(graph: _Graph, card: ModelCard, features: str, hidden: int, layers: int) -> str:
-    """Convolution of stem + 4 rows and stride stem, LSTM, stem × columns logits a step, cut to the window's rows."""
+    """Convolution of s + 4 rows and stride s (downsampling), LSTM, s × classes logits a step, cut to the rows."""
     downsampling, size = card.downsampling, 2 * len(card.channel_mean)
     rows = graph.add("Transpose", features, perm=[0, 2, 1])
     convolved = graph.add(

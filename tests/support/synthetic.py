@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from shared.labelling.segments import Segment
 
 LABELS = ("Run", "Walk")
-QUICK = {
+FAST = {
     "SEQUENCE_SIZE": "16",
     "HIDDEN_SIZE": "8",
     "TRAIN_EPOCHS": "12",

@@ -13,7 +13,7 @@ from shared.labelling.segments import Segment
 from shared.labelling.time_axis import TimeAxis
 from shared.recordings.series import Series
 from shared.settings import Settings
-from tests.support.synthetic import LABELS, QUICK, draw_ranges
+from tests.support.synthetic import FAST, LABELS, draw_ranges
 from training.data.annotations import AnnotatedSeries, LabelKinds, Recording, choose_label_kinds, label_rows
 
 
@@ -26,7 +26,7 @@ def one_thread() -> None:
 @pytest.fixture
 def settings() -> Settings:
     """Settings under which a fit takes about a second."""
-    return Settings.from_environment(QUICK)
+    return Settings.from_environment(FAST)
 
 
 @pytest.fixture

@@ -150,7 +150,7 @@ def _measure(
 
 
 def _verdict(measured: Sequence[_Measured]) -> str:
-    """What the last doubling or so brought, against its standard error over the same resampled recordings."""
+    """What the last doubling or so gained, against its standard error over the same resampled recordings."""
     last = measured[-1]
     before = next((each for each in reversed(measured) if 2 * each.point.groups <= last.point.groups), None)
     if before is None or len(last.scores.groups) < LEAST_GROUPS:

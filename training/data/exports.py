@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from shared.errors import LabelStudioError, RefusedError, SeriesError, TrainingDataError
 from shared.label_studio.fetcher import Fetcher
 from shared.labelling.snapshots import AnnotationState, take_snapshot
-from training.data.tasks import Annotated, AnnotatedTask, read_task, stamps
+from training.data.tasks import Annotated, AnnotatedTask, annotation_states, read_task
 
 EXPECTED = 'expected the format "JSON" of Label Studio\'s Export: a list of tasks with "data" and "annotations"'
 
@@ -105,15 +105,15 @@ def _complete(raw: Any, number: int) -> dict[str, Any]:
 
 
 def _dated(tasks: list[AnnotatedTask]) -> list[AnnotationState]:
-    """Stamps in which a digest of the regions stands for a time that was not exported."""
+    """States in which a digest of the regions stands for a time that was not exported."""
     found = {(task.id, each.id): each for task in tasks for each in task.annotations}
     return [
-        stamp
-        if stamp.updated_at
-        else stamp._replace(
+        state
+        if state.updated_at
+        else state._replace(
             updated_at=hashlib.sha256(
-                json.dumps(found[stamp.task, stamp.annotation].result, sort_keys=True).encode()
+                json.dumps(found[state.task, state.annotation].result, sort_keys=True).encode()
             ).hexdigest()
         )
-        for stamp in stamps(tasks)
+        for state in annotation_states(tasks)
     ]

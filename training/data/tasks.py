@@ -58,10 +58,10 @@ def annotated_tasks(
     """
     started = now()
     tasks = [task for page in _pages(credentials, project, sleep) for each in page if (task := read_task(each))]
-    return Annotated(tasks, take_snapshot(stamps(tasks), fingerprint, started))
+    return Annotated(tasks, take_snapshot(annotation_states(tasks), fingerprint, started))
 
 
-def stamps(tasks: Iterable[AnnotatedTask]) -> Iterator[AnnotationState]:
+def annotation_states(tasks: Iterable[AnnotatedTask]) -> Iterator[AnnotationState]:
     """The state of each annotation that counts."""
     for task in tasks:
         for each in task.annotations:

@@ -15,7 +15,7 @@ from shared.net.connections import Connections
 from shared.settings import Settings
 from training.data.exports import OfflineSource, read_export
 from training.data.recordings import Source
-from training.data.tasks import AnnotatedTask, annotated_tasks, stamps
+from training.data.tasks import AnnotatedTask, annotated_tasks, annotation_states
 
 
 class TrainingData(NamedTuple):
@@ -31,7 +31,7 @@ class TrainingData(NamedTuple):
     def snapshot_of(self, tasks: Iterable[AnnotatedTask]) -> Snapshot:
         """What the snapshot would be if only these were annotated."""
         moment = datetime.fromisoformat(self.snapshot.taken_at)
-        return take_snapshot(stamps(tasks), self.snapshot.fingerprint, moment)
+        return take_snapshot(annotation_states(tasks), self.snapshot.fingerprint, moment)
 
 
 def training_data_of_project(

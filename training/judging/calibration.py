@@ -55,13 +55,13 @@ def collect_evidence(index: int, predictions: Sequence[HeldOutPrediction], toler
         if isinstance(head, InstantHead):
             events = instant_events(prediction, index)
             logs.append(events.logs.astype(np.float32))
-            truth = true_classes(prediction, index, events, tolerance)
-            effective_size += len(truth)
+            true_index = true_classes(prediction, index, events, tolerance)
+            effective_size += len(true_index)
         else:
             logs.append(_segment_logs(prediction, index, head)[recording.known])
-            truth = recording.labels[recording.known].astype(np.int64)
-            effective_size += 1 + int(np.count_nonzero(np.diff(truth)))
-        right.append(truth)
+            true_index = recording.labels[recording.known].astype(np.int64)
+            effective_size += 1 + int(np.count_nonzero(np.diff(true_index)))
+        right.append(true_index)
     return Evidence(np.concatenate(logs), np.concatenate(right), float(effective_size))
 
 

@@ -186,12 +186,12 @@ def class_scores(counts: Counts) -> tuple[Doubles, Doubles, Doubles]:
     if "events" in counts:
         for kind, found in enumerate((right, true, predicted)):
             found.append(counts["events"][..., kind])
-    hits, truth, guesses = (np.concatenate(parts, axis=-1) for parts in (right, true, predicted))
+    hits, positives, guesses = (np.concatenate(parts, axis=-1) for parts in (right, true, predicted))
     with np.errstate(invalid="ignore", divide="ignore"):
-        recall = hits / np.where(truth > 0, truth, np.nan)
+        recall = hits / np.where(positives > 0, positives, np.nan)
         precision = hits / np.maximum(guesses, 1)
-        f1 = 2 * hits / np.where(truth + guesses > 0, truth + guesses, np.nan)
-    return precision, recall, np.where(truth > 0, f1, np.nan)
+        f1 = 2 * hits / np.where(positives + guesses > 0, positives + guesses, np.nan)
+    return precision, recall, np.where(positives > 0, f1, np.nan)
 
 
 def compute_metrics(counts: Counts, evaluated: NDArray[np.bool_]) -> dict[str, Doubles]:

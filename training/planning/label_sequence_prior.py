@@ -17,7 +17,7 @@ Doubles = NDArray[np.float64]
 
 
 def learn_label_sequence_prior(recordings: Sequence[Recording], columns: int) -> LabelSequencePrior | None:
-    """Composition of the whole recordings among these whose rows are all known; None with fewer than two.
+    """Prior of the whole recordings among these whose rows are all known; None with fewer than two.
 
     columns: background and labels of ranges.
     """
@@ -41,8 +41,8 @@ def _counts(sequences: Sequence[Sequence[int]], columns: int) -> Doubles:
     """
     found = np.zeros((columns - 1, 1 + MOST_COUNTED))
     for sequence in sequences:
-        amounts = np.bincount(sequence, minlength=columns)[1:]
-        found[np.arange(columns - 1), np.minimum(amounts, MOST_COUNTED)] += 1
+        occurrences = np.bincount(sequence, minlength=columns)[1:]
+        found[np.arange(columns - 1), np.minimum(occurrences, MOST_COUNTED)] += 1
     pooled = found.sum(axis=0) / found.sum()
     mean = max(float(pooled @ np.arange(1 + MOST_COUNTED)), 0.1)
     spread = (mean / (1 + mean)) ** np.arange(1 + MOST_COUNTED) / (1 + mean)

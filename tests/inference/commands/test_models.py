@@ -60,7 +60,7 @@ def test_a_version_travels_as_a_file_and_serves_once_promoted(
     assert stored.data == file.read_bytes()
 
 
-def test_a_damaged_file_is_not_brought_in(call: Any, publish: Publish, tmp_path: Path) -> None:
+def test_a_damaged_file_is_not_imported(call: Any, publish: Publish, tmp_path: Path) -> None:
     publish()
     file = tmp_path / "model.onnx"
     call("export", "--project", "3", str(file))

@@ -22,11 +22,11 @@ def count(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     def watch(owner: Any, name: str) -> None:
         work: Callable[..., Any] = getattr(owner, name)
 
-        def watched(*args: Any, **kwargs: Any) -> Any:
+        def observed(*args: Any, **kwargs: Any) -> Any:
             counted[name] += 1
             return work(*args, **kwargs)
 
-        monkeypatch.setattr(owner, name, watched)
+        monkeypatch.setattr(owner, name, observed)
 
     for name in ("decode_predict", "encode_results"):
         watch(app, name)

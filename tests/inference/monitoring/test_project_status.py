@@ -28,7 +28,7 @@ def store() -> Counted:
     return Counted()
 
 
-def survey_of(storage: Storage, clock: Clock, ended: list[RunRecord] | None = None) -> StatusCollector:
+def collector_of(storage: Storage, clock: Clock, ended: list[RunRecord] | None = None) -> StatusCollector:
     told = ended if ended is not None else []
     return StatusCollector(
         ModelStore(storage), Runs(storage), Updates(storage), KnownProjects(storage), ended=told.append, clock=clock
@@ -43,7 +43,7 @@ def remember(storage: Storage, projects: Iterable[int]) -> None:
 def test_looks_within_a_second_cost_the_store_nothing(store: Counted) -> None:
     remember(store, range(1, 4))
     clock = Clock()
-    status_collector = survey_of(store, clock)
+    status_collector = collector_of(store, clock)
     status_collector.statuses()
     store.asked.clear()
     status_collector.statuses()
@@ -55,7 +55,7 @@ def test_a_look_costs_no_more_with_two_hundred_projects_than_with_fifty(store: C
     for count in (50, 200):
         remember(store, range(1, count + 1))
         clock = Clock()
-        status_collector = survey_of(store, clock)
+        status_collector = collector_of(store, clock)
         assert len(status_collector.statuses()) == count
         store.asked.clear()
         clock.now += 2
@@ -71,7 +71,7 @@ def test_a_look_costs_no_more_where_every_project_has_updates_that_wait(store: C
         for project in range(1, count + 1):
             Updates(store).add(project, "ANNOTATION_CREATED", 1.0)
         clock = Clock()
-        status_collector = survey_of(store, clock)
+        status_collector = collector_of(store, clock)
         status_collector.statuses()
         store.asked.clear()
         clock.now += 2
@@ -83,7 +83,7 @@ def test_a_look_costs_no_more_where_every_project_has_updates_that_wait(store: C
 def test_looks_that_take_long_are_further_apart(store: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
     remember(store, [1])
     clock = Clock()
-    status_collector = survey_of(store, clock)
+    status_collector = collector_of(store, clock)
     look = status_collector._look
 
     def slow_look() -> None:
@@ -102,7 +102,7 @@ def test_looks_that_take_long_are_further_apart(store: Counted, monkeypatch: pyt
 def test_every_project_has_its_turn(store: Counted) -> None:
     remember(store, range(1, 3 * LOOKED_AT + 1))
     clock = Clock()
-    status_collector = survey_of(store, clock)
+    status_collector = collector_of(store, clock)
     status_collector.statuses()
     publish_with_report(store, "20260101T000000Z-aaaaaa", project=2 * LOOKED_AT)
     for _ in range(3):
@@ -111,10 +111,10 @@ def test_every_project_has_its_turn(store: Counted) -> None:
     assert found[2 * LOOKED_AT - 1].version == "20260101T000000Z-aaaaaa"
 
 
-def test_while_the_store_is_away_the_last_known_standings_are_told(store: Counted) -> None:
+def test_while_the_store_is_away_the_last_known_statuses_are_shown(store: Counted) -> None:
     remember(store, [1])
     clock = Clock()
-    status_collector = survey_of(store, clock)
+    status_collector = collector_of(store, clock)
     before = status_collector.statuses()
     clock.now += 2
     store.away = True
@@ -130,7 +130,7 @@ def test_runs_that_ended_between_two_looks_are_told_once_each(store: Counted) ->
     remember(store, [1])
     clock = Clock()
     ended: list[RunRecord] = []
-    status_collector = survey_of(store, clock, ended)
+    status_collector = collector_of(store, clock, ended)
     status_collector.statuses()
     for number in range(3):
         with begin_run(store, 1, launcher="test", host="here") as run:
@@ -145,7 +145,7 @@ def test_runs_that_ended_between_two_looks_are_told_once_each(store: Counted) ->
 def test_a_deleted_project_is_gone(store: Counted) -> None:
     remember(store, [1, 2])
     clock = Clock()
-    status_collector = survey_of(store, clock)
+    status_collector = collector_of(store, clock)
     status_collector.statuses()
     ModelStore(store).delete(1)
     clock.now += 2

@@ -71,7 +71,7 @@ def test_a_list_payload_is_read_like_a_single_one() -> None:
     assert parse_event(json.dumps(body).encode()).project == ProjectRef(5)
 
 
-def test_a_project_update_brings_the_fingerprint_of_its_configuration() -> None:
+def test_a_project_update_carries_the_fingerprint_of_its_configuration() -> None:
     config = (
         '<View><TimeSeriesLabels name="l" toName="ts"><Label value="Run"/></TimeSeriesLabels>'
         '<TimeSeries name="ts" valueType="url" value="$csv_url"><Channel column="value"/></TimeSeries></View>'

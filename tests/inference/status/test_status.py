@@ -180,8 +180,8 @@ def test_roll_back_lets_the_old_version_answer_and_promote_the_new_one(serve: Se
         connect(client)
         answer = client.post("/ui/projects/3/roll-back", headers={**OURS, **HTML}, follow_redirects=False)
         assert (answer.status_code, answer.headers["location"]) == (303, "../3?done=roll-back")
-        standing = {each["name"]: each["standing"] for each in page(client, "/ui/projects/3.json")["versions"]}
-        assert standing == {first: "serves", second: "rolled back"}
+        status = {each["name"]: each["standing"] for each in page(client, "/ui/projects/3.json")["versions"]}
+        assert status == {first: "serves", second: "rolled back"}
         assert client.post("/ui/projects/3/promote", data={"version": second}, headers=OURS).is_success
         assert page(client, "/ui/projects/3.json")["row"]["version"] == second
         refused = client.post("/ui/projects/3/promote", data={"version": "../../x"}, headers=OURS)

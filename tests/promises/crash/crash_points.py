@@ -20,7 +20,7 @@ MODULES: tuple[ModuleType, ...] = (files, folder_storage)
 LIMIT = 2000  # steps after which something runs in a circle
 
 
-class WatchedOs:
+class ObservedOs:
     """The `os` of the store's modules, with something before each step."""
 
     def __init__(self, before: Callable[[str, tuple[Any, ...]], None]) -> None:
@@ -39,11 +39,11 @@ class WatchedOs:
 
 
 @contextmanager
-def watched(before: Callable[[str, tuple[Any, ...]], None]) -> Iterator[None]:
+def observed(before: Callable[[str, tuple[Any, ...]], None]) -> Iterator[None]:
     """Call `before` with name and arguments before each step of a folder store."""
     with pytest.MonkeyPatch.context() as patch:
         for module in MODULES:
-            patch.setattr(module, "os", WatchedOs(before))
+            patch.setattr(module, "os", ObservedOs(before))
         yield
 
 
@@ -65,7 +65,7 @@ def dies_at(n: int, work: Callable[[], object]) -> bool:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         try:
-            with watched(before):
+            with observed(before):
                 work()
         except BaseException:
             os._exit(1)
@@ -107,7 +107,7 @@ def failing_at(n: int, error: int = errno.EIO, names: tuple[str, ...] = STEPS) -
                 failed.append(name)
                 raise OSError(error, os.strerror(error))
 
-    with watched(before):
+    with observed(before):
         yield failed
 
 

@@ -23,13 +23,13 @@ from shared.net.connections import Connections
 from shared.settings import Settings
 from tests.support.label_studio import CONFIG
 from tests.support.label_studio_files import REGIONS, StudioWithFiles
-from tests.support.synthetic import QUICK
+from tests.support.synthetic import FAST
 from tests.support.tokens import TOKEN
 from tests.support.waiting import NEVER_SECONDS
 from tests.support.web_server import Web, serve
 
 PROJECT = 1
-FAST = {**QUICK, "BALANCED_ACCURACY_THRESHOLD": "0", "MIN_CLASS_F1_THRESHOLD": "0", "OMP_NUM_THREADS": "1"}
+FAST_RUN = {**FAST, "BALANCED_ACCURACY_THRESHOLD": "0", "MIN_CLASS_F1_THRESHOLD": "0", "OMP_NUM_THREADS": "1"}
 CREATED = 1795490000  # of the project; any will do
 START_SECONDS = NEVER_SECONDS
 # Another machine, as far as processes can be seen: a pid namespace of its own.
@@ -85,7 +85,7 @@ class LiveStack:
 
     def environ(self, **more: str) -> dict[str, str]:
         return {
-            **FAST,
+            **FAST_RUN,
             "LABEL_STUDIO_HOST": self.web.url,
             "LABEL_STUDIO_API_KEY": TOKEN,
             "MODEL_DIR": self.model_dir,
@@ -120,7 +120,7 @@ class LiveStack:
             said = process.stdout.read() if process.stdout else ""
             return process.wait(), said
 
-    def truth(self) -> Snapshot:
+    def reference(self) -> Snapshot:
         """What Label Studio holds now, by its API."""
         settings = Settings.from_environment({"LABEL_STUDIO_HOST": self.web.url, "LABEL_STUDIO_API_KEY": TOKEN})
         connections = Connections()

@@ -16,7 +16,7 @@ from shared.retraining.updates import Updates
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from tests.promises.crash.counting import COUNTS, KINDS, LONG
-from tests.promises.crash.live_stack import FAST, PROJECT
+from tests.promises.crash.live_stack import FAST_RUN, PROJECT
 from tests.support.label_studio_files import REGIONS, StudioWithFiles
 from tests.support.tokens import TOKEN
 from tests.support.web_server import Answer, Asked, Web, answer, answer_json, serve
@@ -41,7 +41,7 @@ def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ground]:
     for task in range(1, 6):
         studio.annotate(task, result=REGIONS)
     with serve(studio) as web, serve(lambda asked: answer_json({"id": 1})) as elsewhere:
-        for name, value in {**FAST, "LABEL_STUDIO_API_KEY": TOKEN, "LABEL_STUDIO_HOST": web.url}.items():
+        for name, value in {**FAST_RUN, "LABEL_STUDIO_API_KEY": TOKEN, "LABEL_STUDIO_HOST": web.url}.items():
             monkeypatch.setenv(name, value)
         small: dict[str, object] = {
             "training.data.tasks.PAGE": 2,

@@ -100,7 +100,7 @@ def test_servers_and_trainers_killed_while_people_work_lose_nothing(tmp_path: Pa
         last = Runs(storage).last_ended(PROJECT)
         assert last is not None
         assert last.trained is not None
-        assert same_annotations(last.trained, play.truth()), "something that was answered 2xx is not trained on"
+        assert same_annotations(last.trained, play.reference()), "something that was answered 2xx is not trained on"
         assert Updates(storage).of(PROJECT) == []
         assert asker.answers["answered"] > 10 * REAL_KILLS
 

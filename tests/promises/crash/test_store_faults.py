@@ -18,7 +18,7 @@ from shared.store.folder import STAGING, FolderStorage
 from shared.store.lease import take_lease
 from shared.store.models import ModelStore
 from tests.promises.crash.counting import COUNTS
-from tests.promises.crash.crash_points import each_death, failing_at, watched
+from tests.promises.crash.crash_points import each_death, failing_at, observed
 from tests.support.models import model_file, snapshot, version_name
 
 KILLS = "SIGKILLs at a step of durable code"
@@ -216,7 +216,7 @@ def test_a_disk_that_fails_at_any_step_gives_an_error_that_says_what_to_do(
 def test_bytes_are_synced_before_they_get_their_name_and_the_folder_after(fresh: Callable[[], FolderStorage]) -> None:
     def steps(work: Callable[[], Any]) -> list[str]:
         seen: list[str] = []
-        with watched(lambda name, args: seen.append(name) if name in ("write", "fsync", "rename") else None):
+        with observed(lambda name, args: seen.append(name) if name in ("write", "fsync", "rename") else None):
             work()
         return seen
 
@@ -246,7 +246,7 @@ def test_a_write_that_somebody_sweeps_away_is_written_again(fresh: Callable[[], 
                     path.unlink()
                 swept.append(name)  # noqa: B023
 
-        with watched(before):
+        with observed(before):
             storage.put("a/b", b"new")
         COUNTS[INTERLEAVINGS] += 1
         assert data_of(storage, "a/b") == b"new"
@@ -281,7 +281,7 @@ def test_a_writer_that_sleeps_before_its_rename_finds_that_it_was_overtaken(
         storage = fresh()
         tag = storage.put("a", b"old", create=True)
         rival = Rival(storage, tag, n)
-        with watched(rival.interrupt):
+        with observed(rival.interrupt):
             try:
                 storage.put("a", b"slow", if_match=tag)
                 won = True

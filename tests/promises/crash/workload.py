@@ -91,9 +91,9 @@ def train(storage: Storage, project: int, ledger: Ledger, generator: random.Rand
     with suppress(LeaseHeldError, RunCancelledError):
         run = begin_run(storage, project, launcher="test", host=f"here pid {os.getpid()}")
         run.start_from(Updates(storage).of(project))
-        truth = snapshot(ledger.saved[project])
-        run.report(state="fetching", snapshot=truth)
-        if is_repetition(storage, project, truth):
+        reference = snapshot(ledger.saved[project])
+        run.report(state="fetching", snapshot=reference)
+        if is_repetition(storage, project, reference):
             run.end("unchanged", exit_code=0)
             return
         time.sleep(generator.uniform(0, 0.005))
@@ -107,7 +107,7 @@ def train(storage: Storage, project: int, ledger: Ledger, generator: random.Rand
         except RunCancelledError:
             run.end("cancelled", exit_code=0)
             return
-        data = model_file(run.lease.fence, project=project, state=truth.annotations)
+        data = model_file(run.lease.fence, project=project, state=reference.annotations)
         store = ModelStore(storage, keep_versions=KEPT)
         if generator.random() < 0.2:
             store.reject(run.lease, data, b"weights", reason="worse")

@@ -29,13 +29,13 @@ def graphs(total: int) -> int:
     with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
         good = fill(Path(folder), PROJECTS)
         with run_server(folder, MODEL_CACHE_SIZE=str(PROJECTS), LOG_LEVEL="error") as server:
-            tally = storm(server, Path(folder), good, total, seed=int(time.time()))
+            counts = storm(server, Path(folder), good, total, seed=int(time.time()))
             alive = server.alive
-    print(f"{tally.graphs} corrupted graphs of {len(tally.by_kind)} kinds in the places of {PROJECTS} good ones")
-    print(f"served: {len(tally.served)}; not seen to be refused: {tally.unseen}; server alive: {alive}")
-    print(f"meanwhile {tally.answers} answers of the good ones, {len(tally.failed)} failed {tally.failed[:3]}")
-    print(f"resident: {tally.before:.0f} MiB before, {tally.peak:.0f} at most, {tally.after:.0f} after")
-    return len(tally.failed) + tally.unseen + (not alive) + (set(tally.by_kind) != set(KINDS))
+    print(f"{counts.graphs} corrupted graphs of {len(counts.by_kind)} kinds in the places of {PROJECTS} good ones")
+    print(f"served: {len(counts.served)}; not seen to be refused: {counts.unseen}; server alive: {alive}")
+    print(f"meanwhile {counts.answers} answers of the good ones, {len(counts.failed)} failed {counts.failed[:3]}")
+    print(f"resident: {counts.before:.0f} MiB before, {counts.peak:.0f} at most, {counts.after:.0f} after")
+    return len(counts.failed) + counts.unseen + (not alive) + (set(counts.by_kind) != set(KINDS))
 
 
 def many_requests(total: int) -> int:
@@ -45,19 +45,19 @@ def many_requests(total: int) -> int:
     with tempfile.TemporaryDirectory(prefix="hostile-") as folder, serve(requests.recordings(served)) as web:
         publish_model(Path(folder), 3)
         with run_server(folder, **settings) as server:
-            tally = requests.storm(server, web.url, served, total, start=int(time.time()))
+            counts = requests.storm(server, web.url, served, total, start=int(time.time()))
             alive, unforeseen = server.alive, server.log.count("Traceback")
-    settled = tally.memory[len(tally.memory) // 10]
-    print(f"{tally.requests} requests: {', '.join(f'{count} {kind}' for kind, count in tally.sent.items())}")
-    print(f"answered: {', '.join(f'{count} x {status}' for status, count in sorted(tally.statuses.items()))}")
-    print(f"{tally.results} results, one a task; of tasks whose trouble passes {tally.passing} were answered []")
-    print(f"{tally.sane} tasks that nothing is wrong with got their region; {unforeseen} tracebacks in the log")
+    settled = counts.memory[len(counts.memory) // 10]
+    print(f"{counts.requests} requests: {', '.join(f'{count} {kind}' for kind, count in counts.sent.items())}")
+    print(f"answered: {', '.join(f'{count} x {status}' for status, count in sorted(counts.statuses.items()))}")
+    print(f"{counts.results} results, one a task; of tasks whose trouble passes {counts.passing} were answered []")
+    print(f"{counts.sane} tasks that nothing is wrong with got their region; {unforeseen} tracebacks in the log")
     print(
-        f"resident: {tally.memory[0]:.0f} MiB before, {settled:.0f} after a tenth, {max(tally.memory):.0f} at most, "
-        f"{tally.memory[-1]:.0f} after"
+        f"resident: {counts.memory[0]:.0f} MiB before, {settled:.0f} after a tenth, {max(counts.memory):.0f} at most, "
+        f"{counts.memory[-1]:.0f} after"
     )
-    print(*tally.troubles[:20], sep="\n")
-    return len(tally.troubles) + unforeseen + (not alive) + (tally.memory[-1] - settled > FLAT)
+    print(*counts.troubles[:20], sep="\n")
+    return len(counts.troubles) + unforeseen + (not alive) + (counts.memory[-1] - settled > FLAT)
 
 
 def memory(rounds: int) -> int:

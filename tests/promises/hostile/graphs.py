@@ -18,7 +18,7 @@ from tests.promises.hostile.messages import VALUES, label_config
 from tests.support.server import Server
 from tests.support.store import VERSION, publish_model
 
-PATIENCE = 60.0  # s for a server to look at a round of files
+WAIT_SECONDS = 60.0  # s for a server to look at a round of files
 CLIENTS = 4
 
 
@@ -44,7 +44,7 @@ def fill(model_dir: Path, projects: int) -> dict[int, bytes]:
 def storm(server: Server, model_dir: Path, good: dict[int, bytes], total: int, seed: int = 0) -> Counts:
     """Put `total` corrupted files into the places of the good ones, a round at a time, while all projects predict."""
     names = list(KINDS)
-    tally = Counts(0, Counter(), [], 0, 0, [], server.rss, 0, 0)
+    counts = Counts(0, Counter(), [], 0, 0, [], server.rss, 0, 0)
     ask_all(server, list(good))  # all are loaded
     answers, failed, unseen = 0, [], 0
     with Peak(server) as memory:
@@ -55,8 +55,8 @@ def storm(server: Server, model_dir: Path, good: dict[int, bytes], total: int, s
                 name = names[(first + place) % len(names)]
                 newer = with_card(good[project], version=f"20260102T000000Z-{first + place:06x}")
                 put(model_dir, project, KINDS[name](newer, random.Random(f"{seed} {first + place}")))
-                tally.by_kind[name] += 1
-            end = time.monotonic() + PATIENCE
+                counts.by_kind[name] += 1
+            end = time.monotonic() + WAIT_SECONDS
             while True:
                 wrong = ask_all(server, chosen)
                 answers += len(chosen) - len(wrong)
@@ -70,8 +70,8 @@ def storm(server: Server, model_dir: Path, good: dict[int, bytes], total: int, s
             for project in chosen:
                 put(model_dir, project, good[project])
     served = [each for each in failed if "served" in each]
-    return tally._replace(
-        graphs=tally.by_kind.total(), served=served, unseen=unseen, answers=answers, failed=failed,
+    return counts._replace(
+        graphs=counts.by_kind.total(), served=served, unseen=unseen, answers=answers, failed=failed,
         before=memory.before, peak=memory.peak, after=server.rss,
     )  # fmt: skip
 

@@ -75,25 +75,27 @@ def recordings(served: dict[str, bytes]) -> Script:
 
 def storm(server: Server, url: str, served: dict[str, bytes], total: int, start: int = 0) -> Counts:
     """Send `total` requests and look at each answer. `served` is what the web server at `url` gives."""
-    tally = Counts()
-    tally.memory.append(server.rss)
+    counts = Counts()
+    counts.memory.append(server.rss)
     described = schemathesis.openapi.from_dict(document())
     operations = [each.ok() for each in described.get_all_operations() if isinstance(each, Ok)]
     for number in range(start, start + 10**9):
-        if tally.requests >= total or not server.alive:
+        if counts.requests >= total or not server.alive:
             break
         if random.Random(number).random() < ROUTES:
             operation = operations[number % len(operations)]
-            _each(operation.as_strategy().map(_as_request), CHUNK, number, server, tally, "described API")
+            _each(operation.as_strategy().map(_as_request), CHUNK, number, server, counts, "described API")
             continue
         served.clear()
         drawn = batches(url, served) if number % 3 else others(POSTS)
-        _each(drawn, CHUNK, number, server, tally, "batches" if number % 3 else "any JSON, any route")
-    tally.memory.append(server.rss)
-    return tally
+        _each(drawn, CHUNK, number, server, counts, "batches" if number % 3 else "any JSON, any route")
+    counts.memory.append(server.rss)
+    return counts
 
 
-def _each(drawn: st.SearchStrategy[Request], count: int, number: int, server: Server, tally: Counts, kind: str) -> None:
+def _each(
+    drawn: st.SearchStrategy[Request], count: int, number: int, server: Server, counts: Counts, kind: str
+) -> None:
     chance = random.Random(number)
 
     @seed(number)
@@ -106,30 +108,30 @@ def _each(drawn: st.SearchStrategy[Request], count: int, number: int, server: Se
     )
     @given(drawn)
     def send(request: Request) -> None:
-        look(server, request, tally, kind)
+        look(server, request, counts, kind)
         for _ in range(MANGLED if request.body else 0):
-            look(server, mangled(request, chance), tally, "damaged bytes")
+            look(server, mangled(request, chance), counts, "damaged bytes")
 
     send()
 
 
-def look(server: Server, request: Request, tally: Counts, kind: str) -> None:
+def look(server: Server, request: Request, counts: Counts, kind: str) -> None:
     """Send one request and compare its answer with what is promised."""
-    tally.sent[kind] += 1
-    if tally.requests % 1000 == 0:
-        tally.memory.append(server.rss)
+    counts.sent[kind] += 1
+    if counts.requests % 1000 == 0:
+        counts.memory.append(server.rss)
     try:
         status, body = server.ask(request.method, request.path, request.body)
     except OSError as error:
-        tally.troubles.append(f"no answer: {error} to {request.path} {(request.body or b'')[:300]!r}")
+        counts.troubles.append(f"no answer: {error} to {request.path} {(request.body or b'')[:300]!r}")
         return
-    tally.statuses[status] += 1
-    tally.troubles += [
-        f"{why}: {request.path} {(request.body or b'')!r}"[:2000] for why in wrong(request, status, body, tally)
+    counts.statuses[status] += 1
+    counts.troubles += [
+        f"{why}: {request.path} {(request.body or b'')!r}"[:2000] for why in wrong(request, status, body, counts)
     ]
 
 
-def wrong(request: Request, status: int, body: bytes, tally: Counts) -> Iterator[str]:
+def wrong(request: Request, status: int, body: bytes, counts: Counts) -> Iterator[str]:
     """What is not as promised in an answer."""
     if not (200 <= status < 300 or 400 <= status < 500):
         yield f"answered {status} {body[:300]!r}"
@@ -150,7 +152,7 @@ def wrong(request: Request, status: int, body: bytes, tally: Counts) -> Iterator
     if request.tasks < 0:
         return
     results = found["results"]
-    tally.results += len(results)
+    counts.results += len(results)
     if len(results) != request.tasks:
         yield f"{len(results)} results for {request.tasks} tasks"
         return
@@ -158,12 +160,12 @@ def wrong(request: Request, status: int, body: bytes, tally: Counts) -> Iterator
         if each != [] and not (isinstance(each.get("result"), list) and each.get("model_version") == VERSION):
             yield f"a result is {str(each)[:200]}"
     if request.passing >= 0:
-        tally.passing += results[request.passing] == []
+        counts.passing += results[request.passing] == []
         if results[request.passing] != []:
             yield f"a passing trouble was stored as {str(results[request.passing])[:200]}"
     if request.sane >= 0:
         good = results[request.sane] != [] and len(results[request.sane]["result"]) == 1
-        tally.sane += good
+        counts.sane += good
         if not good:
             yield f"the sane task was answered {str(results[request.sane])[:200]}"
 

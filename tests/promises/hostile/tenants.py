@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.support.synthetic import QUICK, draw_ranges
+from tests.support.synthetic import FAST, draw_ranges
 from tests.support.web_server import Answer, Asked, Script, answer
 
 SEPARATORS = {"comma": ",", ";": ";", "tab": "\t"}
@@ -107,7 +107,7 @@ def trainers(
 ) -> Iterator[list["subprocess.Popen[str]"]]:
     """Processes that train all of them, `count` at a time."""
     command = [sys.executable, "-c", DRIVER, str(exports)]
-    environment = {**QUICK, "PATH": "", "MODEL_DIR": str(model_dir), "OMP_NUM_THREADS": "1"}
+    environment = {**FAST, "PATH": "", "MODEL_DIR": str(model_dir), "OMP_NUM_THREADS": "1"}
     environment |= {"BALANCED_ACCURACY_THRESHOLD": "0", "MIN_CLASS_F1_THRESHOLD": "0"}
     started = [
         subprocess.Popen(

@@ -23,17 +23,17 @@ BOUND = 1000.0  # MiB above idle: 512 that a first run may take, 60 models, what
 def test_corrupted_graphs_never_serve_and_the_good_ones_answer_throughout(tmp_path: Path) -> None:
     good = fill(tmp_path, PROJECTS)
     with run_server(tmp_path, MODEL_CACHE_SIZE=str(PROJECTS), LOG_LEVEL="error") as server:
-        tally = storm(server, tmp_path, good, GRAPHS)
+        counts = storm(server, tmp_path, good, GRAPHS)
         assert server.alive
     print(
-        f"{tally.graphs} corrupted graphs of {len(tally.by_kind)} kinds, {tally.answers} answers of the good ones; "
-        f"{tally.before:.0f} MiB before, {tally.peak:.0f} at most, {tally.after:.0f} after"
+        f"{counts.graphs} corrupted graphs of {len(counts.by_kind)} kinds, {counts.answers} answers of the good ones; "
+        f"{counts.before:.0f} MiB before, {counts.peak:.0f} at most, {counts.after:.0f} after"
     )
-    assert tally.failed == []
-    assert tally.unseen == 0
-    assert set(tally.by_kind) == set(KINDS)
-    assert tally.graphs == GRAPHS
-    assert tally.peak - tally.before < BOUND
+    assert counts.failed == []
+    assert counts.unseen == 0
+    assert set(counts.by_kind) == set(KINDS)
+    assert counts.graphs == GRAPHS
+    assert counts.peak - counts.before < BOUND
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -24,7 +24,7 @@ from tests.support.waiting import NEVER_SECONDS
 from tests.support.web_server import Web, serve
 
 PROJECTS = 20
-PATIENCE = 540.0  # s for all trainings
+WAIT_SECONDS = 540.0  # s for all trainings
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 OWNER = re.compile(r"(?:^|[/_])(\d{3})(?=[/.]|$)")  # of a file in the store
 MARKS = re.compile(rb"tenant(\d+)x")
@@ -70,7 +70,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
             event = {"action": "ANNOTATION_CREATED", "project": {"id": each.project, "title": each.mark}}
             server.json("POST", "/webhook", event)
         with trainers(tenants, folder / "exports", folder / "models") as running, ThreadPoolExecutor(4) as pool:
-            end = time.monotonic() + PATIENCE
+            end = time.monotonic() + WAIT_SECONDS
             for process in running:
                 while process.poll() is None and time.monotonic() < end:
                     town.early += sum(bool(each) for each in pool.map(town.ask, tenants))

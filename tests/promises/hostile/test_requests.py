@@ -22,11 +22,11 @@ def test_fuzzed_requests_get_an_answer_that_is_no_500_and_memory_stays_flat(tmp_
         serve(recordings(served)) as web,
         run_server(tmp_path, DATA_HOSTS_ALLOWED="127.0.0.1", LOG_LEVEL="error", FETCH_TIMEOUT_SECONDS="5") as server,
     ):
-        tally = storm(server, web.url, served, REQUESTS)
+        counts = storm(server, web.url, served, REQUESTS)
         assert server.alive
         assert "Traceback" not in server.log
-    print(f"{tally.requests} requests {dict(tally.sent)}, {dict(tally.statuses)}, memory {tally.memory}")
-    assert tally.troubles == []
-    assert tally.results > tally.passing > 0
-    assert tally.sane > 0
-    assert tally.memory[-1] - tally.memory[1] < FLAT
+    print(f"{counts.requests} requests {dict(counts.sent)}, {dict(counts.statuses)}, memory {counts.memory}")
+    assert counts.troubles == []
+    assert counts.results > counts.passing > 0
+    assert counts.sane > 0
+    assert counts.memory[-1] - counts.memory[1] < FLAT

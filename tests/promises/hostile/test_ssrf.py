@@ -15,7 +15,7 @@ from tests.support.store import VERSION, publish_model
 from tests.support.tokens import TOKEN
 from tests.support.web_server import Answer, Asked, Web, answer, serve
 
-PASSWORD, SECRET, BROUGHT = (
+PASSWORD, SECRET, IMPORTED = (
     "a-password-of-nobody",
     "0123456789abcdef-secret-path",
     "feedfacefeedfacefeedfacefeedfacefeedface",
@@ -141,15 +141,15 @@ def test_the_token_goes_to_label_studios_host_only(server: Server, home: Web, ou
         assert not any(TOKEN in str(asked) for asked in web.asked)
 
 
-def test_a_token_that_setup_brings_from_elsewhere_is_not_taken(tmp_path: Path, home: Web, inside: Web) -> None:
+def test_a_token_that_setup_carries_from_elsewhere_is_not_adopted(tmp_path: Path, home: Web, inside: Web) -> None:
     with run_server(tmp_path, LABEL_STUDIO_HOST="http://label-studio.example.org") as server:
         for host in (inside.url, f"http://label-studio.example.org@127.0.0.1:{inside.port}", "http://LOCALHOST"):
-            body = {"project": "3", "schema": label_config("url"), "hostname": host, "access_token": BROUGHT}
+            body = {"project": "3", "schema": label_config("url"), "hostname": host, "access_token": IMPORTED}
             assert server.json("POST", "/setup", body)[0] == 200
         predict_body = {"project": "3", "tasks": [{"id": 1, "data": {"csv_url": f"{inside.url}/data/upload/1/a.csv"}}]}
         server.json("POST", "/predict", predict_body)
-        assert BROUGHT not in server.log
-    assert not any(BROUGHT in str(asked) for asked in (*inside.asked, *home.asked))
+        assert IMPORTED not in server.log
+    assert not any(IMPORTED in str(asked) for asked in (*inside.asked, *home.asked))
 
 
 def test_no_secret_is_in_any_log_line_page_or_error(tmp_path: Path, home: Web) -> None:

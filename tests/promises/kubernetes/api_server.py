@@ -89,7 +89,7 @@ class ApiServer:
             self._change("DELETED", job)
 
     def forget_history(self) -> None:
-        """Versions until now cannot be watched from any more, and watches end."""
+        """Versions until now cannot be observed from any more, and watches end."""
         with self._lock:
             self._version += 1
             self._oldest = self._version

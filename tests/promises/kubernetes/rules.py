@@ -124,8 +124,8 @@ def _container_problems(container: Object) -> Iterator[str]:
         yield "it does not request cpu and memory."
     if "memory" not in resources.get("limits", {}):
         yield "it has no limit of memory."
-    for amounts in resources.values():
-        yield from _quantity_problems(amounts)
+    for quantities in resources.values():
+        yield from _quantity_problems(quantities)
     names = {port["name"] for port in container.get("ports", [])}
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         if probe in container and container[probe]["httpGet"]["port"] not in names:
@@ -146,8 +146,8 @@ def _job_problems(spec: Object) -> Iterator[str]:
             yield f"its podFailurePolicy names {named}, which is no container."
 
 
-def _quantity_problems(amounts: Object) -> Iterator[str]:
-    for name, amount in amounts.items():
+def _quantity_problems(quantities: Object) -> Iterator[str]:
+    for name, amount in quantities.items():
         if not _QUANTITY.fullmatch(str(amount)):
             yield f"{name}: {amount!r} is no quantity."
 

@@ -25,7 +25,7 @@ class Studios:
                 self.annotate(project, task, shift=0)
 
     def annotate(self, project: int, task: int, shift: int) -> None:
-        """Somebody marks a recording anew, `shift` rows to the right of the truth."""
+        """Somebody marks a recording anew, `shift` rows to the right of the reference."""
         studio = self.projects[project]
         for each in studio.tasks:
             if each["id"] == task:

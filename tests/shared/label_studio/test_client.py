@@ -28,7 +28,7 @@ def test_version_person_and_project_are_read() -> None:
         assert client(web.url).project(2) is None
 
 
-def test_stamps_are_listed_over_pages_and_skips_are_left_out() -> None:
+def test_annotation_states_are_listed_over_pages_and_skips_are_left_out() -> None:
     studio = Studio()
     for task in range(1, 251):
         studio.annotate(task)
@@ -56,7 +56,7 @@ def test_a_task_deleted_between_two_pages_hides_no_other() -> None:
         assert {state.task for state in client(web.url).annotation_states(1)} >= set(range(4, 251))
 
 
-def test_the_standing_is_one_request() -> None:
+def test_the_status_is_one_request() -> None:
     studio = Studio()
     with serve(studio) as web:
         assert client(web.url).annotation_totals(1) == AnnotationTotals(0, 0, "", "")

@@ -160,7 +160,7 @@ def test_the_token_does_not_come_back_when_a_redirect_leads_home_again() -> None
         assert "authorization" not in home.asked[0].headers
 
 
-def test_each_hop_of_a_redirect_is_checked() -> None:
+def test_each_step_of_a_redirect_is_checked() -> None:
     with serve(lambda asked: answer(status=302, Location="http://metadata.internal/latest/")) as home:
         reader = fetcher(home.url, resolve={"metadata.internal": "169.254.169.254"})
         with pytest.raises(RefusedError, match=r"metadata\.internal to DATA_HOSTS_ALLOWED"):

@@ -1,4 +1,4 @@
-"""Tests of shared.labelling.snapshots: equal digests, equal truth."""
+"""Tests of shared.labelling.snapshots: equal digests, equal reference."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -39,7 +39,7 @@ def test_an_annotation_less_is_seen() -> None:
     assert not same_annotations(take_snapshot([state], "f", NOW), take_snapshot([], "f", NOW))
 
 
-def test_another_label_configuration_is_another_truth() -> None:
+def test_another_label_configuration_is_another_reference() -> None:
     assert not same_annotations(take_snapshot([], "f", NOW), take_snapshot([], "g", NOW))
 
 

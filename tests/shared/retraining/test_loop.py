@@ -81,7 +81,7 @@ class Trainer:
         run.start_from(Updates(storage).of(self.project))
         self.world.beat(self)
         yield
-        state = self.world.truth[self.project]
+        state = self.world.reference[self.project]
         run.report(snapshot=snapshot(state), state="fitting")
         yield
         try:
@@ -115,7 +115,7 @@ class World(RuleBasedStateMachine):
         self.storage = MemoryStorage()
         self.updates = Updates(self.storage)
         self.runs = Runs(self.storage)
-        self.truth = dict.fromkeys(PROJECTS, 0)
+        self.reference = dict.fromkeys(PROJECTS, 0)
         self.delivered = dict.fromkeys(PROJECTS, 0)
         self.events: list[tuple[int, int]] = []  # project, its state when it was sent
         self.servers: tuple[dict[int, Trainer], ...] = ({}, {})
@@ -165,11 +165,11 @@ class World(RuleBasedStateMachine):
     @rule(project=st.sampled_from(PROJECTS), late=st.booleans())
     def annotate(self, project: int, late: bool) -> None:
         TOTALS["events"] += 1
-        self.truth[project] += 1
+        self.reference[project] += 1
         if late:
-            self.events.append((project, self.truth[project]))
+            self.events.append((project, self.reference[project]))
         else:
-            self.arrive(project, self.truth[project])
+            self.arrive(project, self.reference[project])
 
     @rule(project=st.sampled_from(PROJECTS))
     def press_the_button(self, project: int) -> None:
@@ -204,11 +204,11 @@ class World(RuleBasedStateMachine):
 
     @rule(project=st.sampled_from(PROJECTS))
     def reconcile(self, project: int) -> None:
-        trained, truth = self.trained(project), self.truth[project]
-        if trained != truth:
-            job = f"{project}-{truth}"
-            self.updates.add(project, RECONCILE, self.storage.now(), job=job, weight=truth - trained)
-            self.delivered[project] = truth
+        trained, reference = self.trained(project), self.reference[project]
+        if trained != reference:
+            job = f"{project}-{reference}"
+            self.updates.add(project, RECONCILE, self.storage.now(), job=job, weight=reference - trained)
+            self.delivered[project] = reference
 
     # What servers and trainers do
 
@@ -329,7 +329,7 @@ class World(RuleBasedStateMachine):
                 self.advance(trainer, 10)
         waiting = self.updates.waiting()
         for project in PROJECTS:
-            assert self.trained(project) == self.truth[project], "annotations stay untrained"
+            assert self.trained(project) == self.reference[project], "annotations stay untrained"
             assert not waiting.get(project), "updates stay for ever"
         assert TOTALS["launches"] - launches <= 3 * len(PROJECTS), "a busy loop"
 

@@ -49,7 +49,7 @@ class Bench:
         return self.reconciler.compare(1).state
 
     def train(self) -> None:
-        """A run that reads the truth and ends."""
+        """A run that reads the reference and ends."""
         config = self.studio.project["label_config"] if self.studio.project else CONFIG
         fingerprint = parse_label_config(config).fingerprint
         self.last = take_snapshot(self.label_studio.annotation_states(1), fingerprint, self.now)
@@ -217,11 +217,11 @@ def test_after_any_history_a_lost_change_is_found_and_nothing_else(
                 bench.now += timedelta(seconds=SETTLE_SECONDS)
             elif step == "restart":
                 bench.restart()
-            truth = take_snapshot(bench.label_studio.annotation_states(1), FINGERPRINT, bench.now)
+            reference = take_snapshot(bench.label_studio.annotation_states(1), FINGERPRINT, bench.now)
             state = bench.state()
-            if not truth.annotations:
+            if not reference.annotations:
                 assert state == "empty"
-            elif bench.last and bench.last.digest == truth.digest:
+            elif bench.last and bench.last.digest == reference.digest:
                 assert state == "unchanged"
             else:
                 assert state in ("changed", "waiting")

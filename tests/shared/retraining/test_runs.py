@@ -298,14 +298,14 @@ def test_a_heart_beats_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 
     beaten = threading.Event()
 
-    class Watched(MemoryStorage):
+    class Observed(MemoryStorage):
         def put(self, key: str, data: bytes, *, create: bool = False, if_match: str | None = None) -> str:
             if if_match is not None and threading.current_thread().name == "heart":
                 beaten.set()
             return super().put(key, data, create=create, if_match=if_match)
 
     monkeypatch.setattr("shared.retraining.active_run.HEARTBEAT_SECONDS", 0.002)
-    with begin(Watched()) as run:
+    with begin(Observed()) as run:
         assert beaten.wait(240)
         run.end("published", exit_code=0)
 

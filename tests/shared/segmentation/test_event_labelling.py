@@ -72,7 +72,7 @@ def test_recordings_like_the_known_ones_are_labelled_as_before() -> None:
     assert (found.logs.argmax(axis=1) == found.labels).all()
 
 
-def test_a_single_event_is_believed() -> None:
+def test_a_single_event_is_accepted() -> None:
     assert label_events(shares([3.0]), TWO).labels.tolist() == [1]
     assert label_events(shares([-3.0]), TWO).labels.tolist() == [0]
 
@@ -80,11 +80,11 @@ def test_a_single_event_is_believed() -> None:
 @pytest.mark.parametrize("shift", [0.0, 1.2])
 def test_three_labels_keep_apart_under_a_shift(shift: float) -> None:
     random = np.random.default_rng(0)
-    truth = np.repeat([0, 1, 2], [8, 8, 2])
-    evidence = 3.0 * np.eye(3)[truth] + random.normal(0, 0.3, (18, 3))
+    reference = np.repeat([0, 1, 2], [8, 8, 2])
+    evidence = 3.0 * np.eye(3)[reference] + random.normal(0, 0.3, (18, 3))
     evidence[:, 2] += shift
     logs = evidence - np.logaddexp.reduce(evidence, axis=1, keepdims=True)
-    assert label_events(logs, THREE).labels.tolist() == truth.tolist()
+    assert label_events(logs, THREE).labels.tolist() == reference.tolist()
 
 
 @given(count=st.integers(1, 5), seed=st.integers(0, 10**6))

@@ -13,7 +13,7 @@ Doubles = NDArray[np.float64]
 ONCE = (-4.0, -0.05, -4.0)
 
 
-def make_composition(counts: list[tuple[float, ...]], order: Doubles | None = None) -> LabelSequencePrior:
+def make_prior(counts: list[tuple[float, ...]], order: Doubles | None = None) -> LabelSequencePrior:
     columns = 1 + len(counts)
     table = np.zeros((columns, columns)) if order is None else order
     return LabelSequencePrior(counts=tuple(counts), order=tuple(map(tuple, table.tolist())), rows=(100, 200))
@@ -39,7 +39,7 @@ def likelihood(means: Doubles, labels: tuple[int, ...], label_sequence_prior: La
 def test_no_single_change_and_no_swap_is_better(groups: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     means = np.log(np.maximum(random.dirichlet(np.ones(3), size=groups), 0.01))
-    label_sequence_prior = make_composition(
+    label_sequence_prior = make_prior(
         [tuple(np.log(random.dirichlet(np.ones(3))).tolist()) for _ in range(2)], random.normal(size=(3, 3))
     )
     columns, logs = relabel(means, means.argmax(axis=1), label_sequence_prior)
@@ -60,20 +60,20 @@ def test_no_single_change_and_no_swap_is_better(groups: int, seed: int) -> None:
 
 def test_of_two_twins_each_gets_its_label() -> None:
     means = np.log([[0.02, 0.58, 0.4], [0.02, 0.5, 0.48]])
-    columns, logs = relabel(means, np.array([1, 1]), make_composition([ONCE, ONCE]))
+    columns, logs = relabel(means, np.array([1, 1]), make_prior([ONCE, ONCE]))
     assert columns.tolist() == [1, 2]
     assert (logs[:, 1:] > -1).all()  # the other way round is nearly as likely, and said to be
 
 
 def test_clear_rows_outweigh_what_recordings_are_made_of() -> None:
     means = np.log([[0.01, 0.98, 0.01], [0.98, 0.01, 0.01], [0.01, 0.98, 0.01]])
-    columns, _ = relabel(means, np.array([1, 0, 1]), make_composition([ONCE, ONCE]))
+    columns, _ = relabel(means, np.array([1, 0, 1]), make_prior([ONCE, ONCE]))
     assert columns.tolist() == [1, 0, 1]
 
 
 def test_what_rows_rule_out_is_not_tried() -> None:
     means = np.log([[1e-7, 1.0, 1e-7], [1e-7, 0.6, 0.4]])
-    columns, logs = relabel(means, np.array([1, 1]), make_composition([ONCE, ONCE]))
+    columns, logs = relabel(means, np.array([1, 1]), make_prior([ONCE, ONCE]))
     assert columns.tolist() == [1, 2]
     assert logs[0, 0] == pytest.approx(np.log(1e-7))
 
@@ -82,9 +82,9 @@ def test_what_follows_what_decides_a_close_call() -> None:
     order = np.zeros((3, 3))
     order[1, 2], order[1, 0] = 1.5, -1.5
     means = np.log([[0.05, 0.9, 0.05], [0.5, 0.02, 0.48]])
-    level = make_composition([(-1.0, -1.0, -1.0)] * 2)
+    level = make_prior([(-1.0, -1.0, -1.0)] * 2)
     assert relabel(means, np.array([1, 0]), level).columns.tolist() == [1, 0]
-    ordered = make_composition([(-1.0, -1.0, -1.0)] * 2, order)
+    ordered = make_prior([(-1.0, -1.0, -1.0)] * 2, order)
     assert relabel(means, np.array([1, 0]), ordered).columns.tolist() == [1, 2]
 
 
@@ -93,14 +93,14 @@ def test_what_follows_what_decides_a_close_call() -> None:
     [(50, 3, True), (49, 3, False), (300, 3, True), (301, 3, False), (100, 0, False), (100, MOST_GROUPS + 1, False)],
 )
 def test_only_recordings_like_the_known_ones_are_relabelled(rows: int, groups: int, expected: bool) -> None:
-    assert applies(make_composition([ONCE, ONCE]), rows, groups) is expected
+    assert applies(make_prior([ONCE, ONCE]), rows, groups) is expected
 
 
-def test_without_a_composition_nothing_applies() -> None:
+def test_without_a_prior_nothing_applies() -> None:
     assert not applies(None, 100, 3)
 
 
 @pytest.mark.parametrize("value", [1e308, -1e308, float("inf"), float("nan")])
 def test_logarithms_beyond_all_measure_are_refused(value: float) -> None:
     with pytest.raises(ValueError, match="logarithm of the composition"):
-        make_composition([(-1.0, value, -1.0)])
+        make_prior([(-1.0, value, -1.0)])

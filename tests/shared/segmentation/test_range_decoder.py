@@ -102,9 +102,9 @@ def test_settling_in_halves_keeps_every_row_in_one_place(seed: int, open_runs: i
 
 def test_settling_in_halves_changes_nothing_where_segments_are_clear() -> None:
     rng = np.random.default_rng(1)
-    truth = np.repeat(rng.integers(0, 4, size=400), rng.integers(20, 60, size=400))
-    probabilities = random_probabilities(len(truth), 4, 2, sharpness=0.4) * np.float32(0.5)
-    probabilities[np.arange(len(truth)), truth] += 0.5
+    reference = np.repeat(rng.integers(0, 4, size=400), rng.integers(20, 60, size=400))
+    probabilities = random_probabilities(len(reference), 4, 2, sharpness=0.4) * np.float32(0.5)
+    probabilities[np.arange(len(reference)), reference] += 0.5
     probabilities[::17] = np.roll(probabilities[::17], 1, axis=1)  # a wrong row now and then
     assert rows_of(streamed(HEAD, probabilities, 500, open_runs=100)[0]) == rows_of(
         streamed(HEAD, probabilities, 500)[0]

@@ -12,10 +12,10 @@ UNSURE = np.array([[0.4, 0.3, 0.3], [0.3, 0.4, 0.3]], np.float32)
 
 
 def score(kind: TaskScore, rows: NDArray[np.float32], segments: tuple[Segment, ...] = ()) -> float:
-    sureness = TaskScorer(kind, Calibration())
+    scorer = TaskScorer(kind, Calibration())
     for row in rows:
-        sureness.add(row[None])
-    return sureness.score(segments, float(rows.max(axis=1).sum()))
+        scorer.add(row[None])
+    return scorer.score(segments, float(rows.max(axis=1).sum()))
 
 
 @pytest.mark.parametrize("kind", ["mean", "min-segment", "margin", "entropy"])
@@ -36,7 +36,7 @@ def test_margin_is_the_lead_of_the_likeliest_column() -> None:
     assert score("margin", UNSURE) == pytest.approx(0.1)
 
 
-def test_entropy_of_even_odds_is_no_sureness_at_all() -> None:
+def test_entropy_of_even_odds_is_no_scorer_at_all() -> None:
     assert score("entropy", np.full((3, 4), 0.25, np.float32)) == pytest.approx(0, abs=1e-6)
 
 

@@ -64,7 +64,7 @@ def test_streamed_windows_equal_the_naive_computation_for_every_length(
     rows=st.integers(1, 400), length=st.integers(1, 80), overlap=st.integers(0, 79), block=st.integers(1, 20),
 )  # fmt: skip
 @settings(max_examples=60)
-def test_any_window_hop_and_block_equal_the_naive_computation(rows: int, length: int, overlap: int, block: int) -> None:
+def test_any_window_stride_and_block_equal_a_naive_mean(rows: int, length: int, overlap: int, block: int) -> None:
     stride = max(length - overlap, 1)
     values = np.random.default_rng(rows).normal(size=(rows, 1))
     found = np.concatenate(streamed(values, np.zeros(1), length, stride, block))

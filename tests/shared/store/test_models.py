@@ -56,7 +56,7 @@ def test_a_published_model_serves(storage: Storage) -> None:
     assert store.projects() == [PROJECT]
 
 
-def test_a_stamp_is_read_once_and_looked_at_cheaply_after(storage: Storage) -> None:
+def test_model_info_is_read_once_and_looked_at_cheaply_after(storage: Storage) -> None:
     calls: Counter[str] = Counter()
 
     class Counting:
@@ -66,8 +66,8 @@ def test_a_stamp_is_read_once_and_looked_at_cheaply_after(storage: Storage) -> N
 
     publish(ModelStore(storage), storage, [1])
     store = ModelStore(Counting())
-    stamps = {id(store.model_info(PROJECT)) for _ in range(100)}
-    assert len(stamps) == 1
+    annotation_states = {id(store.model_info(PROJECT)) for _ in range(100)}
+    assert len(annotation_states) == 1
     assert calls == {"get": 1, "head": 100}
 
 

@@ -8,7 +8,7 @@ import pytest
 from shared.errors import StoreError
 from shared.store.learning_curve import Point, read_curve
 from shared.store.opening import open_storage
-from tests.support.synthetic import QUICK, draw_instants, draw_ranges
+from tests.support.synthetic import FAST, draw_instants, draw_ranges
 from training.__main__ import main
 from training.commands.curve import counts, draw_order, say
 from training.data.annotations import Recording
@@ -17,7 +17,7 @@ from training.data.annotations import Recording
 @pytest.fixture
 def curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """Measure the curve of an export; the exit code and what is written to stdout."""
-    for name, value in {**QUICK, "MODEL_DIR": str(tmp_path / "models"), "TRAIN_EPOCHS": "20"}.items():
+    for name, value in {**FAST, "MODEL_DIR": str(tmp_path / "models"), "TRAIN_EPOCHS": "20"}.items():
         monkeypatch.setenv(name, value)
 
     def measure(export: tuple[Path, Path], *more: str) -> tuple[int, str]:

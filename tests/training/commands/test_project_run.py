@@ -13,7 +13,7 @@ from shared.store.folder import FolderStorage
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from tests.support.label_studio_files import REGIONS, StudioWithFiles
-from tests.support.synthetic import QUICK
+from tests.support.synthetic import FAST
 from tests.support.tokens import TOKEN
 from tests.support.web_server import Web, serve
 from training.__main__ import main
@@ -33,7 +33,7 @@ def studio() -> StudioWithFiles:
 def web(studio: StudioWithFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     with serve(studio) as web:
         variables = {
-            **QUICK,
+            **FAST,
             "BALANCED_ACCURACY_THRESHOLD": "0",
             "MIN_CLASS_F1_THRESHOLD": "0",
             "LABEL_STUDIO_HOST": web.url,

@@ -26,7 +26,7 @@ from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from shared.store.report import ReportFile, read_held_out
 from shared.store.storage import Storage
-from tests.support.synthetic import QUICK, draw_instants, draw_ranges
+from tests.support.synthetic import FAST, draw_instants, draw_ranges
 from training.__main__ import main
 from training.fitting.network import Network
 from training.judging.references import read_card
@@ -41,7 +41,7 @@ class Trainer:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self._monkeypatch = monkeypatch
-        self.set(MODEL_DIR=str(folder), **QUICK, **ANY_MODEL)
+        self.set(MODEL_DIR=str(folder), **FAST, **ANY_MODEL)
 
     def set(self, **variables: str) -> None:
         for name, value in variables.items():
@@ -165,7 +165,7 @@ def test_a_candidate_of_shuffled_labels_is_rejected_and_kept(
     honest = gate.pass_gate  # the candidate learned shuffled labels, the gate judges by the true ones
     true = {each.key: each for each in _recordings(write_export(count=12, name="true"))}
 
-    def judge_by_truth(predictions: Any, references: Any, tolerance: float) -> Any:
+    def judge_by_reference(predictions: Any, references: Any, tolerance: float) -> Any:
         return honest(
             [type(p)(true[p.recording.key], p.fold, p.heads, p.probabilities, p.segments) for p in predictions],
             references,
@@ -173,7 +173,7 @@ def test_a_candidate_of_shuffled_labels_is_rejected_and_kept(
         )
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "pass_gate", judge_by_truth)
+        patch.setattr(run, "pass_gate", judge_by_reference)
         assert trainer.run(write_export(count=12, change=shuffle)) == 0
     assert read_card(trainer.model()).version == good
     assert "Not published" in capsys.readouterr().out
@@ -187,8 +187,8 @@ def _recordings(export: tuple[Path, Path]) -> Any:
     from training.data.recordings import load_recordings
     from training.data.training_data import training_data_of_export
 
-    truth = training_data_of_export(*export, Settings.from_environment({}))
-    return load_recordings(truth.tasks, truth.config, truth.source, "background").recordings
+    reference = training_data_of_export(*export, Settings.from_environment({}))
+    return load_recordings(reference.tasks, reference.config, reference.source, "background").recordings
 
 
 def test_a_changed_label_set_starts_afresh(trainer: Trainer, write_export: Export) -> None:

@@ -173,6 +173,6 @@ def test_a_graph_does_its_work_once_a_step_and_one_softmax_a_head() -> None:
     model = onnx.load_model_from_string(export_model(make_network(heads, 4), STATISTICS, make_card(heads, 4)))
     counted = Counter(node.op_type for node in model.graph.node)
     assert (counted["LSTM"], counted["Softmax"], counted["LogSoftmax"]) == (2, 2, 0)
-    assert counted["Conv"] == 3  # stem, and two layers of both experts together
+    assert counted["Conv"] == 3  # downsampling, and two layers of both experts together
     assert counted["AveragePool"] == counted["MaxPool"] == 2 + 2 * 3  # a step's, and three widths of them
     assert counted["MatMul"] == 1

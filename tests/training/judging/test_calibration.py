@@ -23,7 +23,7 @@ from training.judging.evaluate import HeldOutPrediction, decode
 
 
 def overconfident(count: int, factor: float = 3.0, shift: float = 0.0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Logarithms of probabilities that are `factor` times too sure and favour column 1 by `shift`; and the truth."""
+    """Logarithms of probabilities that are `factor` times too certain and favor class 1 by `shift`; and the classes."""
     random = np.random.default_rng(0)
     logits = random.normal(size=(count, 3))
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)

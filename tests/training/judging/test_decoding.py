@@ -79,7 +79,7 @@ def beats(make_recording: Callable[..., Recording], number: int, shift: float) -
     )
 
 
-def test_labels_of_instants_adapt_to_recordings_whose_evidence_is_shifted(
+def test_labels_of_instants_follow_recordings_whose_evidence_is_shifted(
     make_recording: Callable[..., Recording],
 ) -> None:
     said = [beats(make_recording, number, shift) for number, shift in enumerate((0.0, 0.5, -0.5, 4.0, 0.3, -0.3))]

@@ -65,7 +65,7 @@ def test_ranges_and_instants_have_a_head_each(make_recording: Callable[..., Reco
     assert [head.labels for head in heads] == [("Run",), ("Walk",)]
 
 
-def test_a_stem_is_used_where_segments_are_long_against_it(make_recording: Callable[..., Recording]) -> None:
+def test_downsampling_is_used_where_segments_are_long_against_it(make_recording: Callable[..., Recording]) -> None:
     long = make_recording(every(200, 100, 10), rows=2100)
     shape = choose_shape(50, 10**9, [long], long.kinds)
     assert (shape.downsampling, shape.fit_window, shape.window, shape.stride) == (4, 200, 400, 300)
@@ -74,7 +74,7 @@ def test_a_stem_is_used_where_segments_are_long_against_it(make_recording: Calla
     assert (shape.downsampling, shape.fit_window, shape.window) == (1, 50, 100)
 
 
-def test_instants_never_have_a_stem_and_see_a_few_gaps(make_recording: Callable[..., Recording]) -> None:
+def test_instants_are_never_downsampled_and_see_a_few_gaps(make_recording: Callable[..., Recording]) -> None:
     recording = make_recording(instants(*range(30, 2000, 65)), rows=2000)
     shape = choose_shape(50, 128, [recording], recording.kinds)
     assert (shape.downsampling, shape.window, shape.fit_window) == (1, 200, 128)

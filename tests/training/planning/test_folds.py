@@ -11,21 +11,21 @@ from shared.labelling.segments import Segment
 from training.data.annotations import Recording
 from training.planning.folds import assign_folds, class_sizes_by_group, split_by_fold, split_in_parts
 
-Amounts = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 5)), min_size=2, max_size=12)
+ClassRows = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 5)), min_size=2, max_size=12)
 
 
 def class_sizes(*rows: tuple[float, ...]) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
     return {f"task {number}": np.array(row, float) for number, row in enumerate(rows)}
 
 
-@given(Amounts)
+@given(ClassRows)
 def test_every_group_has_a_fold_and_no_fold_is_empty(rows: list[tuple[int, int]]) -> None:
     folds = assign_folds(class_sizes(*rows), {})
     assert len(folds) == len(rows)
     assert set(folds.values()) == set(range(min(3, len(rows))))
 
 
-@given(Amounts, st.integers(1, 4))
+@given(ClassRows, st.integers(1, 4))
 def test_groups_keep_their_fold_as_recordings_are_added(rows: list[tuple[int, int]], more: int) -> None:
     before = assign_folds(class_sizes(*rows), {})
     grown = class_sizes(*rows, *[(10, 1)] * more)

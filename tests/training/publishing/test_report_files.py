@@ -6,7 +6,7 @@ import pytest
 
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
-from tests.support.synthetic import QUICK
+from tests.support.synthetic import FAST
 from training.__main__ import main
 from training.judging.gate import Verdict
 
@@ -16,7 +16,7 @@ def test_each_version_of_a_run_has_its_page(
     accepted: bool, tmp_path: Path, write_export: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "models"
-    for name, value in {**QUICK, "MODEL_DIR": str(folder), "TRAIN_EPOCHS": "6"}.items():
+    for name, value in {**FAST, "MODEL_DIR": str(folder), "TRAIN_EPOCHS": "6"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("training.commands.run.pass_gate", lambda *_: Verdict(accepted, "as the test wants"))
     tasks, label_config = write_export()
