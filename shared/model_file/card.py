@@ -45,10 +45,16 @@ class LabelSequencePrior(msgspec.Struct, frozen=True, kw_only=True):
     counts: tuple[tuple[float, ...], ...]  # of 0, 1, … segments of each label in a recording; the last: or more
     order: tuple[tuple[float, ...], ...]  # of each column after each other, beyond that of the second after any
     rows: tuple[int, int]  # of the shortest and the longest recording that taught this
+    usual_rows: int = 0  # of the median one; 0 in cards made before parts and joined recordings had a prior
+    segment_rows: tuple[float, ...] = ()  # mean of each label's segments
 
     def __post_init__(self) -> None:
         logs = [each for row in (*self.counts, *self.order) for each in row]
         _require(all(abs(each) <= MOST_LOG for each in logs), f"a logarithm of the composition is beyond {MOST_LOG:g}")
+        if self.usual_rows:
+            _require(self.usual_rows > 0, f"usual_rows {self.usual_rows} are not above 0")
+            _require(len(self.segment_rows) == len(self.counts), "segment_rows of the composition are not one a label")
+            _require(min(self.segment_rows) >= 0, "segment_rows of the composition are not 0 or more")
 
 
 class RangeHead(msgspec.Struct, rename={"label_sequence_prior": "composition"}, frozen=True, kw_only=True, tag="range"):

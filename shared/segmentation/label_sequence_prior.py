@@ -9,13 +9,18 @@ rows repeat each other) and of what recordings are usually made of is as large a
 from typing import NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from shared.model_file.card import LabelSequencePrior
 
 EVIDENCE = 2.0  # rows that a group's rows are worth together: 1.5 to 3 are level, cross-validated
 MOST_GROUPS = 64  # of a recording that is relabelled: work grows up to their cube, and what people script is shorter
-SHORTER, LONGER = 0.5, 1.5  # of the shortest and the longest recording known: others may be made of something else
+SHORTER, LONGER = 0.5, 1.5  # of the shortest and longest recording known, for a card that knows no other lengths
+KNOWN = 0.9  # probability that a recording as long as known ones is a whole one
+SURPRISE = 0.02  # that one of another length is made of something else: .01 to .1 are level
+MOST_JOINED = 8  # recordings
+LEAST_PROBABILITY = 1e-6
 REACH = 12.0  # log likelihood by which rows may speak against a class that is tried: no prior makes up for more
 LEAST_GAIN = 1e-9  # for which a label changes: less is rounding
 
@@ -32,11 +37,58 @@ class Relabelled(NamedTuple):
     logs: Doubles
 
 
-def applies(label_sequence_prior: LabelSequencePrior | None, rows: int, groups: int) -> bool:
-    """Whether a recording is like those that the prior was learned from."""
-    if label_sequence_prior is None or not 0 < groups <= MOST_GROUPS:
-        return False
-    return SHORTER * label_sequence_prior.rows[0] <= rows <= LONGER * label_sequence_prior.rows[1]
+def prior_for(prior: LabelSequencePrior | None, rows: int, groups: int) -> LabelSequencePrior | None:
+    """The prior of a recording of `rows` rows; None where it says nothing of such a one.
+
+    A recording may be a part of one like those known, or several joined: it holds each of their segments with the
+    probability that a part of so many rows meets it. Between the shortest and the longest known it is more likely a
+    whole one. Where it is neither, counts are trusted less (SURPRISE).
+    """
+    if prior is None or not 0 < groups <= MOST_GROUPS:
+        return None
+    if not prior.usual_rows:
+        return prior if SHORTER * prior.rows[0] <= rows <= LONGER * prior.rows[1] else None
+    whole = np.exp(np.asarray(prior.counts))
+    whole /= whole.sum(axis=1, keepdims=True)
+    other = _scaled(whole, rows, prior.usual_rows, np.asarray(prior.segment_rows))
+    known = KNOWN if prior.rows[0] <= rows <= prior.rows[1] else 0.0
+    width = other.shape[1]
+    mixed = (1 - known) * ((1 - SURPRISE) * other + SURPRISE * _geometric(other))
+    mixed[:, : whole.shape[1]] += known * whole[:, :width]
+    counts = np.log(np.maximum(mixed, LEAST_PROBABILITY))
+    return replace(prior, counts=tuple(map(tuple, counts.tolist())))
+
+
+def _scaled(whole: Doubles, rows: int, usual: int, lengths: Doubles) -> Doubles:
+    """Probabilities of counts in a part of a recording, or in several: [labels, 1 + counts]."""
+    times, rest = divmod(rows, usual)
+    times = min(times, MOST_JOINED)
+    met = (rest + lengths) / (usual + lengths) if rest else np.zeros(len(whole))
+    found = np.array([_thinned(counts, share) for counts, share in zip(whole, met, strict=True)])
+    for _ in range(times):
+        found = np.array([np.convolve(one, other) for one, other in zip(found, whole, strict=True)])
+    return found
+
+
+def _thinned(counts: Doubles, share: float) -> Doubles:
+    """Probabilities of counts when each segment is there with probability `share`."""
+    most = len(counts) - 1
+    table = np.zeros((most + 1, most + 1))  # [before, after]
+    table[0, 0] = 1
+    for count in range(1, most + 1):
+        table[count] = (1 - share) * table[count - 1]
+        table[count, 1:] += share * table[count - 1, :-1]
+    thinned: Doubles = counts @ table
+    return thinned
+
+
+def _geometric(counts: Doubles) -> Doubles:
+    """Of the same mean, but as spread as counts of rare things."""
+    numbers = np.arange(counts.shape[1])
+    mean = np.maximum(counts @ numbers, 0.1)[:, None]
+    spread = (mean / (1 + mean)) ** numbers / (1 + mean)
+    spread[:, -1] += 1 - spread.sum(axis=1)
+    return np.asarray(spread)
 
 
 def relabel(means: Doubles, columns: Columns, label_sequence_prior: LabelSequencePrior) -> Relabelled:

@@ -11,7 +11,7 @@ from shared.labelling.segments import Segment
 from shared.model_file.card import RangeHead
 from shared.segmentation.calibration import calibrate, log_probabilities
 from shared.segmentation.duration_filter import Counts, Doubles, LabelRuns, filter_runs, joined, snap_borders
-from shared.segmentation.label_sequence_prior import applies, relabel
+from shared.segmentation.label_sequence_prior import prior_for, relabel
 
 Floats = NDArray[np.float32]
 OPEN_RUNS = 1 << 15  # runs kept open, 10 MiB while they are settled; beyond that the first half is settled
@@ -65,10 +65,11 @@ class RangeDecoder:
         runs = joined(self._parts)
         starts, columns = self._starts(runs)
         found = _means(runs.grouped(starts, columns))
-        label_sequence_prior, rows = self._head.label_sequence_prior, self._row + int(found.lengths.sum())
-        if label_sequence_prior is None or self._row or not applies(label_sequence_prior, rows, len(found.columns)):
+        rows = self._row + int(found.lengths.sum())
+        prior = None if self._row else prior_for(self._head.label_sequence_prior, rows, len(found.columns))
+        if prior is None:
             return found
-        columns, logs = relabel(found.logs, found.columns, label_sequence_prior)
+        columns, logs = relabel(found.logs, found.columns, prior)
         return Groups(columns, found.lengths, logs)
 
     @property

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from shared.model_file.card import Head, InstantHead, RangeHead
 from shared.segmentation.instant_decoder import InstantDecoder, Peaks
+from training.judging.cut_predictions import halves, joined_pairs
 from training.judging.evaluate import HeldOutPrediction, classes_of, decode
 from training.judging.metrics import match_events
 
@@ -44,17 +45,31 @@ def choose_decoding(
     """How to decode, and the held-out predictions decoded so.
 
     A prior that all models have learned is used unless held-out predictions lose more than HURTS by it: smaller losses
-    are noise, and on average new recordings gain, most where few are labelled. criterion: larger is better.
+    are noise, and on average new recordings gain, most where few are labelled. The label-sequence prior must not hurt
+    halves of recordings and joined pairs either. criterion: larger is better.
     """
     decoding = NO_PRIORS
     chosen = [decode_with(each, decoding) for each in predictions]
     for name in ("label_sequence_prior", "event_label_prior"):
         wider = replace(decoding, **{name: True})
-        if all(wider.heads(each.heads) != decoding.heads(each.heads) for each in predictions):
-            found = [decode_with(each, wider) for each in predictions]
-            if criterion(found) >= criterion(chosen) - HURTS:
-                decoding, chosen = wider, found
+        if not all(wider.heads(each.heads) != decoding.heads(each.heads) for each in predictions):
+            continue
+        found = [decode_with(each, wider) for each in predictions]
+        others = [halves(predictions), joined_pairs(predictions)] if name == "label_sequence_prior" else []
+        if criterion(found) >= criterion(chosen) - HURTS and all(
+            _hurts_not(each, decoding, wider, criterion) for each in others
+        ):
+            decoding, chosen = wider, found
     return decoding, chosen
+
+
+def _hurts_not(
+    predictions: Sequence[HeldOutPrediction], narrow: Decoding, wide: Decoding, criterion: Criterion
+) -> bool:
+    if not predictions:
+        return True
+    before, after = (criterion([decode_with(each, way) for each in predictions]) for way in (narrow, wide))
+    return after >= before - HURTS
 
 
 def decode_with(prediction: HeldOutPrediction, decoding: Decoding) -> HeldOutPrediction:

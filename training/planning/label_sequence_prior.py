@@ -30,6 +30,8 @@ def learn_label_sequence_prior(recordings: Sequence[Recording], columns: int) ->
         counts=_rounded(_counts(sequences, columns)),
         order=_rounded(_order(sequences, columns)),
         rows=(min(rows), max(rows)),
+        usual_rows=int(np.median(rows)),
+        segment_rows=_segment_rows(whole, columns),
     )
 
 
@@ -66,6 +68,16 @@ def _order(sequences: Sequence[Sequence[int]], columns: int) -> Doubles:
     np.fill_diagonal(found, 1)
     np.fill_diagonal(usual, 1)
     return np.asarray(np.log(found / usual))
+
+
+def _segment_rows(recordings: Sequence[Recording], columns: int) -> tuple[float, ...]:
+    """Mean rows of each label's segments; 0 of a label without any."""
+    rows, segments = np.zeros(columns), np.zeros(columns)
+    for recording in recordings:
+        for first, last, label in label_runs(recording.labels):
+            rows[label] += last + 1 - first
+            segments[label] += 1
+    return tuple((rows / np.maximum(segments, 1))[1:].round(2).tolist())
 
 
 def _rounded(table: Doubles) -> tuple[tuple[float, ...], ...]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from shared.model_file.card import LabelSequencePrior
-from shared.segmentation.label_sequence_prior import EVIDENCE, MOST_GROUPS, applies, relabel
+from shared.segmentation.label_sequence_prior import EVIDENCE, MOST_GROUPS, prior_for, relabel
 
 Doubles = NDArray[np.float64]
 ONCE = (-4.0, -0.05, -4.0)
@@ -93,14 +93,62 @@ def test_what_follows_what_decides_a_close_call() -> None:
     [(50, 3, True), (49, 3, False), (300, 3, True), (301, 3, False), (100, 0, False), (100, MOST_GROUPS + 1, False)],
 )
 def test_only_recordings_like_the_known_ones_are_relabelled(rows: int, groups: int, expected: bool) -> None:
-    assert applies(make_prior([ONCE, ONCE]), rows, groups) is expected
+    assert (prior_for(make_prior([ONCE, ONCE]), rows, groups) is not None) is expected
 
 
 def test_without_a_prior_nothing_applies() -> None:
-    assert not applies(None, 100, 3)
+    assert prior_for(None, 100, 3) is None
 
 
 @pytest.mark.parametrize("value", [1e308, -1e308, float("inf"), float("nan")])
 def test_logarithms_beyond_all_measure_are_refused(value: float) -> None:
     with pytest.raises(ValueError, match="logarithm of the composition"):
         make_prior([(-1.0, value, -1.0)])
+
+
+def once_each(rows: tuple[int, int] = (100, 100)) -> LabelSequencePrior:
+    once = tuple(np.log([0.01, 0.97, 0.01, 0.01]).tolist())
+    return LabelSequencePrior(
+        counts=(once,) * 2, order=((0.0,) * 3,) * 3, rows=rows, usual_rows=100, segment_rows=(10.0, 40.0)
+    )
+
+
+def counts_of(rows: int) -> Doubles:
+    prior = prior_for(once_each(), rows, 4)
+    assert prior is not None
+    return np.exp(prior.counts)
+
+
+def test_a_part_holds_each_segment_as_often_as_it_meets_it() -> None:
+    short, long = counts_of(50)
+    assert short[0] == pytest.approx(1 - 60 / 110, abs=0.03)  # 50 rows meet one of 10 among 100
+    assert long[0] == pytest.approx(1 - 90 / 140, abs=0.03)
+    assert short[2] < 0.1 * short[1], "still at most once"
+
+
+def test_two_joined_recordings_hold_each_label_twice() -> None:
+    for counts in counts_of(200):
+        assert int(counts.argmax()) == 2
+        assert counts[2] > 5 * counts[1]
+
+
+def test_a_recording_as_long_as_known_ones_is_mostly_a_whole_one() -> None:
+    for counts in counts_of(100):
+        assert counts[1] > 0.9
+
+
+@given(rows=st.integers(1, 2000))
+@settings(max_examples=100, deadline=None)
+def test_probabilities_of_counts_sum_to_one_at_every_length(rows: int) -> None:
+    np.testing.assert_allclose(counts_of(rows).sum(axis=1), 1, atol=1e-3)
+
+
+def test_a_missing_label_is_not_forced_upon_a_part() -> None:
+    """A whole recording has each label once; a part may hold label 1 alone."""
+    means = np.log([[0.03, 0.94, 0.03], [0.6, 0.05, 0.35]])
+    whole, half = prior_for(once_each(), 100, 2), prior_for(once_each(), 40, 2)
+    assert whole is not None
+    assert half is not None
+    start = np.array([1, 0])
+    assert relabel(means, start, half).columns.tolist() == [1, 0]
+    assert relabel(means, start, whole).columns.tolist() == [1, 2]

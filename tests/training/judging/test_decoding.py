@@ -19,7 +19,7 @@ INSTANTS = LabelKinds((), ("Run", "Walk"), ())
 
 
 def macro_f1(predictions: Sequence[HeldOutPrediction]) -> float:
-    return score(predictions, predictions[0].recording.kinds, 1.0).metrics()["macro_f1"]
+    return score(predictions, predictions[0].recording.kinds, 1.0).metrics().get("macro_f1", 0.0)
 
 
 def say(recording: Recording, heads: tuple[Head, ...], columns: Sequence[int]) -> HeldOutPrediction:
@@ -102,3 +102,22 @@ def test_what_hurts_held_out_recordings_is_not_used(make_recording: Callable[...
     decoding, chosen = choose_decoding(said, lambda some: float(some[0].heads == plain))
     assert decoding == NO_PRIORS
     assert [each.segments for each in chosen] == [each.segments for each in said]
+
+
+def test_a_prior_that_hurts_parts_is_not_used(make_recording: Callable[..., Recording]) -> None:
+    """The criterion sees halves and joined pairs, too: here one that likes the prior on whole recordings only."""
+
+    def hold(key: str) -> Recording:
+        marks = [Segment(20, 39, "Run"), Segment(60, 79, "Walk")]
+        return replace(make_recording(marks, kinds=RANGES), key=key, group=key)
+
+    heads = learn_heads([hold(key) for key in "ab"], RANGES)
+    said = [say(hold(key), heads, (0, 1, 0, 2, 0)) for key in "cd"]
+
+    def likes_where(wanted: Callable[[int], bool]) -> Callable[[Sequence[HeldOutPrediction]], float]:
+        return lambda some: float(wanted(some[0].recording.rows) == (some[0].heads == heads))
+
+    rows = said[0].recording.rows
+    assert choose_decoding(said, likes_where(lambda _: True))[0].label_sequence_prior
+    assert not choose_decoding(said, likes_where(lambda count: count >= rows))[0].label_sequence_prior
+    assert not choose_decoding(said, likes_where(lambda count: count <= rows))[0].label_sequence_prior

@@ -56,3 +56,11 @@ def test_parts_and_half_known_recordings_teach_nothing(make_recording: Make) -> 
     unsure = replace(whole, known=known, labels=np.where(known, whole.labels, UNKNOWN).astype(np.int16))
     assert learn_label_sequence_prior([whole, whole.part(0, 60), unsure], 3) is None
     assert learn_label_sequence_prior([whole, whole, unsure], 3) is not None
+
+
+def test_lengths_of_recordings_and_segments_are_learned(make_recording: Make) -> None:
+    longer = make_recording([Segment(10, 29, "Run"), Segment(40, 49, "Walk")], rows=160)
+    known = learn_label_sequence_prior([protocol(make_recording, "Run", "Walk")] * 2 + [longer], 3)
+    assert known is not None
+    assert (known.rows, known.usual_rows) == ((120, 160), 120)
+    np.testing.assert_allclose(known.segment_rows, (40 / 3, 10), atol=0.01)
