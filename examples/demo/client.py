@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import urllib3
@@ -91,13 +92,13 @@ class Client:
     def tasks(self, project: int) -> list[Json]:
         """All tasks with annotations and predictions, read as the data manager does: the backend is not asked."""
         found: list[Json] = []
-        while True:
-            page = len(found) // 100 + 1
+        for page in count(1):
             path = f"/api/tasks?project={project}&fields=all&page={page}&page_size=100"
             answer = self.call("GET", path)
             found += answer["tasks"]
-            if len(found) >= answer["total"]:
-                return found
+            if not answer["tasks"] or len(found) >= answer["total"]:
+                break
+        return found
 
     def open_task(self, task: int) -> Json:
         """A task as the labelling page reads it: a task without predictions gets one from the backend now."""

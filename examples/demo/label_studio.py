@@ -48,11 +48,12 @@ def install(say: Say) -> None:
             unfinished.rename(TEMPLATE)
 
 
-def program(data: Path, port: int, log: Path) -> Program:
+def program(data: Path, port: int, log: Path, **settings: str) -> Program:
     """Label Studio on `port` with its data in `data`, which is copied from the template when it does not exist.
 
     The flags: legacy tokens on; machine-learning backends and task data on this machine allowed (both are blocked by
-    default); local files off; nothing is sent anywhere. The address is told, because `/setup` passes it on.
+    default); local files off; nothing is sent anywhere. The address is told, because `/setup` passes it on. `settings`
+    are more environment variables.
     """
     if TEMPLATE.exists() and not data.exists():
         data.parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +76,7 @@ def program(data: Path, port: int, log: Path) -> Program:
         "COLLECT_ANALYTICS": "False",
         "LATEST_VERSION_CHECK": "False",
         "NO_PROXY": "*",
+        **settings,
     }
     return Program(command, environ, log, f"{url}/health")
 

@@ -21,7 +21,7 @@ from shared.net.connections import Connections
 T = TypeVar("T")
 
 ASK_SECONDS = 20.0  # s for one answer; a page of 100 annotated tasks took 0.7
-PAGE_SIZE = 100  # tasks; larger pages save little
+PAGE_SIZE = 100  # tasks requested, fewer may come; larger pages save little
 RECENT_TASKS = 20  # tasks looked at for the newest annotation; comments and single predictions touch tasks, too
 ANNOTATED = {"filter": "filter:tasks:total_annotations", "operator": "greater", "type": "Number", "value": 0}
 
@@ -192,14 +192,13 @@ class LabelStudio:
     def annotation_states(self, project: int) -> list[AnnotationState]:
         """The state of each annotation. Pages follow task ids: tasks added or deleted meanwhile shift nothing."""
         found: list[AnnotationState] = []
-        last = 0
-        while True:
+        last: int | None = 0
+        while last is not None:
             page = self._annotated(project, [ANNOTATED, after(last)], "tasks:id", PAGE_SIZE)
             for task in page.tasks:
                 found += task.annotation_states()
-            if len(page.tasks) < PAGE_SIZE:
-                return found
-            last = max(task.id for task in page.tasks)
+            last = next_page([task.id for task in page.tasks], page.total, last)
+        return found
 
     def tasks_without_prediction(
         self, project: int, version: str, *, only_unlabelled: bool = True
@@ -208,10 +207,11 @@ class LabelStudio:
 
         Each page is requested when the one before was consumed, so that predictions stored meanwhile count.
         """
-        last = looked_at = 0
+        looked_at = 0
+        last: int | None = 0
         total: int | None = None
         filters = [{**ANNOTATED, "operator": "equal"}] if only_unlabelled else []
-        while True:
+        while last is not None:
             query = _query([*filters, after(last)], "tasks:id", PAGE_SIZE)
             query |= {"project": project, "include": "id,data,meta,predictions,model_version"}
             page = self._read("/api/tasks/", _OpenPage, query)
@@ -219,9 +219,7 @@ class LabelStudio:
             total = page.total if total is None else total
             lacking = [task for task in page.tasks if all(each.model_version != version for each in task.predictions)]
             yield UnpredictedTasks(lacking, looked_at, total)
-            if len(page.tasks) < PAGE_SIZE:
-                return
-            last = max(task.id for task in page.tasks)
+            last = next_page([task.id for task in page.tasks], page.total, last)
 
     def task(self, project: int, task: int) -> TaskWithAnnotations | None:
         """One task of a project with its annotations, None if the project has none of this id."""
@@ -299,6 +297,23 @@ class LabelStudio:
 def after(task: int) -> dict[str, Any]:
     """Filter for tasks with a larger id."""
     return {"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": task}
+
+
+def next_page(ids: Sequence[int], total: int | None, last: int) -> int | None:
+    """Where the next page of a task list begins: after this id; None if there is none.
+
+    `ids` are those of a page of tasks after `last`, `total` counts all tasks after `last` (None: not known). A page may
+    be shorter than requested: Label Studio's TASK_API_PAGE_SIZE_MAX limits it. Raises LabelStudioError if the ids do
+    not grow, since such a list never ends.
+    """
+    if not ids or (total is not None and len(ids) >= total):
+        return None
+    if max(ids) <= last:
+        raise LabelStudioError(
+            f"Label Studio was asked for tasks after {last} and answered with task {max(ids)}; expected were larger "
+            "ids. Is something between this program and Label Studio that changes requests?"
+        )
+    return max(ids)
 
 
 def task_query(filters: list[dict[str, Any]], ordering: str) -> str:

@@ -31,6 +31,7 @@ class Studio:
     )
     fault: Callable[[Asked], Answer | None] = lambda asked: None
     clock: int = 0
+    page_size_max: int = 1000  # TASK_API_PAGE_SIZE_MAX
 
     def tick(self) -> str:
         """A moment later than any before."""
@@ -84,7 +85,7 @@ class Studio:
         else:
             assert asked["ordering"] == ["-tasks:updated_at"]
             found.sort(key=lambda task: str(task["updated_at"]), reverse=True)
-        size = int(query["page_size"][0])
+        size = min(int(query["page_size"][0]), self.page_size_max)
         fields = query["include"][0].split(",")
         page = [self._only(task, fields) for task in found[:size]]
         total = sum(map(self._count, found))

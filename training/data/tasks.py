@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from shared.errors import LabelStudioError
-from shared.label_studio.client import ANNOTATED, PAGE_SIZE, after, task_query
+from shared.label_studio.client import ANNOTATED, PAGE_SIZE, after, next_page, task_query
 from shared.label_studio.credentials import Credentials
 from shared.label_studio.request import display_url
 from shared.labelling.annotations import Annotation, read_annotation
@@ -42,6 +42,13 @@ class Annotated(NamedTuple):
     tasks: list[AnnotatedTask]
     snapshot: Snapshot
     notes: tuple[str, ...] = ()  # sentences about tasks that are none
+
+
+class _Page(NamedTuple):
+    """A page of tasks as Label Studio's API returns them."""
+
+    tasks: list[Mapping[str, Any]]
+    total: int | None  # tasks on this page and all later ones; None: not known
 
 
 def annotated_tasks(
@@ -108,16 +115,14 @@ def _pages(credentials: Credentials, project: int, sleep: Callable[[float], None
         sdk: Any = LabelStudio(  # type: ignore[no-untyped-call]
             base_url=display_url(home), api_key="unused", httpx_client=client
         )
-        last = 0
-        while True:
+        last: int | None = 0
+        while last is not None:
             page = _ask(partial(_list, sdk, project, last), credentials, home, sleep)
-            yield page
-            if len(page) < PAGE_SIZE:
-                return
-            last = max(int(task["id"]) for task in page)
+            yield page.tasks
+            last = next_page([int(task["id"]) for task in page.tasks], page.total, last)
 
 
-def _list(sdk: Any, project: int, last: int) -> list[Mapping[str, Any]]:
+def _list(sdk: Any, project: int, last: int) -> _Page:
     found = sdk.tasks.list(
         project=project,
         query=task_query([ANNOTATED, after(last)], "tasks:id"),
@@ -128,15 +133,14 @@ def _list(sdk: Any, project: int, last: int) -> list[Mapping[str, Any]]:
         review=True,  # or else Label Studio asks our own server for predictions that are missing
         request_options={"max_retries": 0},
     )
-    return [
+    tasks: list[Mapping[str, Any]] = [
         {"id": int(task.id), "data": task.data, "meta": getattr(task, "meta", None), "annotations": task.annotations}
         for task in found.items
     ]
+    return _Page(tasks, getattr(found.response, "total", None))
 
 
-def _ask(
-    question: Callable[[], list[Mapping[str, Any]]], credentials: Credentials, home: Url, sleep: Callable[[float], None]
-) -> list[Mapping[str, Any]]:
+def _ask(question: Callable[[], _Page], credentials: Credentials, home: Url, sleep: Callable[[float], None]) -> _Page:
     """Ask until there is an answer, with a longer pause each time; a refused access token is renewed once."""
     import httpx
     from label_studio_sdk.core.api_error import ApiError

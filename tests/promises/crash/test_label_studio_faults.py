@@ -44,11 +44,11 @@ def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ground]:
         for name, value in {**FAST_RUN, "LABEL_STUDIO_API_KEY": TOKEN, "LABEL_STUDIO_HOST": web.url}.items():
             monkeypatch.setenv(name, value)
         small: dict[str, object] = {
-            "training.data.tasks.PAGE": 2,
+            "training.data.tasks.PAGE_SIZE": 2,
             "training.data.tasks.WAITS": (),
             "training.data.tasks.PAGE_SECONDS": LIMIT_SECONDS,
             "training.data.recordings.WAITS": (),
-            "shared.label_studio.client.PAGE": 2,
+            "shared.label_studio.client.PAGE_SIZE": 2,
             "shared.label_studio.client.ASK_SECONDS": LIMIT_SECONDS,
         }
         for target, constant in small.items():

@@ -1,5 +1,8 @@
 """Tests of shared.label_studio.client: what is asked, what is understood, and one sentence for each trouble."""
 
+import json
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 
 from shared.errors import LabelStudioError
@@ -39,6 +42,35 @@ def test_annotation_states_are_listed_over_pages_and_skips_are_left_out() -> Non
         assert [state.task for state in found] == list(range(1, 251))
         assert len(web.asked) == 3
         assert all("result" not in asked.target for asked in web.asked)
+
+
+def test_pages_shorter_than_requested_end_no_list() -> None:
+    studio = Studio(page_size_max=2)
+    for task in range(1, 6):
+        studio.annotate(task)
+    with serve(studio) as web:
+        assert [state.task for state in client(web.url).annotation_states(1)] == [1, 2, 3, 4, 5]
+
+
+def test_open_tasks_on_pages_shorter_than_requested_are_listed() -> None:
+    def page(asked: Asked) -> bytes:
+        items = json.loads(parse_qs(urlsplit(asked.target).query)["query"][0])["filters"]["items"]
+        last = next(each["value"] for each in items if each["filter"] == "filter:tasks:id")
+        tasks = [{"id": number, "data": {}, "predictions": []} for number in range(last + 1, 6)]
+        return answer_json({"tasks": tasks[:2], "total": len(tasks)})
+
+    with serve(page) as web:
+        pages = list(client(web.url).tasks_without_prediction(1, "new"))
+    assert [[task.id for task in page.tasks] for page in pages] == [[1, 2], [3, 4], [5]]
+    assert [(page.looked_at, page.total) for page in pages] == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_a_list_that_never_ends_is_refused() -> None:
+    reply = answer_json(
+        {"tasks": [{"id": 1, "updated_at": "2026-11-24T03:00:01Z"}], "total": 9, "total_annotations": 9}
+    )
+    with serve(lambda asked: reply) as web, pytest.raises(LabelStudioError, match="after 1 and answered with task 1"):
+        client(web.url).annotation_states(1)
 
 
 def test_a_task_deleted_between_two_pages_hides_no_other() -> None:

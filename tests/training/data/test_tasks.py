@@ -53,6 +53,14 @@ def test_all_annotated_tasks_come_page_by_page_with_their_annotations() -> None:
     assert (found.snapshot.tasks, found.snapshot.annotations) == (250, 251)
 
 
+def test_pages_shorter_than_requested_lose_no_task() -> None:
+    studio = Studio(page_size_max=2)
+    for task in range(1, 6):
+        studio.annotate(task, result=[REGION])
+    with serve(studio) as web:
+        assert [task.id for task in read(web.url).tasks] == [1, 2, 3, 4, 5]
+
+
 def test_the_snapshot_is_the_one_of_the_cheap_listing() -> None:
     with serve(big_studio()) as web:
         found = read(web.url)
