@@ -52,7 +52,7 @@ class _OvertakenError(Exception):
 class FolderStorage:
     """A folder as a store (see shared/store/storage.py). Safe to use from many threads, processes and machines.
 
-    Tags are time of change [ns] and size. Symbolic links below the folder are refused, not followed.
+    Tags are time of change [ns], size and a digest of the end. Links below the folder are refused, not followed.
     """
 
     def __init__(self, root: Path) -> None:
@@ -80,7 +80,8 @@ class FolderStorage:
             try:
                 status = files.regular(os.fstat(file), key)
                 with os.fdopen(file, "rb", buffering=0, closefd=False) as opened:
-                    return Blob(opened.readall(), files.tag(status))
+                    data = opened.readall()
+                return Blob(data, files.tag(status, data))
             finally:
                 os.close(file)
 
@@ -89,10 +90,16 @@ class FolderStorage:
         with _explained(self._root / key, "read"):
             try:
                 with self._folder(names[:-1]) as folder:
-                    status = files.regular(os.stat(names[-1], dir_fd=folder, follow_symlinks=False), key)
+                    files.regular(os.stat(names[-1], dir_fd=folder, follow_symlinks=False), key)
+                    file = files.open_to_read(folder, names[-1])
             except FileNotFoundError:
                 return None
-        return Stat(files.tag(status), status.st_size, status.st_mtime)
+            try:
+                status = files.regular(os.fstat(file), key)
+                tag = files.tag(status, files.read_tail(file, status.st_size))
+            finally:
+                os.close(file)
+        return Stat(tag, status.st_size, status.st_mtime)
 
     def put(self, key: str, data: bytes, *, create: bool = False, if_match: str | None = None) -> str:
         names = check_key(key)

@@ -1,11 +1,17 @@
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
+from types import SimpleNamespace
 
 import pytest
 
-from shared.errors import RefusedError, StoreError
+from shared.errors import ConflictError, LeaseHeldError, RefusedError, StoreError
 from shared.store.folder import LEFT_BEHIND, STAGING, FolderStorage
+from shared.store.lease import Lease, take_lease
 from shared.store.opening import open_storage
+from shared.store.storage import Blob
 
 
 def test_the_folder_is_made(tmp_path: Path) -> None:
@@ -120,3 +126,36 @@ def test_a_folder_that_may_not_be_written_is_named_with_a_remedy(tmp_path: Path)
     with pytest.raises(StoreError, match="make the folder writable"):
         storage.put("a", b"2")
     (tmp_path / STAGING).chmod(0o700)
+
+
+@pytest.fixture
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A volume whose times never tell two writes apart, as those of 4 ms often do not."""
+    monkeypatch.setattr("shared.store.posix.time", SimpleNamespace(time_ns=lambda: 10**18, time=time.time))
+
+
+@pytest.mark.usefixtures("stopped_clock")
+def test_a_condition_holds_where_the_clock_does_not_move(tmp_path: Path) -> None:
+    storage = FolderStorage(tmp_path)
+    tag = storage.put("a", b"1")
+    storage.put("a", b"2", if_match=tag)
+    with pytest.raises(ConflictError):
+        storage.put("a", b"3", if_match=tag)
+    assert storage.get("a") == Blob(b"2", storage.head("a").tag)  # type: ignore[union-attr]
+
+
+@pytest.mark.usefixtures("stopped_clock")
+def test_one_lease_has_one_holder_where_the_clock_does_not_move(tmp_path: Path) -> None:
+    def take(storage: FolderStorage) -> Lease | None:
+        gate.wait()
+        try:
+            return take_lease(storage, 7, "B")
+        except LeaseHeldError:
+            return None
+
+    gate = Barrier(2)
+    with ThreadPoolExecutor(2) as pool:
+        for attempt in range(20):
+            stores = [FolderStorage(tmp_path / str(attempt)) for _ in range(2)]
+            take_lease(stores[0], 7, "A").release()
+            assert len([lease for lease in pool.map(take, stores) if lease]) == 1
