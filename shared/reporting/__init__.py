@@ -3,8 +3,9 @@
 What report.json holds is defined in `shared.store.report`; the pages around the parts are in `inference.status`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from shared.reporting.environment import template_environment
@@ -12,16 +13,12 @@ if TYPE_CHECKING:
     from shared.reporting.wording import EVALUATION, METRIC_TITLES, class_names
 
 __all__ = ["EVALUATION", "METRIC_TITLES", "class_names", "render_report", "template_environment"]
-_MODULES = {  # imported at first use: they need Jinja
-    "EVALUATION": "shared.reporting.wording",
-    "METRIC_TITLES": "shared.reporting.wording",
-    "class_names": "shared.reporting.wording",
-    "render_report": "shared.reporting.html_report",
-    "template_environment": "shared.reporting.environment",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+# imported at first use: they need Jinja
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "environment": ["template_environment"],
+        "html_report": ["render_report"],
+        "wording": ["EVALUATION", "METRIC_TITLES", "class_names"],
+    },
+)

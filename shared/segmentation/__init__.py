@@ -4,8 +4,9 @@ The parts for decoding are used by training, too, on held-out probabilities. Wha
 `shared.labelling`, the model file in `shared.model_file`. Nothing here reads files or knows Label Studio.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from shared.segmentation.answer import answer_series
@@ -25,18 +26,16 @@ __all__ = [
     "calibrate",
     "recording_statistics",
 ]
-_MODULES = {  # imported at first use: the segmenter needs onnxruntime, training the decoders only
-    "InstantDecoder": "shared.segmentation.instant_decoder",
-    "OverlapMean": "shared.segmentation.windows",
-    "RangeDecoder": "shared.segmentation.range_decoder",
-    "Segmenter": "shared.segmentation.segmenter",
-    "answer_series": "shared.segmentation.answer",
-    "calibrate": "shared.segmentation.calibration",
-    "recording_statistics": "shared.segmentation.normalisation",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+# imported at first use: the segmenter needs onnxruntime, training the decoders only
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "answer": ["answer_series"],
+        "calibration": ["calibrate"],
+        "instant_decoder": ["InstantDecoder"],
+        "normalisation": ["recording_statistics"],
+        "range_decoder": ["RangeDecoder"],
+        "segmenter": ["Segmenter"],
+        "windows": ["OverlapMean"],
+    },
+)

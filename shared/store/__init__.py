@@ -4,8 +4,9 @@ Updates and runs, which lie in the store as well, are in `shared.retraining`. Wh
 `shared.model_file`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from shared.store.lease import Lease, take_lease
@@ -16,18 +17,15 @@ if TYPE_CHECKING:
     from shared.store.storage import Storage
 
 __all__ = ["KnownProjects", "Lease", "ModelStore", "ReportFile", "Storage", "open_storage", "take_lease"]
-_MODULES = {  # imported at first use: a module of this package imports others without the rest
-    "KnownProjects": "shared.store.projects",
-    "Lease": "shared.store.lease",
-    "ModelStore": "shared.store.models",
-    "ReportFile": "shared.store.report",
-    "Storage": "shared.store.storage",
-    "open_storage": "shared.store.opening",
-    "take_lease": "shared.store.lease",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+# imported at first use: a module of this package imports others without the rest
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "lease": ["Lease", "take_lease"],
+        "models": ["ModelStore"],
+        "opening": ["open_storage"],
+        "projects": ["KnownProjects"],
+        "report": ["ReportFile"],
+        "storage": ["Storage"],
+    },
+)

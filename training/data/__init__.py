@@ -3,8 +3,9 @@
 What configuration and regions mean lives in shared.labelling; how CSV files are read in shared.recordings.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from training.data.annotations import LabelKinds as LabelKinds
@@ -23,18 +24,12 @@ __all__ = [
     "training_data_of_project",
 ]
 
-_MODULES = {
-    "LabelKinds": "annotations",
-    "Recording": "annotations",
-    "load_recordings": "recordings",
-    "TrainingData": "training_data",
-    "training_data_of_export": "training_data",
-    "training_data_of_project": "training_data",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import on first use: torch takes more than a second."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+# Import on first use: torch takes more than a second.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "annotations": ["LabelKinds", "Recording"],
+        "recordings": ["load_recordings"],
+        "training_data": ["TrainingData", "training_data_of_export", "training_data_of_project"],
+    },
+)

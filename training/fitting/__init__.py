@@ -1,7 +1,8 @@
 """A plan ► fitted networks ► sealed model files: batches, network, loop, ONNX graph. Nothing is evaluated here."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from training.fitting.export import export_model as export_model
@@ -11,16 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ALL_RECORDINGS", "FittedModel", "Trainer", "export_model"]
 
-_MODULES = {
-    "export_model": "export",
-    "ALL_RECORDINGS": "trainer",
-    "FittedModel": "trainer",
-    "Trainer": "trainer",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import on first use: torch takes more than a second."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+# Import on first use: torch takes more than a second.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__, submod_attrs={"export": ["export_model"], "trainer": ["ALL_RECORDINGS", "FittedModel", "Trainer"]}
+)

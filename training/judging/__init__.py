@@ -1,7 +1,8 @@
 """Evaluation on held-out recordings: metrics, calibration, number of steps, comparison with the model that serves."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from training.judging.cross_validation import Evaluation as Evaluation
@@ -14,19 +15,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Evaluation", "Reference", "StepSearch", "Verdict", "load_references", "pass_gate", "search_steps"]
 
-_MODULES = {
-    "Evaluation": "cross_validation",
-    "Reference": "gate",
-    "Verdict": "gate",
-    "pass_gate": "gate",
-    "load_references": "references",
-    "StepSearch": "step_search",
-    "search_steps": "step_search",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import on first use: torch takes more than a second."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+# Import on first use: torch takes more than a second.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "cross_validation": ["Evaluation"],
+        "gate": ["Reference", "Verdict", "pass_gate"],
+        "references": ["load_references"],
+        "step_search": ["StepSearch", "search_steps"],
+    },
+)

@@ -1,7 +1,8 @@
 """What is fitted and how it is evaluated, decided before any fit: folds, window shape, recipe, decoding parameters."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from training.planning.folds import Split as Split
@@ -11,16 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "Recipe", "Split", "make_plan"]
 
-_MODULES = {
-    "Split": "folds",
-    "Plan": "plan",
-    "make_plan": "plan",
-    "Recipe": "recipe",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import on first use: torch takes more than a second."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+# Import on first use: torch takes more than a second.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__, submod_attrs={"folds": ["Split"], "plan": ["Plan", "make_plan"], "recipe": ["Recipe"]}
+)

@@ -1,7 +1,8 @@
 """What is written of a training: model card, weights, report.json, report.html. The store itself is shared.store."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from training.publishing.model_files import make_card as make_card
@@ -11,16 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["make_card", "make_report", "make_weights", "text_report"]
 
-_MODULES = {
-    "make_card": "model_files",
-    "make_weights": "model_files",
-    "make_report": "report",
-    "text_report": "report",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import on first use: torch takes more than a second."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+# Import on first use: torch takes more than a second.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__, submod_attrs={"model_files": ["make_card", "make_weights"], "report": ["make_report", "text_report"]}
+)
