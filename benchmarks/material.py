@@ -123,7 +123,7 @@ def make_network(kind: Kind) -> Network:
     features, targets = torch.from_numpy(normalise(values, _statistics(card))), torch.from_numpy(columns)
     torch.manual_seed(0)
     network = Network(
-        2 * CHANNELS[kind], card.columns, HIDDEN, card.downsampling, 0 if kind == "instants" else card.columns
+        2 * CHANNELS[kind], card.class_count, HIDDEN, card.downsampling, 0 if kind == "instants" else card.class_count
     )
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
     for _ in range(STEPS):
@@ -153,9 +153,9 @@ def flop_a_row(kind: Kind, rows: int) -> float:
     """
     card, inputs = make_card(kind), 2 * CHANNELS[kind]
     layers = 2 * 4 * HIDDEN * ((HIDDEN + HIDDEN) + (2 * HIDDEN + HIDDEN))
-    step = (card.downsampling + CONTEXT) * inputs * HIDDEN + layers + 2 * HIDDEN * card.downsampling * card.columns
+    step = (card.downsampling + CONTEXT) * inputs * HIDDEN + layers + 2 * HIDDEN * card.downsampling * card.class_count
     if kind != "instants":
-        step += 2 * EXPERT_SIZE * (4 * len(WIDTHS) * inputs + card.columns)
+        step += 2 * EXPERT_SIZE * (4 * len(WIDTHS) * inputs + card.class_count)
     length = min(card.window, rows)
     steps = len(window_starts(rows, length, card.stride)) * -(-length // card.downsampling)
     return 2.0 * step * steps / rows

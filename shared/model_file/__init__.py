@@ -1,6 +1,6 @@
 """The model file: its card, probe and checksum, read without onnx and without onnxruntime.
 
-The graph is built in `training.fitting` and run in `shared.segmentation`; where model files lie is the business of
+The graph is built in `training.fitting` and run in `shared.segmentation`; where model files are stored is in
 `shared.store`.
 """
 

@@ -1,4 +1,4 @@
-"""What a model says of itself: written by training, carried in the graph's metadata, read by serving and people."""
+"""The model card: written by training, stored in the graph's metadata, read by serving and by people."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ from shared.labelling.snapshots import Snapshot
 SCHEMA = 1
 # keys of cards keep the names they were first stored under
 STORED_NAMES = {"stride": "hop", "downsampling": "stem", "metrics": "figures"}
-MOST_LOG = 1000.0  # of a prior's logarithms: what annotations teach stays below 20
+MAX_LOG = 1000.0  # of a prior's logarithms: those learned from annotations stay below 20
 
 
 class _Schema(msgspec.Struct):
@@ -24,41 +24,43 @@ def _require(holds: bool, complaint: str) -> None:
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
-    """softmax((log p + bias) / temperature) over the columns of one head; applied to scores, never to decoding."""
+    """softmax((log p + bias) / temperature) over the classes of one head; applied to scores, never to decoding."""
 
     temperature: float = 1.0
-    bias: tuple[float, ...] = ()  # one a column of the head, background first; empty: zeros
-    fitted: bool = False  # False: too little data, scores are marked uncalibrated
+    bias: tuple[float, ...] = ()  # one per class, background first; empty: zeros
+    fitted: bool = False  # False: too little data; scores are marked uncalibrated
 
     def __post_init__(self) -> None:
         _require(self.temperature > 0, f"temperature {self.temperature} is not above 0")
 
 
 def _check_head(labels: tuple[str, ...], calibration: Calibration) -> None:
-    _require(len(set(labels)) == len(labels) > 0, f"labels {labels} are not one or more different ones")
-    _require(len(calibration.bias) in (0, 1 + len(labels)), "bias is not one for background and each label")
+    _require(len(set(labels)) == len(labels) > 0, f"labels are {labels}, expected one or more, all different")
+    _require(len(calibration.bias) in (0, 1 + len(labels)), "bias has not one value for background and each label")
 
 
 class LabelSequencePrior(msgspec.Struct, frozen=True, kw_only=True):
-    """What recordings are made of, as annotations show. Logarithms of probabilities."""
+    """Which labels follow each other and how often each occurs in a recording. Logarithms of probabilities."""
 
     counts: tuple[tuple[float, ...], ...]  # of 0, 1, … segments of each label in a recording; the last: or more
-    order: tuple[tuple[float, ...], ...]  # of each column after each other, beyond that of the second after any
-    rows: tuple[int, int]  # of the shortest and the longest recording that taught this
+    order: tuple[tuple[float, ...], ...]  # of each class after each other, relative to the second after any
+    rows: tuple[int, int]  # of the shortest and the longest recording it was learned from
     usual_rows: int = 0  # of the median one; 0 in cards made before parts and joined recordings had a prior
     segment_rows: tuple[float, ...] = ()  # mean of each label's segments
 
     def __post_init__(self) -> None:
         logs = [each for row in (*self.counts, *self.order) for each in row]
-        _require(all(abs(each) <= MOST_LOG for each in logs), f"a logarithm of the composition is beyond {MOST_LOG:g}")
+        _require(
+            all(abs(each) <= MAX_LOG for each in logs), f"a logarithm of the label-sequence prior is beyond {MAX_LOG:g}"
+        )
         if self.usual_rows:
-            _require(self.usual_rows > 0, f"usual_rows {self.usual_rows} are not above 0")
-            _require(len(self.segment_rows) == len(self.counts), "segment_rows of the composition are not one a label")
-            _require(min(self.segment_rows) >= 0, "segment_rows of the composition are not 0 or more")
+            _require(self.usual_rows > 0, f"usual_rows of the label-sequence prior is {self.usual_rows}, not above 0")
+            _require(len(self.segment_rows) == len(self.counts), "segment_rows has not one value per label")
+            _require(min(self.segment_rows) >= 0, "a value of segment_rows is below 0")
 
 
 class RangeHead(msgspec.Struct, rename={"label_sequence_prior": "composition"}, frozen=True, kw_only=True, tag="range"):
-    """Columns of `probabilities` that tell ranges apart: background, then `labels`; their softmax sums to 1."""
+    """Range classes of `probabilities`: background, then `labels`; their softmax sums to 1."""
 
     labels: tuple[str, ...]
     min_rows: tuple[int, ...]  # shortest run kept, background first, then labels [rows]
@@ -67,50 +69,57 @@ class RangeHead(msgspec.Struct, rename={"label_sequence_prior": "composition"}, 
 
     def __post_init__(self) -> None:
         _check_head(self.labels, self.calibration)
-        columns = 1 + len(self.labels)
-        _require(len(self.min_rows) == columns, "min_rows are not one for background and each label")
+        class_count = 1 + len(self.labels)
+        _require(len(self.min_rows) == class_count, "min_rows has not one value for background and each label")
         if self.label_sequence_prior is not None:
             counts, order = self.label_sequence_prior.counts, self.label_sequence_prior.order
-            _require(len(counts) == len(self.labels), "counts of the composition are not one row a label")
-            _require(min(map(len, counts)) == max(map(len, counts)) > 0, "counts of the composition differ in length")
-            square = len(order) == columns and all(len(row) == columns for row in order)
-            _require(square, "order of the composition is not square, background and labels")
+            _require(len(counts) == len(self.labels), "the label-sequence prior has not one row of counts per label")
+            _require(
+                min(map(len, counts)) == max(map(len, counts)) > 0,
+                "rows of counts of the label-sequence prior differ in length",
+            )
+            square = len(order) == class_count and all(len(row) == class_count for row in order)
+            _require(square, "the order of the label-sequence prior is not a square over background and labels")
 
 
 class InstantHead(msgspec.Struct, rename={"event_label_prior": "amounts"}, frozen=True, kw_only=True, tag="instant"):
-    """Columns of `probabilities` that tell instants apart: background, then `labels`; their softmax sums to 1."""
+    """Instant classes of `probabilities`: background, then `labels`; their softmax sums to 1."""
 
     labels: tuple[str, ...]
     spacing: tuple[int, ...]  # least distance between two peaks of one label [rows]
-    threshold: tuple[float, ...]  # least evidence of a peak as a share of a perfect event's, one a label
+    threshold: tuple[float, ...]  # least evidence of a peak as a share of a perfect event's, one per label
     half_width: int  # rows on each side of an instant over which training lets its target fall to 0
-    event_label_prior: tuple[
-        float, ...
-    ] = ()  # of a Dirichlet distribution of the labels' shares in a recording; empty: labels
-    # are given event by event, because there is one, or few recordings, or held-out ones lose by anything else
-    # which events are labelled together; cards from before there were blocks do not say
+    # Parameters of a Dirichlet distribution of the labels' shares in a recording. Empty: each event is labelled by
+    # itself, because there is one label, or few recordings, or the prior did not help held-out recordings.
+    event_label_prior: tuple[float, ...] = ()
+    # which events are labelled together; cards written before "blocks" existed lack the field
     event_labelling: Literal["whole", "blocks"] = "whole"
     calibration: Calibration = Calibration()
 
     def __post_init__(self) -> None:
         _check_head(self.labels, self.calibration)
-        _require(len(self.spacing) == len(self.threshold) == len(self.labels), "spacing, threshold are not one a label")
-        _require(len(self.event_label_prior) in (0, len(self.labels)), "amounts are not one a label")
-        _require(min(self.event_label_prior, default=1) > 0, "an amount is not above 0")
+        _require(
+            len(self.spacing) == len(self.threshold) == len(self.labels),
+            "spacing or threshold has not one value per label",
+        )
+        _require(
+            len(self.event_label_prior) in (0, len(self.labels)), "the event-label prior has not one value per label"
+        )
+        _require(min(self.event_label_prior, default=1) > 0, "a value of the event-label prior is not above 0")
 
 
 Head = RangeHead | InstantHead
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """A figure and its standard error by recording (None: too few recordings to know)."""
+    """A metric and its standard error over recordings (None: too few recordings to know)."""
 
     value: float
     standard_error: float | None = None
 
 
 class ClassMetrics(msgspec.Struct, rename={"evaluated": "judged"}, frozen=True, kw_only=True):
-    """Figures of one class on held-out recordings. Rows for ranges and background, matched events for instants."""
+    """Metrics of one class on held-out recordings. Rows for ranges and background, matched events for instants."""
 
     label: str
     precision: float
@@ -119,26 +128,23 @@ class ClassMetrics(msgspec.Struct, rename={"evaluated": "judged"}, frozen=True, 
     support: int  # rows, or events
     true_segments: int = 0
     predicted_segments: int = 0
-    evaluated: bool = (
-        True  # False: in fewer than two groups of recordings, left out of thresholds, gate and macro figures
-    )
+    # False: in fewer than two groups of recordings, so left out of thresholds, gate and macro metrics
+    evaluated: bool = True
 
 
 class ModelMetrics(msgspec.Struct, frozen=True, kw_only=True):
-    """How good the model is on recordings it has not seen. Defined in training/judging/evaluate.py."""
+    """Metrics on held-out recordings. Defined in training/judging/evaluate.py."""
 
     how: Literal["out-of-fold", "by-recording", "optimistic", "not judged"]
     recordings: int
     classes: tuple[ClassMetrics, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()  # rows true, columns predicted; background, then labels in card order
-    estimates: dict[
-        str, Estimate
-    ] = {}  # by standard name: balanced_accuracy, macro_f1, segment_f1_50, event_f1, ece, …
+    estimates: dict[str, Estimate] = {}  # by standard name: balanced_accuracy, macro_f1, segment_f1_50, event_f1, …
     notes: tuple[str, ...] = ()  # sentences for people
 
 
 class ModelCard(msgspec.Struct, rename=STORED_NAMES, frozen=True, kw_only=True):
-    """All that serving needs besides the graph, and what people want to know of it."""
+    """Everything serving needs besides the graph, and what people want to know about the model."""
 
     schema: int = SCHEMA
     version: str
@@ -146,7 +152,7 @@ class ModelCard(msgspec.Struct, rename=STORED_NAMES, frozen=True, kw_only=True):
     project: int
     project_created: str = ""  # creation time as Label Studio sends it after the dot of "id.created"; "" offline
     label_config: LabelConfig
-    heads: tuple[Head, ...]  # their columns stand side by side in `probabilities`
+    heads: tuple[Head, ...]  # their classes are concatenated in `probabilities`
     window: int  # rows of a full window
     stride: int  # rows between two windows
     downsampling: int  # rows an LSTM step
@@ -161,7 +167,9 @@ class ModelCard(msgspec.Struct, rename=STORED_NAMES, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         _require(len(self.heads) > 0, "there are no heads")
-        _require(1 <= self.stride <= self.window, f"hop {self.stride} is not between 1 and the window, {self.window}")
+        _require(
+            1 <= self.stride <= self.window, f"stride {self.stride} is not between 1 and the window, {self.window}"
+        )
         channels = len(self.label_config.channels)
         _require(
             len(self.channel_mean) == len(self.channel_std) == channels,
@@ -169,8 +177,8 @@ class ModelCard(msgspec.Struct, rename=STORED_NAMES, frozen=True, kw_only=True):
         )
 
     @property
-    def columns(self) -> int:
-        """Columns of `probabilities`."""
+    def class_count(self) -> int:
+        """Classes of all heads, the background of each included: the last dimension of `probabilities`."""
         return sum(1 + len(head.labels) for head in self.heads)
 
 
@@ -180,7 +188,7 @@ def encode_card(card: ModelCard) -> str:
 
 
 def decode_card(text: str | bytes) -> ModelCard:
-    """Card from JSON. Raises ModelError on anything that is not one, and on cards of a newer schema."""
+    """Card from JSON. Raises ModelError if it is not a card, or one of a newer schema."""
     try:
         schema = msgspec.json.decode(text, type=_Schema).schema
         if schema > SCHEMA:

@@ -1,4 +1,4 @@
-"""Bytes of a model file, read without onnx and without onnxruntime: seal, metadata, what a graph may hold."""
+"""Bytes of a model file, read without onnx and onnxruntime: checksum, metadata, which graphs are allowed."""
 
 import hashlib
 import math
@@ -19,7 +19,7 @@ VALUE_NAME = 1  # ValueInfoProto
 TENSOR, SUBGRAPH, TENSORS, SUBGRAPHS, SPARSE_TENSOR, SPARSE_TENSORS = 5, 6, 10, 11, 22, 23  # AttributeProto
 DIMS, EXTERNAL_DATA, DATA_LOCATION = 1, 13, 14  # TensorProto
 
-# What a segmenter is made of. Nothing that loops, branches, calls out, or makes large tensors from small files.
+# Operators of a segmenter. None that loops, branches, calls functions, or makes large tensors from small files.
 OPERATORS = frozenset(
     """
     Add AveragePool Cast Clip Concat Constant Conv CumSum Div Exp Flatten Floor Ceil Gather Gemm Identity IsInf IsNaN
@@ -41,31 +41,31 @@ def seal(graph: bytes) -> bytes:
 
 
 def checksum(data: bytes | memoryview) -> str:
-    """The 64 hex digits of the seal, unchecked. Raises ModelError where a file carries no seal."""
+    """The 64 hex digits of the checksum, unchecked. Raises ModelError if the file has none."""
     view = memoryview(data)
     if len(view) <= SEAL_BYTES or view[-SEAL_BYTES:-64] != SEAL_HEAD:
         raise ModelError(
-            f"A model file of {len(view)} bytes does not end with a checksum: it is cut off, or was not made by "
+            f"A model file of {len(view)} bytes does not end with a checksum: it is truncated, or was not made by "
             "`python -m training`; restore it or train again."
         )
     return bytes(view[-64:]).decode("ascii", "replace")
 
 
 def check_seal(data: bytes | memoryview) -> None:
-    """Compare a file with its checksum. Raises ModelError where they differ, or where the file is too large."""
+    """Verify the checksum of a file. Raises ModelError if it differs, or if the file is too large."""
     view = memoryview(data)
     if len(view) > MAX_BYTES:
         raise ModelError(f"A model file has {len(view)} bytes, at most {MAX_BYTES} are read.")
     expected, found = checksum(view), hashlib.sha256(view[:-SEAL_BYTES]).hexdigest()
     if found != expected:
         raise ModelError(
-            f"A model file carries checksum {expected[:12]}…, its bytes give {found[:12]}…: it was damaged or changed; "
+            f"A model file has checksum {expected[:12]}…, but its bytes give {found[:12]}…: damaged or changed; "
             "restore it, roll back or train again."
         )
 
 
 def read_metadata(data: bytes | memoryview) -> dict[str, str]:
-    """The `metadata_props` of a model file, the seal included. Raises ModelError on bytes that are no ONNX file."""
+    """The `metadata_props` of a model file, including the checksum. Raises ModelError if it is not an ONNX file."""
     found: dict[str, str] = {}
     try:
         for number, value in protobuf.fields(memoryview(data)):
@@ -76,15 +76,15 @@ def read_metadata(data: bytes | memoryview) -> dict[str, str]:
                     raise ModelError(f"A model file holds two metadata entries {key!r}, one was expected.")
                 found[key] = entry.get(2, "")
     except protobuf.WireError as error:
-        raise ModelError(f"A model file is no ONNX file: {error}.") from error
+        raise ModelError(f"A model file is not an ONNX file: {error}.") from error
     return found
 
 
 def check_graph(data: bytes | memoryview) -> None:
-    """Refuse what a graph of ours never holds, before a session is made of it.
+    """Check that a graph holds only what ours do, before a session is created from it.
 
-    Raises ModelError on tensors stored in other files, tensors that claim more values than the file has bytes for,
-    operators of other domains or outside OPERATORS, nodes that depend on no input or stand before what they take,
+    Raises ModelError on tensors stored in other files, tensors that claim more values than the file has bytes,
+    operators of other domains or outside OPERATORS, nodes that depend on no input or come before their inputs,
     subgraphs, functions and sparse tensors.
     """
     try:
@@ -107,7 +107,7 @@ def check_graph(data: bytes | memoryview) -> None:
             elif number == SPARSE_INITIALIZER:
                 raise ModelError("A model file holds sparse tensors, which none of ours does: refused.")
     except protobuf.WireError as error:
-        raise ModelError(f"A model file is no ONNX file: {error}.") from error
+        raise ModelError(f"A model file is not an ONNX file: {error}.") from error
 
 
 def _names(graph: memoryview, kind: int) -> set[str]:
@@ -117,7 +117,7 @@ def _names(graph: memoryview, kind: int) -> set[str]:
 
 
 def _check_node(node: memoryview, computed: set[str]) -> None:
-    """Check a node, and add what it gives to `computed`: the values that depend on the inputs."""
+    """Check a node, and add its outputs to `computed`, the values that depend on the graph's inputs."""
     operator = ""
     takes: list[str] = []
     gives: list[str] = []
@@ -145,7 +145,7 @@ def _check_node(node: memoryview, computed: set[str]) -> None:
         raise ModelError(f"A model file uses the operator {operator!r}, which no segmenter needs: refused.")
     if not computed.isdisjoint(takes):
         computed.update(gives)
-    elif operator != "Constant":  # onnxruntime would compute it while it loads the file, whatever that takes
+    elif operator != "Constant":  # onnxruntime would evaluate it while loading the file, at any cost
         raise ModelError(f"A model file holds a node {operator} that depends on no input: refused, a constant is data.")
 
 

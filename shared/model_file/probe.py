@@ -1,4 +1,4 @@
-"""A small fixed input and the probabilities it must give: carried in the graph, run before a graph may serve."""
+"""The probe: a small fixed input and the probabilities it must give, stored in the graph, run before it serves."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from shared.errors import ModelError
 
-TOLERANCE = 1e-3  # absolute: the checksum covers damage, this covers processors and libraries, which differ by 1e-5
+TOLERANCE = 1e-3  # absolute: the checksum covers damage; processors and libraries differ by 1e-5
 MAX_VALUES = 1 << 20
 
 
@@ -51,7 +51,7 @@ def encode_probe(probe: Probe) -> str:
 
 
 def decode_probe(text: str) -> Probe:
-    """Probe from JSON. Raises ModelError on anything that is not one."""
+    """Probe from JSON. Raises ModelError if it is not one."""
     try:
         message = msgspec.json.decode(text, type=_Message)
     except msgspec.DecodeError as error:
@@ -72,7 +72,7 @@ def _unpack(array: _Array) -> NDArray[np.float32] | NDArray[np.float64]:
     dtype = np.dtype(array.dtype)
     if min(array.shape, default=0) < 1 or math.prod(array.shape) > MAX_VALUES:
         raise ModelError(
-            f"A model file's probe has an array of shape {array.shape}, at most {MAX_VALUES} values go in."
+            f"A model file's probe has an array of shape {array.shape}, at most {MAX_VALUES} values are allowed."
         )
     if len(array.data) != math.prod(array.shape) * dtype.itemsize:
         raise ModelError(f"A model file's probe has {len(array.data)} bytes for an array of shape {array.shape}.")

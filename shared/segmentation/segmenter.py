@@ -113,7 +113,7 @@ class Segmenter:
     def probabilities(self, series: "Series") -> Floats:
         """Averaged, uncalibrated probabilities [rows, columns]: for judging and pages, never for serving."""
         blocks = list(self._averaged(series.values))
-        return np.concatenate(blocks) if blocks else np.zeros((0, self.card.columns), np.float32)
+        return np.concatenate(blocks) if blocks else np.zeros((0, self.card.class_count), np.float32)
 
     def _averaged(self, values: NDArray[np.float64]) -> Iterator[Floats]:
         card = self.card
@@ -132,7 +132,7 @@ class Segmenter:
         return found
 
     def _check_shapes(self) -> None:
-        channels, columns = len(self.card.channel_mean), self.card.columns
+        channels, class_count = len(self.card.channel_mean), self.card.class_count
         try:
             inputs = {each.name: _Value(each.type, each.shape) for each in self._session.get_inputs()}
             outputs = {each.name: _Value(each.type, each.shape) for each in self._session.get_outputs()}
@@ -143,17 +143,17 @@ class Segmenter:
         for name, each in inputs.items():
             if len(each.shape) != 3 or not _fits(each.shape[2], channels):
                 raise ModelError(f"A graph takes {name} of shape {each.shape}, expected {channels} channels at last.")
-        if list(outputs) != [OUTPUT] or not outputs[OUTPUT].shape or not _fits(outputs[OUTPUT].shape[-1], columns):
+        if list(outputs) != [OUTPUT] or not outputs[OUTPUT].shape or not _fits(outputs[OUTPUT].shape[-1], class_count):
             shown = {name: each.shape for name, each in outputs.items()}
-            raise ModelError(f"A graph gives {shown}, expected {OUTPUT} with {columns} columns.")
+            raise ModelError(f"A graph gives {shown}, expected {OUTPUT} with {class_count} classes.")
 
     def _check_probe(self, probe: Probe) -> None:
         batch, length, channels = probe.windows.shape if probe.windows.ndim == 3 else (0, 0, 0)
-        expected = (batch, length, self.card.columns)
+        expected = (batch, length, self.card.class_count)
         if channels != len(self.card.channel_mean) or probe.probabilities.shape != expected:
             raise ModelError(
                 f"A probe of windows {probe.windows.shape} and probabilities {probe.probabilities.shape} does not fit "
-                f"a model of {len(self.card.channel_mean)} channels and {self.card.columns} columns."
+                f"a model of {len(self.card.channel_mean)} channels and {self.card.class_count} classes."
             )
         try:
             found = self._run(probe.windows, probe.center, probe.scale)

@@ -107,7 +107,7 @@ def make_graph(card: ModelCard, *, kind: Kind = "lstm", hidden: int = 8, layers:
     features = _normalised(graph, card)
     logits = _thresholds(graph, card, features) if kind == "threshold" else _lstm(graph, card, features, hidden, layers)
     _softmax_of_heads(graph, card, logits)
-    model: bytes = graph.model(len(card.channel_mean), card.columns).SerializeToString()
+    model: bytes = graph.model(len(card.channel_mean), card.class_count).SerializeToString()
     return model
 
 
@@ -160,7 +160,7 @@ def _normalised(graph: _Graph, card: ModelCard) -> str:
 
 def _thresholds(graph: _Graph, card: ModelCard, features: str) -> str:
     channels = len(card.channel_mean)
-    weight, bias, column = np.zeros((2 * channels, card.columns)), np.zeros(card.columns), 0
+    weight, bias, column = np.zeros((2 * channels, card.class_count)), np.zeros(card.class_count), 0
     for head in card.heads:
         for index in range(len(head.labels)):
             turn, channel = divmod(index, channels)
@@ -188,10 +188,10 @@ def _lstm(graph: _Graph, card: ModelCard, features: str, hidden: int, layers: in
         steps = graph.add("Reshape", by_batch, graph.constant([0, 0, 2 * hidden], np.int64))
         size = 2 * hidden
     logits = graph.add(
-        "MatMul", steps, graph.constant(3 * _weights(graph, size, downsampling * card.columns), np.float32)
+        "MatMul", steps, graph.constant(3 * _weights(graph, size, downsampling * card.class_count), np.float32)
     )
     by_window = graph.add("Transpose", logits, perm=[1, 0, 2])
-    flat = graph.add("Reshape", by_window, graph.constant([0, -1, card.columns], np.int64))
+    flat = graph.add("Reshape", by_window, graph.constant([0, -1, card.class_count], np.int64))
     shape = graph.add("Shape", "windows")
     one, two = graph.constant([1], np.int64), graph.constant([2], np.int64)
     return graph.add("Slice", flat, graph.constant([0], np.int64), graph.add("Slice", shape, one, two), one)

@@ -13,8 +13,8 @@ def test_a_card_reads_back_as_written() -> None:
     assert decode_card(encode_card(card)) == card
 
 
-def test_columns_are_background_and_labels_of_every_head() -> None:
-    assert make_card(("Run", "Walk"), ("beat",)).columns == 5
+def test_classes_are_background_and_labels_of_every_head() -> None:
+    assert make_card(("Run", "Walk"), ("beat",)).class_count == 5
 
 
 def test_a_card_of_a_newer_schema_asks_for_a_newer_program() -> None:

@@ -102,7 +102,7 @@ def test_without_a_prior_nothing_applies() -> None:
 
 @pytest.mark.parametrize("value", [1e308, -1e308, float("inf"), float("nan")])
 def test_logarithms_beyond_all_measure_are_refused(value: float) -> None:
-    with pytest.raises(ValueError, match="logarithm of the composition"):
+    with pytest.raises(ValueError, match="logarithm of the label-sequence prior"):
         make_prior([(-1.0, value, -1.0)])
 
 

@@ -77,7 +77,7 @@ def test_a_series_of_any_length_is_segmented(rows: int) -> None:
         found = segmenter.segment(wave(rows))
         assert all(0 <= each.first <= each.last < rows for each in found.segments)
         probabilities = segmenter.probabilities(wave(rows))
-        assert probabilities.shape == (rows, segmenter.card.columns)
+        assert probabilities.shape == (rows, segmenter.card.class_count)
         first = 0
         for head in segmenter.card.heads:
             heads = probabilities[:, first : first + 1 + len(head.labels)]
@@ -230,9 +230,9 @@ def test_names_that_are_no_text_are_refused_like_any_other_damage() -> None:
         Segmenter.load(seal_model(graph, CARD, make_probe(GRAPH, CARD)))
 
 
-def test_a_graph_of_other_columns_or_channels_than_its_card_is_refused() -> None:
+def test_a_graph_of_other_classes_or_channels_than_its_card_is_refused() -> None:
     for card in (make_card(("Run",)), make_card(channels=("a", "b"))):
-        with pytest.raises(ModelError, match=r"columns|channels"):
+        with pytest.raises(ModelError, match=r"classes|channels"):
             Segmenter.load(sealed(card=encode_card(card)))
 
 
