@@ -26,14 +26,14 @@ class ConnectionLimits(NamedTuple):
 
 def make_protocol(limits: ConnectionLimits) -> type[HttpToolsProtocol]:
     """The class that uvicorn makes one of for each connection."""
-    return type("LimitedProtocol", (LimitedProtocol,), {"limits": limits})
+    return type("LimitedProtocol", (LimitedHttpProtocol,), {"limits": limits})
 
 
 class TooManyAtOnceError(Exception):
     """A client sends request after request without waiting for answers."""
 
 
-class LimitedProtocol(HttpToolsProtocol):
+class LimitedHttpProtocol(HttpToolsProtocol):
     """One connection. Runs on the event loop; the parser calls `on_…` from within `data_received`."""
 
     limits: ClassVar[ConnectionLimits]
@@ -116,7 +116,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _make_room(self) -> None:
         """End the connection that has kept us waiting longest; this one, if all others are being answered."""
-        waiting = (each for each in self.connections if isinstance(each, LimitedProtocol) and not each._is_answering())
+        waiting = (
+            each for each in self.connections if isinstance(each, LimitedHttpProtocol) and not each._is_answering()
+        )
         longest = min(waiting, key=lambda each: each._waits_since, default=self)
         self.limits.refused("connections")
         self.connections.discard(longest)
