@@ -89,14 +89,14 @@ class Diagnoser:
         fetcher: Fetcher,
         label_studio: LabelStudio,
         projects: KnownProjects,
-        most_cells: int = MAX_CELLS,
+        max_cells: int = MAX_CELLS,
         task_score: TaskScore = "mean",
     ) -> None:
         self._models = models
         self._fetcher = fetcher
         self._label_studio = label_studio
         self._projects = projects
-        self._most_cells = most_cells
+        self._max_cells = max_cells
         self._task_score = task_score
         self._thread = ThreadPoolExecutor(1, "examine")
 
@@ -188,7 +188,7 @@ class Diagnoser:
                     f"{', '.join(sorted(task.data)[:10]) or 'nothing'}."
                 )
             with self._fetcher.held(value, task_id=task.id, deadline=monotonic() + BUDGET_SECONDS) as data:
-                series = read_series(data, config, max_cells=self._most_cells)
+                series = read_series(data, config, max_cells=self._max_cells)
         except SegmenterError as error:
             steps.append(Step(holds=False, sentence=str(error)))
             return None
@@ -208,7 +208,7 @@ def draw(series: Series, names: Sequence[str], strips: dict[str, list[Segment]],
     values = series.values[first : last + 1]
     channels = [
         Channel(name=name, low=_numbers(low), high=_numbers(high))
-        for name, (low, high) in zip(names, (thin(column) for column in values.T), strict=True)
+        for name, (low, high) in zip(names, (envelope(column) for column in values.T), strict=True)
     ]
     return Drawing(
         rows=series.rows,
@@ -221,7 +221,7 @@ def draw(series: Series, names: Sequence[str], strips: dict[str, list[Segment]],
     )
 
 
-def thin(column: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def envelope(column: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Least and largest value of at most COLUMNS parts of a channel [rows]; NaN where a part has none."""
     count = min(COLUMNS, len(column))
     bounds = np.linspace(0, len(column), count + 1).astype(int)[:-1]
@@ -289,6 +289,6 @@ def _answer(
         return None
     steps += [Step(holds=False, sentence=doubt.sentence) for doubt in found.doubts]
     count = len(found.segments)
-    told = f"{count} segment(s) were found" if count else "Nothing was found: to the model all is background"
-    steps.append(Step(holds=bool(count), sentence=f"{told}; the task's score is {found.score:.2f}."))
+    finding = f"{count} segment(s) were found" if count else "Nothing was found: to the model all is background"
+    steps.append(Step(holds=bool(count), sentence=f"{finding}; the task's score is {found.score:.2f}."))
     return found

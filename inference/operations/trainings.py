@@ -40,7 +40,7 @@ class Trainings:
         project = read_digits(job.partition("-")[0])
         if project is not None:
             for run in self._runs.history(project):
-                if job in run.buttons:
+                if job in run.train_jobs:
                     state = "running" if run.outcome is None else run.outcome
                     return {"job": job, "job_status": state, "reason": run.reason, "version": run.version}
             if any(update.job == job for update in self._updates.of(project)):

@@ -137,9 +137,9 @@ def _has_header(names: list[str], cells: list[str] | None) -> bool:
 def _guess_separator(line: str) -> str:
     found = Counter(re.findall(r"[,;\s]", line.strip()))
     if len(found) > 1:
-        told = " ".join(repr(each) for each in found)
+        listed = " ".join(repr(each) for each in found)
         raise SeriesError(
-            f'sep="auto" finds several separators ({told}) in {line[:60]!r}; name one in the TimeSeries tag.'
+            f'sep="auto" finds several separators ({listed}) in {line[:60]!r}; name one in the TimeSeries tag.'
         )
     return next(iter(found), ",")
 
@@ -161,5 +161,5 @@ def _find_column(wanted: str, known: list[str], index_first: bool, header: bool,
         return index
     what = "are" if header else "have no names, as its first line looks like the second; they are"
     hint = f" The separator may be wrong, set sep: the first line is {first[:60]!r}." if len(known) == 1 else ""
-    told = ", ".join(repr(name) for name in known[:20]) + (" …" if len(known) > 20 else "")
-    raise SeriesError(f"The recording has no column {wanted!r}; its columns {what}: {told}.{hint}")
+    listed = ", ".join(repr(name) for name in known[:20]) + (" …" if len(known) > 20 else "")
+    raise SeriesError(f"The recording has no column {wanted!r}; its columns {what}: {listed}.{hint}")

@@ -95,8 +95,8 @@ def _from_columns(columns: Mapping[str, Any], config: LabelConfig, max_cells: in
     lengths = {name: len(column) for name, column in lists.items()}
     rows = next(iter(lengths.values()))
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name!r} {length}" for name, length in list(lengths.items())[:20])
-        raise SeriesError(f"The recording's columns differ in length ({told} rows); each row needs a cell in each.")
+        listed = ", ".join(f"{name!r} {length}" for name, length in list(lengths.items())[:20])
+        raise SeriesError(f"The recording's columns differ in length ({listed} rows); each row needs a cell in each.")
     if not rows:
         raise SeriesError("The recording has no rows.")
     if rows * len(config.channels) > max_cells:

@@ -1,9 +1,9 @@
-"""Are Label Studio's annotations those of the last finished run? Where they are not, an update is written: so an event
-that never arrived is only late. It never trains.
+"""Reconciling: compare Label Studio's annotations with those of the last finished run, and write an update where they
+differ. An event that was lost is thus only late. Reconciling never trains.
 
-An unchanged project costs two small requests. All annotations are listed when the cheap figures differ, and until they
-were listed once some time after the snapshot: a save that was under way while the snapshot was taken carries an older
-time than the newest annotation in it.
+An unchanged project costs two small requests. All annotations are listed if counts or times differ, and until they have
+been listed once some time after the snapshot: an annotation that was being saved while the snapshot was taken has an
+older time than the newest annotation in it.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,14 +18,14 @@ from shared.labelling.snapshots import Snapshot, same_annotations, take_snapshot
 from shared.retraining.updates import RECONCILE, Updates
 
 SETTLE_SECONDS = 60.0  # a save takes Label Studio about a second
-TRUST_SECONDS = 3600.0  # a snapshot this old was listed by a dozen passes, whichever process they ran in
+TRUST_SECONDS = 3600.0  # a snapshot this old has been listed by a dozen passes of some process
 
 State = Literal["unchanged", "changed", "waiting", "training", "empty", "gone", "unservable", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a comparison found."""
+    """Result of a comparison."""
 
     project: int
     state: State  # "changed": an update was written; "unknown": Label Studio did not answer
@@ -33,7 +33,7 @@ class Finding:
 
 
 class Reconciler:
-    """Compares projects with their last finished runs; remembers which snapshots it has listed in full."""
+    """Compares projects with their last finished runs. Remembers which snapshots were compared in full."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Reconciler:
         is_training: Callable[[int], bool],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`last_snapshot`: of the last finished run of a project. `is_training`: whether a run is under way."""
+        """`last_snapshot`: of the last finished run of a project. `is_training`: whether a run is in progress."""
         self._label_studio = label_studio
         self._updates = updates
         self._last_snapshot = last_snapshot
@@ -52,7 +52,7 @@ class Reconciler:
         self._listed: dict[int, Snapshot] = {}
 
     def compare_all(self, projects: Iterable[int]) -> list[Finding]:
-        """Compare each of `projects`. Raises LabelStudioError if Label Studio answers to none, StoreError."""
+        """Compare each of `projects`. Raises LabelStudioError if Label Studio is unreachable, StoreError."""
         projects = list(projects)
         if projects:
             self._label_studio.whoami()
@@ -64,7 +64,7 @@ class Reconciler:
         Raises StoreError.
         """
         if self._is_training(project):
-            return Finding(project, "training", "A run is under way; what it misses is seen after it.")
+            return Finding(project, "training", "A run is in progress; annotations it misses are found after it.")
         try:
             return self._compare(project, self._last_snapshot(project))
         except LabelStudioError as error:
@@ -74,7 +74,7 @@ class Reconciler:
         found = self._label_studio.project(project)
         if found is None:
             return Finding(
-                project, "gone", "Label Studio has no such project any more, or the token's user may not see it."
+                project, "gone", "Label Studio no longer has this project, or the token's user may not see it."
             )
         try:
             fingerprint = parse_label_config(found.label_config).fingerprint
@@ -100,11 +100,11 @@ class Reconciler:
         return (self._now() - datetime.fromisoformat(snapshot.taken_at)).total_seconds()
 
     def _report(self, project: int, current: Snapshot, last: Snapshot | None) -> Finding:
-        """Write an update that stands for the annotations that no waiting update stands for."""
+        """Write an update for the changed annotations that no waiting update covers."""
         missed = max(1, abs(current.annotations - (last.annotations if last else 0)))
         missed -= sum(update.weight for update in self._updates.of(project))
         if missed <= 0:
-            return Finding(project, "waiting", "Its annotations changed, and updates that say so wait already.")
+            return Finding(project, "waiting", "Its annotations changed; updates for them are waiting already.")
         job = f"{project}-{current.digest[:16]}-{current.fingerprint}"
         self._updates.add(project, RECONCILE, self._now().timestamp(), job=job, weight=missed)
         before = f"{last.annotations} annotations when the last run finished" if last else "no finished run"

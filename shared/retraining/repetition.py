@@ -1,4 +1,4 @@
-"""Would a run only repeat an earlier one? Asked once its annotations are read and before anything is fitted."""
+"""Whether a run would only repeat an earlier one: checked after reading annotations, before fitting."""
 
 from contextlib import suppress
 
@@ -10,22 +10,22 @@ from shared.store.storage import Storage
 
 
 def is_repetition(storage: Storage, project: int, snapshot: Snapshot) -> bool:
-    """Whether the last run was trained on the same annotations, or what serves was. Raises StoreError."""
+    """Whether the last run, or the model that serves, was trained on the same annotations. Raises StoreError."""
     store = ModelStore(storage)
     last = Runs(storage).last_ended(project)
-    known = [_of_the_one_that_serves(store, project)]
+    known = [_snapshot_served(store, project)]
     if last is not None:
-        known += [last.trained, _decided(store, project, last)]
+        known += [last.trained, _snapshot_of_killed_run(store, project, last)]
     return any(same_annotations(each, snapshot) for each in known if each is not None)
 
 
-def _of_the_one_that_serves(store: ModelStore, project: int) -> Snapshot | None:
+def _snapshot_served(store: ModelStore, project: int) -> Snapshot | None:
     model_info = store.model_info(project)
     return None if model_info is None else model_info.snapshot
 
 
-def _decided(store: ModelStore, project: int, last: RunRecord) -> Snapshot | None:
-    """What a run was trained on that was killed between its verdict and the record of its end."""
+def _snapshot_of_killed_run(store: ModelStore, project: int, last: RunRecord) -> Snapshot | None:
+    """Snapshot of a run that was killed after publishing or rejecting its model and before recording its end."""
     if not last.version:
         return None
     with suppress(ModelError):

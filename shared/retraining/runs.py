@@ -36,7 +36,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     eta_seconds: float | None = None  # None: not known yet
 
 
-class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+class RunRecord(msgspec.Struct, rename={"waiting_updates": "seen", "train_jobs": "buttons"}, frozen=True, kw_only=True):
     """One training. Times are seconds since the epoch by the store's clock."""
 
     project: int
@@ -56,8 +56,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     read: Snapshot | None = None  # the part of it whose recordings arrived, where some did not
     version: str = ""  # of the model it made
     progress: Progress = Progress()
-    seen: int = 0  # updates that waited when it started
-    buttons: tuple[str, ...] = ()  # jobs of the START_TRAINING among them
+    waiting_updates: int = 0  # updates that waited when it started
+    train_jobs: tuple[str, ...] = ()  # jobs of the START_TRAINING updates among them
     failures: int = 0  # runs in a row that failed and may work later, this one included
     trained: Snapshot | None = None  # of the last run until this one that was finished: what reconcile compares with
 
@@ -72,8 +72,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     def starting_from(self, updates: Iterable[Update]) -> Self:
         """The same record with the updates that waited when it started."""
         updates = list(updates)
-        buttons = tuple(update.job for update in updates if update.action == START_TRAINING)
-        return msgspec.structs.replace(self, seen=len(updates), buttons=buttons)
+        train_jobs = tuple(update.job for update in updates if update.action == START_TRAINING)
+        return msgspec.structs.replace(self, waiting_updates=len(updates), train_jobs=train_jobs)
 
 
 class RunState(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,7 +216,7 @@ class Runs:
         exit_code: int | None = None,
         updates: Iterable[Update] | None = None,
     ) -> None:
-        if not record.seen:
+        if not record.waiting_updates:
             record = record.starting_from(Updates(self._storage).of(record.project) if updates is None else updates)
         self.end(record, "failed", exit_code=exit_code, reason=reason)
 

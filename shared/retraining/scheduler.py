@@ -64,10 +64,10 @@ def due_at(updates: Sequence[Update], state: RunState, settings: Settings) -> fl
     last = state.last
     if last is None or last.failures == 0 or last.ended_at is None:
         return 0.0
-    if any(update.action == START_TRAINING and update.job not in last.buttons for update in updates):
+    if any(update.action == START_TRAINING and update.job not in last.train_jobs for update in updates):
         return 0.0
     wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(last.failures - 1, 20))
-    if len(updates) > last.seen:  # a failed run deletes no updates, so a higher count means new ones
+    if len(updates) > last.waiting_updates:  # a failed run deletes no updates, so a higher count means new ones
         wait = min(wait, NEW_UPDATES_WAIT)
     return last.ended_at + wait
 

@@ -1,6 +1,6 @@
-"""MODEL_DIR: one set of verbs over a folder or a bucket, and what lies there: models, leases, known projects, reports.
+"""The store at MODEL_DIR, a folder or a bucket, and its contents: models, leases, known projects, reports.
 
-Updates and runs, which lie in the store as well, are in `shared.retraining`. What a model file holds is in
+Updates and runs, also in the store, are in `shared.retraining`. The contents of a model file are in
 `shared.model_file`.
 """
 

@@ -1,7 +1,7 @@
-"""A store in a bucket: S3 and what speaks its protocol, Google Cloud Storage, Azure Blob Storage, through obstore.
+"""A store in a bucket, through obstore: S3 and compatible services, Google Cloud Storage, Azure Blob Storage.
 
 Credentials and endpoints come from the usual variables (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, AWS_REGION,
-GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_KEY, … or the machine's own identity).
+GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_KEY, … or the identity of the machine).
 """
 
 import os
@@ -23,22 +23,22 @@ from shared.store.storage import Blob, Stat, check_key, is_name
 CONNECT_SECONDS = 3
 REQUEST_SECONDS = 15  # a model of 1 MB takes far less, and a webhook must not wait long
 RETRY_SECONDS = 20
-CLOCK_SECONDS = 60.0  # how long one look at the store's clock is good for
-ATTEMPTS = 5  # S3 may answer 409 to two conditional writes at the same moment
+CLOCK_SECONDS = 60.0  # how long a reading of the store's clock is used
+ATTEMPTS = 5  # S3 may answer 409 to simultaneous conditional writes
 _MISSING = (exceptions.NotFoundError, FileNotFoundError)
 _DENIED = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError, PermissionError)
 _CONFLICT = (exceptions.AlreadyExistsError, exceptions.PreconditionError, FileExistsError)
 
 
 class ObjectStorage:
-    """A bucket, or a part of it, as a store. Needs conditional writes: If-None-Match, If-Match.
+    """A bucket, or a prefix in it, as a store. Needs conditional writes: If-None-Match, If-Match.
 
-    Tags are entity tag and generation, as far as the store has them.
+    Tags are entity tag and generation, where the service has them.
     """
 
     def __init__(self, address: str, *, retry_seconds: float = RETRY_SECONDS) -> None:
         self._address = address.rstrip("/")
-        self._clock = (0.0, float("-inf"))  # store's time minus ours, when looked at
+        self._clock = (0.0, float("-inf"))  # store's time minus ours, when read
         self._clock_lock = threading.Lock()
         try:
             self._store: Any = from_url(
@@ -96,7 +96,7 @@ class ObjectStorage:
                 except _MISSING as error:
                     if if_match is None or "NoSuchBucket" in str(error):
                         raise StoreError(
-                            f"{self._address} does not exist: make the bucket or set MODEL_DIR."
+                            f"{self._address} does not exist: create the bucket or set MODEL_DIR."
                         ) from error
                     return self._settle(key, data, error)
                 except exceptions.GenericError as error:
@@ -129,7 +129,7 @@ class ObjectStorage:
         return sorted(key for key in found if all(is_name(name) for name in key.split("/")))
 
     def now(self) -> float:
-        """The store's clock: when it says that an object written now was written, or an earlier look and our own."""
+        """The store's clock: the time of change of an object written now; for a minute, advanced by our own clock."""
         with self._clock_lock:
             ahead, looked = self._clock
             if time.monotonic() - looked > CLOCK_SECONDS:
@@ -141,11 +141,13 @@ class ObjectStorage:
         return time.monotonic() + ahead
 
     def _settle(self, key: str, data: bytes, error: Exception) -> str:
-        """Tell a lost answer to our own write from somebody else's write."""
+        """The tag after a conflict if the stored bytes are ours (the answer was lost). Else raises ConflictError."""
         found = self.get(key)
         if found is not None and found.data == data:
             return found.tag
-        raise ConflictError(f"{self._address}/{key} is not what was expected: somebody else was first.") from error
+        raise ConflictError(
+            f"{self._address}/{key} does not have the expected tag: another process wrote it first."
+        ) from error
 
     def _delete_one(self, key: str) -> None:
         try:
@@ -160,7 +162,7 @@ class ObjectStorage:
         except (exceptions.BaseError, OSError, ValueError) as error:
             denied = isinstance(error, _DENIED) or " 403 " in str(error) or " 401 " in str(error)
             remedy = (
-                "check the credentials and what they allow (get, put, delete, list)"
+                "check the credentials and their permissions (get, put, delete, list)"
                 if denied
                 else "check MODEL_DIR, the endpoint and the network"
             )
@@ -188,5 +190,5 @@ def _version(tag: str) -> Any:
 
 
 def _reason(error: BaseException) -> str:
-    """First sentence of obstore's message, which goes on with a dump of its own innards."""
+    """First sentence of obstore's message; a dump of internals follows it."""
     return str(error).split("\n\nDebug source", maxsplit=1)[0].strip().rstrip(".")[:500]

@@ -1,20 +1,20 @@
-"""A store in a folder, local or on a network volume, with nothing but what such volumes have.
+"""A store in a folder, local or on a network volume, using only operations that such volumes have.
 
-Used are: exclusive create (O_EXCL), write, fsync, rename within one volume, fsync of the folder. Not used are hard
-links (SMB and FUSE volumes lack them), locks (not everywhere, and lost with a server's restart) and RENAME_NOREPLACE
-(not on NFS). All is first written under `.staging/` and synced there; its rename is the one step that readers see.
+Used: exclusive create (O_EXCL), write, fsync, rename within one volume, fsync of the folder. Not used: hard links (SMB
+and FUSE volumes lack them), locks (not available everywhere, and lost when a server restarts) and RENAME_NOREPLACE (not
+on NFS). Everything is first written and synced under `.staging/`; its rename is the only step visible to readers.
 
-A conditional write needs a comparison and a rename that nobody comes between. All who write a key so do this:
+A conditional write needs a comparison and a rename with no other write in between. Every conditional writer of a key:
 
-1. write the bytes into `.staging/<key>/` under a name that nobody minds, and sync them;
-2. rename them to a name that says "staged"; list the folder; delete what else is staged there;
-3. compare the key's tag; rename the staged file onto the key.
+1. writes the bytes into `.staging/<key>/` under a hidden name, and syncs them;
+2. renames them to a staged name; lists the folder; deletes the other staged files;
+3. compares the key's tag; renames the staged file onto the key.
 
-Of two writers, one lists later, and by then the other's file was staged. So the later one deletes it before comparing:
+Of two writers, one lists later, when the other's file is already staged. The later one deletes it before comparing:
 either the other's rename came earlier, and the comparison sees its result, or that rename fails, however long its
-writer was asleep, and it starts again. No clock, no waiting, nothing to clean up after a crash. Writers who delete each
-other's files try again after a random moment. Each lists after a change of its own to the same folder, which also makes
-an NFS client drop a cached listing.
+writer was suspended, and it starts again. No clock, no waiting, nothing to clean up after a crash. Writers that delete
+each other's files try again after a random delay. Each lists after a change of its own to the same folder, which also
+makes an NFS client drop a cached listing.
 """
 
 import errno
@@ -33,8 +33,8 @@ from shared.store.storage import Blob, Stat, check_key
 
 _logger = logging.getLogger(__name__)
 STAGING = ".staging"
-HIDDEN, STAGED = "t", "s"  # first letters of what is being written, and of what is ready for its name
-LEFT_BEHIND = 86400.0  # seconds after which a file that nobody has finished is somebody's who died
+HIDDEN, STAGED = "t", "s"  # first letters of files being written, and of files ready to be renamed
+LEFT_BEHIND = 86400.0  # seconds after which an unfinished file is taken for left behind by a dead writer
 ATTEMPTS = 50  # with pauses up to 0.1 s: seconds of contention, where milliseconds are normal
 _REMEDIES = {
     errno.ENOSPC: "the volume is full: free some space or lower KEEP_VERSIONS",
@@ -46,7 +46,7 @@ _REMEDIES = {
 
 
 class _OvertakenError(Exception):
-    """A later writer took away what this one had staged."""
+    """A later writer deleted the file this one had staged."""
 
 
 class FolderStorage:
@@ -109,7 +109,7 @@ class FolderStorage:
             for _ in range(ATTEMPTS):
                 with suppress(_OvertakenError, FileNotFoundError):
                     return self._put_anyway(names, data)
-            raise StoreError(f"{self._root / key} could not be written: what is staged for it keeps disappearing.")
+            raise StoreError(f"{self._root / key} could not be written: its staged file keeps disappearing.")
 
     def delete(self, keys: Iterable[str]) -> None:
         folders: dict[tuple[str, ...], list[str]] = {}
@@ -117,11 +117,11 @@ class FolderStorage:
             names = check_key(key)
             folders.setdefault(tuple(names[:-1]), []).append(names[-1])
         with _explained(self._root, "deleted from"):
-            turns = set(self._names([STAGING]))  # of conditional writes, or left by a writer who died
+            turns = set(self._names([STAGING]))  # of conditional writes, or left by a dead writer
             for folder, doomed in folders.items():
                 self._delete_in(folder, doomed)
                 for name in doomed:
-                    left = [STAGING, _turns((*folder, name))]
+                    left = [STAGING, _staging_name((*folder, name))]
                     if left[1] in turns:
                         self._delete_in(left, self._names(left))
 
@@ -144,7 +144,7 @@ class FolderStorage:
 
     @contextmanager
     def _folder(self, names: Sequence[str], *, make: bool = False) -> Iterator[int]:
-        """Descriptor of a folder, walked to without following links; FileNotFoundError if it is not there."""
+        """Descriptor of a folder, opened without following links. Raises FileNotFoundError if it is missing."""
         try:
             opened = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -159,14 +159,14 @@ class FolderStorage:
             os.close(opened)
 
     def _publish(self, staging: int, staged: str, names: Sequence[str]) -> None:
-        """Give a staged file its name. Raises _OvertakenError if it is no longer there."""
+        """Rename a staged file to its key. Raises _OvertakenError if it is gone."""
         for _ in range(ATTEMPTS):
             try:
                 with self._folder(names[:-1], make=True) as folder:
                     os.rename(staged, names[-1], src_dir_fd=staging, dst_dir_fd=folder)
                     files.sync_folder(folder)
                     return
-            except FileNotFoundError:  # the staged file, or the folder while somebody else tidied it away
+            except FileNotFoundError:  # the staged file, or the folder, which another writer removed as empty
                 if not files.is_there(staging, staged):
                     raise _OvertakenError from None
         raise StoreError(f"{self._root / '/'.join(names)} could not be written: its folder keeps disappearing.")
@@ -174,8 +174,8 @@ class FolderStorage:
     def _put_anyway(self, names: Sequence[str], data: bytes) -> str:
         """Write without a condition.
 
-        Raises _OvertakenError if somebody whose clock is a day off took it for left behind, FileNotFoundError if the
-        staging folder itself was tidied away.
+        Raises _OvertakenError if a process whose clock is a day off deleted it as left behind, FileNotFoundError if the
+        staging folder was removed.
         """
         with self._folder([STAGING], make=True) as staging:
             staged = f"{HIDDEN}{uuid4().hex}"
@@ -191,20 +191,22 @@ class FolderStorage:
         mine: set[str] = set()
         for attempt in range(ATTEMPTS):
             found = self._compare(names, expected, mine)
-            if found in mine:  # the rename came through, its answer got lost on the way
+            if found in mine:  # the rename succeeded, but its answer was lost
                 return found
             try:
-                with self._folder([STAGING, _turns(names)], make=True) as turns:
+                with self._folder([STAGING, _staging_name(names)], make=True) as turns:
                     return self._try_to_put(turns, names, data, expected, mine)
             except (_OvertakenError, FileNotFoundError):
-                _logger.debug("Another writer of %s came between, attempt %d.", "/".join(names), attempt + 1)
+                _logger.debug("Another writer of %s interfered, attempt %d.", "/".join(names), attempt + 1)
             finally:
-                self._tidy([STAGING, _turns(names)])
+                self._tidy([STAGING, _staging_name(names)])
             time.sleep(random.uniform(0, min(0.1, 0.001 * 2**attempt)))  # noqa: S311
-        raise StoreError(f"{self._root / '/'.join(names)} could not be written: too many others are writing it.")
+        raise StoreError(
+            f"{self._root / '/'.join(names)} could not be written: too many other processes are writing it."
+        )
 
     def _try_to_put(self, turns: int, names: Sequence[str], data: bytes, expected: str | None, mine: set[str]) -> str:
-        """One attempt at a conditional write. Raises what `_put_if` takes for a reason to try again."""
+        """One attempt at a conditional write. Raises _OvertakenError or FileNotFoundError if it is to be repeated."""
         name = uuid4().hex
         hidden, staged = HIDDEN + name, STAGED + name
         try:
@@ -223,13 +225,13 @@ class FolderStorage:
         return tag
 
     def _compare(self, names: Sequence[str], expected: str | None, mine: set[str]) -> str | None:
-        """Tag of the key; ConflictError if it is neither the expected one nor of this writer."""
+        """Tag of the key. Raises ConflictError if it is neither the expected one nor one written by this call."""
         found = self.head("/".join(names))
         tag = found.tag if found else None
         if tag != expected and tag not in mine:
             raise ConflictError(
-                f"{self._root / '/'.join(names)} has tag {tag or 'none'}, expected was {expected or 'none'}: "
-                "somebody else was first."
+                f"{self._root / '/'.join(names)} has tag {tag or 'none'}, expected {expected or 'none'}: "
+                "another process wrote it first."
             )
         return tag
 
@@ -239,7 +241,7 @@ class FolderStorage:
         return []
 
     def _sweep(self, folder: Sequence[str]) -> None:
-        """Delete what writers who died long ago have left."""
+        """Delete files that dead writers left behind."""
         with suppress(FileNotFoundError), self._folder(folder) as opened:
             for name in os.listdir(opened):  # noqa: PTH208
                 if name[0] in (HIDDEN, STAGED) and abs(time.time() - files.modified(opened, name)) > LEFT_BEHIND:
@@ -254,7 +256,7 @@ class FolderStorage:
             self._tidy(folder[:depth])
 
     def _tidy(self, folder: Sequence[str]) -> None:
-        """Delete a folder if it is empty; whoever is about to write into it makes it again."""
+        """Delete a folder if it is empty; a writer that needs it creates it again."""
         with suppress(OSError), self._folder(folder[:-1]) as opened:
             os.rmdir(folder[-1], dir_fd=opened)
 
@@ -266,12 +268,12 @@ def _explained(path: Path, verb: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
             raise RefusedError(
-                f"{path} leads through a symbolic link or a file where a folder was expected: not followed. "
-                "Put real folders into MODEL_DIR."
+                f"{path} contains a symbolic link, or a file where a folder was expected: links are not followed. "
+                "Use real folders in MODEL_DIR."
             ) from error
         remedy = _REMEDIES.get(error.errno or 0, "check the volume that MODEL_DIR is on")
         raise StoreError(f"{path} could not be {verb} ({error.strerror or error}); {remedy}.") from error
 
 
-def _turns(names: Sequence[str]) -> str:
+def _staging_name(names: Sequence[str]) -> str:
     return ",".join(names)

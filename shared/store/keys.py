@@ -1,4 +1,4 @@
-"""Where in the store what lies. The only place that knows names."""
+"""Keys of the store. No other module spells them."""
 
 import re
 
@@ -10,7 +10,7 @@ _VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6,64}", re.ASCII)
 
 
 def read_project(text: str) -> int:
-    """Id of a project as it comes from outside. Raises RefusedError on anything but digits."""
+    """Id of a project given by a user or a request. Raises RefusedError on anything but digits."""
     if not _PROJECT.fullmatch(text):
         raise RefusedError(f"The project id is {text[:100]!r}, but must be digits and nothing else.")
     return int(text)
@@ -37,7 +37,7 @@ def is_version(name: str) -> bool:
 
 
 def version(project: int, name: str, suffix: str) -> str:
-    """A file of one version. Raises RefusedError on a name that no version has."""
+    """A file of one version. Raises RefusedError on an invalid version name."""
     if not is_version(name):
         raise RefusedError(
             f"The version is {name[:100]!r}, but must look like 20261123T231501Z-9f3c2a, as in the list of versions."
@@ -56,32 +56,32 @@ def runs(project: int) -> str:
 
 
 def lease(project: int) -> str:
-    """Who trains the project now."""
+    """The lease of the run in progress."""
     return f"{runs(project)}/active"
 
 
-def turned_down(project: int) -> str:
-    """The snapshot that a roll back turned down."""
+def rolled_back(project: int) -> str:
+    """The model that a rollback replaced."""
     return f"{runs(project)}/turned-down.json"
 
 
 def preannotation(project: int) -> str:
-    """The batch of predictions that is on its way to Label Studio."""
+    """The batch of predictions being sent to Label Studio."""
     return f"{runs(project)}/preannotation.json"
 
 
 def curve(project: int) -> str:
-    """How the score grows with the number of recordings."""
+    """Learning curve: metrics against the number of recordings."""
     return f"{runs(project)}/curve.json"
 
 
 def run(project: int, kind: str, number: int, suffix: str) -> str:
-    """A file of one run; `kind` is records (of runs that go on), ended, logs or cancel."""
+    """A file of one run; `kind` is records (of runs in progress), ended, logs or cancel."""
     return f"{runs(project)}/{kind}/{number:08d}{suffix}"
 
 
 def known(project: int | None = None) -> str:
-    """What is known of a project, or the folder of all."""
+    """The record of a connected project, or the folder of all."""
     return "projects" if project is None else f"projects/{_checked(project)}.json"
 
 

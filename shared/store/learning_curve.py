@@ -1,4 +1,4 @@
-"""Score against the number of recordings, as `python -m training curve` measures it: `runs/{id}/curve.json`."""
+"""Learning curve measured by `python -m training curve`: metrics against recordings, `runs/{id}/curve.json`."""
 
 import msgspec
 
@@ -9,32 +9,32 @@ from shared.store.storage import Storage
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """How good networks are that were trained on so many recordings."""
+    """Metrics of networks trained on this many recordings."""
 
-    groups: int  # recordings that count as one (meta.group, meta.subject) are drawn together
+    groups: int  # recordings of one group (meta.group, meta.subject) are drawn together
     recordings: float  # mean number in those groups
     steps: float  # mean length of the fits
     estimates: dict[str, Estimate]  # by standard name
 
 
 class LearningCurve(msgspec.Struct, frozen=True, kw_only=True):
-    """A curve; every point is judged on the same recordings, each by networks that had not seen it."""
+    """A curve. Every point is evaluated on the same recordings, each by networks that had not seen it."""
 
     made_at: str  # UTC, ISO 8601
-    recordings: int  # judged
-    groups: int  # judged
-    points: tuple[Point, ...]  # by rising number
+    recordings: int  # evaluated
+    groups: int  # evaluated
+    points: tuple[Point, ...]  # by number of recordings, ascending
     verdict: str  # whether labelling more is worth it, a sentence for people
     notes: tuple[str, ...] = ()
 
 
 def keep_curve(storage: Storage, project: int, curve: LearningCurve) -> None:
-    """Store the curve of a project in place of an older one."""
+    """Store the curve of a project, replacing an older one."""
     storage.put(keys.curve(project), msgspec.json.encode(curve))
 
 
 def read_curve(storage: Storage, project: int) -> LearningCurve | None:
-    """The last curve of a project, None if none was made. Raises StoreError if its file is damaged."""
+    """The last curve of a project, None if there is none. Raises StoreError if its file is damaged."""
     found = storage.get(keys.curve(project))
     if found is None:
         return None
@@ -42,6 +42,6 @@ def read_curve(storage: Storage, project: int) -> LearningCurve | None:
         return msgspec.json.decode(found.data, type=LearningCurve)
     except msgspec.DecodeError as error:
         raise StoreError(
-            f"{storage.address}/{keys.curve(project)} holds no learning curve ({error}); "
-            f"`python -m training curve --project {project}` writes it anew."
+            f"{storage.address}/{keys.curve(project)} is not a learning curve ({error}); "
+            f"`python -m training curve --project {project}` writes a new one."
         ) from error

@@ -1,7 +1,7 @@
-"""Who trains a project: one record, `runs/{id}/active`, changed by conditional writes only.
+"""The lease of a project's run: one record, `runs/{id}/active`, changed by conditional writes only.
 
-Its fencing number grows with every holder and never falls. All times in it are the store's own, so that machines with
-differing clocks agree on who has expired. A holder whose clock or process stood still finds out at its next write.
+Its fencing number grows with every holder. All times are by the store's clock, so that machines with differing clocks
+agree on what has expired. A holder that was suspended finds out at its next write.
 """
 
 import threading
@@ -15,15 +15,15 @@ from shared.store.processes import is_gone, this_process
 from shared.store.publication import Commit, complete
 from shared.store.storage import Storage
 
-LEASE_SECONDS = 60.0  # six missed heartbeats: a paused container or a slow volume is not taken for dead
+LEASE_SECONDS = 60.0  # six missed heartbeats: a paused container or a slow volume does not lose it
 HEARTBEAT_SECONDS = 10.0
 
 
 class LeaseRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The lease as it lies in the store."""
+    """The lease as stored."""
 
     fence: int  # 1 for the first holder
-    token: str  # random, tells two holders of equal names apart
+    token: str  # random, distinguishes holders of equal names
     holder: str  # for people
     renewed_at: float  # seconds since the epoch, the store's clock
     released: bool = False
@@ -33,8 +33,8 @@ class LeaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     def live(self, now: float) -> bool:
         """Whether the holder counts as alive.
 
-        A time far ahead comes from a clock that was set back since. A process of this machine that is gone needs no
-        waiting for.
+        A time far in the future comes from a clock that was set back since. A process of this machine that is gone is
+        not waited for.
         """
         return not self.released and abs(now - self.renewed_at) < LEASE_SECONDS and not is_gone(self.process)
 
@@ -56,19 +56,19 @@ class Lease:
         return self._record.fence
 
     def renew(self) -> None:
-        """Say that the holder is alive."""
+        """Heartbeat."""
         self._change(self._record.commit, released=False)
 
     def commit(self, commit: Commit) -> None:
-        """Announce a publication, which from here on is completed by whoever holds the lease."""
+        """Record an intended publication; from now on it is completed by whoever holds the lease."""
         self._change(commit, released=False)
 
     def settle(self) -> None:
-        """Say that the announced publication is done, or given up."""
+        """Record that the intended publication is done or abandoned."""
         self._change(None, released=False)
 
     def release(self) -> None:
-        """Give the lease back."""
+        """Release the lease."""
         self._change(self._record.commit, released=True)
 
     def _change(self, commit: Commit | None, *, released: bool) -> None:
@@ -84,7 +84,7 @@ class Lease:
                 other = None if found is None else decode_lease(self._storage, self.project, found.data)
                 if found is None or other is None or other.token != record.token or other.released > released:
                     raise LeaseHeldError(_taken_over(self.project, self.fence, other)) from None
-                # The answer to our last write was lost on the way: what lies there is ours.
+                # The answer to our last write was lost: the stored record is ours.
                 self._tag = self._storage.put(key, msgspec.json.encode(record), if_match=found.tag)
             self._record = record
 
@@ -96,7 +96,7 @@ def read_lease(storage: Storage, project: int) -> LeaseRecord | None:
 
 
 def take_lease(storage: Storage, project: int, holder: str) -> Lease:
-    """Become the one who trains a project. Raises LeaseHeldError while somebody else is."""
+    """Acquire the lease of a project. Raises LeaseHeldError while another run holds it."""
     key = keys.lease(project)
     found = storage.get(key)
     record = LeaseRecord(fence=1, token=uuid4().hex, holder=holder, renewed_at=storage.now(), process=this_process())
@@ -109,7 +109,7 @@ def take_lease(storage: Storage, project: int, holder: str) -> Lease:
         data = msgspec.json.encode(record)
         tag = storage.put(key, data, if_match=found.tag) if found else storage.put(key, data, create=True)
     except ConflictError:
-        raise LeaseHeldError(f"Somebody else started to train project {project} at this moment; wait.") from None
+        raise LeaseHeldError(f"Another run of project {project} started at the same moment; wait.") from None
     lease = Lease(storage, project, record, tag)
     if record.commit is not None:
         complete(storage, project, record.commit)
@@ -118,15 +118,15 @@ def take_lease(storage: Storage, project: int, holder: str) -> Lease:
 
 
 def decode_lease(storage: Storage, project: int, data: bytes) -> LeaseRecord:
-    """A lease from its bytes. Raises StoreError on anything else."""
+    """A lease from its bytes. Raises StoreError if they are not a lease."""
     try:
         return msgspec.json.decode(data, type=LeaseRecord)
     except msgspec.DecodeError as error:
         raise StoreError(
-            f"{storage.address}/{keys.lease(project)} holds no lease ({error}); delete it while nobody trains."
+            f"{storage.address}/{keys.lease(project)} is not a lease ({error}); delete it while no training runs."
         ) from error
 
 
 def _taken_over(project: int, fence: int, other: LeaseRecord | None) -> str:
     by = f"{other.holder} with number {other.fence}" if other else "nobody: its records were deleted"
-    return f"Lease {fence} of project {project} was lost; the holder now is {by}. This run must not publish."
+    return f"Lease {fence} of project {project} was lost; it is now held by {by}. This run must not publish."

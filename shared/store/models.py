@@ -1,8 +1,8 @@
-"""Models of a store: which one serves, which versions are kept, publishing and going back.
+"""Models of a store: the one that serves, kept versions, publishing, rolling back.
 
-`model_project_{id}.onnx` serves; `versions/{id}/` keeps the last models with their weights (`.pt`) and reports, those
-that the gate rejected too. `.rejected` holds the reason; what has ever served has none. A version is there when its
-`.onnx` is, written last.
+`model_project_{id}.onnx` serves; `versions/{id}/` keeps the last models with their weights (`.pt`) and reports,
+including those that the gate rejected. `.rejected` holds the reason; a version that has ever served has none. A version
+exists once its `.onnx`, written last, does.
 """
 
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ from shared.model_file.onnx_file import MAX_BYTES
 from shared.store import keys
 from shared.store.lease import Lease
 from shared.store.model_info import ModelInfo, StoredModel, moment, read_model_info
-from shared.store.publication import Commit, TurnedDown, accept, put_model, read_turned_down
+from shared.store.publication import Commit, RolledBack, accept, put_model, read_rolled_back
 from shared.store.storage import Stat, Storage
 
-NO_FILE = "no file"  # tag of what is none
-ATTEMPTS = 3  # a roll back in the middle of a publication makes it look again
+NO_FILE = "no file"  # tag where a link or a folder is in the place of a file
+ATTEMPTS = 3  # a rollback during a publication makes it start again
 UNFINISHED = "Its training ended before it could be published."
-IMPORTED = "It came as a file, and was never judged here; promote it to let it serve."
+IMPORTED = "Imported from a file and not evaluated here; promote it to let it serve."
 REPORTS = ("report.json", "report.html")
 
 
@@ -30,20 +30,20 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     """A kept model."""
 
     name: str
-    accepted: bool  # serves or has served; rejected candidates are kept to be looked at, or promoted by a person
+    accepted: bool  # serves or has served; rejected candidates are kept for inspection or promotion
     current: bool
     files: tuple[str, ...]  # suffixes: onnx, pt, report.json, …
 
 
 class Publication(NamedTuple):
-    """How publishing ended."""
+    """Result of publishing."""
 
     published: bool
-    reason: str  # why not, "" if it was
+    reason: str  # why it was not, "" if it was
 
 
 class ModelStore:
-    """Models in a store. Readers need nothing else; writers are a trainer with its lease, or a person going back."""
+    """Models in a store. Written by a trainer that holds the lease, or by a person who rolls back."""
 
     def __init__(self, storage: Storage, *, keep_versions: int = 10) -> None:
         self._storage = storage
@@ -57,7 +57,7 @@ class ModelStore:
         return self._read(keys.model(project), project)
 
     def model_info(self, project: int) -> ModelInfo | None:
-        """Version and checksum of the model that serves: one look at its tag, and one read where that has changed."""
+        """Version and checksum of the model that serves. Reads the file only if its tag has changed."""
         try:
             status = self._storage.head(keys.model(project))
         except RefusedError as error:  # a link or a folder in its place
@@ -80,12 +80,12 @@ class ModelStore:
         return model_info
 
     def projects(self) -> list[int]:
-        """Projects that a model serves: one listing."""
+        """Projects with a model, from one listing."""
         matches = (keys.MODEL.fullmatch(key) for key in self._storage.keys("", deep=False))
         return sorted(int(match[1]) for match in matches if match)
 
     def versions(self, project: int) -> list[Version]:
-        """Kept models, newest first: one listing, however many there are."""
+        """Kept models, newest first, from one listing."""
         model_info = self.model_info(project)
         return [
             Version(
@@ -99,7 +99,7 @@ class ModelStore:
         ]
 
     def load_version(self, project: int, version: str) -> StoredModel | None:
-        """A kept model. Raises ModelError if its bytes are damaged, RefusedError on a name that no version has."""
+        """A kept model. Raises ModelError if its bytes are damaged, RefusedError on an invalid version name."""
         return self._read(keys.version(project, version, "onnx"), project)
 
     def file(self, project: int, version: str, suffix: str) -> bytes | None:
@@ -114,9 +114,9 @@ class ModelStore:
         status = self._storage.head(keys.version(project, version, "onnx"))
         return 0 if status is None else status.size
 
-    def turned_down(self, project: int) -> TurnedDown | None:
-        """The newest snapshot that a roll back turned down: only newer annotations (or the button) train again."""
-        return read_turned_down(self._storage, project)
+    def rolled_back(self, project: int) -> RolledBack | None:
+        """The newest snapshot rejected by a rollback: only newer annotations or the train button train again."""
+        return read_rolled_back(self._storage, project)
 
     # Publishing: by the trainer that holds the lease
 
@@ -129,10 +129,10 @@ class ModelStore:
         reports: Mapping[str, bytes] | None = None,
         again: bool = False,
     ) -> Publication:
-        """Keep a version and make it the one that serves, unless the store knows better.
+        """Keep a version and let it serve, unless a newer model serves or a rollback rejected its annotations.
 
-        `again` says that a person asked for this run (START_TRAINING): a snapshot that a roll back turned down may
-        then serve. A refused candidate is kept as a rejected version. Raises ModelError if `data` is no model of this
+        `again`: a person asked for this run (START_TRAINING), so a snapshot rejected by a rollback may serve. A
+        refused candidate is kept as a rejected version. Raises ModelError if `data` is no model of this
         project, LeaseHeldError if somebody else holds the lease, StoreError.
         """
         project = lease.project
@@ -142,11 +142,11 @@ class ModelStore:
             current = self.model_info(project)
             reason = self._reason_against(project, candidate, current, again=again)
             if reason:
-                self._keep(project, candidate.version, data, weights, reports, rejected=reason)
+                self._store_version(project, candidate.version, data, weights, reports, rejected=reason)
                 lease.settle()
                 return Publication(published=False, reason=reason)
             if not kept:
-                self._keep(project, candidate.version, data, weights, reports, rejected=UNFINISHED)
+                self._store_version(project, candidate.version, data, weights, reports, rejected=UNFINISHED)
                 kept = True
             lease.commit(Commit(version=candidate.version, replaces=current.tag if current else ""))
             try:
@@ -168,24 +168,25 @@ class ModelStore:
         reason: str,
         reports: Mapping[str, bytes] | None = None,
     ) -> None:
-        """Keep a candidate that the gate rejected, to be looked at or promoted by a person."""
+        """Keep a candidate that the gate rejected, for inspection or promotion."""
         candidate = read_model_info(data, "", lease.project)
         lease.renew()
-        self._keep(lease.project, candidate.version, data, weights, reports, rejected=reason)
+        self._store_version(lease.project, candidate.version, data, weights, reports, rejected=reason)
         self._prune(lease.project, candidate.version)
 
-    # Going back: by a person, at any time
+    # Rolling back: by a person, at any time
 
     def roll_back(self, project: int, version: str | None = None) -> str:
-        """Let a kept version serve again and return its name; without `version` the last accepted one before today's.
+        """Let a kept version serve again and return its name. Default: the last accepted one before the current.
 
-        What served until now is remembered as turned down. Any kept version can be named, a rejected one too
-        (promotion). Raises RefusedError if there is no such version, ModelError if its bytes are damaged.
+        The snapshot of the replaced model is stored as rejected by a rollback. Any kept version can be named,
+        including a rejected one (promotion). Raises RefusedError if there is no such version, ModelError if its bytes
+        are damaged.
         """
         for _ in range(ATTEMPTS):
             current = self.model_info(project)
             target = self._named(project, version) if version else self._before(project, current)
-            self._turn_down(project, current, target.model_info)
+            self._record_rollback(project, current, target.model_info)
             try:
                 put_model(self._storage, project, target.data, current.tag if current else "")
             except ConflictError:
@@ -195,22 +196,22 @@ class ModelStore:
         raise StoreError(f"The model of project {project} kept changing; look at its versions and try again.")
 
     def import_version(self, project: int, data: bytes) -> str:
-        """Keep a model that came as a file and return its version; `roll_back` to it lets it serve.
+        """Keep a model read from a file and return its version; `roll_back` to it lets it serve.
 
-        Raises ModelError if it is no model of this project, RefusedError if another model has its name here.
+        Raises ModelError if it is not a model of this project, RefusedError if another model has its name.
         """
         model_info = read_model_info(data, "", project)
         kept = self._storage.get(keys.version(project, model_info.version, "onnx"))
         if kept is None:
-            self._keep(project, model_info.version, data, None, None, rejected=IMPORTED)
+            self._store_version(project, model_info.version, data, None, None, rejected=IMPORTED)
         elif kept.data != data:
             raise RefusedError(
-                f"Project {project} keeps another model under the name {model_info.version}; delete that first."
+                f"Project {project} already keeps another model named {model_info.version}; delete that first."
             )
         return model_info.version
 
     def delete(self, project: int) -> int:
-        """Delete everything about a project and return how many objects that were. A run that goes on stops."""
+        """Delete everything stored for a project and return the number of objects. A run in progress stops."""
         doomed = [keys.model(project), keys.weights(project), keys.known(project)]
         for folder in (keys.runs(project), keys.updates(project), keys.versions(project)):
             doomed += self._storage.keys(folder)
@@ -220,13 +221,13 @@ class ModelStore:
         return len(present)
 
     def _read(self, key: str, project: int, status: Stat | None = None) -> StoredModel | None:
-        """A model file, never more than MAX_BYTES of it in memory. Raises ModelError if it is none of this project."""
+        """A model file of at most MAX_BYTES. Raises ModelError if it is larger, or not a model of this project."""
         try:
             status = status or self._storage.head(key)
             if status is not None and status.size > MAX_BYTES:
                 raise ModelError(
-                    f"{self._storage.address}/{key} has {status.size} bytes, at most {MAX_BYTES} are read: it is no "
-                    "model; restore it, roll back or train again."
+                    f"{self._storage.address}/{key} has {status.size} bytes, at most {MAX_BYTES} are read: it is not "
+                    "a model; restore it, roll back or train again."
                 )
             found = self._storage.get(key)
         except RefusedError as error:  # a link or a folder in its place
@@ -237,23 +238,25 @@ class ModelStore:
         ours = candidate.snapshot
         if ours is None:
             raise ModelError(f"Model {candidate.version} names no snapshot; train again.")
-        turned_down = self.turned_down(project)
-        now = datetime.fromtimestamp(self._storage.now(), UTC)  # a later time was told by a clock that went wrong
-        if turned_down is not None and not again:
-            if turned_down.snapshot.digest == ours.digest:
+        rolled_back = self.rolled_back(project)
+        now = datetime.fromtimestamp(self._storage.now(), UTC)  # later times were written by a wrong clock
+        if rolled_back is not None and not again:
+            if rolled_back.snapshot.digest == ours.digest:
                 return (
-                    f"a model of the same annotations, {turned_down.version}, was turned down by a roll back; annotate "
+                    f"a model of the same annotations, {rolled_back.version}, was rejected by a rollback; annotate "
                     "more, or press the train button"
                 )
-            if moment(ours) < moment(turned_down.snapshot) <= now:
-                return f"a model of newer annotations, {turned_down.version}, was turned down by a roll back meanwhile"
+            if moment(ours) < moment(rolled_back.snapshot) <= now:
+                return (
+                    f"a model of newer annotations, {rolled_back.version}, was rejected by a rollback in the meantime"
+                )
         if current is None or current.snapshot is None or candidate.mismatch(current.project_created):
             return ""
         if moment(ours) < moment(current.snapshot) <= now:
-            return f"{current.version} serves already, it was trained on newer annotations"
+            return f"{current.version} already serves and was trained on newer annotations"
         return ""
 
-    def _keep(
+    def _store_version(
         self,
         project: int,
         version: str,
@@ -290,28 +293,28 @@ class ModelStore:
                 if found is not None and not (current and found.model_info.mismatch(current.project_created)):
                     return found
         raise RefusedError(
-            f"Project {project} keeps no accepted version from before {current.version if current else 'today'}; "
+            f"Project {project} has no accepted version older than {current.version if current else 'now'}; "
             f"kept are: {self._kept(project) or 'none'}."
         )
 
     def _kept(self, project: int) -> str:
         return ", ".join(each.name for each in self.versions(project))
 
-    def _turn_down(self, project: int, current: ModelInfo | None, target: ModelInfo) -> None:
-        known = self.turned_down(project)
+    def _record_rollback(self, project: int, current: ModelInfo | None, target: ModelInfo) -> None:
+        known = self.rolled_back(project)
         served = None if current is None else current.snapshot
         newest = known
         if current is not None and served is not None and (known is None or moment(served) > moment(known.snapshot)):
-            newest = TurnedDown(version=current.version, snapshot=served, at=self._storage.now())
+            newest = RolledBack(version=current.version, snapshot=served, at=self._storage.now())
         if newest is None:
             return
         if target.snapshot is not None and moment(target.snapshot) >= moment(newest.snapshot):
-            self._storage.delete([keys.turned_down(project)])  # forward again: nothing is turned down any more
+            self._storage.delete([keys.rolled_back(project)])  # forward again: nothing is rejected any more
         elif newest is not known:
-            self._storage.put(keys.turned_down(project), msgspec.json.encode(newest))
+            self._storage.put(keys.rolled_back(project), msgspec.json.encode(newest))
 
     def _prune(self, project: int, newest: str) -> None:
-        """Delete what exceeds KEEP_VERSIONS, accepted and rejected counted apart, and what a dead writer left."""
+        """Delete versions beyond KEEP_VERSIONS, accepted and rejected counted separately, and incomplete ones."""
         files = self._files(project)
         model_info = self.model_info(project)
         spared = {newest, model_info.version if model_info else newest}
@@ -321,7 +324,7 @@ class ModelStore:
             whole = "onnx" in files[name]
             kept[accepted] += whole
             if name not in spared and (not whole or kept[accepted] > self._keep_versions):
-                # The model first: what is left of a version without one is no version.
+                # The model first: without one, the other files do not count as a version.
                 self._storage.delete([keys.version(project, name, "onnx")])
                 self._storage.delete([keys.version(project, name, suffix) for suffix in files[name]])
 

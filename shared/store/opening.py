@@ -1,4 +1,4 @@
-"""The store at MODEL_DIR, whatever it is."""
+"""Opening the store at MODEL_DIR, a folder or a bucket."""
 
 from pathlib import Path
 

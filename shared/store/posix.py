@@ -1,4 +1,4 @@
-"""Files relative to an opened folder: no path is walked twice, and no symbolic link is followed."""
+"""File operations relative to an open folder: no path is resolved twice, and no symbolic link is followed."""
 
 import errno
 import hashlib

@@ -1,6 +1,6 @@
-"""Which process is meant, across restarts and containers: to tell a dead holder of a lease from a silent one.
+"""Identity of a process across restarts and containers, to see whether the holder of a lease has ended.
 
-Linux only (/proc); elsewhere nothing is known, and leases are waited for.
+Linux only (/proc); elsewhere leases have to expire.
 """
 
 import os
@@ -13,7 +13,7 @@ _NAMESPACE = Path("/proc/self/ns/pid")
 
 
 def this_process() -> str:
-    """Name of this process, never given twice: machine and boot, pid namespace, pid, start time. "" if unknown."""
+    """Unique name of this process: machine and boot, pid namespace, pid, start time. "" if unknown."""
     place, pid = _place(), os.getpid()
     start = _start(pid)
     return f"{place} {pid} {start}" if place and start else ""
@@ -29,7 +29,7 @@ def is_gone(process: str) -> bool:
 
 def _place() -> str:
     try:
-        # Containers share the boot id; a pid means something in its own namespace only.
+        # Containers share the boot id; a pid is meaningful in its own namespace only.
         return f"{_BOOT.read_text().strip()}/{_NAMESPACE.readlink()}"
     except OSError:
         return ""

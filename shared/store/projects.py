@@ -1,4 +1,4 @@
-"""Projects that Label Studio has connected: `projects/{id}.json`. Never a token, never a password."""
+"""Projects that Label Studio has connected: `projects/{id}.json`. Tokens and passwords are never stored."""
 
 from urllib.parse import urlsplit, urlunsplit
 
@@ -11,14 +11,14 @@ from shared.store.storage import Storage
 
 
 class KnownProject(msgspec.Struct, frozen=True, kw_only=True):
-    """What `/setup` and webhooks tell of a project."""
+    """What `/setup` and events say about a project."""
 
     id: int
     created: str = ""  # creation time as Label Studio sends it after the dot of "id.created"
     title: str = ""
     label_config: str = ""  # labelling XML
     fingerprint: str = ""  # of the parsed labelling configuration; "" if it cannot be served
-    hostname: str = ""  # where its Label Studio says it is, without user name and password
+    hostname: str = ""  # URL of its Label Studio as sent by it, without user name and password
 
 
 class KnownProjects:
@@ -37,12 +37,12 @@ class KnownProjects:
             return msgspec.json.decode(found.data, type=KnownProject)
         except msgspec.DecodeError as error:
             raise StoreError(
-                f"{self._storage.address}/{key} describes no project ({error}); delete it, the next connection of "
-                "Label Studio writes it anew."
+                f"{self._storage.address}/{key} is not the record of a project ({error}); delete it, "
+                "Label Studio's next connection writes a new one."
             ) from error
 
     def remember(self, project: KnownProject) -> bool:
-        """Keep what is known of a project; returns whether that was news. Unchanged ones cost a read, no write."""
+        """Store a project unless it is stored already; returns whether it changed."""
         project = msgspec.structs.replace(project, hostname=_without_user(project.hostname))
         data = msgspec.json.encode(project)
         found = self._storage.get(keys.known(project.id))
@@ -52,7 +52,7 @@ class KnownProjects:
         return True
 
     def ids(self) -> list[int]:
-        """Ids of all known projects: one listing."""
+        """Ids of all known projects, from one listing."""
         names = (key.removeprefix(f"{keys.known()}/").removesuffix(".json") for key in self._storage.keys(keys.known()))
         return sorted(number for number in map(read_digits, names) if number is not None)
 

@@ -1,9 +1,9 @@
-"""The one step by which a version becomes the model that serves, and how a step that was cut short is completed.
+"""Publishing a version in a way that survives crashes, and completing an interrupted publication.
 
-A trainer that may publish first writes the version, then its intention into the lease (a conditional write: only who
-still holds the lease can), then the model that serves, on condition that it is still the one it replaces. Who takes the
-lease over from a trainer that died or fell asleep in between completes the step before doing anything else. After that
-the sleeper's own write fails its condition, so two runs never publish over each other.
+A trainer first writes the version, then its intention into the lease (a conditional write, which only the holder of the
+lease can do), then the model that serves, provided that it still is the one to be replaced. Whoever takes over the
+lease of a trainer that died or was suspended in between completes the publication before doing anything else. After
+that the write of a suspended trainer fails its condition, so two runs never overwrite each other.
 """
 
 from contextlib import suppress
@@ -23,8 +23,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     replaces: str  # tag of the model that serves until then, "" if there is none
 
 
-class TurnedDown(msgspec.Struct, frozen=True, kw_only=True):
-    """What a roll back turned down."""
+class RolledBack(msgspec.Struct, frozen=True, kw_only=True):
+    """The model that a rollback replaced: its annotations are not trained on again unless asked for."""
 
     version: str
     snapshot: Snapshot
@@ -32,14 +32,14 @@ class TurnedDown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def put_model(storage: Storage, project: int, data: bytes, replaces: str) -> str:
-    """Make `data` the model that serves and return its tag; ConflictError unless `replaces` serves ("" is none)."""
+    """Let `data` serve and return its tag. Raises ConflictError unless `replaces` serves ("": no model)."""
     if replaces:
         return storage.put(keys.model(project), data, if_match=replaces)
     return storage.put(keys.model(project), data, create=True)
 
 
 def accept(storage: Storage, project: int, version: str) -> None:
-    """Follow up on a version that serves now: it is no rejected one, and its weights lie beside it."""
+    """After a version became the one that serves: unmark it as rejected, copy its weights beside the model."""
     storage.delete([keys.version(project, version, "rejected")])
     found = storage.get(keys.version(project, version, "pt"))
     if found is None:
@@ -49,10 +49,10 @@ def accept(storage: Storage, project: int, version: str) -> None:
 
 
 def complete(storage: Storage, project: int, commit: Commit) -> None:
-    """Do what is left of an intended publication, unless somebody has decided otherwise since."""
-    turned_down = read_turned_down(storage, project)
+    """Complete an intended publication, unless a person rolled back since."""
+    rolled_back = read_rolled_back(storage, project)
     candidate = storage.get(keys.version(project, commit.version, "onnx"))
-    if candidate is None or (turned_down is not None and turned_down.version == commit.version):
+    if candidate is None or (rolled_back is not None and rolled_back.version == commit.version):
         return
     with suppress(ConflictError):
         put_model(storage, project, candidate.data, commit.replaces)
@@ -61,7 +61,7 @@ def complete(storage: Storage, project: int, commit: Commit) -> None:
         accept(storage, project, commit.version)
 
 
-def read_turned_down(storage: Storage, project: int) -> TurnedDown | None:
-    """What the last roll back of a project turned down."""
-    found = storage.get(keys.turned_down(project))
-    return None if found is None else msgspec.json.decode(found.data, type=TurnedDown)
+def read_rolled_back(storage: Storage, project: int) -> RolledBack | None:
+    """The model that the last rollback of a project replaced."""
+    found = storage.get(keys.rolled_back(project))
+    return None if found is None else msgspec.json.decode(found.data, type=RolledBack)

@@ -1,7 +1,7 @@
 """report.json: metrics, losses and held-out predictions of a run, stored with its version.
 
-Training writes it; pages and the gate of later runs read it. Fields that a reader can do without have defaults, so that
-reports of other versions of this program are read, too.
+Training writes it; pages and the gate of later runs read it. Optional fields have defaults, so that reports of other
+versions of this program can be read.
 """
 
 import msgspec
@@ -43,7 +43,7 @@ class Bin(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
-    """A schedule that was tried."""
+    """Metrics of one number of steps that was tried."""
 
     steps: int
     balanced_accuracy: float
@@ -51,14 +51,14 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReportFile(msgspec.Struct, rename={"metrics": "figures"}, frozen=True, kw_only=True):
-    """All of report.json."""
+    """Contents of report.json."""
 
     schema: int = SCHEMA
     version: str
     created_at: str = ""
     project: int = 0
     outcome: str = ""  # published or rejected
-    reason: str = ""  # of a rejection, or how it compares with the version before
+    reason: str = ""  # of a rejection, or the comparison with the previous version
     metrics: ModelMetrics = ModelMetrics(how="not judged", recordings=0)
     steps: int = 0
     epochs: float = 0.0

@@ -1,8 +1,8 @@
-"""Where models, updates and runs lie: one small set of verbs over a folder or an object store.
+"""The store's interface: a few operations over a folder or an object store.
 
-A key is a path of plain names such as `updates/7/….json`. A reader gets all of an object or nothing: what a `put`
-writes appears at once or, when the writer dies, not at all. `put` has returned only when the object survives a crash
-of the machine. Every object has a tag, another one after each change.
+A key is a path of plain names such as `updates/7/….json`. A `put` is atomic and durable: a reader gets a whole object
+or none, and once `put` has returned the object survives a crash of the machine. Every object has a tag, which changes
+with each write.
 """
 
 import re
@@ -15,14 +15,14 @@ _NAME = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9._=-]{0,199}", re.ASCII)
 
 
 class Blob(NamedTuple):
-    """An object as it was read."""
+    """An object's bytes and tag."""
 
     data: bytes
     tag: str
 
 
 class Stat(NamedTuple):
-    """What is known of an object without reading it."""
+    """Properties of an object, known without reading it."""
 
     tag: str
     size: int  # bytes
@@ -30,15 +30,15 @@ class Stat(NamedTuple):
 
 
 class Storage(Protocol):
-    """The verbs. All raise StoreError when the store cannot be reached or written, RefusedError for a key that is none.
+    """The operations. All raise StoreError if the store cannot be reached or written, RefusedError on an invalid key.
 
-    `put` raises ConflictError when its condition does not hold. A key that is ever written under a condition is always
-    written under one: a plain `put` or a `delete` may slip in between the comparison and the write.
+    `put` raises ConflictError if its condition does not hold. A key that is ever written conditionally must always be
+    written conditionally: a plain `put` or `delete` may come between comparison and write.
     """
 
     @property
     def address(self) -> str:
-        """Where this store is, for people."""
+        """Path or URL of this store, for messages."""
         ...
 
     def get(self, key: str) -> Blob | None:
@@ -54,29 +54,29 @@ class Storage(Protocol):
         ...
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete objects; those that are not there are no error."""
+        """Delete objects; missing ones are no error."""
         ...
 
     def keys(self, folder: str = "", *, deep: bool = True) -> list[str]:
-        """Keys below a folder ("" is all), sorted; with `deep=False` only those that lie directly in it."""
+        """Keys below a folder ("" is all), sorted; with `deep=False` only those directly in it."""
         ...
 
     def now(self) -> float:
-        """The store's own clock [seconds since the epoch]: the one that machines with differing clocks agree on."""
+        """The store's clock [seconds since the epoch], common to machines with differing clocks."""
         ...
 
 
 def check_key(key: str) -> list[str]:
-    """Names that a key consists of. Raises RefusedError unless each is plain: no `..`, no leading dot, no slash."""
+    """The names that make up a key. Raises RefusedError unless each is plain: no `..`, no leading dot, no slash."""
     names = key.split("/")
     if not all(_NAME.fullmatch(name) for name in names) or len(names) > 8:
         raise RefusedError(
-            f"The name {key[:200]!r} is not one of this store's: names are letters, digits, '-', '_', '=' and '.' "
-            "(not first), joined by '/'."
+            f"The store's key is {key[:200]!r}, expected names of letters, digits, '-', '_', '=' and '.' (not first), "
+            "joined by '/'."
         )
     return names
 
 
 def is_name(text: str) -> bool:
-    """Whether a file of this name can be one of the store's; others in its folder are none of its business."""
+    """Whether a file of this name can belong to the store; other files in the folder are ignored."""
     return _NAME.fullmatch(text) is not None

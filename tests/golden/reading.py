@@ -16,18 +16,18 @@ PROJECTS = (3, 4)
 
 
 def contents(store: Path) -> dict[str, Any]:
-    """Versions, runs, updates, known projects and what was turned down, by project."""
+    """Versions, runs, updates, known projects and what rollbacks replaced, by project."""
     storage = open_storage(str(store))
     models, runs = ModelStore(storage), Runs(storage)
     found: dict[str, Any] = {}
     for project in PROJECTS:
-        model_info, turned_down = models.model_info(project), models.turned_down(project)
+        model_info, rolled_back = models.model_info(project), models.rolled_back(project)
         known = KnownProjects(storage).get(project)
         found[str(project)] = {
             "serves": model_info.version if model_info else "",
             "snapshot": model_info.snapshot.digest if model_info and model_info.snapshot else "",
             "versions": [[each.name, each.accepted, each.current] for each in models.versions(project)],
-            "turned_down": turned_down.version if turned_down else "",
+            "turned_down": rolled_back.version if rolled_back else "",
             "runs": [[each.number, each.outcome, each.version, each.exit_code] for each in runs.history(project)],
             "trained": [each.trained.digest if each.trained else "" for each in runs.history(project)],
             "updates": [[each.at, each.action, each.weight] for each in Updates(storage).of(project)],

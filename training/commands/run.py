@@ -172,7 +172,7 @@ class _Run:
         if not verdict.accepted:
             store.reject(self.active.lease, data, weights, reason=verdict.reason, reports=reports)
             return "rejected", verdict.reason
-        asked = self.by_hand or bool(self.active.record.buttons)
+        asked = self.by_hand or bool(self.active.record.train_jobs)
         publication = store.publish(self.active.lease, data, weights, reports=reports, again=asked)
         return ("published", verdict.reason) if publication.published else ("rejected", publication.reason)
 
@@ -190,5 +190,5 @@ class _Run:
 
     def _is_repetition(self, snapshot: Snapshot) -> bool:
         """Whether no person asked for this run and it would only repeat an earlier one."""
-        asked = self.by_hand or bool(self.active.record.buttons)
+        asked = self.by_hand or bool(self.active.record.train_jobs)
         return not asked and is_repetition(self.storage, self._project, snapshot)

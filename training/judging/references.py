@@ -12,7 +12,7 @@ MOST_REFERENCES = 5  # newest accepted versions
 
 def load_references(store: ModelStore, project: int, project_created: str, config: LabelConfig) -> list[Reference]:
     """Accepted versions of the same project, labels and channels, but for the one that a roll back turned down."""
-    turned_down = store.turned_down(project)
+    rolled_back = store.rolled_back(project)
     names = [each.name for each in store.versions(project) if each.accepted][:MOST_REFERENCES]
     found = []
     for name in names:
@@ -21,7 +21,7 @@ def load_references(store: ModelStore, project: int, project_created: str, confi
             continue
         known = read_card(model.data).label_config
         same = set(known.labels) == set(config.labels) and known.channels == config.channels
-        if same and not (turned_down and turned_down.version == name):
+        if same and not (rolled_back and rolled_back.version == name):
             report = store.file(project, name, "report.json")
             found.append(Reference(name, read_held_out(report) if report else {}, model.data))
     return found

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference import formatting as words
-from inference.monitoring.diagnosis import COLUMNS, Channel, Drawing, thin
+from inference.monitoring.diagnosis import COLUMNS, Channel, Drawing, envelope
 from inference.status.charts import limits, signal, zooms
 from shared.labelling.colors import PALETTE, colors
 from shared.model_file.card import Estimate
@@ -17,7 +17,7 @@ def test_thinning_keeps_every_spike_and_bounds_the_points(rows: int, seed: int) 
     column = rng.normal(size=rows)
     column[rng.integers(rows)] = 100.0
     column[rng.random(rows) < 0.1] = np.nan
-    low, high = thin(column)
+    low, high = envelope(column)
     assert len(low) == len(high) <= COLUMNS
     if not np.isnan(column).all():
         assert np.nanmax(high) == np.nanmax(column)

@@ -168,7 +168,7 @@ def test_a_measured_learning_curve_is_drawn_with_its_verdict(serve: Serve, store
         assert page(client, "/ui/projects/3.json")["curve"]["points"][2]["recordings"] == 4
         text = client.get("/ui/projects/3", headers=HTML).text
         store.put("runs/3/curve.json", b"{")
-        assert any("no learning curve" in each for each in page(client, "/ui/projects/3.json")["missing"])
+        assert any("not a learning curve" in each for each in page(client, "/ui/projects/3.json")["missing"])
     assert "recordings, to 4 " in text
     assert "Labelling more &lt;b&gt;is" in text
 

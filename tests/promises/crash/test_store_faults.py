@@ -139,7 +139,7 @@ def test_a_killed_roll_back_leaves_one_model_or_the_other(
     def check(storage: FolderStorage) -> None:
         store = ModelStore(storage)
         if serving(storage) == version_name(1):
-            assert store.turned_down(PROJECT) is not None
+            assert store.rolled_back(PROJECT) is not None
         else:
             assert serving(storage) == version_name(2)
         assert store.roll_back(PROJECT, version_name(1)) == version_name(1)

@@ -246,7 +246,7 @@ def test_a_dead_run_is_recorded_as_failed_once_its_lease_is_over(monkeypatch: py
     assert runs.record_failed(PROJECT, 1, "Job train-7-1 failed: OOMKilled.", exit_code=137)
     last = runs.state(PROJECT).last
     assert last is not None
-    assert (last.exit_code, last.seen, last.buttons) == (137, 1, ("7-button",))
+    assert (last.exit_code, last.waiting_updates, last.train_jobs) == (137, 1, ("7-button",))
     assert begin(storage).number == 2
 
 
@@ -312,5 +312,5 @@ def test_a_heart_beats_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_lease_that_is_none_is_named(storage: Storage) -> None:
     storage.put("runs/7/active", b"?")
-    with pytest.raises(StoreError, match="runs/7/active holds no lease"):
+    with pytest.raises(StoreError, match="runs/7/active is not a lease"):
         take_lease(storage, PROJECT, "test")

@@ -20,15 +20,17 @@ def idle(last: RunRecord | None = None) -> RunState:
     return RunState(active=None, last=last, next_number=1 + (last.number if last else 0))
 
 
-def failed(failures: int = 1, *, ago: float = 0.0, seen: int = 1, buttons: tuple[str, ...] = ()) -> RunState:
+def failed(
+    failures: int = 1, *, ago: float = 0.0, waiting_updates: int = 1, train_jobs: tuple[str, ...] = ()
+) -> RunState:
     record = RunRecord(
         project=7,
         number=failures,
         outcome="failed",
         ended_at=NOW - ago,
         failures=failures,
-        seen=seen,
-        buttons=buttons,
+        waiting_updates=waiting_updates,
+        train_jobs=train_jobs,
     )
     return idle(record)
 
@@ -84,7 +86,7 @@ def test_new_updates_allow_one_try_a_minute() -> None:
 def test_a_button_resets_the_back_off_once() -> None:
     pressed = update(action=START_TRAINING, job="7-new")
     assert launched([pressed], failed(10)) == [(7, 11)]
-    assert launched([pressed], failed(10, buttons=("7-new",))) == []
+    assert launched([pressed], failed(10, train_jobs=("7-new",))) == []
 
 
 def test_a_wrong_clock_that_was_put_right_holds_nobody_up() -> None:

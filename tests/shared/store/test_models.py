@@ -123,9 +123,9 @@ def test_a_model_dated_by_a_clock_that_was_wrong_holds_no_later_one_up(storage: 
     assert store.publish(lease, model_file(6, state=6)).published
     assert store.roll_back(PROJECT, version_name(5)) == version_name(5)
     assert store.roll_back(PROJECT, version_name(6)) == version_name(6)
-    turned_down = store.turned_down(PROJECT)
-    assert turned_down is not None
-    assert turned_down.version == version_name(5)
+    rolled_back = store.rolled_back(PROJECT)
+    assert rolled_back is not None
+    assert rolled_back.version == version_name(5)
     assert store.publish(lease, model_file(7, state=7)).published
 
 
@@ -146,7 +146,7 @@ def test_a_recreated_database_is_not_gated_by_the_old_model(storage: Storage) ->
     assert model_info.mismatch("") == ""
     assert "another Label Studio database" in model_info.mismatch("222")
     assert store.publish(lease, model_file(6, state=1, created="222")).published
-    with pytest.raises(RefusedError, match="keeps no accepted version"):
+    with pytest.raises(RefusedError, match="has no accepted version"):
         store.roll_back(PROJECT)
 
 
@@ -233,16 +233,16 @@ def test_rolling_back_goes_one_accepted_version_at_a_time_and_forward_again(stor
     assert store.publish(lease, model_file(4), b"weights 4").published
     assert store.roll_back(PROJECT) == version_name(2)
     assert store.roll_back(PROJECT) == version_name(1)
-    turned_down = store.turned_down(PROJECT)
-    assert turned_down is not None
-    assert turned_down.version == version_name(4)
+    rolled_back = store.rolled_back(PROJECT)
+    assert rolled_back is not None
+    assert rolled_back.version == version_name(4)
     found = storage.get(keys.weights(PROJECT))
     assert found is not None
     assert found.data == b"weights 1"
-    with pytest.raises(RefusedError, match="no accepted version from before"):
+    with pytest.raises(RefusedError, match="no accepted version older than"):
         store.roll_back(PROJECT)
     assert store.roll_back(PROJECT, version_name(4)) == version_name(4)
-    assert store.turned_down(PROJECT) is None
+    assert store.rolled_back(PROJECT) is None
     assert [each.name for each in store.versions(PROJECT) if each.current] == [version_name(4)]
 
 
@@ -261,9 +261,9 @@ def test_only_newer_annotations_or_the_button_train_again_after_a_roll_back(stor
     publish(store, storage, [1, 2])
     store.roll_back(PROJECT)
     lease = take_lease(storage, PROJECT, "test")
-    assert "turned down" in store.publish(lease, model_file(3, state=2)).reason
+    assert "rejected by a rollback" in store.publish(lease, model_file(3, state=2)).reason
     older = store.publish(lease, model_file(4, state=1))
-    assert "turned down" in older.reason
+    assert "rejected by a rollback" in older.reason
     assert serving(store) == version_name(1)
     assert store.publish(lease, model_file(5, state=2), again=True).published
     store.roll_back(PROJECT, version_name(1))
@@ -332,7 +332,7 @@ def test_deleting_a_project_leaves_nothing_of_it_and_all_of_others(storage: Stor
 
 
 def test_a_model_of_another_project_is_not_published(storage: Storage) -> None:
-    with pytest.raises(ModelError, match="is of project 8, expected was 7"):
+    with pytest.raises(ModelError, match="belongs to project 8, expected 7"):
         ModelStore(storage).publish(take_lease(storage, PROJECT, "test"), model_file(1, project=8))
     assert storage.keys("versions") == []
 
