@@ -6,7 +6,9 @@ where a label has one, separators by name. Source: https://labelstud.io/tags/tim
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
+from itertools import islice
 from typing import Any, Literal
 from xml.etree.ElementTree import Element, ParseError
 
@@ -22,9 +24,11 @@ SEPARATORS = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "dot": ".", 
 VARIABLE = re.compile(r"\$[\w[\].{}]+")
 LONGEST_CONFIG = 1 << 20  # characters: 30,000 labels; a tag takes 30 times its four characters when it is read
 LONGEST_QUOTE = 200  # characters of a tag in an error
+LONGEST_NAME = 60  # … of a name or an attribute's value
+MOST_QUOTED = 20  # names or sentences in one list: each tag must not repeat all others
 
 
-class LabelConfig(msgspec.Struct, frozen=True, kw_only=True):
+class LabelConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The pair of `TimeSeriesLabels` and `TimeSeries` tags that is served."""
 
     from_name: str
@@ -39,6 +43,11 @@ class LabelConfig(msgspec.Struct, frozen=True, kw_only=True):
     separator: str = ""  # one character or "auto"; "": not given, the page takes a comma
     left_out: tuple[str, ...] = ()  # sentences about what is in the configuration but not served
     synonyms: dict[str, str] = {}  # `value` of a label that has an alias ► the alias: the page takes both
+
+    @cached_property
+    def label_set(self) -> frozenset[str]:
+        """The labels, to look names up in: there may be 30,000, and as many regions."""
+        return frozenset(self.labels)
 
     @property
     def fingerprint(self) -> str:
@@ -75,27 +84,50 @@ def parse_label_config(xml: str) -> LabelConfig:
     """
     tags = list(_walk(_parse(xml)))
     controls = [tag for tag in tags if _name(tag) == "timeserieslabels"]
-    objects: dict[str, Element] = {}
+    objects: dict[str, _Object] = {}
     for tag in tags:
         if _name(tag) == "timeseries":
-            objects.setdefault(_attributes(tag).get("name", ""), tag)
+            objects.setdefault(_attributes(tag).get("name", ""), _Object(tag))
     if not objects:
         raise LabelConfigError("The labelling configuration has no <TimeSeries> tag; add one with Channel tags in it.")
     if not controls:
         raise LabelConfigError(
             'The labelling configuration has no <TimeSeriesLabels> tag; add one with toName="'
-            f'{next(iter(objects))}" and a Label tag for each label.'
+            f'{next(iter(objects))[:LONGEST_NAME]}" and a Label tag for each label.'
         )
+    known = _list_names(objects)
     refusals: list[str] = []
     for control in controls:
         try:
-            found = _read_pair(control, objects)
+            found = _read_pair(control, objects, known)
         except LabelConfigError as error:
             refusals.append(str(error))
             continue
-        rest = [tag for tag in tags if tag is not control and tag is not objects[found.to_name]]
-        return msgspec.structs.replace(found, left_out=(*refusals, *_left_out(rest, found)))
+        rest = [tag for tag in tags if tag is not control and tag is not objects[found.to_name].tag]
+        left_out = [*refusals, *_left_out(rest, found)]
+        if len(left_out) > MOST_QUOTED:
+            left_out[MOST_QUOTED:] = [f"{len(left_out) - MOST_QUOTED} more tags are left out."]
+        return msgspec.structs.replace(found, left_out=tuple(left_out))
     raise LabelConfigError(refusals[0])
+
+
+class _Object:
+    """A TimeSeries tag, read at most once, however many tags refer to it."""
+
+    def __init__(self, tag: Element) -> None:
+        self.tag = tag
+        self._read: LabelConfig | LabelConfigError | None = None
+
+    def read(self) -> LabelConfig:
+        """What the tag itself says. Raises LabelConfigError."""
+        if self._read is None:
+            try:
+                self._read = _read_object(self.tag)
+            except LabelConfigError as error:
+                self._read = error
+        if isinstance(self._read, LabelConfigError):
+            raise LabelConfigError(str(self._read))
+        return self._read
 
 
 def _parse(xml: str) -> Element:
@@ -117,17 +149,20 @@ def _parse(xml: str) -> Element:
     return root
 
 
-def _walk(root: Element) -> Iterator[Element]:
-    """All tags in document order; not recursive, so that depth costs nothing."""
+def _walk(root: Element, *, beside: str = "") -> Iterator[Element]:
+    """All tags in document order, not those within another tag of the name `beside`; not recursive, so that depth
+    costs nothing.
+    """
     stack = [root]
     while stack:
         tag = stack.pop()
         if isinstance(tag.tag, str):  # comments and processing instructions have none
             yield tag
-            stack.extend(reversed(tag))
+            if tag is root or not beside or _name(tag) != beside:
+                stack.extend(reversed(tag))
 
 
-def _read_pair(control: Element, objects: Mapping[str, Element]) -> LabelConfig:
+def _read_pair(control: Element, objects: Mapping[str, _Object], known: str) -> LabelConfig:
     attributes = _attributes(control)
     from_name = attributes.get("name", "")
     if not from_name:
@@ -135,18 +170,18 @@ def _read_pair(control: Element, objects: Mapping[str, Element]) -> LabelConfig:
     targets = [part.strip() for part in attributes.get("toname", "").split(",")]
     to_name = next((name for name in targets if name and name in objects), "")
     if not to_name:
-        raise LabelConfigError(
-            f"{_quote(control)} labels no time series: toName must name one of "
-            f"{', '.join(repr(name) for name in objects)}."
-        )
+        raise LabelConfigError(f"{_quote(control)} labels no time series: toName must name one of {known}.")
     labels, colors, synonyms = _read_labels(control)
-    return _read_object(objects[to_name], from_name, to_name, labels, colors, synonyms)
+    found = objects[to_name].read()
+    return msgspec.structs.replace(
+        found, from_name=from_name, to_name=to_name, labels=labels, colors=colors, synonyms=synonyms
+    )
 
 
 def _read_labels(control: Element) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]:
     colors: dict[str, str] = {}
     synonyms: dict[str, str] = {}
-    for tag in _walk(control):
+    for tag in _walk(control, beside="timeserieslabels"):
         if _name(tag) != "label":
             continue
         attributes = _attributes(tag)
@@ -165,46 +200,41 @@ def _read_labels(control: Element) -> tuple[tuple[str, ...], tuple[str, ...], di
     return tuple(colors), tuple(colors.values()), {k: v for k, v in synonyms.items() if k not in colors}
 
 
-def _read_object(
-    tag: Element,
-    from_name: str,
-    to_name: str,
-    labels: tuple[str, ...],
-    colors: tuple[str, ...],
-    synonyms: dict[str, str],
-) -> LabelConfig:
+def _read_object(tag: Element) -> LabelConfig:
+    """What a TimeSeries tag says; names and labels are still empty."""
     attributes = _attributes(tag)
     value = attributes.get("value", "")
     if not VARIABLE.fullmatch(value):
-        raise LabelConfigError(f'{_quote(tag)} has value={value!r}; it must be one variable such as value="$csv_url".')
+        raise LabelConfigError(
+            f'{_quote(tag)} has value={_cut(value)!r}; it must be one variable such as value="$csv_url".'
+        )
     value_type = attributes.get("valuetype", "url")
     if value_type not in ("url", "json"):
-        raise LabelConfigError(f"{_quote(tag)} has valueType={value_type!r}; it must be url or json.")
+        raise LabelConfigError(f"{_quote(tag)} has valueType={_cut(value_type)!r}; it must be url or json.")
     time_column = attributes.get("timecolumn", "").lower()
     time_format = attributes.get("timeformat", "") if time_column else ""  # the page ignores it without a time column
     if time_format:
         try:
             split_format(time_format)
         except ValueError as error:
-            raise LabelConfigError(f"{_quote(tag)} has timeFormat={time_format!r}, but {error}.") from None
+            raise LabelConfigError(f"{_quote(tag)} has timeFormat={_cut(time_format)!r}, but {error}.") from None
     return LabelConfig(
-        from_name=from_name,
-        to_name=to_name,
+        from_name="",
+        to_name="",
         value_key=value[1:],
         value_type="json" if value_type == "json" else "url",
-        labels=labels,
-        colors=colors,
+        labels=(),
+        colors=(),
         channels=_read_channels(tag),
         time_column=time_column,
         time_format=time_format,
         separator=_read_separator(tag),
-        synonyms=synonyms,
     )
 
 
 def _read_channels(tag: Element) -> tuple[str, ...]:
     columns: dict[str, None] = {}
-    for channel in _walk(tag):
+    for channel in _walk(tag, beside="timeseries"):
         if _name(channel) == "channel":
             column = _attributes(channel).get("column", "").lower()
             if not column:
@@ -219,12 +249,12 @@ def _read_separator(tag: Element) -> str:
     text = _attributes(tag).get("sep", "")
     separator = text if len(text) < 2 else SEPARATORS.get(text, text[0])
     if not separator.isascii() or separator in ('"', "\r", "\n"):
-        raise LabelConfigError(f'{_quote(tag)} has sep={text!r}, which cannot separate columns; use sep=",".')
+        raise LabelConfigError(f'{_quote(tag)} has sep={_cut(text)!r}, which cannot separate columns; use sep=",".')
     return separator
 
 
 def _left_out(rest: list[Element], found: LabelConfig) -> Iterator[str]:
-    served = f"only {found.from_name!r} on {found.to_name!r} is served"
+    served = f"only {found.from_name[:LONGEST_NAME]!r} on {found.to_name[:LONGEST_NAME]!r} is served"
     for tag in rest:
         name = _name(tag)
         if name == "timeserieslabels" or (name == "timeseries" and _attributes(tag).get("name") != found.to_name):
@@ -239,6 +269,12 @@ def _name(tag: Element) -> str:
 
 def _attributes(tag: Element) -> dict[str, str]:
     return {key.lower(): value for key, value in tag.attrib.items()}
+
+
+def _list_names(names: Collection[str]) -> str:
+    """At most MOST_QUOTED names, for a sentence."""
+    told = ", ".join(repr(name[:LONGEST_NAME]) for name in islice(names, MOST_QUOTED))
+    return told + (f" and {len(names) - MOST_QUOTED} more" if len(names) > MOST_QUOTED else "")
 
 
 def _quote(tag: Element) -> str:

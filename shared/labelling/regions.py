@@ -19,8 +19,7 @@ def to_regions(segments: Iterable[Segment], axis: TimeAxis, config: LabelConfig)
 
     Segments whose label is not in the configuration are omitted: labels are matched by name.
     """
-    known = set(config.labels)
-    wanted = [segment for segment in segments if segment.label in known]
+    wanted = [segment for segment in segments if segment.label in config.label_set]
     starts = axis.values([segment.first for segment in wanted])
     ends = axis.values([segment.last for segment in wanted])
     return [_region(*each, config) for each in zip(wanted, starts, ends, strict=True)]
@@ -63,7 +62,7 @@ def from_regions(regions: Iterable[Any], axis: TimeAxis, config: LabelConfig) ->
             first = last = (first + last) // 2
         for label in value[KIND]:
             name = config.synonyms.get(str(label), str(label))
-            if name in config.labels:
+            if name in config.label_set:
                 parsed.segments.append(Segment(first, last, name, instant=instant))
             else:
                 parsed.left_out[f"label {name!r} is not in the labelling configuration"] += 1

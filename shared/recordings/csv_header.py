@@ -92,13 +92,15 @@ def read_layout(data: memoryview, config: LabelConfig) -> CsvLayout:
         raise SeriesError(f"The recording has {len(names)} columns; at most {MAX_COLUMNS} are read.")
     wanted = [*config.channels, *([config.time_column] if config.time_column else [])]
     lowered = [name.lower() for name in names]
+    present = frozenset(lowered)
     header = _has_header(names, split_line(second, separator) if second else None) or (
         # only text in both lines: the page would miss the configured names, although they are there
-        all(name in lowered for name in wanted) and any(read_digits(name) is None for name in wanted)
+        all(name in present for name in wanted) and any(read_digits(name) is None for name in wanted)
     )
     known = lowered if header else [str(index) for index in range(len(names))]
-    channels = [_find_column(name, known, True, header, first) for name in config.channels]
-    time = _find_column(config.time_column, known, False, header, first) if config.time_column else None
+    columns = _Columns(known, header, first)
+    channels = [columns.find(name, index_first=True) for name in config.channels]
+    time = columns.find(config.time_column, index_first=False) if config.time_column else None
     if config.time_format and time in channels:
         raise SeriesError(f"Column {config.time_column!r} holds the recording's times and cannot be a channel as well.")
     return CsvLayout(separator, after if header else begin, len(names), tuple(channels), time)
@@ -144,22 +146,43 @@ def _guess_separator(line: str) -> str:
     return next(iter(found), ",")
 
 
-def _find_column(wanted: str, known: list[str], index_first: bool, header: bool, first: str) -> int:
-    """Index of a column by name or index. The page tries digits in a channel as an index before it tries names."""
-    index = read_digits(wanted)
-    if index is not None and index >= len(known):
-        index = None
-    if index_first and index is not None:
-        return index
-    places = [i for i, name in enumerate(known) if name == wanted]
-    places = places or [i for i, name in enumerate(known) if name.strip() == wanted.strip()]
-    if len(places) > 1:
-        raise SeriesError(f"Column {wanted!r} stands {len(places)} times in the recording's header; names must differ.")
-    if places:
-        return places[0]
-    if index is not None:
-        return index
-    what = "are" if header else "have no names, as its first line looks like the second; they are"
-    hint = f" The separator may be wrong, set sep: the first line is {first[:60]!r}." if len(known) == 1 else ""
-    listed = ", ".join(repr(name) for name in known[:20]) + (" …" if len(known) > 20 else "")
-    raise SeriesError(f"The recording has no column {wanted!r}; its columns {what}: {listed}.{hint}")
+class _Columns:
+    """A file's columns by name: looked up in one step each, as there may be 20,000, and as many channels."""
+
+    def __init__(self, known: list[str], header: bool, first: str) -> None:
+        self._known = known
+        self._header = header
+        self._first = first
+        self._exact = _places(known)
+        self._stripped = _places([name.strip() for name in known])
+
+    def find(self, wanted: str, *, index_first: bool) -> int:
+        """Index of a column by name or index. The page tries digits in a channel as an index before it tries names."""
+        known = self._known
+        index = read_digits(wanted)
+        if index is not None and index >= len(known):
+            index = None
+        if index_first and index is not None:
+            return index
+        places = self._exact.get(wanted) or self._stripped.get(wanted.strip(), [])
+        if len(places) > 1:
+            raise SeriesError(
+                f"Column {wanted!r} stands {len(places)} times in the recording's header; names must differ."
+            )
+        if places:
+            return places[0]
+        if index is not None:
+            return index
+        what = "are" if self._header else "have no names, as its first line looks like the second; they are"
+        listed = ", ".join(repr(name[:60]) for name in known[:20]) + (" …" if len(known) > 20 else "")
+        hint = ""
+        if len(known) == 1:
+            hint = f" The separator may be wrong, set sep: the first line is {self._first[:60]!r}."
+        raise SeriesError(f"The recording has no column {wanted[:60]!r}; its columns {what}: {listed}.{hint}")
+
+
+def _places(names: list[str]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for index, name in enumerate(names):
+        found.setdefault(name, []).append(index)
+    return found

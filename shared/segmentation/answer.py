@@ -4,7 +4,7 @@ The server, the page of a task, `predict` and `preannotate` answer by this funct
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from shared.doubts import Doubt, doubtful_score
@@ -39,12 +39,12 @@ def answer_series(
     Raises SeriesError where the recording cannot be segmented.
     """
     found = segmenter.segment(series, task_score=task_score, check=check)
-    known = [segment for segment in found.segments if segment.label in config.labels]
-    doubts = (*series.doubts, *_missing_labels(found.segments, config.labels))
+    known = [segment for segment in found.segments if segment.label in config.label_set]
+    doubts = (*series.doubts, *_missing_labels(found.segments, config.label_set))
     return Answer(known, doubtful_score(found.score, doubts), doubts)
 
 
-def _missing_labels(segments: Iterable[Segment], labels: Iterable[str]) -> Iterator[Doubt]:
+def _missing_labels(segments: Iterable[Segment], labels: Collection[str]) -> Iterator[Doubt]:
     """A doubt about segments whose label the configuration does not have (any more)."""
     every = Counter(segment.label for segment in segments)
     gone = {label: count for label, count in every.items() if label not in labels}

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,3 +30,12 @@ def test_in_a_cluster_events_need_the_secret_path() -> None:
     with pytest.raises(SettingsError, match="WEBHOOK_SECRET"):
         check_exposure(Settings(host="0.0.0.0", train_launcher="kubernetes", **SECRETS))
     check_exposure(Settings(host="0.0.0.0", train_launcher="kubernetes", webhook_secret="0" * 16, **SECRETS))
+
+
+def test_the_command_itself_refuses_to_serve_other_machines(tmp_path: Path) -> None:
+    environment = {**os.environ, "HOST": "0.0.0.0", "PORT": "0", "MODEL_DIR": str(tmp_path), "TRAIN_LAUNCHER": "none"}
+    program = "import inference.web.server as s; s._listen = None; s.serve(s.Settings.from_environment())"
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert "SettingsError" in run.stderr
+    assert "ALLOW_OPEN=true" in run.stderr

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import msgspec
 
-PROMISES = range(1, 13)
+PROMISES = range(1, 14)
 FOLDER = Path(__file__).parent
 PRODUCT = ("shared/", "inference/", "training/", "k8s/")
 
@@ -64,7 +64,7 @@ def read_mutation(path: Path) -> Mutation:
     if not content.fails or not content.replace or not all(each.old.strip() for each in content.replace):
         raise ValueError(f"{path.name}: expected at least one test in `fails` and one replacement with an `old` text.")
     if content.promise not in PROMISES or not path.name.startswith(f"{content.promise:02}-"):
-        raise ValueError(f"{path.name}: its promise is {content.promise}, expected 1 to 12 and the same in its name.")
+        raise ValueError(f"{path.name}: its promise is {content.promise}, expected 1 to 13 and the same in its name.")
     outside = sorted({each.file for each in content.replace if not each.file.startswith(PRODUCT)})
     if outside:
         raise ValueError(f"{path.name}: it changes {', '.join(outside)}, expected files in {', '.join(PRODUCT)}.")

@@ -96,7 +96,7 @@ def test_a_test_that_fails_with_the_protection_shows_nothing(root: Path, capsys:
         HEAD.replace(TEST, "").replace('""', "") + replace("    return n"),
         HEAD + replace("    return n", old=""),
         HEAD + 'test = "typed wrong"\n' + replace("    return n"),
-        HEAD.replace("5", "13") + replace("    return n"),
+        HEAD.replace("5", "14") + replace("    return n"),
         HEAD.replace("5", "6") + replace("    return n"),
         HEAD + replace("    return n", file="tests/test_half.py"),
     ],
