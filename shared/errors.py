@@ -11,6 +11,7 @@ SegmenterError
 │   └── ModelError                  a graph that fails its checks
 └── TemporaryError                may work later: exit code 75, no result for a task
     ├── FetchError                  a recording that was not received (time-out, connection, 5xx, 404 of a moved file)
+    │   └── NotDataError              something else in its place, or a part of it, with status 200
     ├── LabelStudioError            Label Studio is unreachable, refuses the token or sends an invalid answer
     ├── ClusterError                the Kubernetes API server is unreachable or refuses a request
     ├── StoreError                  the model store cannot be read or written
@@ -23,7 +24,7 @@ A message says what was read, what was expected and what to do.
 """
 
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class ExitCode(IntEnum):
@@ -81,6 +82,15 @@ class TemporaryError(SegmenterError):
 
 class FetchError(TemporaryError):
     """A recording that was not received."""
+
+
+class NotDataError(FetchError):
+    """Something else was received in place of a recording, or a part of it, although the status was 200."""
+
+    def __init__(self, kind: Literal["not-data", "truncated"], message: str) -> None:
+        """`kind`: of the doubt (shared/doubts.py)."""
+        super().__init__(message)
+        self.kind = kind
 
 
 class LabelStudioError(TemporaryError):

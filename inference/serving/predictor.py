@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from inference.serving.awaited import AwaitedTasks
 from inference.serving.model_cache import ModelCache, ServedModel
 from inference.serving.protocol import (
     NO_ANSWER,
@@ -27,7 +28,15 @@ from inference.serving.protocol import (
     parse_project,
 )
 from shared.doubts import Doubt, Effect
-from shared.errors import ForbiddenError, LabelConfigError, PermanentError, SegmenterError, SeriesError, TemporaryError
+from shared.errors import (
+    ForbiddenError,
+    LabelConfigError,
+    NotDataError,
+    PermanentError,
+    SegmenterError,
+    SeriesError,
+    TemporaryError,
+)
 from shared.label_studio.fetcher import Fetcher
 from shared.labelling.label_config import LabelConfig, parse_label_config
 from shared.labelling.regions import to_regions
@@ -92,6 +101,7 @@ class Predictor:
         self._pool = ThreadPoolExecutor(threads, "predict")
         self._share = max(1, threads // 2)
         self._cores = BoundedSemaphore(settings.predict_threads)
+        self._awaited = AwaitedTasks(clock)
         self._lock = Lock()
         self._regions = 0  # of answers that are not sent yet
 
@@ -133,6 +143,9 @@ class Predictor:
                 served = batch.serving(project, self._models)
                 version = served.version
             return self._segment(task, project, served, batch)
+        except NotDataError as error:
+            doubt = Doubt(kind=error.kind, sentence=str(error))
+            return self._not_data(project.id, task.id if task else None, version, batch, doubt)
         except (TemporaryError, ForbiddenError) as error:
             answer = batch.nothing_yet(version)
             reason, kind = str(error), type(error).__name__
@@ -144,6 +157,16 @@ class Predictor:
             answer = batch.nothing_yet(version)
             reason, kind = "an internal error, see the log", "unforeseen"
         return Outcome(project.id, task.id if task else None, answer, reason, kind)
+
+    def _not_data(
+        self, project: int, task: int | str | None, version: str, batch: "_Batch", doubt: Doubt, rows: int = 0
+    ) -> Outcome:
+        """Nothing is stored for the task, so that Label Studio asks again; after an hour an empty result."""
+        reason = doubt.sentence
+        answer = batch.nothing_yet(version)
+        if not self._awaited.is_awaited(project, task):
+            answer = Prediction(result=[], score=0.0, model_version=version, notes=(reason,))
+        return Outcome(project, task, answer, reason, doubt.kind, rows, (doubt,))
 
     def _segment(self, task: Task, project: ProjectRef, served: ServedModel, batch: "_Batch") -> Outcome:
         card = served.segmenter.card
@@ -182,10 +205,9 @@ class Predictor:
         )
         passing = next((doubt for doubt in found.doubts if doubt.effect is Effect.PASSING), None)
         if passing is not None:
-            reason, kind = passing.sentence, passing.kind
-            return Outcome(
-                project.id, task.id, batch.nothing_yet(served.version), reason, kind, series.rows, found.doubts
-            )
+            outcome = self._not_data(project.id, task.id, served.version, batch, passing, series.rows)
+            return msgspec.structs.replace(outcome, doubts=found.doubts)
+        self._awaited.arrived(project.id, task.id)
         return Outcome(project.id, task.id, answer, rows=series.rows, doubts=found.doubts)
 
     def _make_room(self, batch: "_Batch", regions: int) -> None:

@@ -21,6 +21,7 @@ from urllib3.exceptions import TimeoutError as UrllibTimeoutError
 from shared.errors import FetchError, ForbiddenError, RefusedError, SegmenterError
 from shared.label_studio.cache import CacheEntry, RecordingCache
 from shared.label_studio.credentials import Credentials
+from shared.label_studio.received import check_received
 from shared.label_studio.request import Reply, display_url, request_target
 from shared.net.connections import Connections, fetch_error, read_body
 from shared.net.urls import HostPolicy, Resolve, Url, read_url, system_resolve
@@ -162,6 +163,7 @@ class Fetcher:
                 return body
             known = None  # damaged or deleted since; request the whole body
         body = self._receive(source, response, own_media, limit_bytes)
+        check_received(body, response.headers, source.display)
         if self._cache:
             self._cache.put(
                 key,

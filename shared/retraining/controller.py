@@ -25,7 +25,8 @@ from shared.store.storage import Storage
 PASS_SECONDS = 2.0  # between two passes when nothing wakes the loop: other processes write updates, too
 SHARE = 0.02  # of the time that passes may take: passes over many updates are further apart,
 LONGEST_SECONDS = 30.0  # but no further: a long pass may have been a store that did not answer
-MISSING_SECONDS = 3600.0  # until recordings that could not be fetched are requested again: most of them never arrive
+MISSING_SECONDS = 900.0  # until recordings that did not arrive are requested again; twice as long after each run
+LONGEST_MISSING_SECONDS = 86400.0  # … but no longer: most of them never arrive
 ASKED_SECONDS = 10.0  # least time between two requested comparisons of one project
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,8 @@ def make_reconciler(storage: Storage, credentials: Credentials, connections: Con
         ended = runs.last_ended(project)
         if ended is None:
             return None
-        waits = ended.read is not None and storage.now() - (ended.ended_at or 0.0) < MISSING_SECONDS
+        gap = min(LONGEST_MISSING_SECONDS, MISSING_SECONDS * 2.0 ** min(max(0, ended.missing_runs - 1), 20))
+        waits = ended.read is not None and storage.now() - (ended.ended_at or 0.0) < gap
         return ended.snapshot if waits else ended.trained
 
     def is_training(project: int) -> bool:

@@ -59,6 +59,7 @@ class RunRecord(msgspec.Struct, rename={"waiting_updates": "seen", "train_jobs":
     waiting_updates: int = 0  # updates that waited when it started
     train_jobs: tuple[str, ...] = ()  # jobs of the START_TRAINING updates among them
     failures: int = 0  # runs in a row that failed and may work later, this one included
+    missing_runs: int = 0  # runs in a row whose recordings did not all arrive, this one included
     trained: Snapshot | None = None  # of the last run until this one that was finished: what reconcile compares with
 
     @property
@@ -190,6 +191,7 @@ class Runs:
         record = msgspec.structs.replace(
             record,
             failures=(1 + (before.failures if before else 0)) if failed else 0,
+            missing_runs=(1 + (before.missing_runs if before else 0)) if record.read is not None else 0,
             trained=known if failed or record.snapshot is None else record.read or record.snapshot,
         )
         try:

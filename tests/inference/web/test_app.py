@@ -8,6 +8,8 @@ from starlette.testclient import TestClient
 from shared.retraining.updates import Updates
 from shared.store.opening import open_storage
 from tests.inference.conftest import CONFIG, VALUES, Publish, Serve, batch
+from tests.support.web_server import answer
+from tests.support.web_server import serve as run_web
 
 SETUP = {
     "project": "3.1795475439",
@@ -19,9 +21,9 @@ SETUP = {
 
 
 def results(client: TestClient, body: bytes) -> list[Any]:
-    answer = client.post("/predict", content=body)
-    assert answer.status_code == 200, answer.text
-    found: list[Any] = answer.json()["results"]
+    response = client.post("/predict", content=body)
+    assert response.status_code == 200, response.text
+    found: list[Any] = response.json()["results"]
     return found
 
 
@@ -93,6 +95,20 @@ def test_what_may_work_later_is_not_stored_as_empty(serve: Serve, publish: Publi
     publish()
     with serve(label_studio_host="http://127.0.0.1:1") as client:
         assert results(client, batch("/data/upload/3/8687c5c4-two.csv")) == [[]]
+
+
+def test_something_else_than_a_recording_is_asked_for_again_for_an_hour(
+    serve: Serve, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish()
+    page = answer(b"<html>Log in</html>\n")
+    with run_web(lambda asked: page) as web, serve(data_hosts_allowed=("127.0.0.1",)) as client:
+        body = batch(f"{web.url}/a.csv", label_config=CONFIG.replace('"json"', '"url"'))
+        assert results(client, body) == [[]]
+        assert 'tss_tasks_total{outcome="nothing",reason="not-data"} 1.0' in client.get("/metrics").text
+        monkeypatch.setattr("inference.serving.awaited.AWAITED_SECONDS", 0.0)
+        (result,) = results(client, body)
+    assert (result["result"], result["score"]) == ([], 0.0)
 
 
 def test_a_mixed_batch_is_split_by_project(serve: Serve, publish: Publish) -> None:

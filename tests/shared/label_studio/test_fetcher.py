@@ -279,7 +279,7 @@ def test_a_recording_over_the_limit_is_refused_with_the_setting(reply: bytes) ->
 
 def test_of_large_recordings_one_is_held_at_a_time_and_small_ones_pass_by(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.label_studio.fetcher.SMALL_BYTES", 1000)
-    with serve(lambda asked: answer(b"x" * (2000 if asked.path == "/large.csv" else 10))) as web:
+    with serve(lambda asked: answer(b"a\n" + b"1\n" * (999 if asked.path == "/large.csv" else 4))) as web:
         reader = fetcher("http://localhost:1", data_hosts_allowed=("127.0.0.1",))
 
         def hold(name: str, seconds: float) -> int:
@@ -295,7 +295,7 @@ def test_of_large_recordings_one_is_held_at_a_time_and_small_ones_pass_by(monkey
 
 
 def test_a_recording_of_just_the_limit_is_read() -> None:
-    with serve(always(answer(b"x" * 2**20, Content_Length=""))) as web:
+    with serve(always(answer(b"1\n" * 2**19, Content_Length=""))) as web:
         reader = fetcher("http://localhost:1", data_hosts_allowed=("127.0.0.1",), max_series_mb=1)
         assert len(reader.fetch(web.url + "/a.csv")) == 2**20
 
@@ -361,11 +361,11 @@ def test_the_next_address_of_a_name_is_tried_when_the_first_refuses() -> None:
 
 
 def test_connections_are_kept_open_between_recordings() -> None:
-    body = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na,b"
+    body = b"HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n" + CSV
     with serve(always(body)) as web:
         reader = fetcher("http://localhost:1", data_hosts_allowed=("127.0.0.1",))
         for number in range(5):
-            assert reader.fetch(f"{web.url}/{number}.csv") == b"a,b"
+            assert reader.fetch(f"{web.url}/{number}.csv") == CSV
         assert web.connections == 1
 
 
@@ -403,7 +403,7 @@ def test_a_changed_file_is_seen_and_an_unchanged_one_is_not_sent_again(tmp_path:
 
 
 def test_a_body_that_nobody_can_date_is_never_kept(tmp_path: Path) -> None:
-    replies = iter([b"1", b"2"])
+    replies = iter([b"a\n1\n", b"a\n2\n"])
 
     def script(asked: Asked) -> bytes:
         if asked.headers.get("if-none-match") == '"11"':  # Label Studio's tag of a user, if the storage has none
@@ -412,7 +412,7 @@ def test_a_body_that_nobody_can_date_is_never_kept(tmp_path: Path) -> None:
 
     with serve(script) as web:
         reader = cached(web, tmp_path)
-        assert [reader.fetch("s3://bucket/a.csv", task_id=1) for _ in range(2)] == [b"1", b"2"]
+        assert [reader.fetch("s3://bucket/a.csv", task_id=1) for _ in range(2)] == [b"a\n1\n", b"a\n2\n"]
 
 
 def test_a_damaged_entry_is_fetched_again(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from shared.retraining.updates import Updates
 from shared.store.folder import FolderStorage
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
-from tests.support.label_studio_files import REGIONS, StudioWithFiles
+from tests.support.label_studio_files import RECORDING, REGIONS, StudioWithFiles
 from tests.support.synthetic import FAST
 from tests.support.tokens import TOKEN
-from tests.support.web_server import Web, serve
+from tests.support.web_server import Web, answer, answer_json, serve
 from training.__main__ import main
 from training.judging.gate import Verdict
 
@@ -90,6 +90,47 @@ def test_an_annotation_whose_recording_came_late_is_trained_on_after_all(
     assert ended.trained.annotations == 4
     assert reconcile() == 0
     assert waiting(tmp_path) == []
+
+
+SOMETHING_ELSE = {
+    "login page": answer(b"<!DOCTYPE html>\n<html><body>Log in</body></html>\n", Content_Type="text/html"),
+    "error object": answer_json({"error": "try again"}),
+    "text": answer(b"upstream connect error"),
+    "header": answer(b"value\n"),
+    "half": answer(RECORDING[: len(RECORDING) // 2 - 1].encode(), Content_Length=""),
+}
+
+
+@pytest.mark.usefixtures("web")
+@pytest.mark.parametrize("reply", SOMETHING_ELSE.values(), ids=SOMETHING_ELSE)
+def test_something_else_than_a_recording_is_left_out_named_and_requested_again(
+    studio: StudioWithFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reply: bytes
+) -> None:
+    monkeypatch.setenv("CACHE_DIR", str(tmp_path / "cache"))
+    studio.away_answer = reply
+    assert run() == 0
+    ended = last(tmp_path)
+    assert ended.outcome == "published"
+    assert ended.read is not None
+    assert (ended.read.annotations, ended.missing_runs) == (3, 1)
+    assert "Task 4 was skipped" in Runs(open_storage(str(tmp_path))).log(1, ended.number)
+    assert len(list((tmp_path / "cache").iterdir())) == 3
+    assert unasked_run() == 0
+    assert last(tmp_path).missing_runs == 2
+    studio.away = False
+    assert unasked_run() == 0
+    assert last(tmp_path).missing_runs == 0
+    trained = last(tmp_path).trained
+    assert trained is not None
+    assert trained.annotations == 4
+
+
+@pytest.mark.usefixtures("web")
+def test_a_run_that_can_read_nothing_may_work_later(studio: StudioWithFiles, tmp_path: Path) -> None:
+    studio.all_away, studio.away_answer = True, SOMETHING_ELSE["login page"]
+    Updates(open_storage(str(tmp_path))).add(1, "ANNOTATION_CREATED", 1.0)
+    assert run() == 75
+    assert waiting(tmp_path) == ["ANNOTATION_CREATED"]
 
 
 @pytest.mark.usefixtures("web")
