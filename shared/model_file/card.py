@@ -11,6 +11,7 @@ from shared.labelling.snapshots import Snapshot
 SCHEMA = 1
 # keys of cards keep the names they were first stored under
 STORED_NAMES = {"stride": "hop", "downsampling": "stem", "metrics": "figures"}
+MAX_LOG_SCALE = 87.0  # of a recording's scale, which is float32
 MAX_LOG = 1000.0  # of a prior's logarithms: those learned from annotations stay below 20
 
 
@@ -143,6 +144,29 @@ class ModelMetrics(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()  # sentences for people
 
 
+class RecordingStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """How centre and scale of a recording are taken, as normalisation.py does; learned from training recordings.
+
+    Absent in a card: mean and standard deviation of all values, whatever the recording's length.
+    """
+
+    method: Literal["completed"] = "completed"  # moments without absurd values, of a part completed to a whole
+    rows: int  # a recording of fewer is a part
+    log_scale: tuple[float, ...]  # mean logarithm of recordings' scales, one a channel, as all below
+    center_between: tuple[float, ...]  # variance of recordings' centres
+    center_within: tuple[float, ...]  # of a part's centre around its recording's, over 1/rows − 1/(all rows)
+    scale_between: tuple[float, ...]  # the same of logarithms of scales
+    scale_within: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        _require(self.rows > 0, f"rows {self.rows} are not above 0")
+        variances = (self.center_between, self.center_within, self.scale_between, self.scale_within)
+        _require(all(len(each) == len(self.log_scale) for each in variances), "channels of the statistics differ")
+        numbers = [number for each in variances for number in each]
+        _require(all(0 <= number < float("inf") for number in numbers), "a variance of the statistics is not 0 or more")
+        _require(all(abs(each) <= MAX_LOG_SCALE for each in self.log_scale), "a log_scale is beyond float32")
+
+
 class ModelCard(msgspec.Struct, rename=STORED_NAMES, frozen=True, kw_only=True):
     """Everything serving needs besides the graph, and what people want to know about the model."""
 
@@ -158,6 +182,7 @@ class ModelCard(msgspec.Struct, rename=STORED_NAMES, frozen=True, kw_only=True):
     downsampling: int  # rows an LSTM step
     channel_mean: tuple[float, ...]  # of the training rows; centre of a channel without values
     channel_std: tuple[float, ...]
+    statistics: RecordingStatistics | None = None  # None: mean and standard deviation of all values
     metrics: ModelMetrics
     snapshot: Snapshot
     folds: dict[str, int] = {}  # group of recordings ► fold, kept as recordings are added
@@ -175,6 +200,8 @@ class ModelCard(msgspec.Struct, rename=STORED_NAMES, frozen=True, kw_only=True):
             len(self.channel_mean) == len(self.channel_std) == channels,
             f"there are {channels} channels, but {len(self.channel_mean)} means and {len(self.channel_std)} deviations",
         )
+        known = self.statistics
+        _require(known is None or len(known.log_scale) == channels, "channels of the statistics are not the card's")
 
     @property
     def class_count(self) -> int:

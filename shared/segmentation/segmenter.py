@@ -120,7 +120,9 @@ class Segmenter:
         rows, channels = values.shape
         if channels != len(card.channel_mean):
             raise SeriesError(f"A series has {channels} channels, the model was trained on {len(card.channel_mean)}.")
-        center, scale = recording_statistics(values, np.asarray(card.channel_mean), np.asarray(card.channel_std))
+        center, scale = recording_statistics(
+            values, np.asarray(card.channel_mean), np.asarray(card.channel_std), card.statistics
+        )
         overlap = OverlapMean(rows, card.window, card.stride)
         for windows in window_blocks(values, center, card.window, card.stride, BLOCKS_AT_ONCE * BLOCK_WINDOWS):
             blocks = [windows[first : first + BLOCK_WINDOWS] for first in range(0, len(windows), BLOCK_WINDOWS)]

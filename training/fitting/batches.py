@@ -4,13 +4,26 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.model_file.card import Head, InstantHead
+from shared.segmentation.normalisation import completed, missing, recording_statistics
 from training.data.annotations import UNKNOWN, Recording
-from training.fitting.dataset import Doubles, Floats, Integers, Statistics, normalise, recording_weights, row_targets
+from training.fitting.dataset import (
+    LIMIT,
+    Doubles,
+    Floats,
+    Integers,
+    Statistics,
+    normalise,
+    recording_weights,
+    row_targets,
+)
+from training.fitting.part_statistics import PartMoments
 from training.planning.decoding_parameters import Shape
 from training.planning.recipe import Recipe
 
+LEAST_PART = 0.15  # of a recording, whose statistics a window may have
 INFLATION_BATCHES = 250  # of which only the targets are looked at
 
 
@@ -37,6 +50,13 @@ class TrainingSet:
         weights = recording_weights(recordings, recipe.longest_recording)
         self._shares = np.cumsum(weights / weights.sum())
         self._features = np.zeros((self.rows + beyond * len(recordings), self.features), np.float32)
+        self._statistics = statistics
+        self._parts = [PartMoments(each.series.values) for each in recordings]
+        self._own = [
+            recording_statistics(each.series.values, statistics.mean, statistics.std, statistics.recording)
+            for each in recordings
+        ]
+        self._gaps = self._missing_cells(recordings)
         self._targets = np.full((len(self._features), len(heads)), UNKNOWN, np.int64)
         self._target_shares = np.ones(self._targets.shape, np.float32)
         for first, recording in zip(self._firsts, recordings, strict=True):
@@ -46,6 +66,16 @@ class TrainingSet:
                 self._targets[here, index], self._target_shares[here, index] = row_targets(recording, head)
         self._runs = self._class_runs(heads)
         self._balanced = round(recipe.batch * recipe.balanced_share) if self._has_rare_class() else 0
+
+    def _missing_cells(self, recordings: Sequence[Recording]) -> NDArray[np.bool_] | None:
+        """Where there are cells without a value, in the order of the features; None where there are none."""
+        found = [missing(each.series.values) for each in recordings]
+        if not any(each.any() for each in found):
+            return None
+        cells = np.zeros((len(self._features), self._statistics.channels), bool)
+        for first, each in zip(self._firsts, found, strict=True):
+            cells[first : first + len(each)] = each
+        return cells
 
     def _has_rare_class(self) -> bool:
         """Whether some class would hardly be seen if windows started just anywhere."""
@@ -85,12 +115,48 @@ class TrainingSet:
         """
         rows = self._draw_places(random)
         nearest = np.rint(rows).astype(np.int64)
-        if not self._recipe.warp:
-            return self._vary(self._features[nearest], random), self._targets[nearest], self._target_shares[nearest]
-        before = rows.astype(np.int64)
-        share = (rows - before).astype(np.float32)[..., None]
-        features = self._features[before] * (1 - share) + self._features[before + 1] * share
+        if self._recipe.warp:
+            before = rows.astype(np.int64)
+            share = (rows - before).astype(np.float32)[..., None]
+            features = self._features[before] * (1 - share) + self._features[before + 1] * share
+        else:
+            features = self._features[nearest]
+        for window in np.flatnonzero(random.random(len(features)) < self._recipe.parts).tolist():
+            self._show_as_part(features[window], nearest[window], random)
         return self._vary(features, random), self._targets[nearest], self._target_shares[nearest]
+
+    def _show_as_part(self, features: Floats, places: Integers, random: np.random.Generator) -> None:
+        """Normalise a window by a part of its recording that holds it, as serving would: in place.
+
+        features: [window, 2·channels]; places: where its rows lie among all.
+        """
+        number = int(np.searchsorted(self._firsts, places[0], side="right")) - 1
+        first, rows = int(self._firsts[number]), int(self._lengths[number])
+        begin, end = int(places[0]) - first, min(int(places[-1]) - first + 1, rows)
+        length = max(round(random.uniform(LEAST_PART, 1) * rows), end - begin)
+        start = int(random.integers(max(end - length, 0), min(begin, rows - length) + 1))
+        cells = None if self._gaps is None else self._gaps[places]
+        self._renormalise(features, cells, number, start, start + length)
+
+    def _renormalise(
+        self, features: Floats, cells: NDArray[np.bool_] | None, number: int, first: int, end: int
+    ) -> None:
+        """Give rows [rows, 2·channels] of a recording the statistics of its rows `first` to `end` − 1, in place."""
+        how, mean = self._statistics.recording, self._statistics.mean
+        center, spread = self._parts[number].of(np.array([first]), np.array([end]))
+        if how is not None:
+            center, spread = completed(center, spread, end - first, mean, how)
+        scale = np.where(spread > 0, spread, 1.0)[0]
+        own_center, own_scale = self._own[number]
+        channels = self._statistics.channels
+        by_recording = features[:, channels:]
+        by_recording *= (own_scale / scale).astype(np.float32)
+        by_recording += ((own_center - center[0]) / scale).astype(np.float32)
+        np.clip(by_recording, -LIMIT, LIMIT, out=by_recording)
+        if cells is not None:
+            by_recording[cells] = 0
+            level = ((center[0] - mean) / self._statistics.std).astype(np.float32)
+            features[:, :channels][cells] = np.broadcast_to(level, cells.shape)[cells]
 
     def inflation(self, head: int) -> Doubles:
         """How much oftener batches hold each column of a head than recordings do, the commonest column being 1."""
@@ -112,10 +178,24 @@ class TrainingSet:
         )
         return np.stack([recordings, (random.random(count) * self._lengths[recordings]).astype(np.int64)], axis=1)
 
-    def recording(self, number: int) -> tuple[Floats, Integers]:
-        """Features [rows, 2·channels] and targets [rows, heads] of a whole recording."""
+    def draw_part(self, number: int, random: np.random.Generator) -> tuple[int, int]:
+        """First row and end of a part of a recording."""
+        rows = int(self._lengths[number])
+        length = max(round(random.uniform(LEAST_PART, 1) * rows), 1)
+        start = int(random.integers(rows - length + 1))
+        return start, start + length
+
+    def recording(self, number: int, part: tuple[int, int] | None = None) -> tuple[Floats, Integers]:
+        """Features [rows, 2·channels] and targets [rows, heads] of a whole recording.
+
+        part: rows whose statistics normalise them.
+        """
         here = slice(self._firsts[number], self._firsts[number] + self._lengths[number])
-        return self._features[here], self._targets[here]
+        features = self._features[here]
+        if part is not None:
+            features = features.copy()
+            self._renormalise(features, None if self._gaps is None else self._gaps[here], number, *part)
+        return features, self._targets[here]
 
     def _draw_places(self, random: np.random.Generator) -> Doubles:
         """Where the rows of a batch lie among all rows: [batch, window], between rows where time is warped."""

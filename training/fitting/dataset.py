@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.model_file.card import Head, InstantHead
+from shared.model_file.card import Head, InstantHead, RecordingStatistics
 from shared.segmentation.normalisation import around_center, missing, recording_statistics
 from training.data.annotations import UNKNOWN, Recording
+from training.fitting.part_statistics import PartMoments, learn_recording_statistics
 
 LIMIT = 10.0  # standard deviations at which rows are clipped: a spike must not decide a window
 FLAT = 1e-6  # a spread below this share of the level is rounding noise of the files, not a signal
@@ -20,10 +21,14 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Level and spread of every channel over the training rows: float64 [channels]."""
+    """Level and spread of every channel over the training rows: float64 [channels].
+
+    recording: how those of a recording are taken.
+    """
 
     mean: Doubles
     std: Doubles
+    recording: RecordingStatistics | None = None
 
     @property
     def channels(self) -> int:
@@ -43,30 +48,20 @@ def training_statistics(recordings: Sequence[Recording], longest: float) -> Stat
     A channel that no recording has values of gets 0 and 1; a constant one gets 1 as its spread.
     """
     weights = recording_weights(recordings, longest)[:, None]
-    values = [recording.series.values for recording in recordings]
-    nothing = np.zeros(values[0].shape[1])
-    moments = [recording_statistics(each, nothing, nothing) for each in values]
-    spreads = np.array([_spread(each, center) for each, (center, _) in zip(values, moments, strict=True)])
-    centers = np.array([center for center, _ in moments])
-    present = np.array([(~missing(each)).any(axis=0) for each in values]) * weights
+    parts = [PartMoments(recording.series.values) for recording in recordings]
+    centers, spreads = np.array([each.center for each in parts]), np.array([each.spread for each in parts])
+    present = np.array([(~missing(each.series.values)).any(axis=0) for each in recordings]) * weights
     total = np.maximum(present.sum(axis=0), 1e-300)
     mean = (centers * present).sum(axis=0) / total
-    variance = ((spreads + np.square(centers - mean)) * present).sum(axis=0) / total
+    variance = ((np.square(spreads) + np.square(centers - mean)) * present).sum(axis=0) / total
     std = np.sqrt(variance)
-    return Statistics(mean, np.where((std > FLAT * np.abs(mean)) & (std > np.finfo(np.float32).tiny), std, 1.0))
-
-
-def _spread(values: Doubles, center: Doubles) -> Doubles:
-    """Variance of every channel around its centre, whatever recording_statistics makes of flat channels."""
-    around = np.square(np.where(missing(values), np.nan, values) - center)
-    counts = np.maximum((~np.isnan(around)).sum(axis=0), 1)
-    variance: Doubles = np.nansum(around, axis=0) / counts
-    return variance
+    std = np.where((std > FLAT * np.abs(mean)) & (std > np.finfo(np.float32).tiny), std, 1.0)
+    return Statistics(mean, std, learn_recording_statistics(parts, std))
 
 
 def normalise(values: Doubles, statistics: Statistics) -> Floats:
     """Rows as the network sees them, as the exported graph computes them: [rows, channels] ► [rows, 2·channels]."""
-    center, scale = recording_statistics(values, statistics.mean, statistics.std)
+    center, scale = recording_statistics(values, statistics.mean, statistics.std, statistics.recording)
     return scale_rows(around_center(values, center), center, scale, statistics)
 
 

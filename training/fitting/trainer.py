@@ -86,6 +86,7 @@ class Trainer:
             heads=heads,
             channel_mean=tuple(model.statistics.mean.tolist()),
             channel_std=tuple(model.statistics.std.tolist()),
+            statistics=model.statistics.recording,
         )
         return export_model(model.fit.network, model.statistics, card)
 

@@ -4,7 +4,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from shared.segmentation.normalisation import BLOCK_ROWS, around_center, missing, recording_statistics
+from shared.model_file.card import RecordingStatistics
+from shared.segmentation.normalisation import (
+    BLOCK_ROWS,
+    SAMPLE_ROWS,
+    absurd_cells,
+    around_center,
+    missing,
+    recording_statistics,
+    usual_limits,
+)
+
+
+def make_how(channels: int = 1, **changes: object) -> RecordingStatistics:
+    one = (1.0,) * channels
+    known = {
+        "rows": 1000, "log_scale": (0.0,) * channels,
+        "center_between": one, "center_within": one, "scale_between": one, "scale_within": one,
+    }  # fmt: skip
+    return RecordingStatistics(**(known | changes))  # type: ignore[arg-type]
 
 
 def test_statistics_are_those_of_the_present_values() -> None:
@@ -49,11 +67,13 @@ def test_a_series_without_rows_has_statistics_all_the_same() -> None:
     assert scale.tolist() == [1.0, 1.0]
 
 
-@given(st.lists(st.floats(width=64), min_size=1, max_size=30))
+@pytest.mark.parametrize("completed", [False, True])
+@given(column=st.lists(st.floats(width=64), min_size=1, max_size=30))
 @settings(max_examples=200)
-def test_no_value_whatsoever_gives_something_that_is_not_a_number(column: list[float]) -> None:
+def test_no_value_whatsoever_gives_something_that_is_not_a_number(completed: bool, column: list[float]) -> None:
     values = np.array(column)[:, None]
-    center, scale = recording_statistics(values, np.zeros(1), np.ones(1))
+    how = make_how(rows=20) if completed else None
+    center, scale = recording_statistics(values, np.zeros(1), np.ones(1), how)
     rows = around_center(values, center)
     assert np.isfinite(center).all()
     assert (scale > 0).all()
@@ -82,3 +102,97 @@ def test_statistics_look_at_a_block_at_a_time(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("shared.segmentation.normalisation.missing", counted)
     recording_statistics(np.ones((5 * BLOCK_ROWS + 1, 2)), np.zeros(2), np.ones(2))
     assert blocks == [*[2 * BLOCK_ROWS] * 5, 2] * 2
+
+
+def signal(rows: int = 3000, channels: int = 1) -> NDArray[np.float64]:
+    return np.random.default_rng(0).normal(size=(rows, channels))
+
+
+@pytest.mark.parametrize(
+    ("rows", "value"),
+    [(slice(1700, 1701), 1e6), (slice(0, 1), 1.5e9), (slice(0, 3000, 20), -9999.0), (slice(0, 3000, 11), 1e30)],
+)
+def test_absurd_values_change_no_statistics(rows: slice, value: float) -> None:
+    values = signal(channels=2)
+    clean = np.delete(values, np.arange(3000)[rows], axis=0)
+    expected = recording_statistics(clean, np.zeros(2), np.ones(2))
+    values[rows, 1] = value
+    found = recording_statistics(values, np.zeros(2), np.ones(2), make_how(2))
+    assert found[0][1] == pytest.approx(expected[0][1], abs=1e-9)
+    assert found[1][1] == pytest.approx(expected[1][1], rel=1e-6)
+    row, channel = absurd_cells(values)
+    assert row.tolist() == np.arange(3000)[rows].tolist()
+    assert set(channel.tolist()) == {1}
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        (np.arange(3000) % 100 == 0).astype(float),  # binary, nearly always 0
+        np.where(np.arange(3000) % 4 == 0, signal()[:, 0] ** 2, 0.0),  # 0 in 75 % of the rows
+        np.where(np.arange(3000) % 300 < 10, 5.0, 0.01) * signal()[:, 0],  # at rest but for 3 % of the time
+        np.exp(3 * signal()[:, 0]),  # heavy tail
+        np.full(3000, 7.0),
+    ],
+)
+def test_rare_values_that_are_not_absurd_count(column: NDArray[np.float64]) -> None:
+    values = column[:, None]
+    assert not len(absurd_cells(values)[0])
+    center, scale = recording_statistics(values, np.zeros(1), np.ones(1), make_how())
+    plain = recording_statistics(values, np.zeros(1), np.ones(1))
+    np.testing.assert_allclose(center, plain[0])
+    np.testing.assert_allclose(scale, plain[1])
+
+
+def test_missing_values_are_not_absurd() -> None:
+    values = signal()
+    values[::3] = np.nan
+    values[1] = np.inf
+    assert not len(absurd_cells(values)[0])
+
+
+def test_limits_of_a_long_recording_come_from_a_bounded_number_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    sorted_at_once: list[int] = []
+    sort = np.sort
+
+    def counted(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        sorted_at_once.append(len(values))
+        return sort(values)
+
+    monkeypatch.setattr("numpy.sort", counted)
+    values = signal(20 * SAMPLE_ROWS + 3)
+    values[12345] = 1e6
+    low, high = usual_limits(values)
+    assert max(sorted_at_once) <= SAMPLE_ROWS
+    assert low[0] < values.min() < np.delete(values, 12345).max() < high[0] < 1e6
+    assert absurd_cells(values)[0].tolist() == [12345]
+
+
+def test_a_recording_as_long_as_the_known_ones_has_its_own_statistics() -> None:
+    values = 5 + 2 * signal(1000)
+    found = recording_statistics(values, np.zeros(1), np.ones(1), make_how(rows=1000))
+    np.testing.assert_allclose(found[0], values.mean(axis=0))
+    np.testing.assert_allclose(found[1], values.std(axis=0), rtol=1e-6)
+
+
+def test_a_part_takes_its_own_level_where_levels_differ_between_recordings() -> None:
+    values = 5 + signal(250)
+    how = make_how(center_between=(100.0,), center_within=(1.0,))
+    center, _ = recording_statistics(values, np.zeros(1), np.ones(1), how)
+    assert center[0] == pytest.approx(values.mean(), abs=0.01)
+
+
+def test_a_part_is_completed_by_the_training_recordings_where_parts_differ() -> None:
+    values = 5 + signal(250)
+    how = make_how(center_between=(1e-9,), center_within=(1e3,), scale_between=(0.0,), scale_within=(1.0,))
+    center, scale = recording_statistics(values, np.zeros(1), np.ones(1), how)
+    quarter = values.mean() / 4
+    assert center[0] == pytest.approx(quarter, rel=1e-6)
+    spread = (values.var() + (values.mean() - quarter) ** 2) / 4 + 3 * (1 + quarter**2) / 4
+    assert scale[0] == pytest.approx(np.sqrt(spread), rel=1e-6)
+
+
+def test_a_part_in_which_a_channel_stands_still_takes_the_usual_scale() -> None:
+    values = np.zeros((250, 1))
+    _, scale = recording_statistics(values, np.zeros(1), np.ones(1), make_how(log_scale=(np.log(4.0),)))
+    assert scale[0] == pytest.approx(4 * np.sqrt(0.75))

@@ -11,7 +11,7 @@ from shared.model_file.card import RangeHead
 from shared.recordings.series import Series
 from training.data.annotations import UNKNOWN, Recording
 from training.fitting.batches import TrainingSet
-from training.fitting.dataset import training_statistics
+from training.fitting.dataset import normalise, training_statistics
 from training.planning.decoding_parameters import Shape
 from training.planning.recipe import INSTANTS, RANGES, Recipe
 
@@ -101,3 +101,36 @@ def test_inflation_tells_how_much_oftener_batches_hold_a_class(make_recording: C
     np.testing.assert_allclose(inflation[1], share / (1 - share) * 19_990 / 10, rtol=0.2)
     common = make_set([make_recording([Segment(500, 9_999, "Run")], rows=20_000)])
     assert common.inflation(0).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_a_recording_shown_as_a_part_is_normalised_as_that_part_would_be_served(
+    make_recordings: Callable[..., list[Recording]], holes: bool
+) -> None:
+    recordings = [
+        with_values(each, each.series.values + 3 * np.sin(np.arange(160) / 40)[:, None])
+        for each in make_recordings(3, rows=160)
+    ]
+    if holes:
+        recordings[1].series.values[70:75, 0] = np.nan
+    statistics = training_statistics(recordings, 4.0)
+    data = TrainingSet(recordings, [ranges(recordings[0])], SHAPE, statistics, PLAIN)
+    features, _ = data.recording(1, (64, 128))
+    expected = normalise(recordings[1].series.values[64:128], statistics)
+    np.testing.assert_allclose(features[64:128], expected, atol=1e-4)
+    whole, _ = data.recording(1)
+    assert np.abs(whole[64:128] - expected).max() > 0.1
+
+
+def test_a_share_of_the_windows_is_shown_as_parts(make_recordings: Callable[..., list[Recording]]) -> None:
+    recordings = make_recordings(2, rows=160)
+    draws = {}
+    for parts in (0.0, 0.5):
+        recipe = Recipe(parts=parts, warp=0.0)
+        data, random = make_set(recordings, recipe), np.random.default_rng(0)
+        rows = np.concatenate([data.recording(number)[0] for number in range(2)])
+        drawn = np.concatenate([data.draw(random)[0] for _ in range(50)])
+        own = (np.abs(drawn[:, 0, None] - rows[None]).max(axis=-1) < 1e-6).any(axis=1)
+        draws[parts] = own.mean()
+    assert draws[0.0] == 1
+    assert 0.35 < draws[0.5] < 0.65
