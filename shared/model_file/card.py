@@ -65,6 +65,7 @@ class RangeHead(msgspec.Struct, rename={"label_sequence_prior": "composition"}, 
 
     labels: tuple[str, ...]
     min_rows: tuple[int, ...]  # shortest run kept, background first, then labels [rows]
+    sure_rows: tuple[int, ...] = ()  # from which a shorter run stays where its rows are sure; empty: none does
     label_sequence_prior: LabelSequencePrior | None = None  # None: not learned, or it did not help held-out recordings
     calibration: Calibration = Calibration()
 
@@ -72,6 +73,7 @@ class RangeHead(msgspec.Struct, rename={"label_sequence_prior": "composition"}, 
         _check_head(self.labels, self.calibration)
         class_count = 1 + len(self.labels)
         _require(len(self.min_rows) == class_count, "min_rows has not one value for background and each label")
+        _require(len(self.sure_rows) in (0, class_count), "sure_rows has not one value for background and each label")
         if self.label_sequence_prior is not None:
             counts, order = self.label_sequence_prior.counts, self.label_sequence_prior.order
             _require(len(counts) == len(self.labels), "the label-sequence prior has not one row of counts per label")

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+SURE = 3.0  # nats a row, 20 to 1: a lone flicker is not as sure; 1 to 3 are level where it may stay, whole or cut
 LEAST_GAIN = 1e-9  # log probability for which a border moves: less is rounding
 
 Counts = NDArray[np.int64]
@@ -62,12 +63,16 @@ def joined(parts: Sequence[LabelRuns]) -> LabelRuns:
     return whole if len(starts) == len(whole) else whole.grouped(starts, columns[starts])
 
 
-def filter_runs(runs: LabelRuns, least: Sequence[int]) -> tuple[Counts, Counts]:
+def filter_runs(runs: LabelRuns, least: Sequence[int], sure: Sequence[int] = ()) -> tuple[Counts, Counts]:
     """Join runs shorter than `least` [rows, one a column] to a neighbour until none is left, or only one run.
 
     Shortest first, the leftmost of equals; to the neighbour whose column has the larger sum of log probabilities over
     the run's rows, the left one of equals. Returns the first run of every group and the group's column; neighbouring
     groups differ in column. O(R log R) for R runs.
+
+    sure: rows from which on a run that is too short stays all the same where its rows are sure of it, one a class;
+    at both ends of the recording, which cut segments off, such a run stays however short it is. Empty: none stays.
+    Rows are sure of a class whose mean log probability is SURE above that of each neighbour's.
     """
     count = len(runs)
     short = np.flatnonzero(runs.lengths < np.asarray(least)[runs.columns])
@@ -87,6 +92,10 @@ def filter_runs(runs: LabelRuns, least: Sequence[int]) -> tuple[Counts, Counts]:
             continue  # joined another since; if it is still short, it stands in the heap with its new length
         if left < 0 and right == count:
             break
+        if sure and (left < 0 or right == count or length >= sure[columns[first]]):
+            beside = [columns[each] for each in (left, right) if 0 <= each < count]
+            if all(_margin(sums, first, right, columns[first], other) >= SURE * length for other in beside):
+                continue
         if right == count or (left >= 0 and _speaks_for(sums, first, right, columns[left], columns[right])):
             alive[first] = 0
             first, column = left, columns[left]
@@ -107,6 +116,11 @@ def filter_runs(runs: LabelRuns, least: Sequence[int]) -> tuple[Counts, Counts]:
 def _speaks_for(sums: memoryview, first: int, end: int, column: int, other: int) -> bool:
     """Whether the rows of runs `first` to `end` are at least as likely under `column` as under `other`."""
     return bool(sums[end, column] - sums[first, column] >= sums[end, other] - sums[first, other])
+
+
+def _margin(sums: memoryview, first: int, end: int, column: int, other: int) -> float:
+    """How much more likely the rows of runs `first` to `end` are under `column` than under `other`: log probability."""
+    return float(sums[end, column] - sums[first, column] - sums[end, other] + sums[first, other])
 
 
 def snap_borders(runs: LabelRuns, starts: Counts, columns: Counts, least: Sequence[int]) -> Counts:

@@ -97,7 +97,7 @@ class RangeDecoder:
         self._count = 1 + len(self._parts[1])
 
     def _starts(self, runs: LabelRuns) -> tuple[Counts, Counts]:
-        starts, columns = filter_runs(runs, self._head.min_rows)
+        starts, columns = filter_runs(runs, self._head.min_rows, self._head.sure_rows)
         return snap_borders(runs, starts, columns, self._head.min_rows), columns
 
     def _close(self, groups: Groups) -> None:

@@ -53,6 +53,7 @@ def learn_heads(recordings: Sequence[Recording], kinds: LabelKinds) -> tuple[Hea
             RangeHead(
                 labels=kinds.ranges,
                 min_rows=tuple(_least_duration(each) for each in durations),
+                sure_rows=tuple(_sure_duration(each) for each in durations),
                 label_sequence_prior=learn_label_sequence_prior(recordings, 1 + len(kinds.ranges)),
             )
         )
@@ -118,3 +119,8 @@ def _least_duration(durations: list[int]) -> int:
     if len(durations) < ENOUGH_SEGMENTS:
         return max(1, int(FEW_SHARE * min(durations)))
     return max(1, int(DURATION_SHARE * float(np.percentile(durations, SHORTEST_PERCENTILE))))
+
+
+def _sure_duration(durations: list[int]) -> int:
+    """Rows from which a run stays where its rows are sure of it, however few segments are as short."""
+    return max(1, int(FEW_SHARE * min(durations))) if durations else 1

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from shared.segmentation import duration_filter
 from shared.segmentation.duration_filter import Counts, LabelRuns, filter_runs, joined, snap_borders
 
 Doubles = NDArray[np.float64]
@@ -32,19 +33,26 @@ def painted(runs: LabelRuns, starts: Counts, columns: Counts) -> Counts:
     return np.repeat(groups.columns, groups.lengths)
 
 
-def naive_filter(logs: Doubles, columns: Counts, least: list[int]) -> Counts:
+def naive_filter(logs: Doubles, columns: Counts, least: list[int], sure: list[int] | None = None) -> Counts:
     """Row by row, all over again after every join: quadratic."""
     columns = columns.copy()
+    stay: set[tuple[int, int]] = set()
     while True:
         starts = np.flatnonzero(np.diff(columns, prepend=-1)).tolist()
         ends = [*starts[1:], len(columns)]
-        short = [(e - s, s, e) for s, e in zip(starts, ends, strict=True) if e - s < least[columns[s]]]
+        spans = [(s, e) for s, e in zip(starts, ends, strict=True) if (s, e) not in stay]
+        short = [(e - s, s, e) for s, e in spans if e - s < least[columns[s]]]
         if not short or len(starts) == 1:
             return columns
         _, start, end = min(short)
         neighbours = [columns[start - 1]] if start else []
         neighbours += [columns[end]] if end < len(columns) else []
         evidence = logs[start:end].sum(axis=0)
+        if sure and (start == 0 or end == len(columns) or end - start >= sure[columns[start]]):
+            margin = evidence[columns[start]] - max(evidence[column] for column in neighbours)
+            if margin >= duration_filter.SURE * (end - start):
+                stay.add((start, end))
+                continue
         columns[start:end] = max(neighbours, key=lambda column: evidence[column])
 
 
@@ -71,13 +79,61 @@ def naive_snap(logs: Doubles, runs: LabelRuns, columns: Counts, least: list[int]
         group += 1
 
 
-@given(rows=st.integers(1, 150), seed=st.integers(0, 10**6), least=st.lists(st.integers(1, 25), min_size=4, max_size=4))
+FOUR = st.lists(st.integers(1, 25), min_size=4, max_size=4)
+
+
+@given(rows=st.integers(1, 150), seed=st.integers(0, 10**6), least=FOUR, sure=st.none() | FOUR)
 @settings(max_examples=300)
-def test_the_heap_joins_runs_as_the_naive_filter_does(rows: int, seed: int, least: list[int]) -> None:
+def test_the_heap_joins_runs_as_the_naive_filter_does(
+    rows: int, seed: int, least: list[int], sure: list[int] | None
+) -> None:
     logs = random_rows(rows, 4, seed)
     columns = logs.argmax(axis=1)
     runs = runs_of(logs, columns)
-    assert painted(runs, *filter_runs(runs, least)).tolist() == naive_filter(logs, columns, least).tolist()
+    with mock.patch.object(duration_filter, "SURE", 0.7):
+        assert (
+            painted(runs, *filter_runs(runs, least, sure or ())).tolist()
+            == naive_filter(logs, columns, least, sure).tolist()
+        )
+
+
+def sure_runs(*stretches: tuple[int, int, float]) -> LabelRuns:
+    """Runs of a class for so many rows, each with this probability; the two other classes share the rest."""
+    logs = [
+        np.log(np.where(np.arange(3) == label, p, (1 - p) / 2)) for label, rows, p in stretches for _ in range(rows)
+    ]
+    columns = np.array([label for label, rows, _ in stretches for _ in range(rows)])
+    return runs_of(np.array(logs), columns)
+
+
+@pytest.mark.parametrize(("rows", "probability", "stays"), [(6, 0.95, True), (6, 0.7, False), (4, 0.95, False)])
+def test_a_short_run_stays_where_its_rows_are_sure_of_it(rows: int, probability: float, stays: bool) -> None:
+    runs = sure_runs((0, 60, 0.9), (1, rows, probability), (0, 60, 0.9))
+    _, columns = filter_runs(runs, (49, 20, 20), (5, 5, 5))
+    assert columns.tolist() == ([0, 1, 0] if stays else [0])
+    assert filter_runs(runs, (49, 20, 20))[1].tolist() == [0]
+
+
+@pytest.mark.parametrize("probability", [0.95, 0.7])
+def test_a_segment_that_an_end_cuts_off_stays_however_short_where_its_rows_are_sure_of_it(probability: float) -> None:
+    runs = sure_runs((1, 3, probability), (0, 60, 0.9), (2, 2, probability))
+    _, columns = filter_runs(runs, (49, 20, 20), (5, 5, 5))
+    assert columns.tolist() == ([1, 0, 2] if probability == 0.95 else [0])
+
+
+def test_short_background_between_two_segments_of_a_rare_class_does_not_swallow_them() -> None:
+    """Five changes of lane among 4,000 rows, 6 rows each, 30 apart; elsewhere background lasts 98 rows or more."""
+    lanes = [(1, 6, 0.96), (0, 30, 0.96)] * 5
+    runs = sure_runs((0, 2000, 0.9), *lanes, (2, 500, 0.9), (0, 1500, 0.9))
+    kept = painted(runs, *filter_runs(runs, (49, 10, 100), (15, 5, 40)))
+    assert np.count_nonzero(kept == 1) == 30
+    assert len(label_starts(kept)) == 13
+    lost = painted(runs, *filter_runs(runs, (49, 10, 100)))
+    assert np.count_nonzero(lost == 1) == 0
+
+
+def label_starts(columns: Counts) -> Counts:
+    return np.flatnonzero(np.diff(columns, prepend=-1))
 
 
 @given(rows=st.integers(1, 150), seed=st.integers(0, 10**6), least=st.lists(st.integers(1, 25), min_size=3, max_size=3))

@@ -21,13 +21,14 @@ def test_least_duration_is_half_the_fifth_percentile(make_recording: Callable[..
     (head,) = learn_heads([recording], recording.kinds)
     assert isinstance(head, RangeHead)
     assert head.min_rows == (15, 10)
+    assert head.sure_rows == (7, 5)
 
 
 def test_few_segments_give_a_quarter_of_the_shortest(make_recording: Callable[..., Recording]) -> None:
     recording = make_recording(every(50, 20, 3), rows=300)
     (head,) = learn_heads([recording], recording.kinds)
     assert isinstance(head, RangeHead)
-    assert head.min_rows == (7, 5)
+    assert head.min_rows == head.sure_rows == (7, 5)
 
 
 def test_segments_that_the_ends_cut_off_teach_nothing(make_recording: Callable[..., Recording]) -> None:
