@@ -37,6 +37,7 @@ Kind = Literal[
     "truncated",  # the file ends in the middle of a line, or before its announced length
     "not-data",  # a page, an error message or another text in place of a recording
     "unreadable-region",  # a region whose bounds or labels cannot be read
+    "outside-region",  # a region that lies outside its recording
     "unknown-label",  # a region with a label that the configuration does not have
     "other-control",  # a region of another control tag or of another series
     "covered-label",  # a label whose rows lie under other regions
@@ -59,6 +60,7 @@ EFFECTS: dict[Kind, Effect] = {
     "truncated": Effect.PASSING,
     "not-data": Effect.PASSING,
     "unreadable-region": Effect.NOTE,
+    "outside-region": Effect.NOTE,
     "unknown-label": Effect.NOTE,
     "other-control": Effect.NOTE,
     "covered-label": Effect.NOTE,

@@ -17,6 +17,7 @@ from shared.label_studio.client import LabelStudio, TaskWithAnnotations
 from shared.label_studio.fetcher import Fetcher
 from shared.labelling.annotations import Annotation, read_annotation, select_annotations
 from shared.labelling.label_config import LabelConfig, parse_label_config
+from shared.labelling.left_out import count_by_kind
 from shared.labelling.regions import from_regions
 from shared.labelling.segments import Segment
 from shared.recordings.csv_reader import MAX_CELLS
@@ -264,7 +265,8 @@ def _annotated_segments(
     for annotation in select_annotations(annotations):
         parsed = from_regions(annotation.result, series.axis, config)
         found += parsed.segments
-        steps += [Step(holds=False, sentence=f"Of the annotation is left out: {why}.") for why in parsed.left_out]
+        found_out = count_by_kind((f"annotation {annotation.id}", each) for each in parsed.left_out)
+        steps += [Step(holds=False, sentence=doubt.sentence) for doubt in found_out]
     return found
 
 

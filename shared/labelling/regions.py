@@ -1,13 +1,14 @@
 """Segments ◄► Label Studio's regions."""
 
 import hashlib
-from collections import Counter
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.errors import SeriesError
 from shared.labelling.label_config import LabelConfig
+from shared.labelling.left_out import LeftOut
 from shared.labelling.segments import Segment
 from shared.labelling.time_axis import Time, TimeAxis
 
@@ -25,48 +26,93 @@ def to_regions(segments: Iterable[Segment], axis: TimeAxis, config: LabelConfig)
     return [_region(*each, config) for each in zip(wanted, starts, ends, strict=True)]
 
 
+class UnclearRegion(NamedTuple):
+    """A region of ours that marks rows, but not for certain which, or not as what: those rows are unknown.
+
+    first, last: None for a bound that cannot be read; first above last: both were read, and one must be wrong.
+    """
+
+    first: int | None
+    last: int | None
+    label: str | None  # None: it has none, or one that the configuration does not have
+    instant: bool
+
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """First and last row where they are certain, and only the label is not."""
+        if self.first is None or self.last is None or self.first > self.last:
+            return None
+        return self.first, self.last
+
+
 @dataclass
 class ParsedRegions:
-    """The segments of an annotation, and why regions were left out: reason ► number of regions."""
+    """The segments of an annotation, regions whose rows are unknown, and what was left out."""
 
     segments: list[Segment] = field(default_factory=list)
-    left_out: Counter[str] = field(default_factory=Counter)
+    unclear: list[UnclearRegion] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+    @property
+    def says_something(self) -> bool:
+        """Whether it has no regions at all, or at least one whose rows are known."""
+        placed = bool(self.segments) or any(each.span for each in self.unclear)
+        return placed or not any(each.kind in ("unreadable-region", "outside-region") for each in self.left_out)
 
 
 def from_regions(regions: Iterable[Any], axis: TimeAxis, config: LabelConfig) -> ParsedRegions:
     """Segments of an annotation's `result`, in its order; a region with several labels is one segment for each.
 
-    Results of other kinds of tags are ignored. A region that reaches beyond the recording is cut to it; unknown
-    labels, regions of another TimeSeriesLabels tag, outside the recording or unreadable are left out and
-    counted by reason. An instant at a time that several rows share is at the middle one.
+    Results of other kinds of tags are ignored. A region that reaches beyond the recording is cut to it. Regions of
+    another pair of tags or outside the recording are left out; those with unreadable bounds or unknown labels are
+    left out, too, and their rows are unknown. An instant at a time that several rows share is at the middle one.
     """
     parsed = ParsedRegions()
     for region in regions:
-        if not isinstance(region, Mapping) or str(region.get("type", "")).lower() != KIND:
-            continue
-        if region.get("from_name") != config.from_name:
-            other = str(region.get("from_name"))[:80]
-            parsed.left_out[f"a region belongs to the tag {other!r}; only those of {config.from_name!r} are used"] += 1
-            continue
-        value = region.get("value")
-        if not isinstance(value, Mapping) or not isinstance(value.get(KIND), list) or not value[KIND]:
-            parsed.left_out["a region has no label"] += 1
-            continue
-        try:
-            first, last = axis.rows_between(value.get("start"), value.get("end"))
-        except SeriesError as error:
-            parsed.left_out[str(error)] += 1
-            continue
-        instant = value.get("instant") is True and value.get("start") == value.get("end")
-        if instant:
-            first = last = (first + last) // 2
-        for label in value[KIND]:
-            name = config.synonyms.get(str(label), str(label))
-            if name in config.label_set:
-                parsed.segments.append(Segment(first, last, name, instant=instant))
+        if not isinstance(region, Mapping):
+            parsed.unclear.append(UnclearRegion(None, None, None, instant=False))
+            parsed.left_out.append(LeftOut("unreadable-region", "", f"{reprlib.repr(region)} is no region"))
+        elif str(region.get("type", "")).lower() == KIND:
+            pair = region.get("from_name"), region.get("to_name", config.to_name)  # the latter is not always written
+            if pair == (config.from_name, config.to_name):
+                _read_region(region.get("value"), axis, config, parsed)
             else:
-                parsed.left_out[f"label {name!r} is not in the labelling configuration"] += 1
+                parsed.left_out.append(_of_other_tags(*pair, config))
     return parsed
+
+
+def _of_other_tags(control: object, series: object, config: LabelConfig) -> LeftOut:
+    used = f"only those of {config.from_name!r} on {config.to_name!r} are used"
+    return LeftOut("other-control", f"{str(control)[:80]!r} on {str(series)[:80]!r}", used)
+
+
+def _read_region(value: Any, axis: TimeAxis, config: LabelConfig, parsed: ParsedRegions) -> None:
+    value = value if isinstance(value, Mapping) else {}
+    start, end, labels = value.get("start"), value.get("end"), value.get(KIND)
+    instant = value.get("instant") is True and start == end
+    names = [config.synonyms.get(str(label), str(label)) for label in labels] if isinstance(labels, list) else []
+    try:
+        first, last = axis.rows_between(start, end)
+    except SeriesError as error:
+        bounds = axis.row_at(start), axis.row_at(end, ends=True)
+        if None not in bounds and not axis.is_reversed(start, end):
+            parsed.left_out.append(LeftOut("outside-region", "", str(error)))
+            return
+        meant = [name if name in config.label_set else None for name in names]
+        parsed.unclear += [UnclearRegion(*bounds, name, instant) for name in meant or [None]]
+        parsed.left_out.append(LeftOut("unreadable-region", "", str(error)))
+        return
+    if instant:
+        first = last = (first + last) // 2
+    if not names:
+        parsed.unclear.append(UnclearRegion(first, last, None, instant))
+        parsed.left_out.append(LeftOut("unreadable-region", "", f"A region from {start!r} to {end!r} has no label."))
+    for name in names:
+        if name in config.label_set:
+            parsed.segments.append(Segment(first, last, name, instant=instant))
+        else:
+            parsed.unclear.append(UnclearRegion(first, last, None, instant))
+            parsed.left_out.append(LeftOut("unknown-label", repr(name[:80]), f"from {start!r} to {end!r}"))
 
 
 def _region(segment: Segment, start: Time, end: Time, config: LabelConfig) -> dict[str, Any]:

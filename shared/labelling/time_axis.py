@@ -83,6 +83,24 @@ class TimeAxis:
         last = int(np.searchsorted(self.times, self._nearest(high), side="right")) - 1
         return first, last
 
+    def row_at(self, bound: object, *, ends: bool = False) -> int | None:
+        """The row nearest to a bound, or the first or last one for a bound beyond; None where it cannot be read.
+
+        ends: whether a region ends there; of rows with equal times it is then the last one.
+        """
+        with suppress(SeriesError):
+            time = self._read(bound)
+            if len(self.times):
+                nearest = self._nearest(time)
+                return int(np.searchsorted(self.times, nearest, side="right" if ends else "left")) - ends
+        return None
+
+    def is_reversed(self, start: object, end: object) -> bool:
+        """Whether both bounds can be read and `end` comes before `start`."""
+        with suppress(SeriesError):
+            return self._read(start) > self._read(end)
+        return False
+
     def _read(self, bound: object) -> float:
         time = float("nan")
         if isinstance(bound, str):

@@ -1,12 +1,12 @@
 """Annotated tasks ► recordings with layers of segments: fetch, parse, select. A bad task is skipped and named."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from shared.doubts import Doubt
 from shared.errors import FetchError, SegmenterError, TemporaryError, TrainingDataError
 from shared.labelling.annotations import select_annotations
 from shared.labelling.label_config import LabelConfig
@@ -21,10 +21,10 @@ from training.data.annotations import (
     label_rows,
     segment_durations,
 )
+from training.data.findings import MOST_NAMED, Findings
 from training.data.tasks import AnnotatedTask
 
 WAITS = (1.0, 2.0, 4.0, 8.0)  # s before trying again, for all recordings of a run together
-MOST_NAMED = 20  # notes of one kind that are written out
 LONGEST_MARGIN = 500  # rows around regions that count as known where the rest is not
 
 
@@ -41,7 +41,8 @@ class Loaded(NamedTuple):
 
     recordings: list[Recording]
     kinds: LabelKinds
-    notes: list[str]  # sentences about what was left out
+    notes: list[str]  # sentences about what was left out, those of `doubts` among them
+    doubts: list[Doubt]
     missing: list[AnnotatedTask]  # whose recordings did not arrive, but may another time
 
 
@@ -63,19 +64,19 @@ def load_recordings(
             "There is no annotated task: annotate at least one recording (skipped ones don't count), then train."
         )
     layered: list[AnnotatedSeries] = []
-    left_out: Counter[str] = Counter()
+    findings = Findings()
     failures: list[tuple[AnnotatedTask, SegmenterError]] = []
     waits = iter(WAITS)
     for task in tasks:
         try:
-            layered.append(_read_with_retries(task, config, source, left_out, waits, sleep))
+            layered.append(_read_with_retries(task, config, source, findings, waits, sleep))
         except SegmenterError as error:
             failures.append((task, error))
     missing = [task for task, error in failures if isinstance(error, TemporaryError)]
     if not layered:
         raise _nothing_readable(failures)
     try:
-        return _label(layered, config, unlabelled, failures, left_out, missing)
+        return _label(layered, config, unlabelled, failures, findings, missing)
     except TrainingDataError as error:
         if missing:
             raise FetchError(f"{error} But {len(missing)} recordings did not arrive; they are tried again.") from error
@@ -87,14 +88,15 @@ def _label(
     config: LabelConfig,
     unlabelled: str,
     failures: Sequence[tuple[AnnotatedTask, SegmenterError]],
-    left_out: Counter[str],
+    findings: Findings,
     missing: list[AnnotatedTask],
 ) -> Loaded:
     """Rows of what was read, and sentences about what was not."""
     notes = [f"Task {task.id} was skipped: {error}" for task, error in failures[:MOST_NAMED]]
     if len(failures) > MOST_NAMED:
         notes.append(f"{len(failures) - MOST_NAMED} more tasks were skipped.")
-    notes += [f"Left out {count} ×: {why}" for why, count in left_out.most_common(MOST_NAMED)]
+    doubts = findings.doubts()
+    notes += [doubt.sentence for doubt in doubts]
     kinds = choose_label_kinds(layered, config.labels)
     if not kinds.ranges and not kinds.instants:
         raise TrainingDataError(
@@ -107,21 +109,21 @@ def _label(
         notes += more
     notes += kinds.notes
     _check_learnable(recordings, kinds, config)
-    return Loaded(recordings, kinds, notes, missing)
+    return Loaded(recordings, kinds, notes, doubts, missing)
 
 
 def _read_with_retries(
     task: AnnotatedTask,
     config: LabelConfig,
     source: Source,
-    left_out: Counter[str],
+    findings: Findings,
     waits: Iterator[float],
     sleep: Callable[[float], None],
 ) -> AnnotatedSeries:
     """Read a task, again after a passing failure as long as there are waits left for the whole run."""
     while True:
         try:
-            return _read_task(task, config, source, left_out)
+            return _read_task(task, config, source, findings)
         except TemporaryError:
             pause = next(waits, None)
             if pause is None:
@@ -129,18 +131,18 @@ def _read_with_retries(
             sleep(pause)
 
 
-def _read_task(task: AnnotatedTask, config: LabelConfig, source: Source, left_out: Counter[str]) -> AnnotatedSeries:
+def _read_task(task: AnnotatedTask, config: LabelConfig, source: Source, findings: Findings) -> AnnotatedSeries:
     value = config.value_of(task.data)
     if value is None:
         raise TrainingDataError(
             f"its data hold nothing under {config.value_key!r}; they have {sorted(task.data)[:10]}."
         )
     series = read_series(source.fetch(value, task_id=task.id), config)
-    left_out.update(f"task {task.id}: {doubt.sentence}" for doubt in series.doubts)
+    findings.series += [(f"task {task.id}", doubt) for doubt in series.doubts]
     layers = []
     for annotation in select_annotations(task.annotations):
         parsed = from_regions(annotation.result, series.axis, config)
-        left_out.update(parsed.left_out)
+        findings.left_out += [(f"task {task.id}", each) for each in parsed.left_out]
         layers.append(tuple(parsed.segments))
     name = f"task {task.id}" + (f" ({value[-80:]})" if isinstance(value, str) and len(value) < 500 else "")
     return AnnotatedSeries(str(task.id), name, group_of(task), series, tuple(layers))

@@ -1,3 +1,4 @@
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -6,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.labelling.regions import from_regions, to_regions
+from shared.labelling.regions import UnclearRegion, from_regions, to_regions
 from shared.labelling.segments import Segment
 from shared.labelling.time_axis import TimeAxis
 from tests.support.graphs import make_config
@@ -92,23 +93,77 @@ def test_what_cannot_be_used_is_named_and_counted() -> None:
         CONFIG,
     )
     assert marked.segments == [Segment(1, 5, "Run")]
-    assert marked.left_out["label 'Swim' is not in the labelling configuration"] == 2
-    assert marked.left_out["a region has no label"] == 3
-    assert marked.left_out.total() == 8
+    assert Counter(each.kind for each in marked.left_out) == {
+        "unknown-label": 2,
+        "outside-region": 1,
+        "unreadable-region": 5,
+    }
+    assert {each.topic for each in marked.left_out if each.kind == "unknown-label"} == {"'Swim'"}
 
 
-def test_regions_of_a_renamed_tag_are_counted() -> None:
-    marked = from_regions([{**region(1, 5, "Run"), "from_name": "second"}], AXIS, CONFIG)
+@pytest.mark.parametrize(
+    ("start", "end", "rows"),
+    [
+        ("0NaN-NaN-NaN NaN:NaN:NaN", 3, (None, 3)),
+        (4, None, (4, None)),
+        (None, None, (None, None)),
+        ([], {}, (None, None)),
+        (True, 10**400, (None, None)),
+        (9, 3, (9, 3)),
+        (500, None, (99, None)),
+        (None, -500, (None, 0)),
+    ],
+)
+def test_of_a_region_with_unreadable_bounds_it_is_known_which_one_can_be_read(
+    start: object, end: object, rows: tuple[int | None, int | None]
+) -> None:
+    marked = from_regions([region(start, end, "Run")], AXIS, CONFIG)
+    assert marked.unclear == [UnclearRegion(*rows, "Run", instant=False)]
+    assert not marked.says_something
+
+
+def test_rows_of_an_unknown_label_or_of_none_are_unclear_and_their_place_is_known() -> None:
+    marked = from_regions([region(1, 5, "Swim"), region(7, 9), region(11, 11, "Swim", instant=True)], AXIS, CONFIG)
+    assert marked.unclear == [
+        UnclearRegion(1, 5, None, instant=False),
+        UnclearRegion(7, 9, None, instant=False),
+        UnclearRegion(11, 11, None, instant=True),
+    ]
+    assert marked.says_something
+
+
+def test_an_annotation_says_something_unless_none_of_its_regions_can_be_placed() -> None:
+    assert from_regions([], AXIS, CONFIG).says_something
+    assert from_regions([region(None, 4, "Run"), region(7, 9, "Run")], AXIS, CONFIG).says_something
+    assert not from_regions([region(500, 600, "Run"), region(None, None, "Run")], AXIS, CONFIG).says_something
+
+
+@pytest.mark.parametrize("changed", [{"from_name": "second"}, {"to_name": "ecg"}])
+def test_regions_of_another_pair_of_tags_are_counted_and_touch_no_rows(changed: dict[str, str]) -> None:
+    marked = from_regions([{**region(1, 5, "Run"), **changed}], AXIS, CONFIG)
     assert not marked.segments
-    assert marked.left_out.total() == 1
-    assert "'second'" in next(iter(marked.left_out))
+    assert not marked.unclear
+    (told,) = marked.left_out
+    assert told.kind == "other-control"
+    assert repr(next(iter(changed.values()))) in told.topic
+
+
+def test_a_region_without_to_name_is_ours() -> None:
+    handwritten = {key: value for key, value in region(1, 5, "Run").items() if key != "to_name"}
+    assert from_regions([handwritten], AXIS, CONFIG).segments == [Segment(1, 5, "Run")]
 
 
 def test_results_of_other_tags_are_passed_over() -> None:
-    others = [None, 3, {}, {"type": "textarea"}, {"type": "relation"}]
+    others = [{}, {"type": "textarea"}, {"type": "relation"}]
     marked = from_regions([*others, region(1, 5, "Run")], AXIS, CONFIG)
     assert marked.segments == [Segment(1, 5, "Run")]
     assert not marked.left_out
+
+
+def test_what_is_no_region_at_all_may_have_been_one() -> None:
+    marked = from_regions([None, 3, region(1, 5, "Run")], AXIS, CONFIG)
+    assert marked.unclear == [UnclearRegion(None, None, None, instant=False)] * 2
+    assert len(marked.left_out) == 2
 
 
 def test_a_region_with_two_labels_is_two_segments_and_a_number_is_a_label() -> None:

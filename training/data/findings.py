@@ -1,0 +1,30 @@
+"""What reading the annotated tasks found that people should know: collected task by task, told by kind."""
+
+from dataclasses import dataclass, field
+
+from shared.doubts import Doubt, Kind
+from shared.labelling.left_out import LeftOut, count_by_kind
+
+MOST_NAMED = 20  # tasks that are told about one by one
+
+
+@dataclass
+class Findings:
+    """Where something was found, and what."""
+
+    left_out: list[tuple[str, LeftOut]] = field(default_factory=list)
+    series: list[tuple[str, Doubt]] = field(default_factory=list)  # about recordings
+
+    def doubts(self) -> list[Doubt]:
+        """One for each kind, with its number and one example."""
+        by_kind: dict[Kind, list[tuple[str, Doubt]]] = {}
+        for where, doubt in self.series:
+            by_kind.setdefault(doubt.kind, []).append((where, doubt))
+        return [*count_by_kind(self.left_out), *map(_together, by_kind.values())]
+
+
+def _together(group: list[tuple[str, Doubt]]) -> Doubt:
+    """Doubts of one kind as one: that of the first recording, and how many others there are."""
+    where, first = group[0]
+    rest = f" The same in {len(group) - 1} more recordings." if len(group) > 1 else ""
+    return Doubt(kind=first.kind, sentence=f"{where[:1].upper()}{where[1:]}: {first.sentence}{rest}", share=first.share)
