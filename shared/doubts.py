@@ -24,6 +24,7 @@ class Effect(Enum):
 
 Kind = Literal[
     "unreadable-cells",  # cells that are not empty, but hold no number
+    "boolean-cells",  # True and False, read as 1 and 0
     "empty-channel",  # a channel without any value
     "outliers",  # values far beyond all others of their channel, clipped before statistics are taken
     "sampling-rate",  # steps of time unlike those of the training recordings
@@ -47,6 +48,7 @@ Kind = Literal[
 
 EFFECTS: dict[Kind, Effect] = {
     "unreadable-cells": Effect.NOTE,
+    "boolean-cells": Effect.NOTE,
     "empty-channel": Effect.UNSURE,
     "outliers": Effect.NOTE,
     "sampling-rate": Effect.UNSURE,

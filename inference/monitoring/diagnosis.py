@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from inference.serving.model_cache import ModelCache, ServedModel
 from inference.serving.protocol import ProjectRef
-from shared.errors import RefusedError, SegmenterError, SeriesError
+from shared.errors import RefusedError, SegmenterError
 from shared.label_studio.client import LabelStudio, TaskWithAnnotations
 from shared.label_studio.fetcher import Fetcher
 from shared.labelling.annotations import Annotation, read_annotation, select_annotations
@@ -21,7 +21,7 @@ from shared.labelling.left_out import count_by_kind
 from shared.labelling.regions import from_regions
 from shared.labelling.segments import Segment
 from shared.recordings.csv_reader import MAX_CELLS
-from shared.recordings.series import Series, read_series
+from shared.recordings.series import Series, is_address, read_series
 from shared.segmentation.answer import Answer, answer_series
 from shared.settings import TaskScore
 from shared.store.projects import KnownProjects
@@ -181,15 +181,10 @@ class Diagnoser:
         return found
 
     def _series(self, task: TaskWithAnnotations, config: LabelConfig, steps: list[Step]) -> Series | None:
-        value = config.value_of(task.data)
         try:
-            if value is None:
-                raise SeriesError(
-                    f'The task has no "{config.value_key}", which the TimeSeries tag names; it has '
-                    f"{', '.join(sorted(task.data)[:10]) or 'nothing'}."
-                )
+            value = config.value_of(task.data)
             with self._fetcher.held(value, task_id=task.id, deadline=monotonic() + BUDGET_SECONDS) as data:
-                series = read_series(data, config, max_cells=self._max_cells)
+                series = read_series(data, config, max_cells=self._max_cells, fetched=is_address(value))
         except SegmenterError as error:
             steps.append(Step(holds=False, sentence=str(error)))
             return None

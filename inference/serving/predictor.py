@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -34,13 +33,12 @@ from shared.errors import (
     NotDataError,
     PermanentError,
     SegmenterError,
-    SeriesError,
     TemporaryError,
 )
 from shared.label_studio.fetcher import Fetcher
 from shared.labelling.label_config import LabelConfig, parse_label_config
 from shared.labelling.regions import to_regions
-from shared.recordings.series import cell_limit, read_series
+from shared.recordings.series import cell_limit, is_address, read_series
 from shared.segmentation.answer import answer_series
 from shared.settings import Settings
 
@@ -48,6 +46,7 @@ log = logging.getLogger(__name__)
 
 MOST_REGIONS = 1 << 19  # of all answers that are not sent yet, about 1 kB each; a single one may have half of them
 FETCHES_PER_CORE = 4  # a fetch waits for Label Studio most of its time; more would only hold more recordings in memory
+NOT_DECODED = "…"  # in place of a value that nothing looks at
 REMEMBERED = 2**16  # characters of a labelling configuration that is parsed once for many requests
 
 Answer = Prediction | list[Prediction]
@@ -184,6 +183,7 @@ class Predictor:
                     data,
                     msgspec.structs.replace(config, channels=card.label_config.channels),
                     max_cells=cell_limit(self._settings.max_series_mb),
+                    fetched=is_address(value),
                 )
                 parsed = self._clock()
                 found = answer_series(
@@ -230,15 +230,13 @@ class Predictor:
 
 def _value(task: Task, config: LabelConfig) -> Any:
     """What the task's data hold for the TimeSeries tag; only the part that is needed is decoded."""
-    top = re.split(r"[.[]", config.value_key, maxsplit=1)[0]
-    needed = {name: decode_value(task.data[name]) for name in (config.value_key, top) if name in task.data}
-    value = config.value_of(needed)
-    if value is None:
-        raise SeriesError(
-            f'The task has no "{config.value_key}", which value="${config.value_key}" of the TimeSeries tag names; '
-            f"it has {', '.join(sorted(task.data)[:10]) or 'nothing'}."
-        )
-    return value
+    keys = config.data_keys
+    return config.value_of(
+        {
+            name: decode_value(raw) if name in keys or (not config.value_key and name.lower() in keys) else NOT_DECODED
+            for name, raw in task.data.items()
+        }
+    )
 
 
 @lru_cache(maxsize=64)

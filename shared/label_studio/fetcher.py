@@ -101,7 +101,10 @@ class Fetcher:
         if isinstance(value, Mapping):
             return {str(name): column for name, column in value.items()}
         if not isinstance(value, str) or not value.strip():
-            raise RefusedError(f"The task's value is {_brief(value)}, but must be a URL or a dict of columns.")
+            raise RefusedError(
+                f"The task's value is {_brief(value)}, but must be a URL or an object of columns such as "
+                '{"time": [0, 1], "value": [3, null]}.'
+            )
         text: str = value.strip().encode(errors="replace").decode()  # half characters cannot be sent
         if text.startswith(("{", "[")):
             return text
@@ -129,6 +132,11 @@ class Fetcher:
             encoded = base64.urlsafe_b64encode(value.encode()).decode()
             url = base_url._replace(target=request_target(base_url, f"/tasks/{task_id}/resolve/?fileuri={encoded}"))
             return _Source(url, value[:500], True)
+        if len(name) == 1 or name == "file":
+            raise RefusedError(
+                f"{value[:200]!r} is a path on somebody's machine: upload the file to Label Studio, or add its folder "
+                "as Local storage; paths are read by the offline commands only, from an export."
+            )
         if name not in ("http", "https"):
             raise RefusedError(f"The task's value is a {name}: URL; expected http, https, s3, gs or azure-blob.")
         url = read_url(value)
@@ -250,7 +258,9 @@ class Fetcher:
         """What an error status means, as the end of a sentence."""
         status = response.status
         if not own_media:
-            return f"the server answered {status}."
+            path = f"; if {source.display!r} is a path on a disk, add its folder as Local storage"
+            at_home = status == 404 and source.display.startswith("/")
+            return f"the server answered {status}{path if at_home else ''}."
         if status in (401, 403):
             detail = Reply(status, {}, read_body(response, 2**20, source.display, "this program")).detail
             return self._credentials.explain_refusal(status, detail)

@@ -17,7 +17,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from shared.digits import read_digits
-from shared.errors import LabelConfigError
+from shared.errors import LabelConfigError, SeriesError
 from shared.labelling.d3_time import split_format
 
 SEPARATORS = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "dot": ".", "auto": "auto"}
@@ -33,7 +33,7 @@ class LabelConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     from_name: str
     to_name: str
-    value_key: str  # "csv_url" of value="$csv_url"; `value_of` looks it up
+    value_key: str  # "csv_url" of value="$csv_url"; "": the task's data themselves are the columns
     value_type: Literal["url", "json"]
     labels: tuple[str, ...]  # as regions carry them, in document order
     colors: tuple[str, ...]  # `background` of each label, "" without one
@@ -42,6 +42,7 @@ class LabelConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     time_format: str = ""  # d3's; "": times are numbers
     separator: str = ""  # one character or "auto"; "": not given, the page takes a comma
     left_out: tuple[str, ...] = ()  # sentences about what is in the configuration but not served
+    value_template: str = ""  # the value where it is more than one variable, such as "https://host/$file"
     synonyms: dict[str, str] = {}  # `value` of a label that has an alias ► the alias: the page takes both
 
     @cached_property
@@ -56,17 +57,47 @@ class LabelConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             self.from_name, self.to_name, self.value_key, self.value_type, sorted(self.labels), self.channels,
             self.time_column, self.time_format, self.separator or ",",
         )  # fmt: skip
+        if self.value_template:
+            parts = (*parts, self.value_template)  # type: ignore[assignment]
         return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:16]
 
-    def value_of(self, data: Mapping[str, Any]) -> Any:
-        """What a task's data hold under `value_key`: the key itself, else a path such as `files.csv` or `files[0]`.
+    @property
+    def data_keys(self) -> frozenset[str]:
+        """Keys of a task's data that `value_of` may look at, lower-cased columns where data are columns themselves."""
+        if not self.value_key:
+            return frozenset((*self.channels, self.time_column))
+        keys = [match[1:] for match in VARIABLE.findall(self.value_template)] or [self.value_key]
+        return frozenset((*keys, *(re.split(r"[.[]", key, maxsplit=1)[0] for key in keys)))
 
-        None if there is no such entry.
+    def value_of(self, data: Mapping[str, Any]) -> Any:
+        """What the TimeSeries tag means in a task's data: a URL or columns, as the page finds them.
+
+        Variables in a text are replaced within it. Raises SeriesError where there is no such entry, or only null.
         """
-        if self.value_key in data:
-            return data[self.value_key]
+        if not self.value_key:
+            return dict(data)
+        if not self.value_template:
+            return self._required(self.value_key, data)
+        return VARIABLE.sub(lambda match: _in_text(self._required(match[0][1:], data)), self.value_template)
+
+    def _required(self, key: str, data: Mapping[str, Any]) -> Any:
+        found = self._entry(key, data)
+        if found is None and (key in data or re.split(r"[.[]", key, maxsplit=1)[0] in data):
+            raise SeriesError(f'"{key}" of the task\'s data is null or holds no value; expected a URL or columns.')
+        if found is None:
+            raise SeriesError(
+                f'The task has no "{key}", which value="{self.value_template or "$" + key}" of the TimeSeries tag '
+                f"names; it has {', '.join(sorted(data)[:10]) or 'nothing'}."
+            )
+        return found
+
+    @staticmethod
+    def _entry(key: str, data: Mapping[str, Any]) -> Any:
+        """What data hold under a key: the key itself, else a path such as `files.csv` or `files[0]`; None: nothing."""
+        if key in data:
+            return data[key]
         found: Any = data
-        for part in re.findall(r"[^.[\]]+", self.value_key):
+        for part in re.findall(r"[^.[\]]+", key):
             if isinstance(found, Mapping):
                 found = found.get(part)
                 continue
@@ -204,11 +235,14 @@ def _read_object(tag: Element) -> LabelConfig:
     """What a TimeSeries tag says; names and labels are still empty."""
     attributes = _attributes(tag)
     value = attributes.get("value", "")
-    if not VARIABLE.fullmatch(value):
-        raise LabelConfigError(
-            f'{_quote(tag)} has value={_cut(value)!r}; it must be one variable such as value="$csv_url".'
-        )
     value_type = attributes.get("valuetype", "url")
+    variables = VARIABLE.findall(value)
+    plain = VARIABLE.fullmatch(value) or (value_type == "json" and not value)
+    if not plain and (not variables or value_type == "json"):
+        text = "" if value_type == "json" else ', alone or in a text such as value="https://host/$file"'
+        raise LabelConfigError(
+            f'{_quote(tag)} has value={_cut(value)!r}; it must name a key of the task, such as value="$csv_url"{text}.'
+        )
     if value_type not in ("url", "json"):
         raise LabelConfigError(f"{_quote(tag)} has valueType={_cut(value_type)!r}; it must be url or json.")
     time_column = attributes.get("timecolumn", "").lower()
@@ -221,7 +255,8 @@ def _read_object(tag: Element) -> LabelConfig:
     return LabelConfig(
         from_name="",
         to_name="",
-        value_key=value[1:],
+        value_key=variables[0][1:] if variables else "",
+        value_template="" if plain else value,
         value_type="json" if value_type == "json" else "url",
         labels=(),
         colors=(),
@@ -230,6 +265,15 @@ def _read_object(tag: Element) -> LabelConfig:
         time_format=time_format,
         separator=_read_separator(tag),
     )
+
+
+def _in_text(value: Any) -> str:
+    """A value within a text, as JavaScript writes it. Raises SeriesError for an object or a list."""
+    if isinstance(value, Mapping | list):
+        raise SeriesError(f"A part of the address is {str(value)[:60]!r} in the task's data; expected a text.")
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _read_channels(tag: Element) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from shared.doubts import Doubt
 from shared.errors import SeriesError
 from shared.labelling.d3_time import parse_times
+from shared.recordings.foreign_files import second_header
 
 DECIMAL = re.compile(r"[+-]?(?:(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?|Infinity)", re.ASCII)
 PREFIXED = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)")
@@ -77,6 +78,17 @@ def unreadable_cells(channel: str, bad: int, filled: int, first: Any, row: int) 
         )
 
 
+def boolean_cells(channel: str, count: int, filled: int) -> Iterator[Doubt]:
+    """A doubt about cells that are True or False."""
+    if count:
+        yield Doubt(
+            kind="boolean-cells",
+            sentence=f"Channel {channel!r}: {count} of {filled} cells that are not empty are True or False, read as "
+            "the numbers 1 and 0.",
+            share=count / filled,
+        )
+
+
 def _brief(cell: Any) -> str:
     return repr(cell[:40]) if isinstance(cell, str) else repr(cell)[:40]
 
@@ -118,7 +130,7 @@ def read_times(texts: Sequence[str] | NDArray[np.bytes_], time_format: str, firs
                 row = int(left[0])
                 raise SeriesError(
                     f"The time of row {first + start + row} (the first is 0) is {_text(block[row])[:60]!r}, which does "
-                    f"not fit timeFormat {time_format!r}."
+                    f"not fit timeFormat {time_format!r}.{second_header(first + start + row, [_text(block[row])])}"
                 )
         times[start : start + BLOCK] = found
     return times

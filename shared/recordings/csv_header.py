@@ -14,18 +14,15 @@ from shared.digits import read_digits
 from shared.errors import SeriesError
 from shared.labelling.label_config import LabelConfig
 from shared.recordings.cells import is_numeric
+from shared.recordings.foreign_files import explain_header, foreign_format
 
 MAX_COLUMNS = 20_000  # of a file; each costs pandas some microseconds a block
 MAX_LINE = 4 << 20  # bytes: 20,000 columns of 200
 BLANK = re.compile(rb"[ \t\r\f\v\n]*+")
-FOREIGN = {
-    b"\xff\xfe": "UTF-16 text: save it as UTF-8",
-    b"\xfe\xff": "UTF-16 text: save it as UTF-8",
-    b"\x1f\x8b": "gzip: unpack it",
-    b"PK\x03\x04": "a zip or Excel file: save it as CSV",
-    b"PAR1": "a Parquet file: save it as CSV",
-    b"<": "a web page or XML, perhaps of a login or an error: open its address in a browser",
-}
+
+
+class MissingColumnError(SeriesError):
+    """The header does not hold a configured name."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +74,9 @@ def line_too_long(start: bytes) -> SeriesError:
 
 def read_layout(data: memoryview, config: LabelConfig) -> CsvLayout:
     """Read the first lines. Raises SeriesError if it is no CSV, or if a configured column is missing or ambiguous."""
-    for magic, what in FOREIGN.items():
-        if data[: len(magic)] == magic:
-            raise SeriesError(f"The recording is no CSV but {what}.")
+    foreign = foreign_format(data)
+    if foreign:
+        raise SeriesError(f"The recording is no CSV but {foreign}.")
     begin, first, after = _line(data, 0)
     if not first:
         raise SeriesError("The recording is empty.")
@@ -98,9 +95,12 @@ def read_layout(data: memoryview, config: LabelConfig) -> CsvLayout:
         all(name in present for name in wanted) and any(read_digits(name) is None for name in wanted)
     )
     known = lowered if header else [str(index) for index in range(len(names))]
-    columns = _Columns(known, header, first)
-    channels = [columns.find(name, index_first=True) for name in config.channels]
-    time = columns.find(config.time_column, index_first=False) if config.time_column else None
+    columns = _Columns(known, header)
+    try:
+        channels = [columns.find(name, index_first=True) for name in config.channels]
+        time = columns.find(config.time_column, index_first=False) if config.time_column else None
+    except MissingColumnError as error:
+        raise SeriesError(f"{error}{explain_header(data, begin, config)}") from None
     if config.time_format and time in channels:
         raise SeriesError(f"Column {config.time_column!r} holds the recording's times and cannot be a channel as well.")
     return CsvLayout(separator, after if header else begin, len(names), tuple(channels), time)
@@ -149,10 +149,9 @@ def _guess_separator(line: str) -> str:
 class _Columns:
     """A file's columns by name: looked up in one step each, as there may be 20,000, and as many channels."""
 
-    def __init__(self, known: list[str], header: bool, first: str) -> None:
+    def __init__(self, known: list[str], header: bool) -> None:
         self._known = known
         self._header = header
-        self._first = first
         self._exact = _places(known)
         self._stripped = _places([name.strip() for name in known])
 
@@ -175,10 +174,8 @@ class _Columns:
             return index
         what = "are" if self._header else "have no names, as its first line looks like the second; they are"
         listed = ", ".join(repr(name[:60]) for name in known[:20]) + (" …" if len(known) > 20 else "")
-        hint = ""
-        if len(known) == 1:
-            hint = f" The separator may be wrong, set sep: the first line is {self._first[:60]!r}."
-        raise SeriesError(f"The recording has no column {wanted[:60]!r}; its columns {what}: {listed}.{hint}")
+        hint = " There is one only: the separator may be wrong, set sep." if len(known) == 1 else ""
+        raise MissingColumnError(f"The recording has no column {wanted[:60]!r}; its columns {what}: {listed}.{hint}")
 
 
 def _places(names: list[str]) -> dict[str, list[int]]:

@@ -20,14 +20,16 @@ from shared.doubts import Doubt
 from shared.errors import SeriesError
 from shared.labelling.d3_time import LONGEST_TEXT
 from shared.labelling.label_config import LabelConfig
-from shared.recordings.cells import parse_number, parse_value, read_times, unreadable_cells
+from shared.recordings.cells import BOOLEANS, boolean_cells, parse_number, parse_value, read_times, unreadable_cells
 from shared.recordings.csv_header import MAX_LINE, CsvLayout, line_too_long, mend_quotes, read_layout, split_line
 from shared.recordings.csv_numbers import read_numbers
+from shared.recordings.foreign_files import second_header
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MAX_CELLS = 2**27  # values of one recording: 1 GiB
+BLANK_OR_QUOTE = ' \t"'
 BLOCK = 1 << 20  # bytes parsed at once: fits the cache of a core; 4 MiB take a sixth longer
 COLUMN_BYTES = 1 << 10  # minimum block size for each column of a file: pandas takes some microseconds for each
 
@@ -57,6 +59,7 @@ def read_table(data: memoryview, config: LabelConfig, max_cells: int) -> Table:
         row += reader.read(block, values[row:], None if times is None else times[row:], row)
     if not row:
         raise SeriesError("The recording has a header, but no rows below it.")
+    reader.check_times()
     return Table(values[:row], None if times is None else times[:row], tuple(reader.doubts(values[:row])))
 
 
@@ -104,6 +107,7 @@ class _BlockReader:
             self.numeric.add(layout.time)
         self.textual: set[int] = set()
         self.bad: Counter[int] = Counter()
+        self.booleans: Counter[int] = Counter()  # cells that are True or False
         self.first: dict[int, tuple[str, int]] = {}  # cell that holds no number, and its row
 
     def read(self, block: bytes, values: NDArray[np.float64], times: NDArray[np.float64] | None, row: int) -> int:
@@ -131,13 +135,32 @@ class _BlockReader:
             )
         return rows
 
+    def check_times(self) -> None:
+        """Raise SeriesError where the numeric time column holds something else."""
+        if self.layout.time in self.numeric and self.layout.time in self.first:
+            text, row = self.first[self.layout.time]
+            raise SeriesError(
+                f"The time of row {row} (the first is 0) is {text[:60]!r}, which is no number; every row needs a time."
+                f"{second_header(row, [text])}"
+            )
+
     def doubts(self, values: NDArray[np.float64]) -> Iterator[Doubt]:
         """What was not understood. values: all that was read."""
         for index, (name, column) in enumerate(zip(self.config.channels, self.layout.channels, strict=True)):
-            bad = self.bad[column]
-            if bad:
+            bad, booleans = self.bad[column], self.booleans[column]
+            if bad or booleans:
                 filled = bad + int(np.count_nonzero(~np.isnan(values[:, index])))
-                yield from unreadable_cells(name, bad, filled, *self.first[column])
+                yield from unreadable_cells(name, bad, filled, *self.first.get(column, ("", 0)))
+                yield from boolean_cells(name, booleans, filled)
+        at_first = [self.first.get(column, ("", 1)) for column in self.layout.channels]
+        told = "" if any(row for _, row in at_first) else second_header(0, [text for text, _ in at_first])
+        if told:
+            cells = ", ".join(repr(text[:20]) for text, _ in at_first[:5])
+            yield Doubt(
+                kind="unreadable-cells",
+                sentence=f"Row 0 holds no number in any channel, but {cells}.{told}",
+                first_row=0,
+            )
 
     def _plain(self, block: bytes) -> bytes:
         """The block with line feeds as the only line ends, without NUL, and without blanks that are not separators."""
@@ -202,9 +225,9 @@ class _BlockReader:
         for each in (types, types | dict.fromkeys(self.numeric, object)):
             with suppress(ValueError):  # some cell holds no number, or a quote never closes
                 frame: pd.DataFrame = pd.read_csv(BytesIO(block), dtype=each, **options)
-                bits = each is types and any(_all_bits(frame[column]) for column in self.numeric - self.values)
+                bits = each is types and any(_all_bits(frame[column]) for column in self.numeric - self.textual)
                 if not bits or not re.search(rb"true|false", block, re.IGNORECASE):
-                    return frame  # else pandas has taken times for numbers that are such words
+                    return frame  # else pandas has taken a column of such words for numbers, uncounted
         return None
 
     def _numbers(self, column: int, cells: "pd.Series[Any]", row: int) -> NDArray[np.float64]:
@@ -219,6 +242,7 @@ class _BlockReader:
             if isinstance(text, str) and text.strip():  # else empty, or a word for a missing value
                 parse = parse_value if column in self.values else parse_number
                 numbers[index] = parse(text.strip('"'))  # the page drops a quote that has no partner
+                self.booleans[column] += text.strip(BLANK_OR_QUOTE).lower() in BOOLEANS
                 if np.isnan(numbers[index]):
                     self.bad[column] += 1
                     self.first.setdefault(column, (text, row + int(index)))

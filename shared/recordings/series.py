@@ -3,9 +3,10 @@
 One deliberate difference from the page: a cell that is empty or not a number is missing (NaN), not 0.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,10 +17,33 @@ from shared.errors import SeriesError
 from shared.json_values import holds_more_values
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.time_axis import TimeAxis
-from shared.recordings.cells import MISSING_WORDS, format_number, parse_value, read_times, unreadable_cells
+from shared.recordings.cells import (
+    BOOLEANS,
+    MISSING_WORDS,
+    boolean_cells,
+    format_number,
+    parse_value,
+    read_times,
+    unreadable_cells,
+)
 from shared.recordings.csv_reader import MAX_CELLS, read_table
 
 MAX_JSON_VALUES = 1 << 22  # of a recording in JSON: up to 300 MiB while it is decoded; a CSV needs no objects
+
+
+# an object, and no header such as {time},{value}
+JSON = re.compile(rb'\s*+\{(?![^{}"\'\[:\s][^{}"\'\[:\r\n]*\})')
+LINES = re.compile(rb"\s*+\{[^\n]*\}\s*?\n\s*+\{")
+INDEXED = "; it looks like a table that pandas wrote by column and row, write it with orient='list'"
+JSON_NAMES = {
+    dict: "an object",
+    str: "a text",
+    bool: "true or false",
+    type(None): "null",
+    int: "a number",
+    float: "a number",
+}
+COLUMNS = 'expected an object of columns, such as {"time": [0, 1], "value": [3, null]}.'
 
 
 @dataclass(frozen=True)
@@ -42,27 +66,50 @@ def cell_limit(max_series_mb: int) -> int:
 
 
 def read_series(
-    data: bytes | bytearray | memoryview | str | Mapping[str, Any], config: LabelConfig, *, max_cells: int = MAX_CELLS
+    data: bytes | bytearray | memoryview | str | Mapping[str, Any],
+    config: LabelConfig,
+    *,
+    max_cells: int = MAX_CELLS,
+    fetched: bool = False,
 ) -> Series:
     """Read a recording: CSV or JSON columns as bytes, the same as text, or a mapping of columns.
 
-    `max_cells` bounds rows x channels, and so the memory for values (8 bytes each). Raises SeriesError, a sentence, on
+    `max_cells` bounds rows x channels, and so the memory for values (8 bytes each). fetched: the task named an address,
+    which is a doubt under valueType="json". Raises SeriesError, a sentence, on
     a recording without the configured columns or rows, with unreadable or decreasing times, or beyond the bound.
     """
     if isinstance(data, Mapping):
         return _from_columns(data, config, max_cells)
+    if isinstance(data, str) and data.lstrip().startswith("["):
+        raise SeriesError(f"The task holds a JSON list, {data.strip()[:40]!r} …, {COLUMNS}")
     view = memoryview(data.encode(errors="replace") if isinstance(data, str) else data).cast("B")
     if bytes(view[:3]) == b"\xef\xbb\xbf":
         view = view[3:]
-    if bytes(view[:1]) == b"{":
-        return _from_columns(_decode(view), config, max_cells)
+    doubts = tuple(_value_type(config)) if fetched else ()
+    if JSON.match(view):
+        series = _from_columns(_decode(view), config, max_cells)
+        return replace(series, doubts=(*doubts, *series.doubts))
     if isinstance(data, str) and config.value_type == "json":
         raise SeriesError(
             f'The task holds {data[:60]!r} where an object of columns such as {{"time": [0, 1]}} belongs.'
         )
     table = read_table(view, config, max_cells)
     axis = TimeAxis.of_rows(len(table.values)) if table.times is None else TimeAxis(table.times, config.time_format)
-    return Series(table.values, axis, table.doubts)
+    return Series(table.values, axis, (*doubts, *table.doubts))
+
+
+def is_address(value: Any) -> bool:
+    """Whether a task's value names where its recording is, and does not hold it."""
+    return isinstance(value, str) and not value.lstrip().startswith(("{", "["))
+
+
+def _value_type(config: LabelConfig) -> Iterator[Doubt]:
+    if config.value_type == "json":
+        yield Doubt(
+            kind="value-type",
+            sentence='The task names an address, but valueType="json" means columns in the task itself: it is read all '
+            'the same, while the page of Label Studio draws nothing; set valueType="url".',
+        )
 
 
 def _decode(data: memoryview) -> Mapping[str, Any]:
@@ -72,7 +119,8 @@ def _decode(data: memoryview) -> Mapping[str, Any]:
         columns: dict[str, Any] = msgspec.json.decode(data, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SeriesError(
-            f"The recording starts with {{ but is no JSON object of columns ({error}); missing is null, not NaN."
+            f"The recording starts with {{ but is no JSON object of columns ({error}); expected one such as "
+            f'{{"time": [0, 1], "value": [3, null]}}.{_other_json(data)}'
         ) from None
     return columns
 
@@ -85,11 +133,13 @@ def _from_columns(columns: Mapping[str, Any], config: LabelConfig, max_cells: in
         if name not in columns and name not in names:
             raise SeriesError(
                 f"The recording has no column {name!r}; it has {', '.join(repr(each) for each in list(columns)[:20])}."
+                f"{_split_table(columns)}"
             )
         column = columns[name] if name in columns else columns[names[name]]
         if not isinstance(column, list | tuple):
             raise SeriesError(
-                f"Column {name!r} of the recording is {type(column).__name__}, but must be a list of values."
+                f"Column {name!r} of the recording is {JSON_NAMES.get(type(column), type(column).__name__)}, but must "
+                f"be a list of values{INDEXED if isinstance(column, Mapping) else ''}."
             )
         lists[name] = column
     lengths = {name: len(column) for name, column in lists.items()}
@@ -106,28 +156,63 @@ def _from_columns(columns: Mapping[str, Any], config: LabelConfig, max_cells: in
     values = np.empty((rows, len(config.channels)))
     doubts: list[Doubt] = []
     for index, name in enumerate(config.channels):
-        values[:, index], bad = _numbers(lists[name])
-        if bad:
-            filled = len(bad) + int(np.count_nonzero(~np.isnan(values[:, index])))
-            doubts += unreadable_cells(name, len(bad), filled, lists[name][bad[0]], bad[0])
+        found = _numbers(lists[name])
+        values[:, index] = found.values
+        if found.bad or found.booleans:
+            filled = len(found.bad) + int(np.count_nonzero(~np.isnan(found.values)))
+            doubts += boolean_cells(name, found.booleans, filled)
+            if found.bad:
+                doubts += unreadable_cells(name, len(found.bad), filled, lists[name][found.bad[0]], found.bad[0])
     if not config.time_column:
         return Series(values, TimeAxis.of_rows(rows), tuple(doubts))
     times = lists[config.time_column]
     if config.time_format:
         texts = [each if isinstance(each, str) else format_number(each) for each in times]
         return Series(values, TimeAxis(read_times(texts, config.time_format), config.time_format), tuple(doubts))
-    return Series(values, TimeAxis(_numbers(times)[0]), tuple(doubts))
+    return Series(values, TimeAxis(_numbers(times).values), tuple(doubts))
 
 
-def _numbers(cells: Sequence[Any]) -> tuple[NDArray[np.float64], list[int]]:
-    """Numbers of cells, NaN where there is none, and the rows of cells that are neither empty nor a number."""
+def _other_json(data: memoryview) -> str:
+    """What a text that starts with a brace looks like."""
+    start = bytes(data[: 1 << 16])
+    if LINES.match(start):
+        return " It looks like an object for each row (JSON lines): write columns, or a CSV."
+    if re.match(rb"\s*+\{\s*'", start):
+        return " It looks like Python's own notation: write JSON, with double quotes and null."
+    return " NaN and None are no JSON: a missing value is null." if re.search(rb"\b(?:NaN|None)\b", start) else ""
+
+
+def _split_table(columns: Mapping[str, Any]) -> str:
+    """What an object without the wanted columns looks like."""
+    names = {str(name).lower() for name in columns}
+    if {"columns", "data"} <= names:
+        return f" It looks like a table that pandas wrote with orient='split' or 'table'; {COLUMNS}"
+    if names and all(isinstance(each, Mapping) for each in columns.values()):
+        return f" It looks like a table that pandas wrote row by row (orient='index'); {COLUMNS}"
+    return ""
+
+
+class _Numbers(NamedTuple):
+    """Numbers of cells, NaN where there is none; rows of cells neither empty nor a number; count of True and False."""
+
+    values: NDArray[np.float64]
+    bad: list[int]
+    booleans: int
+
+
+def _numbers(cells: Sequence[Any]) -> _Numbers:
     if all(type(cell) in (int, float) for cell in cells):
         try:
-            return np.array(cells, dtype=np.float64), []
+            return _Numbers(np.array(cells, dtype=np.float64), [], 0)
         except OverflowError:  # a whole number above 1e308
             pass
     values = np.array([parse_value(cell) for cell in cells])
-    return values, [int(row) for row in np.flatnonzero(np.isnan(values)) if not _is_empty(cells[row])]
+    bad = [int(row) for row in np.flatnonzero(np.isnan(values)) if not _is_empty(cells[row])]
+    return _Numbers(values, bad, sum(map(_is_boolean, cells)))
+
+
+def _is_boolean(cell: Any) -> bool:
+    return isinstance(cell, bool) or (isinstance(cell, str) and cell.strip().lower() in BOOLEANS)
 
 
 def _is_empty(cell: Any) -> bool:

@@ -4,8 +4,10 @@ The server, the page of a task, `predict` and `preannotate` answer by this funct
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from shared.doubts import Doubt, doubtful_score
 from shared.labelling.label_config import LabelConfig
@@ -39,9 +41,16 @@ def answer_series(
     Raises SeriesError where the recording cannot be segmented.
     """
     found = segmenter.segment(series, task_score=task_score, check=check)
-    known = [segment for segment in found.segments if segment.label in config.label_set]
-    doubts = (*series.doubts, *_missing_labels(found.segments, config.label_set))
+    named = [_renamed(segment, config.synonyms) for segment in found.segments]
+    known = [segment for segment in named if segment.label in config.label_set]
+    doubts = (*series.doubts, *_missing_labels(named, config.label_set))
     return Answer(known, doubtful_score(found.score, doubts), doubts)
+
+
+def _renamed(segment: Segment, synonyms: Mapping[str, str]) -> Segment:
+    """The segment under the alias that its label was given after the model had learned it."""
+    label = synonyms.get(segment.label, segment.label)
+    return segment if label == segment.label else replace(segment, label=label)
 
 
 def _missing_labels(segments: Iterable[Segment], labels: Collection[str]) -> Iterator[Doubt]:

@@ -11,7 +11,7 @@ from shared.errors import FetchError, SegmenterError, TemporaryError, TrainingDa
 from shared.labelling.annotations import select_annotations
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.regions import from_regions
-from shared.recordings.series import read_series
+from shared.recordings.series import is_address, read_series
 from shared.segmentation.normalisation import missing
 from training.data.annotations import (
     AnnotatedSeries,
@@ -133,11 +133,7 @@ def _read_with_retries(
 
 def _read_task(task: AnnotatedTask, config: LabelConfig, source: Source, findings: Findings) -> AnnotatedSeries:
     value = config.value_of(task.data)
-    if value is None:
-        raise TrainingDataError(
-            f"its data hold nothing under {config.value_key!r}; they have {sorted(task.data)[:10]}."
-        )
-    series = read_series(source.fetch(value, task_id=task.id), config)
+    series = read_series(source.fetch(value, task_id=task.id), config, fetched=is_address(value))
     findings.series += [(f"task {task.id}", doubt) for doubt in series.doubts]
     layers = []
     for annotation in select_annotations(task.annotations):

@@ -1,8 +1,10 @@
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import LabelConfigError
+from shared.errors import LabelConfigError, SeriesError
 from shared.labelling.label_config import LabelConfig, parse_label_config
 
 LABELS = '<TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/></TimeSeriesLabels>'
@@ -57,7 +59,10 @@ def test_a_configuration_as_people_grow_them() -> None:
     assert found.left_out == ()
     assert found.value_of({"files": {"csv": ["a.csv"]}}) == "a.csv"
     assert found.value_of({"files.csv[0]": "b.csv"}) == "b.csv"
-    assert found.value_of({"files": "c.csv"}) is None
+    with pytest.raises(SeriesError, match="null or holds no value"):
+        found.value_of({"files": "c.csv"})
+    with pytest.raises(SeriesError, match=r'no "files.csv\[0\]".* it has file'):
+        found.value_of({"file": "c.csv"})
 
 
 @pytest.mark.parametrize(
@@ -71,6 +76,42 @@ def test_a_separator_is_what_the_page_makes_of_it(sep: str, separator: str) -> N
 
 def test_a_time_format_without_a_time_column_is_ignored_as_on_the_page() -> None:
     assert parse_label_config(series('timeFormat="%Y"')).time_format == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "data", "expected"),
+    [
+        ("https://host/$file", {"file": "a b.csv"}, "https://host/a b.csv"),
+        ("$host/$day/$part[1].csv", {"host": "s3://b", "day": 7.0, "part": ["x", "y"]}, None),
+        ("$host/$day/$files.name", {"host": "s3://b", "day": 7.0, "files": {"name": "y"}}, "s3://b/7/y"),
+        ("$a$b", {"a": "/data/", "b": True}, "/data/true"),
+    ],
+)
+def test_variables_are_replaced_within_a_text(value: str, data: dict[str, Any], expected: str | None) -> None:
+    found = parse_label_config(view(LABELS, SERIES.replace("$csv_url", value)))
+    assert found.fingerprint != parse_label_config(view(LABELS, SERIES)).fingerprint
+    if expected is None:
+        with pytest.raises(SeriesError, match="part"):
+            found.value_of(data)
+    else:
+        assert found.value_of(data) == expected
+        assert found.value_of({key: data[key] for key in found.data_keys if key in data}) == expected
+
+
+def test_columns_may_be_the_tasks_data_themselves() -> None:
+    tag = SERIES.replace('valueType="url" value="$csv_url"', 'valueType="json" value="" timeColumn="Time"')
+    for each in (tag, tag.replace('value=""', "")):
+        found = parse_label_config(view(LABELS, each))
+        assert found.value_of({"time": [0, 1], "value": [1, 2]}) == {"time": [0, 1], "value": [1, 2]}
+        assert found.data_keys == {"time", "value"}
+
+
+def test_null_is_told_from_a_missing_key() -> None:
+    found = parse_label_config(view(LABELS, SERIES))
+    with pytest.raises(SeriesError, match="is null"):
+        found.value_of({"csv_url": None})
+    with pytest.raises(SeriesError, match=r'no "csv_url".* it has csv'):
+        found.value_of({"csv": None})
 
 
 def test_json_is_a_value_type() -> None:
@@ -113,7 +154,7 @@ def test_the_first_pair_that_can_work_is_served_and_the_rest_is_named() -> None:
         ),
         (series(channels=""), '<TimeSeries name="ts" value="$csv_url"> has no Channel tag'),
         (series(channels='<Channel legend="x"/>'), '<Channel legend="x"> in <TimeSeries'),
-        (view(LABELS, SERIES.replace("$csv_url", "$a$b")), "value='$a$b'"),
+        (view(LABELS, SERIES.replace("$csv_url", "http://$a").replace("url", "json")), "value='http://$a'"),
         (view(LABELS, SERIES.replace("$csv_url", "http://host/a.csv")), 'value="$csv_url"'),
         (view(LABELS, SERIES.replace("$csv_url", "")), "value=''"),
         (series('valueType="xml"'), "valueType='xml'"),

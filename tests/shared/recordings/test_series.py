@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shared.errors import SeriesError
 from shared.labelling.label_config import LabelConfig, parse_label_config
-from shared.recordings.series import read_series
+from shared.recordings.series import is_address, read_series
 from tests.support.paths import ROOT
 
 NAN = float("nan")
@@ -166,14 +166,28 @@ def test_times_are_read_in_the_configured_format(time_format: str, first: str, s
         (b"time,value\n0,1,2\n", "Row 0 .* has 3 cells where the first line has 2"),
         (b"time,value\n0,1\n1,2\n2,3,4\n", "Row 2 .* has 3 cells"),
         ("time,value\n0,1\n".encode("utf-16"), "UTF-16"),
-        ("time,value\n0,1\n".encode("utf-16-be"), "no column"),
+        ("time,value\n0,1\n".encode("utf-16-be"), "UTF-16"),
+        ("time,value\n0,1\n".encode("utf-16-le"), "UTF-16"),
         (b"\x1f\x8b\x08\x00", "gzip"),
         (b"PK\x03\x04", "Excel"),
         (b"<!DOCTYPE html><html>", "web page"),
         (b"{ not json", "no JSON object"),
-        (b'{"value": [1, NaN]}', "null, not NaN"),
+        (b'{"value": [1, NaN]}', "a missing value is null"),
         (b"{" * 100_000, "no JSON object"),
         (b"[1, 2]", "no column"),
+        (b'[{"time": 0, "value": 1}]', "a JSON list of rows"),
+        (b'{"time": 0, "value": 1}\n{"time": 1, "value": 1}\n', "JSON lines"),
+        (b"{'value': [1, None]}", "Python's own notation"),
+        (b'{"columns": ["time", "value"], "data": [[0, 1]]}', "orient='split'"),
+        (b'{"time": {"0": 0}, "value": {"0": 1}}', "an object, but must be a list of values.*orient='list'"),
+        (b"\r\n  <!doctype html><title>x</title>", "web page"),
+        (b"<Error><Code>AccessDenied</Code></Error>", "web page or XML"),
+        (b"PAR1\x15\x04\x15", "Parquet"),
+        ("Zeit,Temp [°C]\n0,1\n".encode("cp1252"), "not UTF-8 text.*cp1252"),
+        (b"# watch 7\ntime,value\n0,1\n", "'# watch 7', which looks like a comment.*line 2, 'time,value'"),
+        (b"sep=;\ntime;value\n0;1\n", "'sep=;', which looks like Excel's line"),
+        (b"#group,false,true\n#datatype,long,double\n,time,value\n", "InfluxDB.*line 3"),
+        (b"Made by X\nat 30 Hz\n\ntime,value\n0,1\n1,2\n", "'Made by X', which looks like text above.*line 4"),
         (b"x" * (5 << 20), "a line for each row"),
         (b"time,value\n0," + b"1" * (5 << 20) + b"\n", "a line for each row"),
         (b",".join(b"c%d" % i for i in range(30_000)) + b"\n1\n", "30000 columns"),
@@ -208,13 +222,57 @@ def test_auto_with_several_separators_is_an_error_as_on_the_page() -> None:
         read_series(b"time,value\n2024-01-01 00:00:00,1\n", config(sep="auto"))
 
 
+@pytest.mark.parametrize(
+    ("header", "channel", "separator"),
+    [
+        ("<DATE>\t<OPEN>", "&lt;OPEN&gt;", "tab"),
+        ("<OPEN>,<DATE>", "&lt;OPEN&gt;", ","),
+        ("{time},{a}", "{a}", ","),
+        ("PAR1,a", "a", ","),
+    ],
+)
+def test_a_header_that_begins_like_another_format_is_a_header(header: str, channel: str, separator: str) -> None:
+    text = header + "\n" + ("1,2\n3,4\n" if separator == "," else "1\t2\n3\t4\n")
+    column = 0 if header.startswith("<OPEN") else 1
+    assert read_series(text.encode(), config(channel, sep=separator)).values[:, 0].tolist() == [1 + column, 3 + column]
+
+
+def test_a_second_header_of_units_is_told() -> None:
+    doubts = read_series(b"a,value\ng,m\n" + b"0,1\n" * 200, config()).doubts
+    assert [doubt.first_row for doubt in doubts] == [0]
+    assert "line of units" in doubts[0].sentence
+    for time_format, words in (
+        ("", "row 0 .* is 'ms', which is no number"),
+        ("%Y", "row 0 .* is 'ms', which does not"),
+    ):
+        with pytest.raises(SeriesError, match=rf"{words}.*line of units"):
+            read_series(b"time,value\nms,g\n2000,1\n", config(time="time", timeFormat=time_format))
+
+
+def test_true_and_false_are_told_as_numbers() -> None:
+    text = "value\n" + "True\nFALSE\n0\n\n1.5\n"
+    for data in (text.encode(), {"value": [True, "false", 0, None, 1.5]}):
+        series = read_series(data, config())
+        assert series.values[:3, 0].tolist() == [1, 0, 0]
+        (doubt,) = series.doubts
+        assert (doubt.kind, doubt.share) == ("boolean-cells", 0.5)
+
+
+def test_an_address_where_columns_belong_is_read_with_a_doubt() -> None:
+    (doubt,) = read_series(b"value\n1\n", config(valueType="json"), fetched=True).doubts
+    assert doubt.kind == "value-type"
+    assert read_series(b"value\n1\n", config(), fetched=True).doubts == ()
+    values: list[Any] = ["/data/a.csv", "https://h/a", ' {"a": []}', {"a": []}]
+    assert [is_address(each) for each in values] == [True, True, False, False]
+
+
 def test_cells_that_hold_no_number_are_told_with_the_first_and_its_row() -> None:
     (doubt,) = read_series(b"time;value\n0;\n1;1,5\n2;2,5\n3;3\n", config(sep=";")).doubts
     assert (doubt.kind, doubt.first_row, doubt.share) == ("unreadable-cells", 1, 2 / 3)
     assert doubt.sentence.startswith("Channel 'value': 2 of 3 cells that are not empty hold no number")
     assert "'1,5' in row 1" in doubt.sentence
     assert "point" in doubt.sentence
-    assert read_series(b"time,value\n0,\n1,NA\n2,true\n", config()).doubts == ()
+    assert read_series(b"time,value\n0,\n1,NA\n2,3\n", config()).doubts == ()
 
 
 @pytest.mark.parametrize(("bad", "told"), [(0, 0), (1, 0), (2, 1), (3, 1)])
@@ -268,8 +326,8 @@ def test_json_times_are_texts_or_numbers_as_the_page_writes_them() -> None:
         ({"time": [], "value": []}, "no rows"),
         ({"time": [0]}, "no column 'value'"),
         ({}, "no column 'value'"),
-        ({"time": [0], "value": {"0": 1}}, "is dict"),
-        ({"time": [0], "value": 1}, "is int"),
+        ({"time": [0], "value": {"0": 1}}, "is an object"),
+        ({"time": [0], "value": 1}, "is a number"),
         ({"time": [None], "value": [1]}, "row 0"),
         ({"time": [2, 1], "value": [1, 1]}, "row 1"),
     ],
