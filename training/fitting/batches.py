@@ -178,13 +178,6 @@ class TrainingSet:
         )
         return np.stack([recordings, (random.random(count) * self._lengths[recordings]).astype(np.int64)], axis=1)
 
-    def draw_part(self, number: int, random: np.random.Generator) -> tuple[int, int]:
-        """First row and end of a part of a recording."""
-        rows = int(self._lengths[number])
-        length = max(round(random.uniform(LEAST_PART, 1) * rows), 1)
-        start = int(random.integers(rows - length + 1))
-        return start, start + length
-
     def recording(self, number: int, part: tuple[int, int] | None = None) -> tuple[Floats, Integers]:
         """Features [rows, 2·channels] and targets [rows, heads] of a whole recording.
 

@@ -25,7 +25,7 @@ def fit_experts(
 ) -> None:
     """Fit in place. weights: of the classes of the head of ranges; steps: at most recipe.steps."""
     device = weights.device
-    statistics, targets = (torch.from_numpy(each).to(device) for each in _pool(experts, data, recipe, random))
+    statistics, targets = (torch.from_numpy(each).to(device) for each in _pool(experts, data, recipe.pool, random))
     if not len(targets):
         return
     experts.center.copy_(statistics.mean(0))
@@ -52,46 +52,26 @@ def fit_experts(
 
 
 @torch.inference_mode()
-def _pool(
-    experts: Experts, data: TrainingSet, recipe: ExpertRecipe, random: np.random.Generator
-) -> tuple[Floats, Integers]:
+def _pool(experts: Experts, data: TrainingSet, size: int, random: np.random.Generator) -> tuple[Floats, Integers]:
     """Statistics and targets of steps drawn from recordings by their weight; steps that nobody knows are left out.
 
-    The target of a step is that of its first row. A share of the steps is normalised by parts of their recordings.
-    Computed chunk by chunk: only what was drawn is kept.
+    The target of a step is that of its first row. Computed chunk by chunk: only what was drawn is kept.
     """
-    drawn = data.draw_rows(recipe.pool, random)
+    drawn = data.draw_rows(size, random)
+    downsampling = experts.downsampling
+    device = experts.center.device
     statistics, targets = [], []
     for number in np.unique(drawn[:, 0]).tolist():
-        rows = drawn[drawn[:, 0] == number, 1]
-        versions = random.integers(1, 1 + recipe.parts, len(rows)) if recipe.parts else np.zeros(len(rows), np.int64)
-        versions[random.random(len(rows)) >= recipe.parts_share] = 0
-        for version in np.unique(versions).tolist():
-            some = rows[versions == version]
-            found = _steps(experts, data, number, some, data.draw_part(number, random) if version else None)
-            statistics += found[0]
-            targets += found[1]
+        features, columns = data.recording(number)
+        steps = np.unique(drawn[drawn[:, 0] == number, 1] // downsampling)
+        for first in range(0, len(features), CHUNK):
+            some = steps[(steps >= first // downsampling) & (steps < (first + CHUNK) // downsampling)]
+            if len(some):
+                start = max(first - REACH, 0)
+                rows = torch.from_numpy(features[start : first + CHUNK + REACH]).to(device)
+                found = experts.statistics(rows[None])[0].cpu().numpy()
+                statistics.append(found[some - start // downsampling])
+                targets.append(columns[some * downsampling, 0])
     wanted = np.concatenate(targets)
     known = wanted != UNKNOWN
     return np.concatenate(statistics)[known], wanted[known]
-
-
-def _steps(
-    experts: Experts, data: TrainingSet, number: int, rows: Integers, part: tuple[int, int] | None
-) -> tuple[list[Floats], list[Integers]]:
-    """Statistics and targets of the steps that hold these rows of a recording; of a part, of those within it."""
-    downsampling, device = experts.downsampling, experts.center.device
-    features, columns = data.recording(number, part)
-    begin, end = part or (0, len(features))
-    rows = rows if part is None else begin + rows * (end - begin) // len(features)
-    steps = np.unique(rows // downsampling)
-    statistics, targets = [], []
-    for first in range(0, len(features), CHUNK):
-        some = steps[(steps >= first // downsampling) & (steps < (first + CHUNK) // downsampling)]
-        if len(some):
-            start = max(first - REACH, 0)
-            chunk = torch.from_numpy(features[start : first + CHUNK + REACH]).to(device)
-            found = experts.statistics(chunk[None])[0].cpu().numpy()
-            statistics.append(found[some - start // downsampling])
-            targets.append(columns[some * downsampling, 0])
-    return statistics, targets

@@ -11,7 +11,7 @@ from shared.segmentation.normalisation import missing, moments, usual_limits
 BLOCK = 16  # rows between two sums: parts begin and end there
 SHARES = (0.1, 0.25, 0.5, 0.75)  # of a recording, whose parts show how much statistics of parts vary
 POSITIONS = 8  # of a part in its recording, evenly spaced
-KNOWN_QUANTILE = 0.25  # of the recordings' rows: one that is much shorter than the rest must not pass for a whole one
+LEAST_WHOLE = 0.5  # medians of the recordings' rows: a shorter one, cut by mistake, must not pass for a whole one
 LARGEST_LOG_ERROR = 2.0  # of a part's scale: one that is flat says no more
 PRIOR_VARIANCE = 0.1  # of centres (in channel variances) and log scales between recordings, that counts as one …
 PRIOR_RECORDINGS = 1.0  # … recording: two that agree by chance do not show that all do
@@ -58,7 +58,8 @@ def learn_recording_statistics(parts: Sequence[PartMoments], std: Doubles) -> Re
 
     std: of the training rows [channels].
     """
-    rows = int(np.quantile([each.rows for each in parts], KNOWN_QUANTILE, method="lower"))
+    lengths = np.array([each.rows for each in parts])
+    rows = int(lengths[lengths >= LEAST_WHOLE * np.median(lengths)].min())
     centers = np.array([each.center for each in parts])
     spreads = np.array([each.spread for each in parts])
     present = np.array([each.present for each in parts])

@@ -27,7 +27,8 @@ class Recipe:
     offset: float = 0.0  # standard deviation of a shift a window and channel [normalised units]
     warp: float = 0.0  # a window is played up to this share faster or slower
     noise: float = 0.0  # standard deviation of white noise [normalised units]
-    parts: float = 0.5  # of the windows are normalised by a part of their recording, as a recording cut short will be
+    parts: float = 0.5  # of the windows are normalised by a part of their recording, as a recording cut short will be:
+    # halves of recordings of one protocol .84 ► .90, of another level; the experts, too, cost whole ones .02
     most_fit_rows: int = 10**9  # rows of a window while fitting, where it is to be shorter than the one that serves
     least_steps: int = 300  # of the first schedule
     rows_per_early_step: float = (
@@ -67,8 +68,6 @@ class ExpertRecipe:
 
     steps: int = 400  # half a second
     batch: int = 256  # steps of recordings, drawn uniformly
-    parts: int = 4  # of each recording …
-    parts_share: float = 0.5  # … that normalise so many of its steps
     pool: int = 25_600  # different steps drawn from: bounds memory
     learning_rate: float = 3e-3
     weight_decay: float = 0.3
