@@ -99,7 +99,7 @@ def test_health_is_answered_and_what_waits_is_bounded_while_the_store_hangs(gate
 
 def test_bodies_on_their_way_are_bounded_together_and_small_ones_go_through(tmp_path: Path) -> None:
     publish_after(tmp_path)
-    almost = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 1048576\r\n\r\n" + b" " * (2**20 - 1)
+    almost = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048576\r\n\r\n" + b" " * (2**20 - 1)
     with run_server(tmp_path, MAX_BODY_MB="1") as server, ExitStack() as stack:
         clients = [stack.enter_context(connect(server.port)) for _ in range(6)]
         for each in clients:
