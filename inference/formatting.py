@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Formatting of times, metrics and sizes for people."""
 
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ _UNITS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"), (1.0, "second"))
 
 
 def ago(at: float | None, now: float) -> str:
-    """How long ago something was, "" if nobody knows."""
+    """Time since `at`, such as "3 minutes ago"; "" if `at` is None."""
     if at is None:
         return ""
     seconds = max(0.0, now - at)
@@ -20,12 +20,12 @@ def ago(at: float | None, now: float) -> str:
 
 
 def iso(at: float | None) -> str:
-    """A moment for machines and for hovering."""
+    """A time in ISO 8601, "" for None."""
     return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def figure(estimate: Estimate | None) -> str:
-    """A figure with its error, such as 0.912 ± 0.010."""
+    """A metric with its standard error, such as 0.912 ± 0.010."""
     if estimate is None:
         return "–"
     error = estimate.standard_error
@@ -33,5 +33,5 @@ def figure(estimate: Estimate | None) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes for people."""
+    """A number of bytes in KiB or MiB."""
     return f"{count / 2**20:.1f} MiB" if count >= 2**20 else f"{count / 2**10:.0f} KiB"

@@ -1,4 +1,4 @@
-"""Request bodies within bounds, and answers as JSON."""
+"""Reading bounded request bodies, writing JSON responses."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from shared.digits import read_digits
 
 
 class BodyTooLargeError(Exception):
-    """A body beyond MAX_BODY_MB: answered 413."""
+    """A body larger than MAX_BODY_MB: answered 413."""
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body, at most `limit` bytes. Raises BodyTooLargeError before more is kept."""
+    """The body of a request. Raises BodyTooLargeError as soon as it exceeds `limit` bytes."""
     announced = read_digits(request.headers.get("content-length", ""))
     if announced is not None and announced > limit:
         raise BodyTooLargeError
@@ -27,10 +27,10 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 
 def json_answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """An answer in JSON."""
+    """A response with `content` encoded as JSON."""
     return encoded_answer(msgspec.json.encode(content), status, headers)
 
 
 def encoded_answer(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """An answer whose JSON is written already."""
+    """A response with a body that is JSON already."""
     return Response(body, status, headers, media_type="application/json")

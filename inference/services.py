@@ -1,4 +1,4 @@
-"""Everything a serving process is made of, put together from the settings. Nothing but `web` sees it whole."""
+"""The objects of a server, created from the settings. Used by `web` only."""
 
 from inference.launchers.choose import choose_launcher
 from inference.monitoring.activity_log import ActivityLog
@@ -31,10 +31,10 @@ from shared.store.projects import KnownProjects
 
 
 class Services:
-    """Made once a process; `start` and `close` frame its life."""
+    """The objects of one server process, running between `start` and `close`."""
 
     def __init__(self, settings: Settings, redaction: Redaction | None = None) -> None:
-        """`redaction` of the log, if there is one: tokens that arrive with /setup are added to it."""
+        """redaction: of the log; tokens received by /setup are added to it."""
         self.metrics = ServerMetrics(program_version())
         self.activity_log = ActivityLog()
         outcomes = OutcomeRecorder(self.metrics, self.activity_log)
@@ -89,7 +89,7 @@ class Services:
         self._controller.start()
 
     def close(self) -> None:
-        """Finish the work under way, stop the loops, end the trainings of this process."""
+        """Finish pending work, stop the loops, end the trainings of this process."""
         self.background.close()
         self._controller.stop()
         self._launcher.close()

@@ -1,11 +1,11 @@
-"""Which program this is."""
+"""Version of this program."""
 
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 
 
 def program_version() -> str:
-    """Version of this program as installed; "source" when it runs from a folder."""
+    """The installed version; "source" if the program runs from a folder."""
     try:
         return package_version("time-series-segmenter")
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""`completion`: a completion script for bash, of all three console scripts."""
+"""`completion`: a bash completion script for all console scripts."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""`python -m inference doctor`: each thing that must hold for the loop to work, with its remedy where it does not."""
+"""`python -m inference doctor`: checks everything needed for training and predicting, with remedies."""
 
 import argparse
 import importlib.util
@@ -30,7 +30,7 @@ NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "fuse.s3fs", "fuse.sshfs"
 
 
 class Check(NamedTuple):
-    """One thing that holds or does not."""
+    """Result of a check, with a remedy if it fails."""
 
     holds: bool
     what: str
@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace, settings: Settings) -> int:
-    """Check and print."""
+    """Run all checks and print them."""
     return doctor(settings, as_json=options.json)
 
 
@@ -132,10 +132,10 @@ def _launcher(settings: Settings, storage: Storage, credentials: Credentials) ->
     try:
         launcher = choose_launcher(settings, Runs(storage), credentials)
     except SegmenterError as error:
-        return Check(False, "Nobody can train.", str(error))
+        return Check(False, "Trainings cannot be started.", str(error))
     if launcher.name == "none":
         remedy = "Install '.[serve,train]', or run `python -m training watch` over the same MODEL_DIR."
-        return Check(settings.train_launcher == "none", "The server trains nothing itself.", remedy)
+        return Check(settings.train_launcher == "none", "The server starts no trainings itself.", remedy)
     torch = "" if importlib.util.find_spec("torch") else "; torch is not needed here"
     return Check(True, f"Trainings are started by the launcher {launcher.name!r}{torch}.")
 
@@ -152,18 +152,18 @@ def _model(store: ModelStore, project: int) -> Check:
         Segmenter.load(stored.data)
     except ModelError as error:
         remedy = (
-            f"`python -m inference rollback --project {project}` lets the one before serve; "
+            f"`python -m inference rollback --project {project}` lets the previous one serve; "
             "`python -m inference models verify` checks them all."
         )
-        return Check(False, f"The model of project {project} does not hold: {error}", remedy)
-    return Check(True, f"Project {project}: model {stored.model_info.version} loads, and its probe holds.")
+        return Check(False, f"The model of project {project} is invalid: {error}", remedy)
+    return Check(True, f"Project {project}: model {stored.model_info.version} loads, and its probe passes.")
 
 
 def _history(storage: Storage, project: int) -> Iterator[Check]:
     waiting = Updates(storage).of(project)
     if waiting:
         age = storage.now() - waiting[-1].at
-        yield Check(True, f"Project {project}: {len(waiting)} updates wait; the last event came {age:.0f} s ago.")
+        yield Check(True, f"Project {project}: {len(waiting)} updates wait; the last event arrived {age:.0f} s ago.")
     last = Runs(storage).last_ended(project)
     if last is not None:
         done = last.outcome != "failed"
@@ -172,7 +172,7 @@ def _history(storage: Storage, project: int) -> Iterator[Check]:
             done,
             f"Project {project}: the last run was {last.outcome}, {age:.0f} s ago.",
             f"{last.reason} Its log is on /ui/projects/{project}; "
-            f"`python -m training run --project {project} --explain` tells what it would learn from.",
+            f"`python -m training run --project {project} --explain` shows what it would learn from.",
         )
 
 
@@ -181,15 +181,15 @@ def _connection(label_studio: LabelStudio, connections: Connections, project: in
         found = label_studio.project(project)
         if found is None:
             remedy = f"If it was deleted: `python -m inference models delete --project {project}`."
-            yield Check(False, f"Project {project} is gone, or the token's user may not see it.", remedy)
+            yield Check(False, f"Project {project} no longer exists, or the token's user may not see it.", remedy)
             return
         backends = [each for each in label_studio.backends(project) if _is_ours(each, connections)]
         hooks = {hook.url.rstrip("/") for hook in label_studio.webhooks(project) if hook.is_active}
     except SegmenterError as error:
-        yield Check(False, f"Project {project} cannot be looked at.", str(error))
+        yield Check(False, f"Project {project} cannot be read.", str(error))
         return
     if not backends:
-        remedy = "Connect it in the project's Settings > Model, by an address at which Label Studio reaches it."
+        remedy = "Connect it in the project's Settings > Model, by a URL that Label Studio can reach."
         yield Check(False, f"Project {project} is not connected to this program.", remedy)
         return
     backend = backends[0]
@@ -211,7 +211,7 @@ def _connection(label_studio: LabelStudio, connections: Connections, project: in
 
 
 def _is_ours(backend: Backend, connections: Connections) -> bool:
-    """Whether this program answers at a backend's address, as seen from here."""
+    """Whether this program answers at a backend's URL, as seen from this machine."""
     try:
         url = read_url(backend.url)
         home = url._replace(target=url.path.rstrip("/"))
@@ -225,4 +225,4 @@ def _attempt(work: Callable[[], str]) -> Check:
     try:
         return Check(True, work())
     except SegmenterError as error:
-        return Check(False, "Label Studio does not answer as it should.", str(error))
+        return Check(False, "Label Studio does not answer as expected.", str(error))

@@ -1,4 +1,4 @@
-"""`python -m inference models`: what is in the store, whether it holds, and moving versions as files."""
+"""`python -m inference models`: list, verify, export, import and delete models of the store."""
 
 import argparse
 import json
@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     each = verbs.add_parser("list", parents=[json], help="all kept versions with their metrics")
     each.add_argument("--project", metavar="N", help="default: all")
-    each = verbs.add_parser("verify", parents=[json], help="seal, card, shapes and probe of every model")
+    each = verbs.add_parser("verify", parents=[json], help="check checksum, card, shapes and probe of every model")
     each.add_argument("--project", metavar="N", help="default: all")
     each = verbs.add_parser("export", parents=[json], help="write a version to a file")
     each.add_argument("--project", required=True, metavar="N")
@@ -72,7 +72,7 @@ class ModelsCommand:
         self._json = as_json
 
     def show(self, project: str | None) -> int:
-        """All kept versions with their figures."""
+        """All kept versions with their metrics."""
         rows = []
         reports = Reports(self._store)
         for number in self._projects(project):
@@ -90,7 +90,7 @@ class ModelsCommand:
                     }
                 )
         if self._json:
-            return self._tell(rows)
+            return self._write(rows)
         line = "{:>8}  {:<34} {:<9} {:>10}  {:<16} {:<16} {:>9}\n"
         heads = ("project", "version", "standing", "recordings", "balanced acc.", "segment F1@50", "size")
         sys.stdout.write(line.format(*heads) if rows else "There are no models yet.\n")
@@ -100,10 +100,10 @@ class ModelsCommand:
         return 0
 
     def verify(self, project: str | None) -> int:
-        """Seal, card, shapes and probe of every model. Returns 1 if one does not hold."""
+        """Check checksum, card, shapes and probe of every model. Returns 1 if one fails."""
         found = [check for number in self._projects(project) for check in self._checks(number)]
         if self._json:
-            self._tell(found)
+            self._write(found)
         for each in found if not self._json else ():
             sys.stdout.write(f"{'✗' if each['error'] else '✓'} project {each['project']}: {each['version']}")
             sys.stdout.write(f"\n    {each['error']}\n" if each["error"] else "\n")
@@ -120,7 +120,7 @@ class ModelsCommand:
         except OSError as error:
             raise RefusedError(f"{file} cannot be written: {error.strerror}.") from None
         said = {"project": number, "version": found.model_info.version, "file": file, "bytes": len(found.data)}
-        return self._tell(said, f"Version {found.model_info.version} of project {number} is in {file}.")
+        return self._write(said, f"Version {found.model_info.version} of project {number} is in {file}.")
 
     def import_version(self, file: str) -> int:
         """Keep a model from a file, after all checks; it serves when it is promoted."""
@@ -133,20 +133,20 @@ class ModelsCommand:
         Segmenter.load(data)
         version = self._store.import_version(project, data)
         promote = f"python -m inference promote --project {project} {version}"
-        return self._tell({"project": project, "version": version}, f"It is kept; to let it serve: {promote}")
+        return self._write({"project": project, "version": version}, f"It is stored; to let it serve: {promote}")
 
     def delete(self, project: str, *, sure: bool) -> int:
-        """Delete models, updates and runs of a project, for good, and cached recordings, which are of any project."""
+        """Delete models, updates and runs of a project, for good, and all cached recordings, of whichever project."""
         number = read_project(project)
         if not sure:
             raise RefusedError(
                 f"This deletes all {len(self._store.versions(number))} versions of project {number}, its waiting "
-                "updates and its runs, for good, and empties CACHE_DIR: say --yes if you want that."
+                "updates and its runs, for good, and empties CACHE_DIR: confirm with --yes."
             )
         count = self._store.delete(number)
         cached = self._cache.clear() if self._cache else 0
         said = {"project": number, "deleted": count, "cached": cached}
-        return self._tell(said, f"{count} objects of project {number} and {cached} cached recordings are deleted.")
+        return self._write(said, f"{count} objects of project {number} and {cached} cached recordings are deleted.")
 
     def _projects(self, project: str | None) -> Iterator[int]:
         if project is not None:
@@ -170,6 +170,6 @@ class ModelsCommand:
                 error, shown = f"It cannot be read: {trouble}", name or "the model that serves"
             yield {"project": project, "version": shown, "error": error}
 
-    def _tell(self, said: object, sentence: str = "") -> int:
+    def _write(self, said: object, sentence: str = "") -> int:
         sys.stdout.write((json.dumps(said, indent=1) if self._json else sentence) + "\n")
         return 0

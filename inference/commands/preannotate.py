@@ -1,8 +1,8 @@
-"""Predictions for all tasks that lack the current version, pushed to Label Studio, however many there are.
+"""Push predictions to Label Studio for all tasks that have none of the current version.
 
-A request of Label Studio's own ends after 100 s; this goes on batch by batch. Which tasks are left is asked from Label
-Studio itself, so a second start goes on where the first was killed. The one batch that may have been on its way then
-is written down before it is sent: the next start waits until Label Studio shows it or has had time to refuse it.
+Label Studio's own requests end after 100 s; this continues batch by batch. Label Studio is asked which tasks are left,
+so a second start continues where the first was killed. Each batch is recorded in the store before it is sent: the next
+start waits until Label Studio shows the batch, or has had time to refuse it.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from shared.store.storage import Storage
 
-BATCH = 50  # tasks: some 100 kB, which Label Studio stores within a second
+BATCH = 50  # tasks: about 100 kB, which Label Studio stores within a second
 SETTLE_SECONDS = 120.0  # more than Label Studio's own limit for a request
 LOOK_SECONDS = 2.0
 NO_LIMIT = 86400.0  # seconds for a batch
@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace, settings: Settings) -> int:
-    """Push what is lacking."""
+    """Push missing predictions."""
     return preannotate(
         options.project,
         settings,
@@ -65,7 +65,7 @@ def main(options: argparse.Namespace, settings: Settings) -> int:
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """The batch on its way."""
+    """The batch being sent."""
 
     version: str
     tasks: tuple[int, ...]
@@ -80,7 +80,7 @@ class DoubtCount(msgspec.Struct, kw_only=True):
 
 
 class PreannotationSummary(msgspec.Struct, kw_only=True):
-    """How it went."""
+    """Result of the command."""
 
     project: int
     version: str
@@ -88,7 +88,7 @@ class PreannotationSummary(msgspec.Struct, kw_only=True):
     lacking: int = 0  # tasks without a prediction of this version
     pushed: int = 0
     without_segments: int = 0  # among the pushed ones
-    failed: int = 0  # nothing was pushed, it may work later
+    failed: int = 0  # nothing was pushed; a later start may succeed
     reasons: dict[str, int] = {}  # of both
     doubts: dict[str, DoubtCount] = {}  # by kind: what was not understood for certain
 
@@ -128,7 +128,7 @@ class Preannotation:
         self._predictor.close()
 
     def run(self, number: int, *, dry_run: bool, only_unlabelled: bool, rate: float) -> PreannotationSummary:
-        """Push what is lacking. rate: most tasks a second. Raises SegmenterError where it cannot go on."""
+        """Push missing predictions. rate: maximum tasks per second. Raises SegmenterError if it cannot continue."""
         project = self._label_studio.project(number)
         if project is None:
             raise RefusedError(f"Label Studio has no project {number}, or the token's user may not see it.")
@@ -173,7 +173,7 @@ class Preannotation:
         self._sleep(max(0.0, len(batch) / rate - (self._clock() - begun)))
 
     def _settle(self, project: int, version: str) -> None:
-        """Wait until a batch that an earlier call had sent when it was killed is there, or cannot come any more."""
+        """Wait until the last batch of a killed call is visible, or can no longer arrive."""
         key = keys.preannotation(project)
         found = self._storage.get(key)
         if found is None:
@@ -183,7 +183,7 @@ class Preannotation:
             pages = self._label_studio.tasks_without_prediction(project, version, only_unlabelled=False)
             if not set(sent.tasks) & {task.id for page in pages for task in page.tasks}:
                 break
-            self._stream.write("A batch was on its way when the last call ended; waiting for it …\n")
+            self._stream.write("The last call ended while sending a batch; waiting for it …\n")
             self._sleep(LOOK_SECONDS)
         self._storage.delete([key])
 

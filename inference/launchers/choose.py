@@ -1,4 +1,4 @@
-"""Who trains: chosen by TRAIN_LAUNCHER, or by what is there."""
+"""Choosing the launcher: by TRAIN_LAUNCHER, or by what is available."""
 
 import importlib.util
 import logging
@@ -17,23 +17,23 @@ log = logging.getLogger(__name__)
 
 
 class NoLauncher:
-    """Nobody here trains: a worker does, `python -m training watch`, over the same store."""
+    """Launches nothing: a worker, `python -m training watch`, trains over the same store."""
 
     name = "none"
 
     def launch(self, launch: Launch) -> None:
-        """Leave the updates to a worker."""
+        """Do nothing: a worker handles the updates."""
 
     def running(self) -> set[int]:
-        """Nothing runs here."""
+        """No projects."""
         return set()
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Do nothing."""
 
 
 def choose_launcher(settings: Settings, runs: Runs, credentials: Credentials) -> Launcher:
-    """The launcher that TRAIN_LAUNCHER names. Raises SettingsError where it cannot work."""
+    """The launcher named by TRAIN_LAUNCHER. Raises SettingsError if it cannot work here."""
     if settings.train_launcher in ("auto", "kubernetes"):
         jobs = _kubernetes(settings, runs)
         if jobs is not None:
@@ -42,7 +42,7 @@ def choose_launcher(settings: Settings, runs: Runs, credentials: Credentials) ->
     match settings.train_launcher:
         case "kubernetes":
             raise SettingsError(
-                "TRAIN_LAUNCHER is 'kubernetes', but this is no pod with a service account token "
+                "TRAIN_LAUNCHER is 'kubernetes', but this is not a pod with a service account token "
                 f"({SERVICE_ACCOUNT}): set automountServiceAccountToken, or another launcher."
             )
         case "process" if not can_train:
@@ -56,7 +56,8 @@ def choose_launcher(settings: Settings, runs: Runs, credentials: Credentials) ->
             return ChildProcessLauncher(settings, runs=runs, environment=credentials.environment)
         case "auto":
             log.warning(
-                "Nobody trains here, torch is not installed: run `python -m training watch` over the same store."
+                "torch is not installed, so this server starts no trainings: run `python -m training watch` over the "
+                "same store."
             )
             return NoLauncher()
         case _:
@@ -64,9 +65,9 @@ def choose_launcher(settings: Settings, runs: Runs, credentials: Credentials) ->
 
 
 def _kubernetes(settings: Settings, runs: Runs) -> KubernetesLauncher | None:
-    """The launcher of Jobs where a token is mounted; if nobody asked for it by name, the CronJob must be readable, too.
+    """The launcher of Jobs, None if no token is mounted or, with TRAIN_LAUNCHER=auto, if the CronJob cannot be read.
 
-    An API server that is away for a moment changes nothing.
+    An API server that is temporarily unreachable does not change the choice.
     """
     cluster = Cluster.of_pod(os.environ)
     if cluster is None:
@@ -77,7 +78,7 @@ def _kubernetes(settings: Settings, runs: Runs) -> KubernetesLauncher | None:
             api.cronjob(settings.train_cronjob)
         except ClusterError as error:
             if error.status in (401, 403, 404):
-                log.info("Trainings are no Kubernetes Jobs here: %s", error)
+                log.info("Trainings are not started as Kubernetes Jobs: %s", error)
                 api.close()
                 return None
             log.warning("%s", error)

@@ -1,7 +1,7 @@
-"""Trainings as Kubernetes Jobs: each made from the template of a suspended CronJob, whose owner decides all else.
+"""Trainings as Kubernetes Jobs, created from the template of a suspended CronJob, which defines everything else.
 
-A Job's name says project and number of the run. The number stays while events arrive and moves on with every end, so
-that any number of servers may launch the same run: the API server lets one of them, and tells the others (409).
+A Job's name holds project and number of the run. The number stays the same while events arrive and increases with every
+end, so that any number of servers may launch the same run: the API server accepts one and answers 409 to the others.
 """
 
 import copy
@@ -24,10 +24,10 @@ CRONJOB_LABEL = "time-series-segmenter/cronjob"
 REASON_ANNOTATION = "time-series-segmenter/reason"
 PROJECT_VARIABLE = "TRAIN_PROJECT"
 NUMBER_VARIABLE = "TRAIN_NUMBER"
-FIRST_WAIT, LONGEST_WAIT = 2.0, 60.0  # seconds until a refused launch is tried again
-REST_SECONDS = 0.1  # between two watches, in case they end at once
+FIRST_WAIT, LONGEST_WAIT = 2.0, 60.0  # seconds until a refused launch is repeated
+REST_SECONDS = 0.1  # between two watches, in case they end immediately
 HEARD_SECONDS = 5.0  # for the first list of Jobs
-CAUSES = {  # what the API server's words mean most of the time
+CAUSES = {  # usual causes of the API server's reasons
     "DeadlineExceeded": "it took longer than activeDeadlineSeconds, or its image could not be pulled",
     "BackoffLimitExceeded": "its pods were killed, as by running out of memory, or crashed before they could say why",
     "PodFailurePolicy": "a setting or the Secret is wrong",
@@ -37,9 +37,9 @@ log = logging.getLogger(__name__)
 
 
 class KubernetesLauncher:
-    """Makes Jobs, and follows those that this CronJob's servers have made.
+    """Creates Jobs, and watches all Jobs of this CronJob.
 
-    What the API server refuses is not tried again for a while, up to a minute; updates wait meanwhile.
+    After a refusal by the API server, nothing is launched for up to a minute; updates wait.
     """
 
     name = "kubernetes"
@@ -53,8 +53,8 @@ class KubernetesLauncher:
         self._clock = clock
         self._selector = f"{CRONJOB_LABEL}={self._cronjob}"
         self._lock = threading.Lock()
-        self._jobs: dict[str, Job] = {}  # by name, as last heard of
-        self._heard = threading.Event()  # what runs, or why that is not known
+        self._jobs: dict[str, Job] = {}  # by name, last known state
+        self._heard = threading.Event()  # set once it is known what runs, or why that is not known
         self._trouble = ""
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -63,7 +63,7 @@ class KubernetesLauncher:
         self._try_at = float("-inf")
 
     def launch(self, launch: Launch) -> None:
-        """Make the Job of a run, unless it is there. Raises ClusterError."""
+        """Create the Job of a run, unless it exists. Raises ClusterError."""
         if launch.project in self._unfinished():
             return
         if self._clock() < self._try_at:
@@ -75,7 +75,7 @@ class KubernetesLauncher:
                 self._look_at(name, launch)
             else:
                 self._note(job)
-                log.info("Job %s was made: %s.", name, launch.reason, extra={"project": launch.project})
+                log.info("Created Job %s: %s.", name, launch.reason, extra={"project": launch.project})
         except ClusterError as error:
             self._delay = min(LONGEST_WAIT, max(FIRST_WAIT, 2 * self._delay, error.retry_after))
             self._try_at = self._clock() + self._delay
@@ -84,36 +84,36 @@ class KubernetesLauncher:
         self._delay = 0.0
 
     def running(self) -> set[int]:
-        """Projects with a Job that has not ended; one that waits (Kueue suspends it) counts. Raises ClusterError."""
+        """Projects with an unfinished Job, including suspended ones (Kueue). Raises ClusterError."""
         with self._lock:
             if self._thread is None and not self._closing.is_set():
                 self._thread = threading.Thread(target=self._follow, name="jobs", daemon=True)
                 self._thread.start()
         if not self._heard.wait(HEARD_SECONDS):
             raise ClusterError(
-                "The Kubernetes API server has not said yet which Jobs run; trainings start when it has."
+                "The Kubernetes API server has not listed the running Jobs yet; trainings start when it has."
             )
         if self._trouble:
             raise ClusterError(self._trouble)
         return self._unfinished()
 
     def close(self) -> None:
-        """Stop following. Jobs go on: they need no server."""
+        """Stop watching. Jobs continue: they need no server."""
         self._closing.set()
         self._api.close()
         if self._thread is not None:
             self._thread.join(HEARD_SECONDS)
 
     def _look_at(self, name: str, launch: Launch) -> None:
-        """A Job of that name exists: it goes on, or it ended without a word, which its run's record then says."""
+        """A Job of that name exists. If it ended without recording it, record the run as failed."""
         job = self._api.job(name)
-        if job is None:  # deleted in this moment; the next look at the updates makes it
+        if job is None:  # just deleted; the next pass creates it
             return
         end = job.end
         if end is None:
             self._note(job)
             return
-        if self._runs.next_number(launch.project) != launch.number:  # it has recorded its end meanwhile
+        if self._runs.next_number(launch.project) != launch.number:  # it has recorded its end in the meantime
             return
         verb = "completed" if end.type == "Complete" else "failed"
         why = CAUSES.get(end.reason, "it could not record its end")
@@ -136,7 +136,7 @@ class KubernetesLauncher:
             self._jobs[job.metadata.name] = job
 
     def _follow(self) -> None:
-        """List, then watch from there; list again when the thread is lost."""
+        """List Jobs, then watch for changes; list again if the watch is lost."""
         delay = 0.0
         while not self._closing.wait(delay):
             try:
@@ -153,11 +153,11 @@ class KubernetesLauncher:
                 self._trouble = str(error)
                 self._heard.set()
             except Exception:
-                log.exception("Following Jobs failed in a way nobody foresaw; it is tried again.")
+                log.exception("Unexpected error while watching Jobs; trying again.")
                 delay = LONGEST_WAIT
 
     def _watch_from(self, version: str) -> None:
-        """Follow what happens; returns when it is to be listed again."""
+        """Apply watch events; returns when Jobs must be listed again."""
         while not self._closing.wait(REST_SECONDS):
             try:
                 for kind, job in self._api.watch_jobs(self._selector, version):
@@ -168,13 +168,13 @@ class KubernetesLauncher:
                         elif kind != "BOOKMARK":
                             self._jobs[job.metadata.name] = job
             except ClusterError:
-                return  # the list says whether that lasts
+                return  # listing again shows whether it persists
 
 
 def make_job(cronjob: Mapping[str, Any], name: str, cronjob_name: str, launch: Launch) -> dict[str, Any]:
-    """The Job of a run: the template's labels, annotations and spec, and which project and run it is.
+    """The Job of a run: the template's labels, annotations and spec, plus project and run number.
 
-    It has no owner: the CronJob's controller would delete Jobs that it owns by its history limits.
+    It has no owner: the CronJob's controller would delete owned Jobs according to its history limits.
     """
     template = cronjob["spec"]["jobTemplate"]
     metadata = template.get("metadata", {})

@@ -1,4 +1,4 @@
-"""The few calls to a Kubernetes API server that launching trainings takes, and one sentence for each way they fail."""
+"""The calls to a Kubernetes API server needed to launch trainings; each kind of failure gets one sentence."""
 
 import ssl
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ FIELDS = {"fieldValidation": "Strict"}  # a misspelt field would be dropped sile
 
 
 class Cluster(NamedTuple):
-    """Where the API server is, and who we are to it."""
+    """URL of the API server, and this pod's credentials."""
 
     url: str
     token_file: Path  # rotates hourly, so it is read for each request
@@ -33,7 +33,7 @@ class Cluster(NamedTuple):
 
     @classmethod
     def of_pod(cls, environ: Mapping[str, str], folder: Path | None = None) -> "Cluster | None":
-        """The cluster that this process is a pod of, None if it is none or has no service account token."""
+        """The cluster this pod runs in, None outside of a pod or without a service account token."""
         folder = folder or SERVICE_ACCOUNT
         host, port = environ.get("KUBERNETES_SERVICE_HOST", ""), environ.get("KUBERNETES_SERVICE_PORT", "443")
         if not host or not (folder / "token").is_file():
@@ -44,7 +44,7 @@ class Cluster(NamedTuple):
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """One of a Job's conditions."""
+    """A condition of a Job."""
 
     type: str
     status: str
@@ -53,7 +53,7 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 class Metadata(msgspec.Struct, frozen=True, rename="camel"):
-    """What names an object."""
+    """Metadata of an object."""
 
     name: str = ""
     resource_version: str = ""
@@ -61,20 +61,20 @@ class Metadata(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class JobStatus(msgspec.Struct, frozen=True):
-    """How a Job goes."""
+    """Status of a Job."""
 
     conditions: tuple[Condition, ...] = ()
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A Job, as far as launching looks at it."""
+    """The parts of a Job that launching needs."""
 
     metadata: Metadata
     status: JobStatus = JobStatus()
 
     @property
     def end(self) -> Condition | None:
-        """The condition that ended it: Complete or Failed. What comes before (FailureTarget, …) may take a while."""
+        """The condition that ended it, Complete or Failed; not those that precede it (FailureTarget, …)."""
         for condition in self.status.conditions:
             if condition.type in ("Complete", "Failed") and condition.status == "True":
                 return condition
@@ -104,11 +104,11 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 
 class GoneError(Exception):
-    """What a list or watch wanted to go on from is not remembered any more (410): list again."""
+    """The resource version of a list or watch has expired (410): list again."""
 
 
 class ClusterApi:
-    """Calls of one namespace, for any number of threads. Each raises ClusterError."""
+    """Calls within one namespace. Thread-safe. Each raises ClusterError."""
 
     def __init__(self, cluster: Cluster) -> None:
         """Raises SettingsError if the certificate authority cannot be read."""
@@ -118,7 +118,7 @@ class ClusterApi:
         try:
             context = ssl.create_default_context(cafile=str(cluster.ca_file))
         except OSError as error:
-            raise SettingsError(f"{cluster.ca_file} is no certificate authority of the API server: {error}.") from None
+            raise SettingsError(f"{cluster.ca_file} is not a certificate authority: {error}.") from None
         self._pool = PoolManager(maxsize=4, ssl_context=context, retries=False)
         self._watching: BaseHTTPResponse | None = None
         self._closed = False
@@ -128,7 +128,7 @@ class ClusterApi:
         return self._cluster.namespace
 
     def cronjob(self, name: str) -> dict[str, Any]:
-        """A CronJob, whole."""
+        """A complete CronJob."""
         answer = self._ask("GET", f"{self._cronjobs}/{name}")
         if answer.status == 404:
             raise ClusterError(
@@ -139,17 +139,17 @@ class ClusterApi:
         return found
 
     def job(self, name: str) -> Job | None:
-        """A Job, None if there is none."""
+        """A Job, None if it does not exist."""
         answer = self._ask("GET", f"{self._jobs}/{name}")
         return None if answer.status == 404 else self._decode(answer, Job)
 
     def create_job(self, body: Mapping[str, Any]) -> Job | None:
-        """Make a Job and return it; None if there is one of that name."""
+        """Create a Job and return it; None if one of that name exists."""
         answer = self._ask("POST", self._jobs, FIELDS, msgspec.json.encode(body))
         return None if answer.status == 409 else self._decode(answer, Job)
 
     def jobs(self, selector: str) -> tuple[list[Job], str]:
-        """All Jobs with some labels, and the version of the world to watch from. Raises GoneError, too."""
+        """All Jobs that match a label selector, and the resource version to watch from. Also raises GoneError."""
         found: list[Job] = []
         query = {"labelSelector": selector, "limit": str(PAGE)}
         while True:
@@ -160,9 +160,9 @@ class ClusterApi:
             query["continue"] = page.metadata.next_page
 
     def watch_jobs(self, selector: str, version: str) -> Iterator[tuple[str, Job]]:
-        """What happens to Jobs with some labels: ADDED, MODIFIED, DELETED or BOOKMARK; ends within WATCH_SECONDS.
+        """Changes of Jobs that match a label selector: ADDED, MODIFIED, DELETED or BOOKMARK; ends within WATCH_SECONDS.
 
-        Raises GoneError, too.
+        Also raises GoneError.
         """
         query = {
             "watch": "true",
@@ -184,19 +184,19 @@ class ClusterApi:
                     self._refuse(msgspec.json.decode(event.object, type=_Refusal))
                 yield event.type, msgspec.json.decode(event.object, type=Job)
         except msgspec.MsgspecError as error:
-            raise ClusterError(f"{self._cluster.url} sent what is no event of a watch: {error}.") from None
+            raise ClusterError(f"{self._cluster.url} sent an invalid watch event: {error}.") from None
         except HTTPError as error:
-            raise self._away(error) from error
+            raise self._unreachable(error) from error
         finally:
             self._watching = None
             response.close()
 
     def close(self) -> None:
-        """End a watch under way and close idle connections."""
+        """End the current watch and close idle connections."""
         self._closed = True
         watching = self._watching
         if watching is not None:
-            with suppress(OSError, ValueError, RuntimeError):  # it may have ended by itself
+            with suppress(OSError, ValueError, RuntimeError):  # it may have ended already
                 watching.shutdown()
         self._pool.clear()
 
@@ -230,13 +230,13 @@ class ClusterApi:
                 preload_content=False,
             )
         except HTTPError as error:
-            raise self._away(error) from error
+            raise self._unreachable(error) from error
 
     def _read(self, response: BaseHTTPResponse) -> "_Answer":
         try:
             return _Answer(response.status, response.read(), response.headers.get("Retry-After", ""))
         except HTTPError as error:
-            raise self._away(error) from error
+            raise self._unreachable(error) from error
         finally:
             response.release_conn()
 
@@ -246,7 +246,9 @@ class ClusterApi:
             try:
                 return msgspec.json.decode(answer.body, type=kind)
             except msgspec.MsgspecError as error:
-                raise ClusterError(f"{self._cluster.url} answered what is no Kubernetes object: {error}.") from None
+                raise ClusterError(
+                    f"{self._cluster.url} answered with an invalid Kubernetes object: {error}."
+                ) from None
         try:
             refusal = msgspec.json.decode(answer.body, type=_Refusal)
         except msgspec.MsgspecError:
@@ -256,7 +258,7 @@ class ClusterApi:
         return None
 
     def _refuse(self, refusal: _Refusal, wait: float = 0.0) -> None:
-        """Raise what a refusal means, with the remedy."""
+        """Raise the error for a refused request, with the remedy."""
         server, message = f"The Kubernetes API server at {self._cluster.url}", refusal.message or "without a reason"
         match refusal.code:
             case 410:
@@ -264,7 +266,7 @@ class ClusterApi:
             case 401:
                 sentence = (
                     f"{server} does not know the token in {self._cluster.token_file}: the service account was deleted "
-                    "or made anew; restart this pod."
+                    "or created again; restart this pod."
                 )
             case 403:
                 sentence = (
@@ -273,14 +275,16 @@ class ClusterApi:
             case 404:
                 sentence = f"{server} does not know batch/v1 or namespace {self.namespace} ({message})."
             case 400 | 422:
-                sentence = f"{server} refuses a Job made of the CronJob's template ({message}): correct the CronJob."
+                sentence = (
+                    f"{server} refuses a Job created from the CronJob's template ({message}): correct the CronJob."
+                )
             case 429:
-                sentence = f"{server} has too much to do ({message}); trainings start later."
+                sentence = f"{server} is overloaded ({message}); trainings start later."
             case _:
                 sentence = f"{server} answers {refusal.code} ({message}); trainings start when it works again."
         raise ClusterError(sentence, status=refusal.code, retry_after=wait)
 
-    def _away(self, error: HTTPError) -> ClusterError:
+    def _unreachable(self, error: HTTPError) -> ClusterError:
         return ClusterError(
             f"The Kubernetes API server at {self._cluster.url} was not reached: "
             f"{describe_error(error, ANSWER_SECONDS)}; trainings start when it answers."

@@ -1,4 +1,4 @@
-"""What happened lately, in memory and within bounds: events, tasks, requests. For pages; the log keeps everything."""
+"""Recent events, tasks and requests, in memory and bounded. For pages; the log has everything."""
 
 import threading
 import time
@@ -23,7 +23,7 @@ MINUTES = 60
 
 
 class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event and what it caused."""
+    """An event and its effect."""
 
     at: float  # seconds since the epoch
     project: int | None
@@ -32,7 +32,7 @@ class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SkippedTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A task without segments, and why."""
+    """A task without segments, and the reason."""
 
     at: float
     task: str
@@ -65,7 +65,7 @@ class HourlyRequests(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ActivityLog:
-    """For any number of threads."""
+    """Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -77,20 +77,20 @@ class ActivityLog:
         self._minutes: deque[tuple[int, int, int]] = deque(maxlen=MINUTES)
 
     def note(self, project: int | None, what: str, effect: str) -> None:
-        """Keep an event; `effect` is a sentence that says what it caused."""
+        """Add an event; `effect` is a sentence."""
         noted = LoggedEvent(at=self._clock(), project=project, what=what[:64], effect=effect[:500])
         with self._lock:
             self._events.append(noted)
 
     def skip(self, project: int, task: int | str | None, reason: str) -> None:
-        """Keep that a task got no segments, and why."""
+        """Add a task without segments."""
         name = str(task)[:64]
         with self._lock:
             _recent(self._scored, project).pop(name, None)
             _put(_recent(self._skipped, project), name, SkippedTask(at=self._clock(), task=name, reason=reason[:500]))
 
     def score(self, project: int, task: int | str | None, version: str, score: float, segments: int) -> None:
-        """Keep how sure a task's prediction is."""
+        """Add the score of a task's prediction."""
         if task is None:
             return
         name = str(task)[:64]
@@ -159,5 +159,5 @@ def _recent(projects: LRUCache[int, FIFOCache[str, T]], project: int) -> FIFOCac
 
 
 def _put(tasks: FIFOCache[str, T], name: str, value: T) -> None:
-    tasks.pop(name, None)  # so that tasks are listed in the order of their last write
+    tasks.pop(name, None)  # keeps tasks in the order of their last write
     tasks[name] = value

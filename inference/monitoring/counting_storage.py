@@ -1,4 +1,4 @@
-"""A store whose failures are counted."""
+"""A storage that counts its failures."""
 
 from collections.abc import Callable, Iterable
 from typing import ParamSpec, TypeVar
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class CountingStorage:
-    """The verbs of another storage; `failed` is called for each that raised StoreError, but for conflicts."""
+    """Delegates to another storage; calls `failed` for each StoreError except conflicts."""
 
     def __init__(self, storage: Storage, failed: Callable[[], None]) -> None:
         self._storage = storage
@@ -22,24 +22,24 @@ class CountingStorage:
         return self._storage.address
 
     def get(self, key: str) -> Blob | None:
-        return self._watch(self._storage.get, key)
+        return self._call(self._storage.get, key)
 
     def head(self, key: str) -> Stat | None:
-        return self._watch(self._storage.head, key)
+        return self._call(self._storage.head, key)
 
     def put(self, key: str, data: bytes, *, create: bool = False, if_match: str | None = None) -> str:
-        return self._watch(self._storage.put, key, data, create=create, if_match=if_match)
+        return self._call(self._storage.put, key, data, create=create, if_match=if_match)
 
     def delete(self, keys: Iterable[str]) -> None:
-        return self._watch(self._storage.delete, keys)
+        return self._call(self._storage.delete, keys)
 
     def keys(self, folder: str = "", *, deep: bool = True) -> list[str]:
-        return self._watch(self._storage.keys, folder, deep=deep)
+        return self._call(self._storage.keys, folder, deep=deep)
 
     def now(self) -> float:
-        return self._watch(self._storage.now)
+        return self._call(self._storage.now)
 
-    def _watch(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def _call(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return verb(*args, **kwargs)
         except ConflictError:

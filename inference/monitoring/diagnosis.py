@@ -1,4 +1,4 @@
-"""Why does a task get what it gets? Each step from its number to its segments, and the recording with both strips."""
+"""Diagnosis of a task: each step from its number to its segments, and a drawing of the recording."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -29,12 +29,12 @@ from shared.store.report import HeldOut
 
 T = TypeVar("T")
 
-COLUMNS = 1000  # of a drawn signal: each shows the least and the largest value of its rows
+COLUMNS = 1000  # pixel columns of a drawn signal: each shows the minimum and maximum of its rows
 BUDGET_SECONDS = 60.0
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One step, how it went, and a sentence."""
+    """A step: whether it succeeded, and a sentence."""
 
     holds: bool
     sentence: str
@@ -53,7 +53,7 @@ class DrawnSegment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Channel(msgspec.Struct, frozen=True, kw_only=True):
-    """A signal, by columns of the drawing: least and largest value, null where nothing was measured."""
+    """A signal by pixel columns: minimum and maximum, null where values are missing."""
 
     name: str
     low: list[float | None]
@@ -73,7 +73,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found out about a task."""
+    """Result for a task."""
 
     steps: list[Step]
     version: str = ""
@@ -82,7 +82,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Diagnoser:
-    """Examines one task after another in a thread of its own: predictions go first."""
+    """Examines one task at a time in a single thread, so that predictions are not delayed."""
 
     def __init__(
         self,
@@ -106,11 +106,11 @@ class Diagnoser:
         self._thread.shutdown(cancel_futures=True)
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Run something in the thread; one at a time."""
+        """Run something in the thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def examine(self, project: int, task: int, held_out: HeldOut | None, window: tuple[int, int]) -> Diagnosis:
-        """Go through all steps as far as they lead. window: first and last row to draw; (0, -1) is all."""
+        """Go through all steps until one fails. window: first and last row to draw; (0, -1) is all."""
         steps: list[Step] = []
         served = self._served(project, steps)
         config = self._config(project, served, steps)
@@ -196,7 +196,7 @@ class Diagnoser:
 
 
 def draw(series: Series, names: Sequence[str], strips: dict[str, list[Segment]], window: tuple[int, int]) -> Drawing:
-    """Rows `window` of a recording, thinned so that no spike is lost. Raises RefusedError on a recording of no rows."""
+    """Rows `window` of a recording, reduced to minima and maxima. Raises RefusedError on a recording of no rows."""
     if not series.rows:
         raise RefusedError("The recording has no rows to draw.")
     first = min(max(window[0], 0), series.rows - 1)
@@ -218,7 +218,7 @@ def draw(series: Series, names: Sequence[str], strips: dict[str, list[Segment]],
 
 
 def envelope(column: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Least and largest value of at most COLUMNS parts of a channel [rows]; NaN where a part has none."""
+    """Minimum and maximum of at most COLUMNS parts of a channel [rows]; NaN where a part has no values."""
     count = min(COLUMNS, len(column))
     bounds = np.linspace(0, len(column), count + 1).astype(int)[:-1]
     missing = np.isnan(column)
@@ -249,7 +249,7 @@ def _pieces(segments: Iterable[Segment], series: Series, first: int, last: int) 
 def _annotated_segments(
     task: TaskWithAnnotations, series: Series, config: LabelConfig, steps: list[Step]
 ) -> list[Segment]:
-    """What people parsed, in the annotations that training would learn from."""
+    """Segments of the annotations that training would learn from."""
     annotations: list[Annotation] = []
     for raw in task.annotations:
         try:
@@ -286,6 +286,8 @@ def _answer(
         return None
     steps += [Step(holds=False, sentence=doubt.sentence) for doubt in found.doubts]
     count = len(found.segments)
-    finding = f"{count} segment(s) were found" if count else "Nothing was found: to the model all is background"
+    finding = (
+        f"{count} segment(s) were found" if count else "Nothing was found: the model takes everything for background"
+    )
     steps.append(Step(holds=bool(count), sentence=f"{finding}; the task's score is {found.score:.2f}."))
     return found

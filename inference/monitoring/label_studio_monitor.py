@@ -1,4 +1,4 @@
-"""Whether Label Studio answers, with what kind of token, and what its projects are called: asked now and then."""
+"""Periodic checks: whether Label Studio answers, the kind of token, titles of projects."""
 
 import threading
 import time
@@ -12,12 +12,12 @@ from shared.label_studio.credentials import Credentials
 from shared.store.projects import KnownProjects
 
 LOOK_SECONDS = 30.0
-TITLE_SECONDS = 3600.0  # a project's title hardly ever changes
+TITLE_SECONDS = 3600.0  # titles rarely change
 TITLES_AT_ONCE = 20
 
 
 class LabelStudioState(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found out."""
+    """Result of the last check."""
 
     address: str
     reachable: bool | None = None  # None: not asked yet
@@ -26,7 +26,7 @@ class LabelStudioState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LabelStudioMonitor:
-    """Asks from one thread; `state` may be read from any."""
+    """Checks in one thread; `state` may be read from any."""
 
     def __init__(
         self,
@@ -48,13 +48,13 @@ class LabelStudioMonitor:
         self.state = LabelStudioState(address=address)
 
     def run(self, closing: threading.Event) -> None:
-        """Look now and then until `closing`."""
+        """Check periodically until `closing`."""
         while not closing.is_set():
             self.look()
             closing.wait(LOOK_SECONDS)
 
     def look(self) -> None:
-        """Ask once. What goes wrong becomes a sentence."""
+        """Check once. A failure becomes a sentence."""
         reachable = False
         try:
             sentence = f"Label Studio {self._label_studio.version()} answers."

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus. Names, units and labels are stable; labels take few values, projects at most PROJECTS."""
+"""Metrics for Prometheus. Names, units and labels are stable; labels have few values, at most PROJECTS projects."""
 
 import platform
 import time
@@ -17,22 +17,22 @@ from inference.serving.webhooks import ANNOTATED, DELETED, START_TRAINING
 from shared.retraining.runs import RunRecord
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-PROJECTS = 500  # that get series of their own, by number
+PROJECTS = 500  # with series of their own
 ACTIONS = frozenset({*ANNOTATED, *DELETED, START_TRAINING, "TASKS_CREATED", "PROJECT_UPDATED"})
 REFUSALS = (
-    "busy",  # MAX_REQUESTS of its kind are here: 503
-    "memory",  # the bodies that are here are large enough: 503
+    "busy",  # MAX_REQUESTS of its kind are in progress: 503
+    "memory",  # request bodies in memory reached their limit: 503
     "body",  # beyond MAX_BODY_MB: 413
     "head",  # headers too long, or too many requests before the first is answered: 431, 400
-    "slow",  # beyond CLIENT_TIMEOUT_SECONDS: 408, or cut off while it was to take its answer
-    "connections",  # beyond MAX_CONNECTIONS: cut off
+    "slow",  # slower than CLIENT_TIMEOUT_SECONDS: 408, or closed while receiving the answer
+    "connections",  # beyond MAX_CONNECTIONS: closed
 )
 FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 100.0)
 RUN_SECONDS = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 
 
 class ServerMetrics:
-    """Counters of one process. For any number of threads."""
+    """Metrics of one process. Thread-safe."""
 
     def __init__(self, version: str) -> None:
         self.registry = CollectorRegistry()
@@ -70,7 +70,7 @@ class ServerMetrics:
         )
 
     def watch(self, models: ModelCache, collector: StatusCollector) -> None:
-        """Add what is known of projects and models at the time of each look."""
+        """Add metrics of projects and models, read at each scrape."""
         self.registry.register(_StatusMetrics(models, collector))
 
     def text(self) -> bytes:
@@ -78,29 +78,29 @@ class ServerMetrics:
         return generate_latest(self.registry)
 
     def begin(self) -> None:
-        """A request came."""
+        """Count a request that begins."""
         self._in_flight.inc()
 
     def answered(self, route: str, status: int, seconds: float) -> None:
-        """A request was answered; `route` is one of the table's, or other."""
+        """Count an answered request; `route` is one of the route table, or other."""
         self._in_flight.dec()
         self._requests.labels(route, f"{status // 100}xx").inc()
         self._request_seconds.labels(route).observe(seconds)
 
     def refused(self, reason: str) -> None:
-        """A request met a limit; `reason` is one of REFUSALS."""
+        """Count a request refused by a limit; `reason` is one of REFUSALS."""
         self._refused.labels(reason).inc()
 
     def connected(self, count: int) -> None:
-        """How many connections are open now."""
+        """Set the number of open connections."""
         self._connections.set(count)
 
     def stage(self, name: str, seconds: float) -> None:
-        """A stage of a task was done."""
+        """Record the duration of a task's stage."""
         self._stage_seconds.labels(name).observe(seconds)
 
     def task(self, outcome: Outcome) -> None:
-        """A task was answered."""
+        """Count an answered task."""
         result = "nothing" if outcome.reason else "segments" if outcome.segments else "empty"
         self._tasks.labels(result, outcome.kind).inc()
         self._rows.inc(outcome.rows)
@@ -110,21 +110,21 @@ class ServerMetrics:
             self._label_studio_errors.inc()
 
     def event(self, action: str) -> None:
-        """An event came."""
+        """Count an event."""
         self._events.labels(action if action in ACTIONS else "other").inc()
 
     def run_ended(self, record: RunRecord) -> None:
-        """A training ended."""
+        """Count a training that ended."""
         self._runs.labels(record.outcome or "failed").inc()
         if record.ended_at is not None and record.started_at:
             self._run_seconds.observe(max(0.0, record.ended_at - record.started_at))
 
     def store_failed(self) -> None:
-        """A call of the store failed."""
+        """Count a failed call to the store."""
         self._store_errors.inc()
 
     def label_studio(self, up: bool) -> None:
-        """Label Studio was asked whether it is there."""
+        """Record whether Label Studio answered."""
         self._label_studio_up.set(float(up))
         if not up:
             self._label_studio_errors.inc()
@@ -140,7 +140,7 @@ class ServerMetrics:
 
 
 class _StatusMetrics(Collector):
-    """Metrics that are looked up, not counted."""
+    """Metrics that are read from the store at each scrape."""
 
     def __init__(self, models: ModelCache, collector: StatusCollector, now: Callable[[], float] = time.time) -> None:
         self._models = models
@@ -148,11 +148,11 @@ class _StatusMetrics(Collector):
         self._now = now
 
     def describe(self) -> Iterable[Metric]:
-        """Names and meanings, without a look."""
+        """Names and descriptions, without reading the store."""
         return self._families([])
 
     def collect(self) -> Iterator[Metric]:
-        """One look."""
+        """Current values."""
         return self._families(self._collector.statuses())
 
     def _families(self, statuses: list[ProjectStatus]) -> Iterator[Metric]:

@@ -1,4 +1,4 @@
-"""Outcomes of tasks and runs: counted, noted for the pages, logged."""
+"""Recording outcomes of tasks and runs in metrics, activity log and log."""
 
 import logging
 
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 class OutcomeRecorder:
-    """For any number of threads."""
+    """Thread-safe."""
 
     def __init__(self, metrics: ServerMetrics, activity_log: ActivityLog) -> None:
         self._metrics = metrics

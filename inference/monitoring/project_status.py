@@ -1,8 +1,8 @@
-"""The status of every project, at a cost that does not grow with its history: for pages and metrics.
+"""Status of every project for pages and metrics, at a cost that does not grow with its history.
 
-One listing tells what waits. Projects that train, or have just been touched, are looked at each time; of those that
-wait, and of the others, only the ones that were looked at longest ago. Ended runs and reports never change, so they are
-read once. Where a look takes long, the next comes later.
+One listing gives the waiting updates. Projects that train or were just touched are refreshed each time; of those with
+updates, and of the others, only the ones refreshed longest ago. Ended runs and reports never change, so they are read
+once. The slower a refresh, the longer the pause until the next.
 """
 
 import threading
@@ -22,9 +22,9 @@ from shared.store.models import ModelStore, Version
 from shared.store.projects import KnownProject, KnownProjects
 
 FRESH_SECONDS = 1.0
-SHARE = 0.2  # of the time that looks may take: over a large store they are further apart,
-OLDEST_SECONDS = 10.0  # but no further
-LOOKED_AT = 20  # projects that wait, and others beyond the busy ones, looked at each time: 200 take 10 looks
+SHARE = 0.2  # of the time spent on refreshes: with a large store they are less frequent,
+OLDEST_SECONDS = 10.0  # but at least this often
+LOOKED_AT = 20  # projects with updates, and others, refreshed each time beyond the busy ones: 200 take 10 refreshes
 SUCCESSES = ("published", "rejected", "unchanged")
 
 
@@ -36,22 +36,22 @@ class ProjectStatus(msgspec.Struct, frozen=True, kw_only=True):
     config: LabelConfig | None = None
     config_error: str = ""
     runs: RunState = RunState(active=None, last=None, next_number=1)
-    version: str = ""  # that serves, "" without one
+    version: str = ""  # the one that serves, "" without a model
     refused: str = ""  # why the model in the store does not serve
     versions: tuple[Version, ...] = ()  # kept ones, newest first
     summaries: dict[str, ReportSummary] = {}  # of kept versions, by name
     updates: tuple[Update, ...] = ()
     last_success: float | None = None  # seconds since the epoch
-    error: str = ""  # why the rest may be old
+    error: str = ""  # why the other fields may be outdated
 
     @property
     def waiting(self) -> int:
-        """Annotations that wait, as START_TRAINING_EACH_N_UPDATES counts them."""
+        """Waiting annotations, as counted by START_TRAINING_EACH_N_UPDATES."""
         return sum(update.weight for update in self.updates)
 
 
 class StatusCollector:
-    """The status of every project, at most a second old where something happens. For any number of threads."""
+    """Status of every project, at most a second old for active ones. Thread-safe."""
 
     def __init__(
         self,
@@ -80,12 +80,12 @@ class StatusCollector:
         self.error = ""
 
     def touch(self, project: int) -> None:
-        """Look at a project next time, whatever its turn: something changed."""
+        """Refresh a project next time, since it has changed."""
         self._touched.add(project)
         self._at = float("-inf")
 
     def statuses(self) -> list[ProjectStatus]:
-        """All projects, by number. While the store is away, the last known ones, and `error` says so."""
+        """All projects, by number. If the store cannot be read, the last known ones, and `error` is set."""
         with self._lock:
             begun = self._clock()
             if begun - self._at >= min(max(FRESH_SECONDS, self._took / SHARE), OLDEST_SECONDS):
@@ -99,7 +99,7 @@ class StatusCollector:
             return [self._statuses[project] for project in sorted(self._statuses)]
 
     def status(self, project: int) -> ProjectStatus | None:
-        """One project as it is now, None if there is no such project."""
+        """Current status of a project, None if it does not exist."""
         self.touch(project)
         return next((each for each in self.statuses() if each.project == project), None)
 
@@ -164,7 +164,7 @@ class StatusCollector:
             return None, str(error)
 
     def _last_success(self, project: int, runs: RunState, before: ProjectStatus | None) -> float | None:
-        """When a run last finished; reports the runs that ended since the last look."""
+        """When a run last finished. Calls `ended` for runs that ended since the last refresh."""
         success = before.last_success if before else None
         first = before.runs.next_number if before else runs.next_number - 1
         for number in range(max(first, 1), runs.next_number):

@@ -1,4 +1,4 @@
-"""Reports of versions, read from the store for pages: whole ones, and summaries for the overview."""
+"""Reports of versions, read from the store for pages: complete ones, and summaries for the overview."""
 
 import threading
 
@@ -14,7 +14,7 @@ SHOWN = ("balanced_accuracy", "macro_f1", "segment_f1_50", "event_f1", "ece")
 
 
 class ReportSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What an overview shows of a version."""
+    """Summary of a version for the overview."""
 
     created_at: str = ""
     recordings: int = 0
@@ -25,7 +25,7 @@ class ReportSummary(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 0  # bytes of the model
 
 
-class _Figures(msgspec.Struct, frozen=True):
+class _ShortMetrics(msgspec.Struct, frozen=True):
     how: str = ""
     recordings: int = 0
     estimates: dict[str, Estimate] = {}
@@ -35,11 +35,11 @@ class _Short(msgspec.Struct, rename={"metrics": "figures"}, frozen=True):
     created_at: str = ""
     outcome: str = ""
     reason: str = ""
-    metrics: _Figures = _Figures()
+    metrics: _ShortMetrics = _ShortMetrics()
 
 
 class Reports:
-    """Reports of a store; summaries are read once, since a version's report never changes."""
+    """Reports of a store. Summaries are cached: a version's report never changes."""
 
     def __init__(self, store: ModelStore) -> None:
         self._store = store
@@ -48,7 +48,7 @@ class Reports:
         self._summaries: LRUCache[tuple[int, str], ReportSummary] = LRUCache(KEPT)
 
     def summary(self, project: int, version: str) -> ReportSummary:
-        """What an overview shows of a version; little more than its size where it has no report."""
+        """Summary of a version; only its size if it has no report."""
         key = (project, version)
         with self._lock:
             found = self._summaries.get(key)
@@ -61,7 +61,7 @@ class Reports:
         return found
 
     def rejection(self, project: int, version: str) -> str:
-        """Why a rejected version was, read once it is settled."""
+        """Why a version was rejected, "" if it was not."""
         key = (project, version)
         with self._lock:
             found = self._rejections.get(key)
@@ -73,7 +73,7 @@ class Reports:
         return found
 
     def report(self, project: int, version: str) -> ReportFile | None:
-        """All of a report, None where there is none. Raises ModelError if it cannot be read."""
+        """A complete report, None if there is none. Raises ModelError if it cannot be read."""
         data = self._store.file(project, version, "report.json")
         if data is None:
             return None

@@ -1,7 +1,7 @@
-"""What the routes ask for: connecting a project, events, trainings, versions; thread pools and background loops.
+"""Operations behind the routes: connecting a project, events, trainings, versions; thread pools, background loops.
 
-Each object has one subject, is called in threads and may block. HTTP stays in `web` and `status`, Label Studio's JSON
-in `serving`; `inference.services` puts the objects together.
+Each object has one subject, is called in threads and may block. HTTP is in `web` and `status`, Label Studio's JSON in
+`serving`; `inference.services` creates the objects.
 """
 
 from inference.operations.background import BackgroundLoops

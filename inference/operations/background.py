@@ -1,4 +1,4 @@
-"""The loops beside the requests, and whether the server is ready for them."""
+"""Background threads, and whether the server is ready for requests."""
 
 import logging
 import threading
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 class BackgroundLoops:
-    """Imports slow libraries, swaps models, asks Label Studio now and then. `start` and `close` frame its life."""
+    """Imports slow libraries, swaps models, monitors Label Studio: between `start` and `close`."""
 
     def __init__(self, models: ModelCache, monitor: LabelStudioMonitor) -> None:
         self._models = models
@@ -30,13 +30,13 @@ class BackgroundLoops:
             thread.start()
 
     def close(self) -> None:
-        """Have the loops end; the server is not ready from now on."""
+        """End the loops; from now on the server is not ready."""
         self._closing.set()
 
     def unready_reason(self) -> str:
-        """Why no requests should be sent here, "" if they may."""
+        """Why no requests should be sent to this server, "" if it is ready."""
         if self._closing.is_set():
-            return "draining: this server is about to end"
+            return "draining: this server is shutting down"
         return "" if self._ready.is_set() else "starting: libraries are being loaded"
 
     def _warm_up(self) -> None:
@@ -50,4 +50,4 @@ class BackgroundLoops:
             try:
                 self._models.refresh()
             except Exception:
-                log.exception("Looking for new models failed with an unexpected error; trying again.")
+                log.exception("Unexpected error while looking for new models; trying again.")

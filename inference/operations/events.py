@@ -1,4 +1,4 @@
-"""Events of Label Studio: written down as updates where training would learn from them."""
+"""Events of Label Studio: stored as updates if training would learn from them."""
 
 import logging
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class EventRecorder:
-    """What POST /webhook asks for."""
+    """Operations of POST /webhook."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class EventRecorder:
         self._activity_log = activity_log
 
     def record(self, event: WebhookEvent) -> str:
-        """Write an event down if it matters; returns its job, "" if it does not matter."""
+        """Store an event if it matters, and return its job; "" if it does not matter."""
         log.info("Event %s.", event.action, extra={"project": event.project.id if event.project else None})
         self._metrics.event(event.action)
         if event.project is None:

@@ -1,4 +1,4 @@
-"""A project connects: remembered, its token used where that is allowed."""
+"""Connecting a project: storing it, and using its token if allowed."""
 
 import logging
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class ProjectSetup:
-    """What POST /setup asks for. `redaction` keeps the tokens that arrive out of the log."""
+    """Operations of POST /setup. `redaction` keeps received tokens out of the log."""
 
     def __init__(
         self,
@@ -32,13 +32,13 @@ class ProjectSetup:
         self._redaction = redaction
 
     def connect(self, project: ProjectRef, call: SetupCall) -> str:
-        """Remember a project, use its token where that is allowed, and return the version that would answer."""
+        """Store a project, use its token if allowed, and return the version that would answer."""
         self._use_token(call)
         try:
-            if project.id:  # Label Studio counts from 1; 0 stands for requests that name no project
+            if project.id:  # Label Studio counts from 1; 0 means that the request names no project
                 self._remember(project, call)
         except StoreError as error:
-            log.warning("A project could not be remembered: %s", error, extra={"project": project.id})
+            log.warning("A project could not be stored: %s", error, extra={"project": project.id})
         try:
             return self._models.version(project)
         except UntrainedError:  # connecting a project that has annotations already trains it

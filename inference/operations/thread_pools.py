@@ -1,4 +1,4 @@
-"""Thread pools for work that may block, apart from those of predictions."""
+"""Thread pools for blocking work other than predictions."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-IO_THREADS = 4  # store writes of a few milliseconds; apart from predictions, so that an event never queues behind one
-PAGE_THREADS = 2  # pages and metrics read the whole store: they wait for it in threads of their own
+IO_THREADS = 4  # store writes of a few milliseconds; separate, so that an event never queues behind predictions
+PAGE_THREADS = 2  # pages and metrics read the whole store
 
 
 class ThreadPools:
@@ -21,16 +21,16 @@ class ThreadPools:
         self._pages = ThreadPoolExecutor(PAGE_THREADS, "pages")
 
     def close(self) -> None:
-        """Finish the work and end the threads."""
+        """Finish pending work and end the threads."""
         self._io.shutdown()
         self._pages.shutdown()
 
     async def run_in_io_pool(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run something short that may block, outside the event loop."""
+        """Run short blocking work outside the event loop."""
         return await _run(self._io, work, *args, **kwargs)
 
     async def run_in_page_pool(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run something that reads much of the store; nothing that Label Studio waits for queues behind it."""
+        """Run work that reads much of the store; nothing Label Studio waits for queues behind it."""
         return await _run(self._pages, work, *args, **kwargs)
 
 

@@ -1,4 +1,4 @@
-"""Trainings: asked for, stopped, and what became of them."""
+"""Requesting and stopping trainings, and their status."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from shared.retraining.updates import Updates
 
 
 class Trainings:
-    """What POST /train, /job_status, /is_training and the page's buttons ask for."""
+    """Operations of POST /train, /job_status, /is_training and the page's buttons."""
 
     def __init__(self, queue: UpdateQueue, updates: Updates, runs: Runs, activity_log: ActivityLog) -> None:
         self._queue = queue
@@ -20,11 +20,11 @@ class Trainings:
         self._activity_log = activity_log
 
     def start(self, project: int) -> str:
-        """Have a project trained as soon as there is a free slot; returns the job."""
-        return self._queue.add(project, START_TRAINING, "A training starts as soon as there is a free slot.")
+        """Request a training, which starts as soon as a slot is free; returns the job."""
+        return self._queue.add(project, START_TRAINING, "A training starts as soon as a slot is free.")
 
     def stop(self, project: int) -> bool:
-        """Ask the run of a project to stop; whether there was one."""
+        """Ask the run of a project to stop. Returns whether there is one."""
         number = self._runs.request_cancel(project)
         if number is None:
             return False
@@ -36,7 +36,7 @@ class Trainings:
         return self._runs.state(project).active is not None
 
     def job_status(self, job: str) -> dict[str, Any]:
-        """What became of a START_TRAINING: queued, running, how it ended, or unknown."""
+        """Status of a START_TRAINING: queued, running, its outcome, or unknown."""
         project = read_digits(job.partition("-")[0])
         if project is not None:
             for run in self._runs.history(project):

@@ -1,4 +1,4 @@
-"""Updates written down for training, and everybody told who waits for one."""
+"""Storing updates for training, and waking what waits for them."""
 
 import time
 

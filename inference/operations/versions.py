@@ -6,7 +6,7 @@ from shared.store.models import ModelStore
 
 
 class Versions:
-    """What /versions and the page's buttons ask for."""
+    """Operations of /versions and the page's buttons."""
 
     def __init__(self, store: ModelStore, statuses: StatusCollector, activity_log: ActivityLog) -> None:
         self._store = store
@@ -14,12 +14,12 @@ class Versions:
         self._activity_log = activity_log
 
     def names(self, project: int | None) -> list[str]:
-        """Names of a project's kept versions, newest first; without a project of all."""
+        """Names of a project's kept versions, newest first; of all projects if `project` is None."""
         ids = self._store.projects() if project is None else [project]
         return sorted((version.name for each in ids for version in self._store.versions(each)), reverse=True)
 
     def report_html(self, project: int, version: str) -> bytes | None:
-        """A version's report.html as training wrote it, None if it has none."""
+        """The report.html of a version, None if it has none."""
         return self._store.file(project, version, "report.html")
 
     def promote(self, project: int, version: str) -> None:

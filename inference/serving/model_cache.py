@@ -1,4 +1,4 @@
-"""Which model serves a project: found, checked, kept in memory, swapped when the store holds a new one."""
+"""The model that serves a project: found, checked, kept in memory, replaced when the store holds a new one."""
 
 import logging
 import threading
@@ -19,9 +19,9 @@ from shared.store.models import ModelStore
 log = logging.getLogger(__name__)
 
 REVALIDATE_SECONDS = 1.0  # how old an answer about the store's current version may be
-PROJECTS = 10_000  # remembered, about 1 kB each: anybody may ask for any number
-REFUSALS = 2000  # remembered of each project: more than KEEP_VERSIONS may be; what is forgotten is checked again
-LONGEST_REASON = 500  # characters; onnxruntime tells more than people want to know
+PROJECTS = 10_000  # cached, about 1 kB each: a client may name any number
+REFUSALS = 2000  # cached per project, more than KEEP_VERSIONS can be; evicted ones are checked again
+LONGEST_REASON = 500  # characters; messages of onnxruntime can be very long
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class _Good(NamedTuple):
 
 @dataclass
 class _Project:
-    """What is known of one project's models."""
+    """State of one project's models."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     loading: threading.Lock = field(default_factory=threading.Lock)
     model_info: ModelInfo | None = None
     looked_at: float = float("-inf")
-    away: bool = False  # the last look failed: until one succeeds, only `refresh` looks, which nobody waits for
+    away: bool = False  # the store could not be read: until it can, only `refresh` reads it, which no request waits for
     refused: dict[str, str] = field(default_factory=dict)  # sha256, or tag where the bytes have none ► why
     last_good: _Good | None = None
     refusals: int = 0
@@ -57,10 +57,10 @@ class _Project:
 
 
 class ModelCache:
-    """Loaded models, least recently used out. For any number of threads.
+    """Loaded models, evicted least recently used first. Thread-safe.
 
-    A model whose seal, card or probe fails is refused once and for all; the last good one answers on, also after a
-    restart, from the kept versions.
+    A model whose checksum, card or probe fails is refused permanently; the last good one serves on, after a restart
+    from the kept versions.
     """
 
     def __init__(self, store: ModelStore, *, cache_size: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -90,7 +90,7 @@ class ModelCache:
                 return served
 
     def refresh(self) -> None:
-        """Load new versions of models that are in use, so that no request waits for it."""
+        """Load new versions of models in use, so that no request has to."""
         with self._lock:
             used = [(project, served.created) for project, served in self._loaded.items()]
         for project, created in used:
@@ -107,7 +107,7 @@ class ModelCache:
             return {project: served.version for project, served in self._loaded.items()}
 
     def refused(self, project: int) -> list[str]:
-        """Why models of a project were refused lately."""
+        """Why models of a project were refused."""
         return list(dict.fromkeys(self._state(project).refused.values()))
 
     def _state(self, project: int) -> _Project:
@@ -130,8 +130,8 @@ class ModelCache:
     def _look(self, project: int, state: _Project, *, waiting: bool = True) -> ModelInfo | None:
         """The store's current model info, at most a second old; the last known one while the store cannot be read.
 
-        A store may take half a minute to fail, or to answer. So while one thread looks, others go by what is known;
-        and once it has failed, no request is `waiting` for it: `refresh` looks.
+        A store may take half a minute to answer or fail. So while one thread reads it, others use what is known;
+        once it has failed, requests (`waiting`) no longer read it: only `refresh` does.
         """
         in_use = project in self._loaded
         if in_use and state.away and waiting:
@@ -199,7 +199,7 @@ class ModelCache:
     def _load(self, project: int, state: _Project, good: _Good) -> ServedModel | None:
         """Load a version; None, and a refusal, if it fails its checks or is gone."""
         if good.sha256 in state.refused:
-            return None  # by another thread, which had its turn before
+            return None  # by another thread in the meantime
         try:
             stored = self._stored(project, good)
             if stored is None:
@@ -235,7 +235,7 @@ class ModelCache:
         state.refused = dict(list(refused.items())[-REFUSALS:])
         state.refusals += 1
         self.refusals += 1
-        log.error("A model is refused, the last good one serves on. %s", reason, extra={"project": project})
+        log.error("A model was refused, the last good one serves on. %s", reason, extra={"project": project})
 
 
 def _same(created: str, other: str) -> bool:

@@ -1,4 +1,4 @@
-"""A batch of tasks ► one answer each: fetch, parse, segment, side by side and within limits."""
+"""Answers a batch of tasks: fetch, parse, segment, concurrently and within limits."""
 
 import asyncio
 import logging
@@ -57,11 +57,11 @@ class OutOfTimeError(TemporaryError):
 
 
 class OutOfRoomError(TemporaryError):
-    """The answers that wait to be sent hold as many regions as they may."""
+    """Answers not yet sent hold the maximum number of regions."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of one task, for log, metrics and page."""
+    """Result of one task, for log, metrics and page."""
 
     project: int
     task: int | str | None
@@ -78,7 +78,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Predictor:
-    """Answers batches. Threads are shared by all requests; each request holds at most half of them."""
+    """Answers batches. All requests share the threads; each uses at most half of them."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class Predictor:
         return answers
 
     def _answer(self, raw: msgspec.Raw, batch: "_Batch") -> Outcome:
-        """One task's answer. Nothing that a task holds raises out of here."""
+        """One task's answer. Never raises, whatever the task holds."""
         task: Task | None = None
         project = batch.project or ProjectRef()
         version = UNTRAINED
@@ -152,9 +152,9 @@ class Predictor:
             answer = Prediction(result=[], score=0.0, model_version=version)
             reason, kind = str(error), type(error).__name__
         except Exception:
-            log.exception("A task failed in a way nobody foresaw; Label Studio will ask again.")
+            log.exception("Unexpected error while answering a task; Label Studio will ask again.")
             answer = batch.nothing_yet(version)
-            reason, kind = "an internal error, see the log", "unforeseen"
+            reason, kind = "internal error, see the log", "unforeseen"
         return Outcome(project.id, task.id if task else None, answer, reason, kind)
 
     def _not_data(

@@ -1,4 +1,4 @@
-"""The server: its routes in one table, and what each answers."""
+"""The application: route table and handlers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -40,11 +40,11 @@ from shared.settings import Settings
 T = TypeVar("T")
 
 NAME = "TimeSeriesSegmenter"
-DECODED_AT_ONCE = 2**18  # bytes; a larger body is decoded in a thread, for /health to answer meanwhile
+DECODED_AT_ONCE = 2**18  # bytes; larger bodies are decoded in a thread, so that /health answers meanwhile
 
 
 def create_app(settings: Settings, services: Services | None = None) -> Starlette:
-    """The ASGI application. `services` are made from the settings, and started and ended with the app."""
+    """The ASGI application. `services` (default: created from the settings) start and end with it."""
     services = services or Services(settings)
     answers = Answers(settings, services)
 
@@ -63,7 +63,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         Route("/predict", answers.predict, methods=["POST"]),
         Route("/webhook", answers.webhook, methods=["POST"]),
         Route("/versions", answers.versions, methods=["GET", "POST"]),
-        # what older ones, or people's scripts, call
+        # what older versions, or scripts, call
         Route("/", answers.root),
         Route("/train", answers.train, methods=["POST"]),
         Route("/job_status", answers.job_status, methods=["GET", "POST"]),
@@ -71,7 +71,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         Route("/validate", answers.validate, methods=["POST"]),
         Route("/delete", answers.unsupported, methods=["POST"]),
         Route("/duplicate_model", answers.unsupported, methods=["POST"]),
-        # what an operator's machinery calls
+        # what operators' tools call
         Route("/livez", answers.livez),
         Route("/readyz", answers.readyz),
         Route("/metrics", answers.metrics),
@@ -108,11 +108,11 @@ class Answers:
         self._health = msgspec.json.encode({"status": "UP", "model_class": NAME, "version": program_version()})
 
     async def health(self, request: Request) -> Response:
-        """Alive; Label Studio waits one second for it, so nothing is asked of anybody."""
+        """Alive. Label Studio waits one second, so this depends on nothing else."""
         return encoded_answer(self._health)
 
     async def root(self, request: Request) -> Response:
-        """People go to the status page; programs are told that it is up."""
+        """Redirects browsers to the status page; answers other clients as /health."""
         if "text/html" in request.headers.get("accept", ""):
             return RedirectResponse("ui/", 307)
         return await self.health(request)
@@ -137,7 +137,7 @@ class Answers:
         return encoded_answer(self._document())
 
     async def setup(self, request: Request) -> Response:
-        """Label Studio connects, or is about to predict: say which version would answer."""
+        """Label Studio connects, or is about to predict: answer the version that would predict."""
         call = await self._decoded(decode_setup, request)
         project = parse_project(call.project)
         if project is None:
@@ -156,7 +156,7 @@ class Answers:
         )
 
     async def webhook(self, request: Request) -> Response:
-        """An event: written down if it matters, before the answer leaves."""
+        """An event: stored if it matters, before it is answered."""
         event = await self._decoded(parse_event, request)
         if event.action == START_TRAINING and not request.state.authorized:
             return unauthorized()
@@ -164,7 +164,7 @@ class Answers:
         return json_answer({"status": "stored" if job else "ignored", "job": job}, 201)
 
     async def versions(self, request: Request) -> Response:
-        """Versions kept of a project (`?project=`), or of all: Label Studio does not say which it means."""
+        """Kept versions of a project (`?project=`), or of all: Label Studio names none."""
         project = parse_project(request.query_params.get("project"))
         names = await self._services.pools.run_in_io_pool(
             self._services.versions.names, project.id if project else None
@@ -181,19 +181,19 @@ class Answers:
         return json_answer({"status": "stored", "job": job}, 201)
 
     async def job_status(self, request: Request) -> Response:
-        """What became of a START_TRAINING: queued, running, or how it ended."""
+        """Status of a START_TRAINING: queued, running, or its outcome."""
         job = request.query_params.get("job")
         if job is None and request.method == "POST":
             job = (await self._decoded(decode_object, request)).get("job")
         if not isinstance(job, str) or not job:
-            raise RequestError('Expected {"job": "…"} with the id that START_TRAINING was answered with.')
+            raise RequestError('Expected {"job": "…"} with the id that the answer to START_TRAINING held.')
         return json_answer(await self._services.pools.run_in_io_pool(self._services.trainings.job_status, job))
 
     async def is_training(self, request: Request) -> Response:
         """Whether a project (`?project=`) is being trained now."""
         project = parse_project(request.query_params.get("project"))
         if project is None:
-            raise RequestError("Expected ?project=3: the project that is meant.")
+            raise RequestError("Expected ?project=3: the number of a project.")
         active = await self._services.pools.run_in_io_pool(self._services.trainings.is_training, project.id)
         return json_answer({"is_training": active})
 
@@ -209,10 +209,10 @@ class Answers:
         return json_answer({"valid": True, "labels": found.labels, "channels": found.channels})
 
     async def unsupported(self, request: Request) -> Response:
-        """Nobody on the network deletes or copies models."""
+        """Models cannot be deleted or copied over the network."""
         return json_answer({"done": False, "reason": "Models are kept; `python -m inference models` manages them."})
 
     async def _decoded(self, decode: Callable[[bytes], T], request: Request) -> T:
-        """What a request's body says; a large one is decoded aside."""
+        """The decoded body of a request; a large one is decoded in a thread."""
         body = await read_body(request, self._limit)
         return await self._services.pools.run_in_io_pool(decode, body) if len(body) > DECODED_AT_ONCE else decode(body)

@@ -1,4 +1,4 @@
-"""Who may call what: basic authentication, and the secret path under which alone events are accepted."""
+"""Basic authentication, and the secret path prefix required for events."""
 
 import base64
 import binascii
@@ -31,7 +31,7 @@ class Authentication:
         self._prefix = f"/{settings.webhook_secret}" if settings.webhook_secret else ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 401 or 403, or hand on."""
+        """Answer 401 or 403, or pass the request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -80,7 +80,7 @@ class Authentication:
 
 
 def _encodings(user: str, password: str) -> list[bytes]:
-    """What may be sent: UTF-8, as browsers do, or latin-1, as Label Studio does; nothing without a user."""
+    """Accepted encodings: UTF-8, sent by browsers, and latin-1, sent by Label Studio; empty without a user."""
     if not user:
         return []
     text = f"{user}:{password}"

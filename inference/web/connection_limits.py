@@ -1,6 +1,6 @@
-"""Limits on connections: how many may be connected, how long a request may take to arrive and an answer to be taken.
+"""Limits on connections: their number, the time for a request to arrive, the time for an answer to be received.
 
-uvicorn itself waits for ever and reads heads of any size.
+uvicorn itself has no time limit and reads headers of any size.
 """
 
 import asyncio
@@ -11,12 +11,12 @@ from typing import Any, ClassVar, NamedTuple
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-PIPELINED = 8  # requests that may wait behind one that is being answered; Label Studio and browsers send none
+PIPELINED = 8  # requests that may queue behind one being answered; Label Studio and browsers send none
 HEAD_BYTES = 2**16  # of a request line with its headers, or of what a chunked body holds beside its chunks
 
 
 class ConnectionLimits(NamedTuple):
-    """What clients may take, and who is told when one took more, or when their number changed."""
+    """The limits, and callbacks for refusals and for the number of connections."""
 
     connections: int
     seconds: float
@@ -25,12 +25,12 @@ class ConnectionLimits(NamedTuple):
 
 
 def make_protocol(limits: ConnectionLimits) -> type[HttpToolsProtocol]:
-    """The class that uvicorn makes one of for each connection."""
-    return type("LimitedProtocol", (LimitedHttpProtocol,), {"limits": limits})
+    """The protocol class of which uvicorn creates one for each connection."""
+    return type("LimitedHttpProtocol", (LimitedHttpProtocol,), {"limits": limits})
 
 
 class TooManyAtOnceError(Exception):
-    """A client sends request after request without waiting for answers."""
+    """A client sends requests without waiting for answers."""
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
@@ -41,11 +41,13 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._arrival = _Timer(self.loop, self.limits.seconds, self._too_slow)  # runs while a request is arriving
-        self._taking = _Timer(self.loop, self.limits.seconds, self._not_taken)  # runs while an answer waits to be taken
+        self._receipt = _Timer(
+            self.loop, self.limits.seconds, self._not_received
+        )  # runs while an answer waits to be received
         self._waits_since = self.loop.time()
-        self._silent = 0  # bytes since the parser had something to say
+        self._silent = 0  # bytes since the parser's last callback
         self._spoke = False
-        self._begun = False  # a request whose head is not complete
+        self._begun = False  # a request whose headers are incomplete
 
     # Arriving
 
@@ -74,7 +76,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._spoke, self._begun = True, False
         if len(self.pipeline) >= PIPELINED:
             self.limits.refused("head")
-            raise TooManyAtOnceError  # ends the parser's work, and the connection
+            raise TooManyAtOnceError  # ends parsing and closes the connection
         super().on_headers_complete()
 
     def on_chunk_header(self) -> None:
@@ -94,13 +96,13 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             super().send_400_response(msg)
 
     def _too_slow(self) -> None:
-        if self.flow.read_paused or (self._begun and self._is_answering()):  # it waits for us
+        if self.flow.read_paused or (self._begun and self._is_answering()):  # the client waits for this server
             self._arrival.start()
             return
         self._refuse(408, "slow", f"The request did not arrive within CLIENT_TIMEOUT_SECONDS={self.limits.seconds:g}.")
 
     def _refuse(self, status: int, reason: str, sentence: str) -> None:
-        """End the connection, with an answer where one is due and no other has been started."""
+        """Close the connection, after an error response if one can still be sent."""
         self._arrival.stop()
         if self.transport.is_closing():
             return
@@ -115,7 +117,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _make_room(self) -> None:
-        """End the connection that has kept us waiting longest; this one, if all others are being answered."""
+        """Close the connection idle longest; this one, if all others are being answered."""
         waiting = (
             each for each in self.connections if isinstance(each, LimitedHttpProtocol) and not each._is_answering()
         )
@@ -128,25 +130,25 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._taking.start()
+        self._receipt.start()
 
     def resume_writing(self) -> None:
-        self._taking.stop()
+        self._receipt.stop()
         super().resume_writing()
 
     def on_response_complete(self) -> None:
         self._waits_since = self.loop.time()
         if self.transport.get_write_buffer_size():
-            self._taking.start()
+            self._receipt.start()
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._arrival.stop()
-        self._taking.stop()
+        self._receipt.stop()
         super().connection_lost(exc)
         self.limits.connected(len(self.connections))
 
-    def _not_taken(self) -> None:
+    def _not_received(self) -> None:
         if self.transport.get_write_buffer_size():
             self.limits.refused("slow")
             self.transport.abort()
@@ -159,7 +161,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
 
 class _Timer:
-    """Rings once after some seconds, unless it is stopped or started again before."""
+    """Calls back once after some seconds, unless stopped or restarted before."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, ring: Callable[[], None]) -> None:
         self._loop = loop

@@ -1,4 +1,4 @@
-"""What a request is answered when it fails: a status and a sentence, in JSON."""
+"""Responses to failed requests: a status and a sentence, in JSON."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def handlers(settings: Settings, refused: Callable[[str], object]) -> Mapping[Any, Handler]:
-    """A handler for each kind of failure; `refused` is told which limit a request met."""
+    """A handler for each kind of error. `refused` is called with the limit that a request exceeded."""
 
     def too_large(request: Request, error: BodyTooLargeError) -> Response:
         refused("body")
@@ -29,10 +29,10 @@ def handlers(settings: Settings, refused: Callable[[str], object]) -> Mapping[An
     return {
         RequestError: _bad_request,
         BodyTooLargeError: too_large,
-        StoreError: _store_away,
-        ClientDisconnect: _gone,
+        StoreError: _store_unreachable,
+        ClientDisconnect: _disconnected,
         HTTPException: _http_error,
-        Exception: _unforeseen,
+        Exception: _unexpected,
     }
 
 
@@ -40,18 +40,18 @@ def _bad_request(request: Request, error: RequestError) -> Response:
     return json_answer({"error": str(error)}, 400)
 
 
-def _store_away(request: Request, error: StoreError) -> Response:
+def _store_unreachable(request: Request, error: StoreError) -> Response:
     log.error("%s", error)
     return json_answer({"error": str(error)}, 503, {"Retry-After": "5"})
 
 
-def _gone(request: Request, error: ClientDisconnect) -> Response:
-    return json_answer({"error": "The client went away before its request was read."}, 400)
+def _disconnected(request: Request, error: ClientDisconnect) -> Response:
+    return json_answer({"error": "The client disconnected before its request was read."}, 400)
 
 
 def _http_error(request: Request, error: HTTPException) -> Response:
     return json_answer({"error": error.detail}, error.status_code, dict(error.headers or {}))
 
 
-def _unforeseen(request: Request, error: Exception) -> Response:
-    return json_answer({"error": "An internal error; the log tells which."}, 500)
+def _unexpected(request: Request, error: Exception) -> Response:
+    return json_answer({"error": "Internal error; see the log."}, 500)

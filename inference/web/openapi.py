@@ -15,7 +15,7 @@ NUMBER = {"type": "integer", "minimum": 0}
 
 
 class ErrorResponse(msgspec.Struct):
-    """What every answer that is no success says."""
+    """Body of every error response."""
 
     error: str
 
@@ -66,7 +66,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Time Series Segmenter for Label Studio",
             "version": program_version(),
-            "description": "What Label Studio calls, what operators' machinery calls, and the pages' JSON twins.",
+            "description": "Routes for Label Studio, routes for operators' tools, and the pages as JSON.",
         },
         "components": {"schemas": components, "securitySchemes": {"basic": {"type": "http", "scheme": "basic"}}},
         "paths": _paths(),
@@ -77,27 +77,27 @@ def _paths() -> dict[str, Any]:
     answers = {"type": "object", "properties": {"results": _list({"anyOf": [_ref("Prediction"), _list({})]})}}
     project = _query("project", NUMBER, "Id of a project; all without it.")
     return {
-        "/health": {"get": _get("Alive, as Label Studio expects it", _words("status", "model_class", "version"))},
-        "/livez": {"get": _get("Alive", _words("status"))},
-        "/readyz": {"get": _get("Ready for requests, else why not", _words("status"), failures=("503",))},
-        "/setup": {"post": _post("Which version would answer", "SetupCall", _words("model_version"))},
+        "/health": {"get": _get("Alive, as Label Studio expects it", _strings("status", "model_class", "version"))},
+        "/livez": {"get": _get("Alive", _strings("status"))},
+        "/readyz": {"get": _get("Ready for requests, else why not", _strings("status"), failures=("503",))},
+        "/setup": {"post": _post("Which version would answer", "SetupCall", _strings("model_version"))},
         "/predict": {"post": _post("Segments for a batch of tasks, in their order", "PredictCall", answers)},
-        "/webhook": {"post": _post("An event", "EventCall", _words("status", "job"), status="201")},
+        "/webhook": {"post": _post("An event", "EventCall", _strings("status", "job"), status="201")},
         "/versions": {
             "get": {**_get("Kept versions, newest first", _versions()), "parameters": [project]},
             "post": {**_get("The same", _versions()), "parameters": [project]},
         },
-        "/train": {"post": _post("Have a project trained", "ProjectCall", _words("status", "job"), status="201")},
+        "/train": {"post": _post("Train a project", "ProjectCall", _strings("status", "job"), status="201")},
         "/job_status": {
             "get": {
-                **_get("What became of a START_TRAINING", _words("job", "job_status", "reason", "version")),
+                **_get("Status of a START_TRAINING", _strings("job", "job_status", "reason", "version")),
                 "parameters": [_query("job", {"type": "string"}, "Id of the job.", required=True)],
             },
-            "post": _post("The same", "JobCall", _words("job", "job_status", "reason", "version")),
+            "post": _post("The same", "JobCall", _strings("job", "job_status", "reason", "version")),
         },
         "/is_training": {
             "get": {
-                **_get("Whether a run goes on", {"type": "object"}),
+                **_get("Whether a run is in progress", {"type": "object"}),
                 "parameters": [_query("project", NUMBER, "Id of a project.", required=True)],
             }
         },
@@ -152,7 +152,7 @@ def _list(items: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": items}
 
 
-def _words(*names: str) -> dict[str, Any]:
+def _strings(*names: str) -> dict[str, Any]:
     return {"type": "object", "properties": {name: {"type": "string"} for name in names}, "required": list(names)}
 
 

@@ -1,3 +1,3 @@
-"""Routes that hold nothing and wait for nobody. The one list: auth, origins, request limits and request log read it."""
+"""Probe routes, which need no credentials and no resources. Used by auth, origins, request limits and request log."""
 
 PROBES = frozenset({"/health", "/livez", "/readyz"})  # open without credentials, never refused, not in the activity log

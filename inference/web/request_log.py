@@ -1,4 +1,4 @@
-"""Each request: a number that all its log lines carry, its time and its result."""
+"""Request numbers in log lines, request counts and durations."""
 
 import logging
 import re
@@ -17,14 +17,14 @@ from inference.web.probes import PROBES
 HEADER = "X-Request-ID"
 _GIVEN = re.compile(r"[0-9A-Za-z_.-]{1,64}", re.ASCII)
 _request: ContextVar[str] = ContextVar("request", default="")
-UNLOGGED = PROBES | {"/metrics"}  # machines ask these all day
+UNLOGGED = PROBES | {"/metrics"}  # polled by machines
 
 
 class RequestIds(logging.Filter):
-    """Adds the request's number to each log line written on its behalf."""
+    """Adds the request's number to each log line written while handling it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Every record passes."""
+        """Add the number; every record passes."""
         number = _request.get()
         if number:
             record.request = number
@@ -44,7 +44,7 @@ class RequestLog:
         self._prefix = f"/{secret}" if secret else ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand on and watch."""
+        """Pass the request on, and record its status and duration."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""The serving process: uvicorn around the app, one banner when it is up, an orderly end."""
+"""The server process: uvicorn with the application, a banner once it is up, graceful shutdown."""
 
 import argparse
 import ctypes
@@ -45,7 +45,7 @@ def serve(settings: Settings) -> int:
     for handler in logging.getLogger().handlers:
         handler.addFilter(RequestIds())
     check_exposure(settings)
-    _share_memory()
+    _limit_arenas()
     listener = _listen(settings)
     services = Services(settings, redaction)
     limits = ConnectionLimits(
@@ -63,7 +63,7 @@ def serve(settings: Settings) -> int:
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    server = _Server(config, lambda: _say_hello(settings, listener))
+    server = _Server(config, lambda: _show_banner(settings, listener))
     try:
         server.run(sockets=[listener])
     finally:
@@ -88,28 +88,28 @@ def check_exposure(settings: Settings) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Greets when it is up; ends at once at the second signal."""
+    """Prints the banner once it is up; ends immediately at the second signal."""
 
-    def __init__(self, config: uvicorn.Config, greet: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, banner: Callable[[], None]) -> None:
         super().__init__(config)
-        self._greet = greet
+        self._banner = banner
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._greet()
+        self._banner()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit:
-            log.warning("A second signal: ending at once.")
+            log.warning("Second signal: ending immediately.")
             signal.signal(sig, signal.SIG_DFL)
             signal.raise_signal(sig)
-        log.info("Ending: requests in flight are finished first.")
+        log.info("Shutting down: requests in flight are finished first.")
         super().handle_exit(sig, frame)
 
 
-def _share_memory() -> None:
-    """Let all threads allocate from two of glibc's arenas: it gives each thread one of its own, up to eight a core,
-    and each keeps what its thread once freed. Nothing happens with other allocators.
+def _limit_arenas() -> None:
+    """Let all threads share two of glibc's malloc arenas. By default it creates up to eight per core, and each keeps
+    memory that its threads freed. No effect with other allocators.
     """
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
@@ -126,7 +126,7 @@ def _listen(settings: Settings) -> socket.socket:
         ) from None
 
 
-def _say_hello(settings: Settings, listener: socket.socket) -> None:
+def _show_banner(settings: Settings, listener: socket.socket) -> None:
     port = listener.getsockname()[1]
     host = "localhost" if settings.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else settings.host  # noqa: S104
     url = f"http://{host}:{port}"

@@ -188,7 +188,7 @@ def test_a_version_that_is_no_name_is_refused(model_dir: Path, publish: Publish)
     models.serving(PROJECT)
     (model_dir / "model_project_3.onnx").write_bytes(make_model(kind="threshold", project=3, version="../../secret"))
     assert models.serving(PROJECT).version == FIRST
-    assert "'../../secret' for a version" in models.refused(3)[0]
+    assert "version in a model card is '../../secret'" in models.refused(3)[0]
 
 
 def test_what_is_remembered_of_projects_and_refusals_has_an_end(

@@ -474,7 +474,7 @@ def test_what_was_refused_is_not_asked_again_at_once(
             launcher.launch(launch)
         before = len(asked)
         clock.now += wait - 0.1
-        with pytest.raises(ClusterError, match="too much to do"):
+        with pytest.raises(ClusterError, match="is overloaded"):
             launcher.launch(launch)
         assert len(asked) == before
         clock.now += 0.2
@@ -549,9 +549,9 @@ def test_no_certificate_authority_is_said(cluster: Cluster, tmp_path: Path) -> N
 
 def test_an_answer_that_is_no_kubernetes_object_is_said(server: ApiServer, cluster: Cluster) -> None:
     server.fault = lambda request: Response("<html>a proxy says hello</html>")
-    with pytest.raises(ClusterError, match="no Kubernetes object"):
+    with pytest.raises(ClusterError, match="invalid Kubernetes object"):
         ClusterApi(cluster).job("train-3-1")
-    with pytest.raises(ClusterError, match="no event of a watch"):
+    with pytest.raises(ClusterError, match="invalid watch event"):
         list(ClusterApi(cluster).watch_jobs("a=b", "1"))
 
 
@@ -611,7 +611,7 @@ def test_in_a_pod_that_may_not_read_the_cronjob_they_are_not(
     server.rules = []
     with caplog.at_level(logging.INFO):
         assert chosen(store, "auto") == "process"
-    assert "no Kubernetes Jobs here" in caplog.text
+    assert "not started as Kubernetes Jobs" in caplog.text
     assert chosen(store, "kubernetes") == "kubernetes", "who names it gets it, and the reason at each launch"
 
 
