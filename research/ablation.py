@@ -23,8 +23,8 @@ from research.variants import INSTANTS, RANGES, Variant
 from shared.settings import Settings
 from training.data.annotations import Recording
 from training.fitting.trainer import Trainer
-from training.judging.decoding import choose_decoding
-from training.judging.evaluate import HeldOutPrediction, decode, predict, score
+from training.judging.cross_validation import HeldOut
+from training.judging.evaluate import HeldOutPrediction, decode
 from training.planning.decoding_parameters import learn_heads
 from training.planning.folds import Split, split_by_fold
 from training.planning.plan import make_plan
@@ -91,27 +91,18 @@ def measure(variant: Variant, material: Material, repetition: int, drawn: int) -
     recordings = list(material.recordings.values())
     settings = replace(Settings.from_environment(), seed=repetition, **variant.settings)
     with variant.applied():
-        predictions: list[HeldOutPrediction] = []
+        held_out = HeldOut()
         for number, split in enumerate(splits(recordings, repetition, drawn)):
             plan = variant.plan(make_plan(split.training, material.kinds, settings, {}))
             trainer = Trainer(plan, material.data.config, settings, Quiet())
             steps = max(1, round(variant.steps * plan.first_steps(settings.train_epochs)))
             if variant.networks == "folds":
-                predictions += averaged(trainer, split, steps, number)
+                held_out.predictions += averaged(trainer, split, steps, number)
             else:
                 model = trainer.fit(split.training, steps, number + 1, "")
-                predictions += predict(trainer.load(model), split.held_out, number)
-        return best_metrics(predictions, material, plan.tolerance)
-
-
-def best_metrics(predictions: Sequence[HeldOutPrediction], material: Material, tolerance: float) -> Metrics:
-    """Metrics under the decoding that a run would choose."""
-
-    def metrics(some: Sequence[HeldOutPrediction]) -> Metrics:
-        return score(some, material.kinds, tolerance).metrics()
-
-    _, chosen = choose_decoding(predictions, lambda some: metrics(some).get("macro_f1", 0.0))
-    return metrics(chosen)
+                held_out.add(trainer, model, split.held_out, number)
+        evaluation = held_out.evaluation(plan, steps)
+        return evaluation.scores.metrics() if evaluation.scores else {}
 
 
 def splits(recordings: Sequence[Recording], repetition: int, drawn: int) -> list[Split]:
@@ -130,7 +121,7 @@ def averaged(trainer: Trainer, split: Split, steps: int, number: int) -> list[He
     segmenters = []
     for fold, inner in enumerate(splits(split.training, number, 0)):
         model = trainer.fit(inner.training, steps, FOLDS * (number + 1) + fold, "")
-        segmenters.append(trainer.load(model))
+        segmenters.append(trainer.load(model.without_event_expert()))
     heads = learn_heads(split.training, split.training[0].kinds)
     found = []
     for recording in split.held_out:

@@ -24,7 +24,7 @@ OPERATORS = frozenset(
     """
     Add AveragePool Cast Clip Concat Constant Conv CumSum Div Exp Flatten Floor Ceil Gather Gemm Identity IsInf IsNaN
     LSTM LayerNormalization Log LogSoftmax MatMul Max MaxPool Min Mod Mul Neg Not Or Pad Pow Reciprocal
-    ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Shape Sigmoid Slice Softmax Split Sqrt Squeeze
+    ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Shape Sigmoid Slice Softmax Split Sqrt Squeeze
     Sub Sum Tanh Transpose Unsqueeze Where
     """.split()  # noqa: SIM905
 )

@@ -28,8 +28,8 @@ from training.data.annotations import Recording
 from training.data.recordings import load_recordings
 from training.data.training_data import training_data_of_export, training_data_of_project
 from training.fitting.trainer import Trainer
-from training.judging.decoding import choose_decoding
-from training.judging.evaluate import LEAST_GROUPS, HeldOutPrediction, Scores, draw_groups, predict, resample, score
+from training.judging.cross_validation import HeldOut
+from training.judging.evaluate import LEAST_GROUPS, Scores, draw_groups, resample, score
 from training.judging.metrics import compute_metrics
 from training.planning.decoding_parameters import choose_shape
 from training.planning.plan import Plan, make_plan
@@ -123,7 +123,7 @@ def draw_order(recordings: Sequence[Recording], seed: int) -> list[list[Recordin
 def _measure(
     count: int, orders: Sequence[Sequence[Sequence[Recording]]], plan: Plan, config: LabelConfig, settings: Settings
 ) -> _Measured:
-    predictions: list[HeldOutPrediction] = []
+    held_out = HeldOut()
     recordings, steps = [], []
     for index, (order, split) in enumerate(zip(orders, plan.splits, strict=True)):
         drawn = tuple(recording for group in order[:count] for recording in group)
@@ -134,12 +134,8 @@ def _measure(
         steps.append(part.first_steps(settings.train_epochs))
         what = f"{len(drawn)} recordings, fold {index + 1} of {len(plan.splits)}"
         model = trainer.fit(drawn, steps[-1], index + 1, what)
-        predictions += predict(trainer.load(model), split.held_out, index)
-    _, predictions = choose_decoding(
-        predictions,
-        lambda some: score(some, plan.kinds, plan.tolerance).metrics().get(CRITERION, 0.0),
-    )
-    scores = score(predictions, plan.kinds, plan.tolerance)
+        held_out.add(trainer, model, split.held_out, index)
+    scores = score(held_out.evaluation(plan, steps[-1]).predictions, plan.kinds, plan.tolerance)
     point = Point(
         groups=count,
         recordings=float(np.mean(recordings)),

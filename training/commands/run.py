@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -148,7 +148,7 @@ class _Run:
             trainer = Trainer(plan, data.config, self.settings, progress)
             search = search_steps(trainer, progress)
             model = trainer.fit(plan.recordings, search.best.steps, ALL_RECORDINGS, "all recordings")
-        model = replace(model, heads=search.best.decoding.heads(model.heads))
+        model = search.best.applied_to(model)
 
         self.active.report(state="judging")
         references = load_references(store, self._project, data.project_created, data.config)

@@ -25,6 +25,7 @@ from training.planning.recipe import Recipe
 
 LEAST_PART = 0.15  # of a recording, whose statistics a window may have
 INFLATION_BATCHES = 250  # of which only the targets are looked at
+ROWS_OF_A_WINDOW = 16  # that `draw_batch_rows` takes: neighbouring rows say the same
 
 
 class TrainingSet:
@@ -189,6 +190,23 @@ class TrainingSet:
             features = features.copy()
             self._renormalise(features, None if self._gaps is None else self._gaps[here], number, *part)
         return features, self._targets[here]
+
+    def draw_batch_rows(self, count: int, random: np.random.Generator) -> Integers:
+        """Rows as batches hold them, rare classes as often: int64 [about count, 2] like `draw_rows`."""
+        size = min(ROWS_OF_A_WINDOW, self.window)
+        batches = -(-count // (size * self._recipe.batch))
+        every = [self._draw_places(random)[:, random.integers(self.window, size=size)] for _ in range(batches)]
+        places = np.rint(np.concatenate(every)).astype(np.int64).reshape(-1)
+        recordings = np.searchsorted(self._firsts, places, side="right") - 1
+        rows = places - self._firsts[recordings]
+        inside = rows < self._lengths[recordings]
+        drawn: Integers = np.stack([recordings, rows], axis=1)[inside].astype(np.int64)
+        return drawn
+
+    def targets_at(self, rows: Integers, head: int) -> tuple[Integers, Floats]:
+        """Targets of a head and their shares at rows of recordings, [n, 2] as `draw_rows` gives them."""
+        places = self._firsts[rows[:, 0]] + rows[:, 1]
+        return self._targets[places, head], self._target_shares[places, head]
 
     def _draw_places(self, random: np.random.Generator) -> Doubles:
         """Where the rows of a batch lie among all rows: [batch, window], between rows where time is warped."""

@@ -1,13 +1,16 @@
 """Fit the experts on window statistics: on whole recordings, apart from the LSTM."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
+from torch import Tensor, nn
 from torch.nn import functional
 
 from training.data.annotations import UNKNOWN
 from training.fitting.batches import TrainingSet
-from training.fitting.dataset import Floats, Integers
-from training.fitting.network import Experts
+from training.fitting.dataset import Integers
+from training.fitting.network import WIDTHS, EventExpert, Experts, window_statistics
 from training.planning.recipe import ExpertRecipe
 
 CHUNK = 16_384  # rows whose statistics are computed at once, beside REACH on both sides
@@ -18,32 +21,85 @@ LEAST_SPREAD = 1e-3  # added to a statistic's spread: a constant one says nothin
 def fit_experts(
     experts: Experts,
     data: TrainingSet,
-    weights: torch.Tensor,
+    weights: Tensor,
+    random: np.random.Generator,
+    recipe: ExpertRecipe,
+    steps: int,
+    downsampling: int,
+) -> None:
+    """Fit in place. weights: of the classes of the head of ranges; steps: at most recipe.steps.
+
+    The target of a step is that of its first row. Steps are drawn uniformly from recordings drawn by their weight.
+    """
+    a_step = np.array([1, downsampling])
+    drawn: Integers = np.unique(data.draw_rows(recipe.pool, random) // a_step, axis=0)
+    targets = torch.from_numpy(data.targets_at(drawn * a_step, 0)[0]).to(weights.device)
+    known = targets != UNKNOWN
+    statistics, targets = _statistics_of(data, drawn, downsampling).to(weights.device)[known], targets[known]
+
+    def loss(some: Tensor) -> Tensor:
+        opinions = experts(statistics[some])
+        lost = [functional.cross_entropy(each, targets[some], weights) for each in opinions.unbind(-2)]
+        return torch.stack(lost).sum()
+
+    _fit(experts, statistics, np.arange(len(statistics)), loss, random, recipe, steps)
+
+
+def fit_event_expert(
+    expert: EventExpert,
+    data: TrainingSet,
+    weights: Tensor,
+    random: np.random.Generator,
+    recipe: ExpertRecipe,
+    steps: int,
+    downsampling: int,
+) -> None:
+    """Fit in place. weights: of the classes of the head of instants, the last one; steps: at most recipe.steps.
+
+    Rows are drawn as the LSTM's batches hold them and weighted alike: odds of both must be on one scale to be mixed.
+    """
+    a_step = np.array([1, downsampling])
+    drawn: Integers = data.draw_batch_rows(recipe.pool, random) // a_step
+    drawn = drawn[data.targets_at(drawn * a_step, -1)[0] != UNKNOWN]
+    different, pool = np.unique(drawn, axis=0, return_inverse=True)
+    statistics = _statistics_of(data, different, downsampling).to(weights.device)
+    found = data.targets_at(different * a_step, -1)
+    targets, shares = (torch.from_numpy(each).to(weights.device) for each in found)
+    own = torch.where(targets > 0, weights[targets] * shares, 0.0)
+    rest = weights[0] * torch.where(targets > 0, 1 - shares, 1.0)
+
+    def loss(some: Tensor) -> Tensor:
+        odds = expert(statistics[some])[:, 0]
+        lost = own[some] * functional.softplus(-odds) + rest[some] * functional.softplus(odds)
+        return lost.sum() / (own[some] + rest[some]).sum().clamp(min=1e-6)
+
+    _fit(expert, statistics, pool.reshape(-1), loss, random, recipe, steps)
+
+
+def _fit(
+    experts: Experts | EventExpert,
+    statistics: Tensor,
+    pool: Integers,
+    loss_of: Callable[[Tensor], Tensor],
     random: np.random.Generator,
     recipe: ExpertRecipe,
     steps: int,
 ) -> None:
-    """Fit in place. weights: of the classes of the head of ranges; steps: at most recipe.steps."""
-    device = weights.device
-    statistics, targets = (torch.from_numpy(each).to(device) for each in _pool(experts, data, recipe.pool, random))
-    if not len(targets):
+    """pool: which statistics batches are drawn from, uniformly; a step may be in it more than once."""
+    if not len(pool):
         return
     experts.center.copy_(statistics.mean(0))
     experts.rate.copy_(1 / (statistics.std(0, correction=0) + LEAST_SPREAD))
     experts.train()
-    optimizer = torch.optim.AdamW(
-        experts.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-    )
+    parameters: list[nn.Parameter] = list(experts.parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
     steps = min(steps, recipe.steps)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total_steps=steps, pct_start=recipe.warm_up
     )
     for _ in range(steps):
-        some = torch.from_numpy(random.integers(len(targets), size=recipe.batch)).to(device)
-        opinions = experts(statistics[some])
-        loss = torch.stack(
-            [functional.cross_entropy(each, targets[some], weights) for each in opinions.unbind(-2)]
-        ).sum()
+        some = torch.from_numpy(pool[random.integers(len(pool), size=recipe.batch)]).to(statistics.device)
+        loss = loss_of(some)
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         optimizer.step()
@@ -51,27 +107,21 @@ def fit_experts(
     experts.eval()
 
 
-@torch.inference_mode()
-def _pool(experts: Experts, data: TrainingSet, size: int, random: np.random.Generator) -> tuple[Floats, Integers]:
-    """Statistics and targets of steps drawn from recordings by their weight; steps that nobody knows are left out.
+@torch.no_grad()
+def _statistics_of(data: TrainingSet, steps: Integers, downsampling: int) -> Tensor:
+    """Statistics of steps of recordings: float32 [n, statistics].
 
-    The target of a step is that of its first row. Computed chunk by chunk: only what was drawn is kept.
+    steps: int64 [n, 2], number of the recording and step in it, sorted. Computed chunk by chunk: only what was drawn
+    is kept.
     """
-    drawn = data.draw_rows(size, random)
-    downsampling = experts.downsampling
-    device = experts.center.device
-    statistics, targets = [], []
-    for number in np.unique(drawn[:, 0]).tolist():
-        features, columns = data.recording(number)
-        steps = np.unique(drawn[drawn[:, 0] == number, 1] // downsampling)
+    statistics = [torch.zeros(0, 4 * len(WIDTHS) * data.features)]
+    for number in np.unique(steps[:, 0]).tolist():
+        features = data.recording(number)[0]
+        wanted = steps[steps[:, 0] == number, 1]
         for first in range(0, len(features), CHUNK):
-            some = steps[(steps >= first // downsampling) & (steps < (first + CHUNK) // downsampling)]
+            some = wanted[(wanted >= first // downsampling) & (wanted < (first + CHUNK) // downsampling)]
             if len(some):
                 start = max(first - REACH, 0)
-                rows = torch.from_numpy(features[start : first + CHUNK + REACH]).to(device)
-                found = experts.statistics(rows[None])[0].cpu().numpy()
-                statistics.append(found[some - start // downsampling])
-                targets.append(columns[some * downsampling, 0])
-    wanted = np.concatenate(targets)
-    known = wanted != UNKNOWN
-    return np.concatenate(statistics)[known], wanted[known]
+                near = torch.from_numpy(features[start : first + CHUNK + REACH])
+                statistics.append(window_statistics(near[None], downsampling)[0][some - start // downsampling])
+    return torch.cat(statistics)

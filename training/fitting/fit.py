@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from training.data.annotations import UNKNOWN
 from training.fitting.batches import TrainingSet
 from training.fitting.dataset import Doubles
-from training.fitting.experts import fit_experts
+from training.fitting.experts import fit_event_expert, fit_experts
 from training.fitting.network import Network
-from training.planning.recipe import EXPERTS, Recipe
+from training.planning.recipe import EVENT_EXPERT, EXPERTS, Recipe
 
 REPORT_EVERY = 10  # steps between two reports of progress: a report costs a thousandth of them
 
@@ -73,7 +73,9 @@ def fit(
     random = np.random.Generator(np.random.PCG64(seed))
     steps = min(steps, max(1, epochs * data.windows // recipe.batch))
 
-    network = Network(data.features, sum(data.columns), hidden_size, downsampling, ranges).to(device)
+    columns = sum(data.columns)
+    network = Network(data.features, columns, hidden_size, downsampling, ranges, event_expert=columns > ranges)
+    network.to(device)
     network.train()
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
@@ -113,9 +115,11 @@ def fit(
 
     for each, mean in zip(network.parameters(), average, strict=False):
         each.data.copy_(mean)
+    most = max(1, epochs * data.rows // (downsampling * EXPERTS.batch))
     if network.experts is not None:
-        most = max(1, epochs * data.rows // (downsampling * EXPERTS.batch))
-        fit_experts(network.experts, data, weights[0], random, EXPERTS, most)
+        fit_experts(network.experts, data, weights[0], random, EXPERTS, most, downsampling)
+    if network.event_expert is not None:
+        fit_event_expert(network.event_expert, data, weights[-1], random, EVENT_EXPERT, most, downsampling)
 
     network.eval().cpu()  # where it serves: a GPU's shortened arithmetic (TF32) is off its graph by more than allowed
     return FitResult(network, steps, steps * recipe.batch / data.windows, tuple(losses))

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from training.fitting.dataset import LIMIT, Statistics
 from training.fitting.network import (
     CONTEXT,
+    EVENT_SHARE,
     EXPERT_SHARE,
     EXPERT_SIZE,
     LARGEST_FEATURE,
@@ -80,12 +81,20 @@ def _network(graph: "_Graph", network: Network, features: str) -> str:
     share = _lstm_share(network)
     bias = weights["head.bias"] * share
     said = _recurrent(graph, name, network, weights, rows, share)
-    other = (
-        graph.constant(f"{name}.bias", bias)
-        if network.experts is None
-        else _experts(graph, f"{name}.experts", network, weights, rows, bias)
-    )
-    return _step_rows(graph, f"{name}.logits", graph.add("Add", [said, other], f"{name}.said"), network, length)
+    statistics = ""
+    if network.experts is not None or network.event_expert is not None:
+        statistics = _window_statistics(graph, f"{name}.statistics", rows, downsampling)
+    if network.experts is None:
+        other = graph.constant(f"{name}.bias", bias)
+    else:
+        other = _experts(graph, f"{name}.experts", network, weights, statistics, bias)
+    said = graph.add("Add", [said, other], f"{name}.said")
+    logits = _step_rows(graph, f"{name}.logits", said, network, length, network.classes)
+    if network.event_expert is not None:
+        odds = _event_expert(graph, f"{name}.event_expert", weights, statistics, downsampling)
+        odds = _step_rows(graph, f"{name}.odds", odds, network, length, 1)
+        logits = _with_odds(graph, f"{name}.mixed", network, logits, odds)
+    return logits
 
 
 def _lstm_share(network: Network) -> Floats:
@@ -116,16 +125,12 @@ def _recurrent(graph: "_Graph", name: str, network: Network, weights: Weights, r
     return graph.add("Transpose", [rows], f"{name}.batch_first", perm=[1, 0, 2])
 
 
-def _experts(graph: "_Graph", name: str, network: Network, weights: Weights, rows: str, bias: Floats) -> str:
-    """What the experts say, and a bias: [batch, 2·channels, padded length] ► [batch, steps, downsampling·classes].
+def _experts(graph: "_Graph", name: str, network: Network, weights: Weights, statistics: str, bias: Floats) -> str:
+    """What the experts say, and a bias: [batch, statistics, steps] ► [batch, steps, downsampling·classes].
 
     Both together are two layers of twice the units; each says the same of all rows of a step.
     """
-    statistics = _window_statistics(graph, name, rows, network.downsampling)
-    for operator, key in (("Sub", "center"), ("Mul", "rate")):
-        constant = graph.constant(f"{name}.{key}", weights[f"experts.{key}"][:, None])
-        statistics = graph.add(operator, [statistics, constant], f"{name}.{operator}")
-    statistics = _clip(graph, f"{name}.clipped", statistics, LARGEST_FEATURE)
+    statistics = _scaled(graph, name, statistics, weights["experts.center"], weights["experts.rate"])
     numbers = range(len(weights["experts.seen"]))
     hidden = [weights[f"experts.hidden.{each}.weight"] * weights["experts.seen"][each] for each in numbers]
     units = _pointwise(
@@ -145,8 +150,34 @@ def _experts(graph: "_Graph", name: str, network: Network, weights: Weights, row
     return graph.add("Transpose", [said], f"{name}.batch_first", perm=[0, 2, 1])
 
 
+def _event_expert(graph: "_Graph", name: str, weights: Weights, statistics: str, downsampling: int) -> str:
+    """Log odds of an event, alike at all rows of a step: [batch, statistics, steps] ► [batch, steps, downsampling]."""
+    own = {key.removeprefix("event_expert."): value for key, value in weights.items() if key.startswith("event_expert")}
+    statistics = _scaled(graph, name, statistics, own["center"], own["rate"])
+    units = _pointwise(graph, f"{name}.hidden", statistics, own["hidden.weight"], own["hidden.bias"])
+    units = graph.add("Relu", [units], f"{name}.units")
+    head = np.repeat(own["head.weight"], downsampling, axis=0), np.repeat(own["head.bias"], downsampling)
+    said = _pointwise(graph, f"{name}.head", units, *head)
+    return graph.add("Transpose", [said], f"{name}.batch_first", perm=[0, 2, 1])
+
+
+def _with_odds(graph: "_Graph", name: str, network: Network, logits: str, odds: str) -> str:
+    """Logits [batch, length, classes] whose odds of any instant are mixed with `odds` [batch, length, 1]."""
+    sizes = [network.ranges, 1, network.classes - network.ranges - 1]
+    parts = [f"{name}.{title}" for title in ("ranges", "background", "labels")]
+    first = 0 if network.ranges else 1
+    graph.add_many("Split", [logits, graph.constant(f"{name}.sizes", np.array(sizes[first:]))], parts[first:], axis=2)
+    *_, background, labels = parts
+    some = graph.add("ReduceLogSumExp", [labels], f"{name}.some", axes=[2], keepdims=1)
+    own = graph.add("Sub", [some, background], f"{name}.own")
+    difference = graph.add("Sub", [odds, own], f"{name}.difference")
+    moved = graph.add("Mul", [difference, graph.constant(f"{name}.share", np.float32(EVENT_SHARE))], f"{name}.moved")
+    labels = graph.add("Add", [labels, moved], f"{name}.labels.moved")
+    return graph.add("Concat", [*parts[first:-1], labels], name, axis=2)
+
+
 def _window_statistics(graph: "_Graph", name: str, rows: str, downsampling: int) -> str:
-    """[batch, 2·channels, padded length] ► [batch, statistics, steps], as Experts.statistics orders them."""
+    """[batch, 2·channels, padded length] ► [batch, statistics, steps], as network.window_statistics orders them."""
     step = {"kernel_shape": [downsampling], "strides": [downsampling]}
     square = graph.add("Mul", [rows, rows], f"{name}.squares")
     negative = graph.add("Neg", [rows], f"{name}.negative")
@@ -176,6 +207,13 @@ def _window_statistics(graph: "_Graph", name: str, rows: str, downsampling: int)
     return graph.add("Concat", found, f"{name}.found", axis=1)
 
 
+def _scaled(graph: "_Graph", name: str, statistics: str, center: Floats, rate: Floats) -> str:
+    for operator, value in (("Sub", center), ("Mul", rate)):
+        constant = graph.constant(f"{name}.{operator}.by", value[:, None])
+        statistics = graph.add(operator, [statistics, constant], f"{name}.{operator}")
+    return _clip(graph, f"{name}.clipped", statistics, LARGEST_FEATURE)
+
+
 def _clip(graph: "_Graph", name: str, values: str, most: float) -> str:
     limits = [graph.constant(f"{name}.{end}", np.float32(sign * most)) for end, sign in (("low", -1), ("high", 1))]
     return graph.add("Clip", [values, *limits], name)
@@ -187,9 +225,9 @@ def _pointwise(graph: "_Graph", name: str, classes: str, weight: Floats, bias: F
     return graph.add("Conv", [classes, *constants], name)
 
 
-def _step_rows(graph: "_Graph", name: str, steps: str, network: Network, length: str) -> str:
+def _step_rows(graph: "_Graph", name: str, steps: str, network: Network, length: str, classes: int) -> str:
     """[batch, steps, downsampling·classes] ► [batch, length, classes]."""
-    shape = graph.constant(f"{name}.shape", np.array([0, -1, network.classes]))
+    shape = graph.constant(f"{name}.shape", np.array([0, -1, classes]))
     if network.downsampling == 1:
         return graph.add("Reshape", [steps, shape], name)
     rows = graph.add("Reshape", [steps, shape], f"{name}.padded")

@@ -1,7 +1,7 @@
 """Fits models under a plan and the settings, and exports them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from msgspec.structs import replace as with_fields
@@ -40,6 +40,11 @@ class FittedModel:
     fit: FitResult
     statistics: Statistics
     heads: tuple[Head, ...]
+
+    def without_event_expert(self) -> "FittedModel":
+        """The same model whose LSTM alone says whether there is an event."""
+        network = self.fit.network.without_event_expert()
+        return self if network is self.fit.network else replace(self, fit=replace(self.fit, network=network))
 
 
 class Trainer:

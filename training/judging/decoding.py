@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from msgspec.structs import replace as with_fields
@@ -21,10 +22,11 @@ Criterion = Callable[[Sequence[HeldOutPrediction]], float]
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """Which of the learned priors are used: the first one for ranges, the second one for instants."""
+    """What decoding uses: the label-sequence prior is for ranges, event-label prior and thresholds are for instants."""
 
     label_sequence_prior: bool
     event_label_prior: bool
+    thresholds: tuple[float, ...] = ()  # of instants, one a label; (): those that the heads have
 
     def heads(self, heads: Sequence[Head]) -> tuple[Head, ...]:
         """The heads with the priors that are used."""
@@ -33,6 +35,7 @@ class Decoding:
     def _head(self, head: Head) -> Head:
         if isinstance(head, RangeHead):
             return head if self.label_sequence_prior else with_fields(head, label_sequence_prior=None)
+        head = with_fields(head, threshold=self.thresholds) if self.thresholds else head
         return head if self.event_label_prior else with_fields(head, event_label_prior=())
 
 
@@ -51,7 +54,8 @@ def choose_decoding(
     decoding = NO_PRIORS
     chosen = [decode_with(each, decoding) for each in predictions]
     for name in ("label_sequence_prior", "event_label_prior"):
-        wider = replace(decoding, **{name: True})
+        changes: dict[str, Any] = {name: True}
+        wider = replace(decoding, **changes)
         if not all(wider.heads(each.heads) != decoding.heads(each.heads) for each in predictions):
             continue
         found = [decode_with(each, wider) for each in predictions]

@@ -59,10 +59,11 @@ def make_network(heads: Sequence[Head], downsampling: int) -> Network:
     torch.manual_seed(0)
     classes = sum(1 + len(head.labels) for head in heads)
     ranges = sum(1 + len(head.labels) for head in heads if isinstance(head, RangeHead))
-    network = Network(6, classes, 8, downsampling, ranges).eval()
-    if network.experts is not None:
-        network.experts.center.normal_()
-        network.experts.rate.uniform_(0.5, 2)
+    network = Network(6, classes, 8, downsampling, ranges, event_expert=classes > ranges).eval()
+    for expert in (network.experts, network.event_expert):
+        if expert is not None:
+            expert.center.normal_()
+            expert.rate.uniform_(0.5, 2)
     return network
 
 
@@ -173,6 +174,6 @@ def test_a_graph_does_its_work_once_a_step_and_one_softmax_a_head() -> None:
     model = onnx.load_model_from_string(export_model(make_network(heads, 4), STATISTICS, make_card(heads, 4)))
     counted = Counter(node.op_type for node in model.graph.node)
     assert (counted["LSTM"], counted["Softmax"], counted["LogSoftmax"]) == (2, 2, 0)
-    assert counted["Conv"] == 3  # downsampling, and two layers of both experts together
+    assert counted["Conv"] == 5  # downsampling, two layers of both experts together, two of the event expert
     assert counted["AveragePool"] == counted["MaxPool"] == 2 + 2 * 3  # a step's, and three widths of them
     assert counted["MatMul"] == 1

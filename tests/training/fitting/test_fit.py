@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.synthetic import draw_instants
 from training.data.annotations import UNKNOWN, Recording
 from training.fitting.batches import TrainingSet
 from training.fitting.dataset import normalise, training_statistics
 from training.fitting.fit import FitResult, choose_device, class_weights, fit, weighted_loss
+from training.fitting.network import window_statistics
 from training.planning.decoding_parameters import Shape, learn_heads
 from training.planning.recipe import RANGES, Recipe
 
@@ -26,7 +28,7 @@ def run_fit(recordings: list[Recording], steps: int = 40, seed: int = 0, recipe:
         data,
         hidden_size=8,
         downsampling=SHAPE.downsampling,
-        ranges=1 + len(recordings[0].kinds.ranges),
+        ranges=1 + len(recordings[0].kinds.ranges) if recordings[0].kinds.ranges else 0,
         steps=steps,
         epochs=1000,
         seed=seed,
@@ -114,9 +116,36 @@ def test_experts_learn_what_statistics_tell(make_recordings: Callable[..., list[
     for recording in recordings:
         rows = torch.from_numpy(normalise(recording.series.values, statistics))[None]
         with torch.inference_mode():
-            said = network.experts(network.experts.statistics(rows))[0].argmax(-1)
+            said = network.experts(window_statistics(rows, SHAPE.downsampling))[0].argmax(-1)
         right.append((said.numpy() == recording.labels[:: SHAPE.downsampling, None]).mean(axis=0))
     assert np.mean(right, axis=0).min() > 0.8
+
+
+def test_the_event_expert_tells_where_there_is_an_event(make_recordings: Callable[..., list[Recording]]) -> None:
+    recordings = make_recordings(4, rows=600, draw=draw_instants)
+    network = run_fit(recordings, steps=1).network
+    assert network.event_expert is not None
+    rows = torch.from_numpy(normalise(recordings[0].series.values, training_statistics(recordings, 4.0)))[None]
+    with torch.inference_mode():
+        odds = network.event_expert(window_statistics(rows, SHAPE.downsampling))[0, :, 0].numpy()
+    near = np.zeros(len(odds), bool)
+    near[[event.row // SHAPE.downsampling for event in recordings[0].events]] = True
+    assert np.median(odds[near]) > 1 > -1 > np.median(odds[~near])
+
+
+def test_without_its_event_expert_a_network_says_what_the_lstm_says(
+    make_recordings: Callable[..., list[Recording]],
+) -> None:
+    recordings = make_recordings(2, draw=draw_instants)
+    network = run_fit(recordings, steps=2).network
+    rows = torch.from_numpy(normalise(recordings[0].series.values, training_statistics(recordings, 4.0)))[None]
+    alone = network.without_event_expert()
+    with torch.inference_mode():
+        torch.testing.assert_close(alone(rows), network.recurrent(rows))
+        assert not torch.allclose(alone(rows), network(rows), atol=0.01)
+        labels = network(rows)[..., 1:].log_softmax(-1)
+        torch.testing.assert_close(labels, alone(rows)[..., 1:].log_softmax(-1))
+    assert alone.without_event_expert() is alone
 
 
 def test_the_device_is_a_gpu_only_where_torch_finds_one() -> None:
