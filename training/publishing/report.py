@@ -15,6 +15,7 @@ from training.judging.calibration import (
     expected_calibration_error,
     reliability,
 )
+from training.judging.doubtful_events import doubtful_events
 from training.judging.evaluate import HeldOutPrediction
 from training.judging.gate import Verdict
 from training.judging.step_search import StepSearch
@@ -59,6 +60,8 @@ def make_metrics(search: StepSearch, notes: Sequence[str]) -> ModelMetrics:
         without, found = search.best.without_priors.metrics(), scores.metrics()
         gained = [f"{SHOWN[name]} {found[name]:.3f} ({without[name]:.3f})" for name in GAINED if name in found]
         notes.append(f"Labels are chosen by the whole recording (in brackets: row by row): {', '.join(gained)}.")
+    if doubtful := doubtful_events(search.best.predictions, plan.tolerance):
+        notes.append(doubtful)
     scored = _scored(search)
     if scored is not None:
         estimates["ece"] = Estimate(expected_calibration_error(scored.scores, scored.right))
