@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -196,3 +198,16 @@ def test_a_part_in_which_a_channel_stands_still_takes_the_usual_scale() -> None:
     values = np.zeros((250, 1))
     _, scale = recording_statistics(values, np.zeros(1), np.ones(1), make_how(log_scale=(np.log(4.0),)))
     assert scale[0] == pytest.approx(4 * np.sqrt(0.75))
+
+
+def test_memory_for_statistics_does_not_grow_with_the_recording() -> None:
+    held = {}
+    for rows in (4 * SAMPLE_ROWS, 32 * SAMPLE_ROWS):
+        values = signal(rows, channels=3)
+        values[rows // 2] = 1e9
+        tracemalloc.start()
+        recording_statistics(values, np.zeros(3), np.ones(3), make_how(3))
+        held[rows] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    few, many = held.values()
+    assert many < 1.2 * few
