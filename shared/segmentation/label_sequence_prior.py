@@ -97,8 +97,8 @@ def relabel(means: Doubles, columns: Columns, label_sequence_prior: LabelSequenc
     means: mean log probabilities of each group [groups, columns]; columns: of each group, background 0. Of equally
     likely ones the given stay. Neighbours may come out with the same column: they are one segment then.
     """
-    evidence = EVIDENCE * means
-    prior = _Prior(evidence, np.asarray(label_sequence_prior.counts), np.asarray(label_sequence_prior.order))
+    prior = _prior(means, label_sequence_prior)
+    evidence = prior.evidence
     open_to = evidence > evidence.max(axis=1, keepdims=True) - REACH
     best = float(prior.totals(columns[None])[0])
     while True:
@@ -117,10 +117,56 @@ def relabel(means: Doubles, columns: Columns, label_sequence_prior: LabelSequenc
     return Relabelled(columns, logs / EVIDENCE)
 
 
+def relabel_joined(
+    means: Doubles, columns: Columns, lengths: Columns, label_sequence_prior: LabelSequencePrior
+) -> Relabelled | None:
+    """Classes of the groups of several recordings in a row, cut where whole ones of known lengths are most likely.
+
+    lengths: rows of each group. None for what is no longer than the longest known, or can't be cut so. Knows what
+    counts of both together do not: that each label comes once in each, say (two joined of `watch`: .91 ► .93).
+    """
+    shortest, longest = label_sequence_prior.rows
+    bounds = [0, *np.cumsum(lengths).tolist()]
+    whole = prior_for(label_sequence_prior, label_sequence_prior.usual_rows, len(columns))
+    if whole is None or not label_sequence_prior.usual_rows or bounds[-1] <= longest:
+        return None
+    firsts = [
+        [first for first in range(end) if shortest <= bounds[end] - bounds[first] <= longest]
+        for end in range(len(bounds))
+    ]
+    if sum((end - first) ** 3 for end, some in enumerate(firsts) for first in some) > MOST_GROUPS**3:
+        return None  # more work than the longest recording that is relabelled in one
+    best: dict[int, tuple[float, int, Relabelled | None]] = {0: (0.0, 0, None)}  # by the group that a piece ends before
+    for end, some in enumerate(firsts):
+        for first in some:
+            if first not in best:
+                continue
+            piece = relabel(means[first:end], columns[first:end], whole)
+            likelihood = best[first][0] + _prior(means[first:end], whole).total(piece.columns)
+            if end not in best or likelihood > best[end][0]:
+                best[end] = likelihood, first, piece
+    pieces: list[Relabelled] = []
+    at = len(columns)
+    while at in best and (found := best[at][2]) is not None:
+        pieces.insert(0, found)
+        at = best[at][1]
+    if not pieces:
+        return None
+    return Relabelled(*(np.concatenate(each) for each in zip(*pieces, strict=True)))
+
+
+def _prior(means: Doubles, prior: LabelSequencePrior) -> "_Prior":
+    return _Prior(EVIDENCE * means, np.asarray(prior.counts), np.asarray(prior.order))
+
+
 class _Prior(NamedTuple):
     evidence: Doubles  # [groups, columns]
     counts: Doubles  # [labels, 1 + most counted], log probabilities
     order: Doubles  # [columns, columns], log probability of the second after the first beyond that of the second alone
+
+    def total(self, labeling: Columns) -> float:
+        """Log likelihood of one labeling [groups], up to a constant."""
+        return float(self.totals(labeling[None])[0])
 
     def totals(self, labelings: Columns) -> Doubles:
         """Log likelihood of each labeling [labelings, groups], up to a constant."""

@@ -11,7 +11,7 @@ from shared.labelling.segments import Segment
 from shared.model_file.card import RangeHead
 from shared.segmentation.calibration import calibrate, log_probabilities
 from shared.segmentation.duration_filter import Counts, Doubles, LabelRuns, filter_runs, joined, snap_borders
-from shared.segmentation.label_sequence_prior import prior_for, relabel
+from shared.segmentation.label_sequence_prior import prior_for, relabel, relabel_joined
 
 Floats = NDArray[np.float32]
 OPEN_RUNS = 1 << 15  # runs kept open, 10 MiB while they are settled; beyond that the first half is settled
@@ -65,12 +65,16 @@ class RangeDecoder:
         runs = joined(self._parts)
         starts, columns = self._starts(runs)
         found = _means(runs.grouped(starts, columns))
-        rows = self._row + int(found.lengths.sum())
-        prior = None if self._row else prior_for(self._head.label_sequence_prior, rows, len(found.columns))
-        if prior is None:
+        prior = self._head.label_sequence_prior
+        if prior is None or self._row:
             return found
-        columns, logs = relabel(found.logs, found.columns, prior)
-        return Groups(columns, found.lengths, logs)
+        relabelled = relabel_joined(found.logs, found.columns, found.lengths, prior)
+        if relabelled is None:
+            prior = prior_for(prior, int(found.lengths.sum()), len(found.columns))
+            if prior is None:
+                return found
+            relabelled = relabel(found.logs, found.columns, prior)
+        return Groups(relabelled.columns, found.lengths, relabelled.logs)
 
     @property
     def found(self) -> int:

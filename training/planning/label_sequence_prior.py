@@ -9,7 +9,8 @@ from shared.model_file.card import LabelSequencePrior
 from training.data.annotations import Recording, label_runs
 
 LEAST_RECORDINGS = 2  # one says nothing of what changes from recording to recording
-MOST_COUNTED = 8  # segments of a label; more count as so many
+LEAST_COUNTED, MOST_COUNTED = 8, 64  # segments of a label, twice as many as seen; more count as so many
+COUNT_SPREAD = 0.3  # standard deviation of a count beyond 1, as a share: seen once is once, but 9 may be 7 or 12
 COUNT_PRIOR = 1.0  # recordings that what is true of any label counts as, beside those of the label itself
 ORDER_PRIOR = 2.0  # transitions for each column that "anything may follow" counts as
 
@@ -36,20 +37,24 @@ def learn_label_sequence_prior(recordings: Sequence[Recording], columns: int) ->
 
 
 def _counts(sequences: Sequence[Sequence[int]], columns: int) -> Doubles:
-    """Log probability that a recording holds 0, 1, … MOST_COUNTED or more segments of each label.
+    """Log probability that a recording holds 0, 1, … segments of each label; the last: or more.
 
-    A label's own counts, with a prior that is half what all labels show and half the geometric distribution of their
-    mean: few recordings must not rule out what they don't show.
+    A label's own counts, the larger ones spread over their neighbours, with a prior that is half what all labels show
+    and half the geometric distribution of their mean: few recordings must not rule out what they don't show.
     """
-    found = np.zeros((columns - 1, 1 + MOST_COUNTED))
-    for sequence in sequences:
-        occurrences = np.bincount(sequence, minlength=columns)[1:]
-        found[np.arange(columns - 1), np.minimum(occurrences, MOST_COUNTED)] += 1
+    seen = np.array([np.bincount(sequence, minlength=columns)[1:] for sequence in sequences])
+    most = int(np.clip(2 * seen.max(), LEAST_COUNTED, MOST_COUNTED))
+    numbers = np.arange(1 + most)
+    found = np.zeros((columns - 1, 1 + most))
+    for occurrences in np.minimum(seen, most):
+        spread = COUNT_SPREAD * np.maximum(occurrences - 1, 0.01 / COUNT_SPREAD)[:, None]
+        near = np.exp(-np.square((numbers - occurrences[:, None]) / spread) / 2)
+        found += near / near.sum(axis=1, keepdims=True)
     pooled = found.sum(axis=0) / found.sum()
-    mean = max(float(pooled @ np.arange(1 + MOST_COUNTED)), 0.1)
-    spread = (mean / (1 + mean)) ** np.arange(1 + MOST_COUNTED) / (1 + mean)
-    spread[-1] += 1 - spread.sum()
-    prior = COUNT_PRIOR * (pooled + spread) / 2
+    mean = max(float(pooled @ numbers), 0.1)
+    tail = (mean / (1 + mean)) ** numbers / (1 + mean)
+    tail[-1] += 1 - tail.sum()
+    prior = COUNT_PRIOR * (pooled + tail) / 2
     return np.asarray(np.log((found + prior) / (len(sequences) + COUNT_PRIOR)))
 
 

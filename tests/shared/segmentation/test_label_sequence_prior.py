@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from shared.model_file.card import LabelSequencePrior
-from shared.segmentation.label_sequence_prior import EVIDENCE, MOST_GROUPS, prior_for, relabel
+from shared.segmentation.label_sequence_prior import EVIDENCE, MOST_GROUPS, prior_for, relabel, relabel_joined
 
 Doubles = NDArray[np.float64]
 ONCE = (-4.0, -0.05, -4.0)
@@ -152,3 +152,42 @@ def test_a_missing_label_is_not_forced_upon_a_part() -> None:
     start = np.array([1, 0])
     assert relabel(means, start, half).columns.tolist() == [1, 0]
     assert relabel(means, start, whole).columns.tolist() == [1, 2]
+
+
+def test_joined_recordings_hold_each_label_once_in_each() -> None:
+    """By rows: 1 2 | 1 1. Counts of both together would allow it; each recording for itself has label 2 once."""
+    means = np.log([[0.02, 0.9, 0.08], [0.02, 0.08, 0.9], [0.02, 0.9, 0.08], [0.02, 0.52, 0.46]])
+    start, lengths = np.array([1, 2, 1, 1]), np.array([50, 50, 50, 50])
+    found = relabel_joined(means, start, lengths, once_each())
+    assert found is not None
+    assert found.columns.tolist() == [1, 2, 1, 2]
+    assert found.logs.shape == means.shape
+    np.testing.assert_allclose(found.logs[np.arange(4), found.columns], 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("lengths", [(25, 25, 25, 25), (90, 90, 60, 60)])
+def test_what_is_no_longer_than_known_or_cannot_be_cut_into_known_lengths_is_not_joined(
+    lengths: tuple[int, ...],
+) -> None:
+    means = np.full((4, 3), -1.0)
+    assert relabel_joined(means, np.array([1, 2, 1, 2]), np.array(lengths), once_each()) is None
+
+
+def test_a_card_that_knows_no_other_lengths_joins_nothing() -> None:
+    old = make_prior([ONCE, ONCE])
+    assert relabel_joined(np.full((4, 3), -1.0), np.array([1, 2, 1, 2]), np.array([100] * 4), old) is None
+
+
+def test_cuts_lie_where_whole_recordings_are_most_likely() -> None:
+    """Recordings of 80 to 120 rows: five groups may be cut before the third or the fourth; label 2 must be in both."""
+    means = np.log([[0.02, 0.9, 0.08], [0.02, 0.08, 0.9], [0.9, 0.05, 0.05], [0.02, 0.08, 0.9], [0.02, 0.9, 0.08]])
+    start, lengths = np.array([1, 2, 0, 2, 1]), np.array([40, 40, 30, 40, 40])
+    found = relabel_joined(means, start, lengths, once_each((80, 120)))
+    assert found is not None
+    assert found.columns.tolist() == [1, 2, 0, 2, 1]
+
+
+def test_ways_to_cut_are_not_tried_without_end() -> None:
+    """Known lengths that allow any cut of 60 groups: the counts of all together decide instead."""
+    means = np.full((60, 3), -1.0)
+    assert relabel_joined(means, np.tile([1, 2], 30), np.full(60, 10), once_each((10, 500))) is None
