@@ -115,7 +115,10 @@ def overload(server: Server, body: bytes) -> None:
 
 def at_once(port: int, body: bytes, count: int) -> dict[int, Waits]:
     """Send a prediction on each of `count` connections; how long each answer took, by status."""
-    request = b"POST /predict HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    request = (
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+        + body
+    )
     found: dict[int, Waits] = {200: [], 503: []}
     with ExitStack() as stack, selectors.DefaultSelector() as answers:
         for _ in range(count):

@@ -49,7 +49,9 @@ def test_requests_that_have_begun_are_answered_after_sigterm(
             clients.submit(server.post, "/predict", batch(f"{web.url}/{each}.csv", kind="url")) for each in range(8)
         ]
         wait_until(lambda: len(web.asked) == 8)
-        sender.sendall(b"POST /webhook HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(half) + half[:10])
+        sender.sendall(
+            b"POST /webhook HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(half) + half[:10]
+        )
         wait_until(lambda: server.metric("tss_requests_in_flight") == 10)  # with the one that asks
         server.process.send_signal(signal.SIGTERM)
         wait_until(lambda: is_closed(server))

@@ -16,10 +16,10 @@ pytestmark = pytest.mark.slow
 
 SLOW = 500
 PLACES = 8
-HEAD = b"POST /predict HTTP/1.1\r\nHost: a\r\nX-Slow: "
-BODY = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n{"
-CHUNKS = b"POST /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-ASK = b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n"
+HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
+BODY = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n{"
+CHUNKS = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+ASK = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_connections_that_say_nothing_are_closed_without_a_word(server: Server) 
 def test_clients_that_never_read_keep_their_place_only_until_they_are_cut_off(tmp_path: Path) -> None:
     publish_after(tmp_path)
     body = batch({"value": [0, 0, 0, 0, 0, 0, 1, 1, 1] * 20_000})  # its answer is larger than what sockets buffer
-    request = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    request = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     with (
         run_server(tmp_path, CLIENT_TIMEOUT_SECONDS="8", MAX_REQUESTS="1") as server,
         never_reading(server.port, request, 1),
@@ -91,7 +91,7 @@ def test_five_hundred_that_never_read_small_answers_cost_nothing(server: Server)
 def test_an_answer_that_is_taken_slowly_but_in_time_arrives_whole(server: Server) -> None:
     body = batch(*[{"value": VALUES}] * 4000)
     with connect(server.port) as client:
-        head = f"POST /predict HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
         client.sendall(head.encode() + body)
         (found,) = last_words([client])
     assert found.startswith(b"HTTP/1.1 200")
@@ -112,7 +112,7 @@ def test_more_connections_than_allowed_cost_those_that_waited_longest(tmp_path: 
 def test_requests_sent_without_waiting_for_answers_are_bounded(server: Server) -> None:
     with connect(server.port) as client:
         client.sendall(ASK * 5)
-        client.sendall(ASK.replace(b"Host: a", b"Host: a\r\nConnection: close"))
+        client.sendall(ASK.replace(b"Host: localhost", b"Host: localhost\r\nConnection: close"))
         assert last_words([client])[0].count(b"HTTP/1.1 200") == 6
     with connect(server.port) as client:
         client.sendall(ASK * 1000)
