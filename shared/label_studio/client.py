@@ -42,8 +42,6 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     created_at: str
     model_version: str | None = None  # title of the backend whose predictions are shown, or a version
     evaluate_predictions_automatically: bool = False
-    task_number: int | None = None
-    total_annotations_number: int | None = None
 
     @property
     def created(self) -> str:
@@ -54,27 +52,15 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
 class Backend(msgspec.Struct, frozen=True, kw_only=True):
     """A model connected to a project."""
 
-    id: int
     url: str
     title: str = ""
-    state: str = ""  # CO connected, DI disconnected, ER error, TR training, PR predicting
-    error_message: str | None = None
-    model_version: str | None = None
-    is_interactive: bool = False
-    auth_method: str = ""
 
 
 class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     """Where Label Studio sends events."""
 
-    id: int
     url: str
-    project: int | None = None
     is_active: bool = True
-    send_payload: bool = True
-    send_for_all_actions: bool = True
-    actions: list[str] = []
-    headers: dict[str, Any] = {}
 
 
 class AnnotationTotals(NamedTuple):

@@ -143,20 +143,11 @@ class Runs:
         """Whether a run was asked to stop."""
         return self._storage.head(keys.run(project, "cancel", number, "")) is not None
 
-    def record_failed(
-        self,
-        project: int,
-        number: int,
-        reason: str,
-        *,
-        exit_code: int | None = None,
-        updates: Iterable[Update] | None = None,
-    ) -> bool:
+    def record_failed(self, project: int, number: int, reason: str, *, exit_code: int | None = None) -> bool:
         """Record the end of a run that has not recorded it itself: a failed Job, a child that crashed at once.
 
-        `updates` are those that waited when it was launched (default: that wait now), in case it did not get so far as
-        to say. A run that has recorded its end is left as it is, and so is one whose lease is live, be it another
-        process's: ask again until it has expired. Returns whether it is over now.
+        A run that has recorded its end is left as it is, and so is one whose lease is live, even if another process
+        holds it: call again until it has expired. Returns whether the run is over.
         """
         record = self.record(project, number) or RunRecord(
             project=project, number=number, started_at=self._storage.now()
@@ -164,7 +155,7 @@ class Runs:
         lease = read_lease(self._storage, project)  # after the record: a run that has one has had its lease before
         if lease is not None and lease.live(self._storage.now()):
             return number < self.next_number(project)
-        self._end_for_it(record, reason, exit_code=exit_code, updates=updates)
+        self._end_for_it(record, reason, exit_code=exit_code)
         return True
 
     def record_abandoned(self, project: int) -> bool:
@@ -210,16 +201,9 @@ class Runs:
         """Write the record of a run in progress."""
         self._storage.put(keys.run(record.project, "records", record.number, ".json"), msgspec.json.encode(record))
 
-    def _end_for_it(
-        self,
-        record: RunRecord,
-        reason: str,
-        *,
-        exit_code: int | None = None,
-        updates: Iterable[Update] | None = None,
-    ) -> None:
-        if not record.waiting_updates:
-            record = record.starting_from(Updates(self._storage).of(record.project) if updates is None else updates)
+    def _end_for_it(self, record: RunRecord, reason: str, *, exit_code: int | None = None) -> None:
+        if not record.waiting_updates:  # it did not get as far as recording them
+            record = record.starting_from(Updates(self._storage).of(record.project))
         self.end(record, "failed", exit_code=exit_code, reason=reason)
 
     def _forget(self, project: int, ended: int) -> None:

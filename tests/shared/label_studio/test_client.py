@@ -123,7 +123,7 @@ def test_backends_and_webhooks_are_read() -> None:
     backend = {"id": 1, "url": "http://localhost:9090", "state": "CO", "title": "t", "error_message": None, "x": 1}
     webhook = {"id": 2, "url": "http://localhost:9090/webhook", "actions": [], "headers": {}, "organization": 1}
     with serve(lambda asked: answer_json([backend if asked.path == "/api/ml" else webhook])) as web:
-        assert client(web.url).backends(1)[0].state == "CO"
+        assert client(web.url).backends(1)[0].title == "t"
         assert client(web.url).webhooks(1)[0].is_active
         assert {asked.target for asked in web.asked} == {"/api/ml?project=1", "/api/webhooks/?project=1"}
 
