@@ -15,7 +15,8 @@ SegmenterError
     ├── LabelStudioError            Label Studio is unreachable, refuses the token or sends an invalid answer
     ├── ClusterError                the Kubernetes API server is unreachable or refuses a request
     ├── StoreError                  the model store cannot be read or written
-    │   └── ConflictError             another writer changed the object first
+    │   ├── ConflictError             another writer changed the object first
+    │   └── RecordError               a record of one project that cannot be read; those of others can
     ├── LeaseHeldError              another trainer holds the lease of the project
     ├── RunCancelledError           the run was cancelled
     └── UntrainedError              no model for this project yet
@@ -113,6 +114,10 @@ class StoreError(TemporaryError):
 
 class ConflictError(StoreError):
     """A conditional write failed: another writer changed the object first."""
+
+
+class RecordError(StoreError):
+    """A record of one project cannot be read; the store can."""
 
 
 class LeaseHeldError(TemporaryError):

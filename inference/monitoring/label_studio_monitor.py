@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from shared.errors import SegmenterError
+from shared.errors import RecordError, SegmenterError
 from shared.label_studio.client import LabelStudio
 from shared.label_studio.credentials import Credentials
 from shared.store.projects import KnownProjects
@@ -74,6 +74,9 @@ class LabelStudioMonitor:
         for project in due[:TITLES_AT_ONCE]:
             self._titled[project] = self._clock() + TITLE_SECONDS
             found = self._label_studio.project(project)
-            known = self._projects.get(project)
+            try:
+                known = self._projects.get(project)
+            except RecordError:  # the status page names it
+                continue
             if found is not None and known is not None and found.title != known.title:
                 self._projects.remember(msgspec.structs.replace(known, title=found.title))

@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 
 from inference.monitoring.reports import Reports, ReportSummary
-from shared.errors import SegmenterError, StoreError
+from shared.errors import RecordError, RefusedError, SegmenterError, StoreError
 from shared.labelling.label_config import LabelConfig, parse_label_config
 from shared.retraining.runs import RunRecord, Runs, RunState
 from shared.retraining.updates import Update, Updates
@@ -25,6 +27,8 @@ FRESH_SECONDS = 1.0
 SHARE = 0.2  # of the time spent on refreshes: with a large store they are less frequent,
 OLDEST_SECONDS = 10.0  # but at least this often
 LOOKED_AT = 20  # projects with updates, and others, refreshed each time beyond the busy ones: 200 take 10 refreshes
+T = TypeVar("T")
+NO_RUNS = RunState(active=None, last=None, next_number=1)
 SUCCESSES = ("published", "rejected", "unchanged")
 
 
@@ -35,7 +39,7 @@ class ProjectStatus(msgspec.Struct, frozen=True, kw_only=True):
     known: KnownProject | None = None
     config: LabelConfig | None = None
     config_error: str = ""
-    runs: RunState = RunState(active=None, last=None, next_number=1)
+    runs: RunState = NO_RUNS
     version: str = ""  # the one that serves, "" without a model
     refused: str = ""  # why the model in the store does not serve
     versions: tuple[Version, ...] = ()  # kept ones, newest first
@@ -127,9 +131,11 @@ class StatusCollector:
         return now
 
     def _examine(self, project: int, before: ProjectStatus | None, *, again: bool) -> ProjectStatus:
+        errors: list[str] = []
+        known = _readable(self._projects.get, project, before.known if before else None, errors)
+        runs = _readable(self._runs.state, project, before.runs if before else NO_RUNS, errors)
+        last = before if before is not None and not before.error else None
         try:
-            known = self._projects.get(project)
-            runs = self._runs.state(project)
             info = self._store.model_info(project)
             versions = before.versions if before else ()
             changed = before is None or before.runs.last != runs.last or before.version != (info and info.version)
@@ -147,7 +153,8 @@ class StatusCollector:
                 versions=versions,
                 summaries={each.name: self.reports.summary(project, each.name) for each in versions},
                 updates=before.updates if before else (),
-                last_success=self._last_success(project, runs, before),
+                last_success=self._last_success(project, runs, last) or (before.last_success if before else None),
+                error=" ".join(errors),
             )
         except SegmenterError as error:
             before = before or ProjectStatus(project=project)
@@ -168,7 +175,7 @@ class StatusCollector:
         success = before.last_success if before else None
         first = before.runs.next_number if before else runs.next_number - 1
         for number in range(max(first, 1), runs.next_number):
-            record = self._runs.ended(project, number)
+            record = _readable(partial(self._runs.ended, number=number), project, None, [])
             if record is None:
                 continue
             if before is not None:
@@ -179,6 +186,15 @@ class StatusCollector:
             with suppress(ValueError):
                 success = _seconds(runs.last.trained.taken_at)
         return success
+
+
+def _readable(read: Callable[[int], T], project: int, otherwise: T, errors: list[str]) -> T:
+    """What `read` gives of a project; `otherwise`, and a sentence in `errors`, where a record cannot be read."""
+    try:
+        return read(project)
+    except (RecordError, RefusedError) as error:
+        errors.append(str(error))
+        return otherwise
 
 
 def _seconds(moment: str) -> float:

@@ -7,6 +7,7 @@ from inference.monitoring.metrics import ServerMetrics
 from inference.operations.update_queue import UpdateQueue
 from inference.serving.protocol import ProjectRef
 from inference.serving.webhooks import WebhookEvent
+from shared.errors import RecordError, RefusedError
 from shared.retraining.controller import Controller
 from shared.retraining.runs import Runs
 
@@ -51,5 +52,8 @@ class EventRecorder:
         """Whether a labelling configuration differs from that of the last finished run; "" is no configuration."""
         if not fingerprint:
             return False
-        ended = self._runs.last_ended(project.id)
+        try:
+            ended = self._runs.last_ended(project.id)
+        except (RecordError, RefusedError):  # not known: the comparison with Label Studio tells
+            return False
         return ended is not None and ended.trained is not None and ended.trained.fingerprint != fingerprint

@@ -4,7 +4,7 @@ import logging
 
 from inference.serving.model_cache import ModelCache
 from inference.serving.protocol import UNTRAINED, ProjectRef, SetupCall
-from shared.errors import LabelConfigError, StoreError, UntrainedError
+from shared.errors import LabelConfigError, RecordError, StoreError, UntrainedError
 from shared.label_studio.credentials import Credentials
 from shared.labelling.label_config import parse_label_config
 from shared.logs import Redaction
@@ -54,7 +54,10 @@ class ProjectSetup:
             self._controller.reconcile_soon(*self._projects.ids())  # annotations made before there was a token
 
     def _remember(self, project: ProjectRef, call: SetupCall) -> None:
-        known = self._projects.get(project.id)
+        try:
+            known = self._projects.get(project.id)
+        except RecordError:  # replaced by what Label Studio says now
+            known = None
         self._projects.remember(
             KnownProject(
                 id=project.id,

@@ -1,6 +1,7 @@
 """The page of one project: what it lacks, its versions and their metrics, its runs, tasks and events."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import msgspec
 
@@ -10,7 +11,7 @@ from inference.monitoring.reports import ReportSummary
 from inference.serving.model_cache import ModelCache
 from inference.status.overview import Row, RowBuilder, created_at
 from inference.version import program_version
-from shared.errors import SegmenterError
+from shared.errors import RecordError, RefusedError, SegmenterError
 from shared.model_file.card import Estimate, ModelMetrics
 from shared.reporting import class_names
 from shared.retraining.reconcile import Finding
@@ -126,7 +127,7 @@ class ProjectPageBuilder:
             held_out=[each.task for each in report.held_out] if report else [],
             run=active,
             runs=self._history(status),
-            log=self._runs.log(project, logged.number) if logged else "",
+            log=self._log(project, logged.number) if logged else "",
             least_sure=self._activity_log.least_sure(project, TASKS),
             skipped=self._activity_log.skipped(project)[:TASKS],
             doubtful=self._activity_log.doubtful(project)[:TASKS],
@@ -197,9 +198,18 @@ class ProjectPageBuilder:
             )
         return rows
 
+    def _log(self, project: int, number: int) -> str:
+        try:
+            return self._runs.log(project, number)
+        except RefusedError as error:  # a link, a pipe, or too large
+            return str(error)
+
     def _history(self, status: ProjectStatus) -> list[RunRecord]:
         numbers = range(status.runs.next_number - 1, max(0, status.runs.next_number - 1 - RUNS), -1)
-        found = (self._runs.ended(status.project, number) for number in numbers)
+        found: list[RunRecord | None] = []
+        for number in numbers:
+            with suppress(RecordError):  # named where the project's problems are
+                found.append(self._runs.ended(status.project, number))
         return [record for record in found if record is not None]
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from shared.errors import SegmenterError
+from shared.errors import RecordError, RefusedError, SegmenterError
 from shared.label_studio.client import LabelStudio
 from shared.label_studio.credentials import Credentials
 from shared.labelling.snapshots import Snapshot
@@ -112,7 +112,7 @@ class Controller:
         if not waiting:
             return
         running = self._launcher.running()
-        launches = decide(waiting, self._settled_state, self._storage.now(), self._settings, running=running)
+        launches = decide(waiting, self._readable_state, self._storage.now(), self._settings, running=running)
         for launch in launches:
             self._launcher.launch(launch)
 
@@ -170,10 +170,24 @@ class Controller:
             return self._runs.state(project)
         return state
 
+    def _readable_state(self, project: int) -> RunState | None:
+        """The same; None, and a line in the log, where records of this project cannot be read: others go on."""
+        what = f"Project {project} is not trained"
+        try:
+            state = self._settled_state(project)
+        except (RecordError, RefusedError) as error:
+            if self._complaints.get(what) != str(error):
+                log.warning("%s. %s", what, error, extra={"project": project})
+            self._complaints[what] = str(error)
+            return None
+        if self._complaints.pop(what, ""):
+            log.info("Recovered: %s", what, extra={"project": project})
+        return state
+
     def _compare(self, projects: list[int]) -> None:
         for project in projects:
             self._compared[project] = self._clock()
-            self._settled_state(project)  # also where no update waits
+            self._readable_state(project)  # also where no update waits
         self.reconcile(projects)
 
     def _attempt(self, what: str, work: Callable[[], object]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from shared.errors import LabelConfigError, LabelStudioError
+from shared.errors import LabelConfigError, LabelStudioError, RecordError, RefusedError
 from shared.label_studio.client import AnnotationTotals, LabelStudio
 from shared.labelling.label_config import parse_label_config
 from shared.labelling.snapshots import Snapshot, same_annotations, take_snapshot
@@ -63,11 +63,11 @@ class Reconciler:
 
         Raises StoreError.
         """
-        if self._is_training(project):
-            return Finding(project, "training", "A run is in progress; annotations it misses are found after it.")
         try:
+            if self._is_training(project):
+                return Finding(project, "training", "A run is in progress; annotations it misses are found after it.")
             return self._compare(project, self._last_snapshot(project))
-        except LabelStudioError as error:
+        except (LabelStudioError, RecordError, RefusedError) as error:
             return Finding(project, "unknown", str(error))
 
     def _compare(self, project: int, last: Snapshot | None) -> Finding:

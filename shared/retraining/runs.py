@@ -6,22 +6,25 @@ stays the same while events arrive and changes with every end, whatever the outc
 """
 
 from collections.abc import Iterable
-from typing import Literal, Self
+from contextlib import suppress
+from typing import Literal, Self, get_args
 
 import msgspec
 
 from shared.digits import read_digits
-from shared.errors import ConflictError, ExitCode
+from shared.errors import ConflictError, ExitCode, RecordError
 from shared.labelling.snapshots import Snapshot
 from shared.retraining.updates import START_TRAINING, Update, Updates
 from shared.store import keys
 from shared.store.lease import read_lease
+from shared.store.records import OTHER, read_record
 from shared.store.storage import Storage
 
 HISTORY = 50  # ended runs kept for each project
 NO_END_RECORDED = "It ended without recording its end: killed, out of memory, or its machine is gone."
-State = Literal["starting", "fetching", "fitting", "judging", "exporting", "publishing", "ended"]
-Outcome = Literal["published", "rejected", "unchanged", "failed", "cancelled"]
+State = Literal["starting", "fetching", "fitting", "judging", "exporting", "publishing", "ended", "other"]
+Outcome = Literal["published", "rejected", "unchanged", "failed", "cancelled", "other"]
+WORDS = {"state": get_args(State), "outcome": get_args(Outcome)}  # "other" stands for those of later versions
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +70,10 @@ class RunRecord(msgspec.Struct, rename={"waiting_updates": "seen", "train_jobs":
         """Whether another run on the same annotations would only do the same again, or is not wanted."""
         cancelled = self.outcome == "cancelled" and self.snapshot is not None
         return (
-            cancelled or self.outcome in ("published", "rejected", "unchanged") or self.exit_code == ExitCode.PERMANENT
+            cancelled
+            or self.outcome in ("published", "rejected", "unchanged")
+            or (self.outcome == OTHER and self.exit_code == ExitCode.DONE)
+            or self.exit_code == ExitCode.PERMANENT
         )
 
     def starting_from(self, updates: Iterable[Update]) -> Self:
@@ -114,8 +120,10 @@ class Runs:
     def history(self, project: int) -> list[RunRecord]:
         """Stored runs, newest first, including one in progress."""
         numbers = self._ended(project)
-        found = [self.record(project, 1 + max(numbers, default=0))]
-        found += [self._read(project, "ended", number) for number in sorted(numbers, reverse=True)]
+        found: list[RunRecord | None] = []
+        for kind, number in [("records", 1 + max(numbers, default=0)), *(("ended", each) for each in numbers)]:
+            with suppress(RecordError):  # the others are shown
+                found.append(self._read(project, kind, number))
         return [record for record in found if record is not None]
 
     def record(self, project: int, number: int) -> RunRecord | None:
@@ -223,8 +231,10 @@ class Runs:
     def _ended(self, project: int) -> list[int]:
         names = (key.rpartition("/")[2] for key in self._storage.keys(f"{keys.runs(project)}/ended"))
         numbers = (read_digits(name.removesuffix(".json")) for name in names if name.endswith(".json"))
-        return [number for number in numbers if number is not None]
+        return sorted((number for number in numbers if number is not None), reverse=True)
 
     def _read(self, project: int, kind: str, number: int) -> RunRecord | None:
-        found = self._storage.get(keys.run(project, kind, number, ".json")) if number > 0 else None
-        return None if found is None else msgspec.json.decode(found.data, type=RunRecord)
+        if number <= 0:
+            return None
+        key = keys.run(project, kind, number, ".json")
+        return read_record(self._storage, key, RunRecord, "Delete it, or restore it.", words=WORDS)

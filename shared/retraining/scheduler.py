@@ -27,7 +27,7 @@ class Launch(NamedTuple):
 
 def decide(
     waiting: Mapping[int, Sequence[Update]],
-    state_of: Callable[[int], RunState],
+    state_of: Callable[[int], RunState | None],
     now: float,
     settings: Settings,
     *,
@@ -38,7 +38,7 @@ def decide(
     `waiting` comes from the store, `now` from its clock. `running` are the projects that this launcher trains already,
     whether or not their runs are recorded yet. `state_of` looks up the runs of a project. It is called only for
     projects with enough updates, in order, until all free places are filled. A project with an abandoned run is not
-    launched: back-off counts it only once its end is recorded.
+    launched: back-off counts it only once its end is recorded. Nor is one whose records cannot be read (None).
     """
     places = max(0, settings.max_concurrent_runs - len(running))
     enough = [
@@ -52,6 +52,8 @@ def decide(
         if len(found) == places:
             break
         state = state_of(project)
+        if state is None:
+            continue
         if state.active is None and state.abandoned is None and _is_due(updates, state, now, settings):
             found.append(Launch(project, state.next_number, _reason(updates)))
     return found

@@ -18,7 +18,7 @@ from obstore import exceptions
 from obstore.store import from_url
 
 from shared.errors import ConflictError, StoreError
-from shared.store.storage import Blob, Stat, check_key, is_name
+from shared.store.storage import Blob, Stat, check_key, check_size, is_name
 
 CONNECT_SECONDS = 3
 REQUEST_SECONDS = 15  # a model of 1 MB takes far less, and a webhook must not wait long
@@ -71,6 +71,7 @@ class ObjectStorage:
         with self._explained(key, "read"):
             try:
                 found = obstore.get(self._store, key)
+                check_size(f"{self.address}/{key}", found.meta["size"], key)
                 return Blob(bytes(found.bytes()), _tag(found.meta))
             except _MISSING:
                 return None

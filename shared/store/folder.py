@@ -29,7 +29,7 @@ from uuid import uuid4
 
 from shared.errors import ConflictError, RefusedError, StoreError
 from shared.store import posix as files
-from shared.store.storage import Blob, Stat, check_key
+from shared.store.storage import Blob, Stat, check_key, check_size
 
 _logger = logging.getLogger(__name__)
 STAGING = ".staging"
@@ -79,6 +79,7 @@ class FolderStorage:
                 return None
             try:
                 status = files.regular(os.fstat(file), key)
+                check_size(self._root / key, status.st_size, key)
                 with os.fdopen(file, "rb", buffering=0, closefd=False) as opened:
                     data = opened.readall()
                 return Blob(data, files.tag(status, data))

@@ -5,6 +5,7 @@ import re
 from shared.errors import RefusedError
 
 MODEL = re.compile(r"model_project_(0|[1-9][0-9]{0,17})\.onnx", re.ASCII)
+RECORD_BYTES = 1 << 24  # of records and log tails; a labelling configuration of the largest size has 4 MiB
 _PROJECT = re.compile(r"[0-9]{1,18}", re.ASCII)
 _VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6,64}", re.ASCII)
 
@@ -83,6 +84,11 @@ def run(project: int, kind: str, number: int, suffix: str) -> str:
 def known(project: int | None = None) -> str:
     """The record of a connected project, or the folder of all."""
     return "projects" if project is None else f"projects/{_checked(project)}.json"
+
+
+def size_limit(key: str) -> int | None:
+    """Bytes that an object of this name may have to be read; None: not limited here."""
+    return RECORD_BYTES if key.partition("/")[0] in ("projects", "runs", "updates") else None
 
 
 def _checked(project: int) -> int:

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from shared.errors import StoreError
 from shared.model_file.card import Estimate
 from shared.store import keys
+from shared.store.records import read_record
 from shared.store.storage import Storage
 
 
@@ -34,14 +34,6 @@ def keep_curve(storage: Storage, project: int, curve: LearningCurve) -> None:
 
 
 def read_curve(storage: Storage, project: int) -> LearningCurve | None:
-    """The last curve of a project, None if there is none. Raises StoreError if its file is damaged."""
-    found = storage.get(keys.curve(project))
-    if found is None:
-        return None
-    try:
-        return msgspec.json.decode(found.data, type=LearningCurve)
-    except msgspec.DecodeError as error:
-        raise StoreError(
-            f"{storage.address}/{keys.curve(project)} is not a learning curve ({error}); "
-            f"`python -m training curve --project {project}` writes a new one."
-        ) from error
+    """The last curve of a project, None if there is none. Raises RecordError if its file is damaged."""
+    remedy = f"`python -m training curve --project {project}` writes a new one."
+    return read_record(storage, keys.curve(project), LearningCurve, remedy)

@@ -9,14 +9,16 @@ from uuid import uuid4
 
 import msgspec
 
-from shared.errors import ConflictError, LeaseHeldError, StoreError
+from shared.errors import ConflictError, LeaseHeldError
 from shared.store import keys
 from shared.store.processes import is_gone, this_process
 from shared.store.publication import Commit, complete
+from shared.store.records import decode_record, read_record
 from shared.store.storage import Storage
 
 LEASE_SECONDS = 60.0  # six missed heartbeats: a paused container or a slow volume does not lose it
 HEARTBEAT_SECONDS = 10.0
+REMEDY = "Delete it while nobody trains this project."
 
 
 class LeaseRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,8 +93,7 @@ class Lease:
 
 def read_lease(storage: Storage, project: int) -> LeaseRecord | None:
     """The last lease of a project, live or not."""
-    found = storage.get(keys.lease(project))
-    return None if found is None else decode_lease(storage, project, found.data)
+    return read_record(storage, keys.lease(project), LeaseRecord, REMEDY)
 
 
 def take_lease(storage: Storage, project: int, holder: str) -> Lease:
@@ -118,13 +119,8 @@ def take_lease(storage: Storage, project: int, holder: str) -> Lease:
 
 
 def decode_lease(storage: Storage, project: int, data: bytes) -> LeaseRecord:
-    """A lease from its bytes. Raises StoreError if they are not a lease."""
-    try:
-        return msgspec.json.decode(data, type=LeaseRecord)
-    except msgspec.DecodeError as error:
-        raise StoreError(
-            f"{storage.address}/{keys.lease(project)} is not a lease ({error}); delete it while no training runs."
-        ) from error
+    """A lease from its bytes. Raises RecordError on anything else."""
+    return decode_record(storage, keys.lease(project), data, LeaseRecord, REMEDY)
 
 
 def _taken_over(project: int, fence: int, other: LeaseRecord | None) -> str:

@@ -1,12 +1,14 @@
 """Projects that Label Studio has connected: `projects/{id}.json`. Tokens and passwords are never stored."""
 
+from contextlib import suppress
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
 from shared.digits import read_digits
-from shared.errors import StoreError
+from shared.errors import RefusedError
 from shared.store import keys
+from shared.store.records import read_record
 from shared.store.storage import Storage
 
 
@@ -28,26 +30,18 @@ class KnownProjects:
         self._storage = storage
 
     def get(self, project: int) -> KnownProject | None:
-        """One project, or None if it never connected. Raises StoreError if its file is damaged."""
-        key = keys.known(project)
-        found = self._storage.get(key)
-        if found is None:
-            return None
-        try:
-            return msgspec.json.decode(found.data, type=KnownProject)
-        except msgspec.DecodeError as error:
-            raise StoreError(
-                f"{self._storage.address}/{key} is not the record of a project ({error}); delete it, "
-                "Label Studio's next connection writes a new one."
-            ) from error
+        """One project, or None if it never connected. Raises RecordError if its file is damaged."""
+        remedy = "Label Studio's next connection writes a new one."
+        return read_record(self._storage, keys.known(project), KnownProject, remedy)
 
     def remember(self, project: KnownProject) -> bool:
         """Store a project unless it is stored already; returns whether it changed."""
         project = msgspec.structs.replace(project, hostname=_without_user(project.hostname))
         data = msgspec.json.encode(project)
-        found = self._storage.get(keys.known(project.id))
-        if found is not None and found.data == data:
-            return False
+        with suppress(RefusedError):  # a link, a pipe, or too large: replaced
+            found = self._storage.get(keys.known(project.id))
+            if found is not None and found.data == data:
+                return False
         self._storage.put(keys.known(project.id), data)
         return True
 

@@ -13,6 +13,7 @@ import msgspec
 from shared.errors import ConflictError
 from shared.labelling.snapshots import Snapshot
 from shared.store import keys
+from shared.store.records import read_record
 from shared.store.storage import Storage
 
 
@@ -63,5 +64,4 @@ def complete(storage: Storage, project: int, commit: Commit) -> None:
 
 def read_rolled_back(storage: Storage, project: int) -> RolledBack | None:
     """The model that the last rollback of a project replaced."""
-    found = storage.get(keys.rolled_back(project))
-    return None if found is None else msgspec.json.decode(found.data, type=RolledBack)
+    return read_record(storage, keys.rolled_back(project), RolledBack, "Delete it: the rollback is forgotten then.")

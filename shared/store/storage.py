@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from shared.errors import RefusedError
+from shared.store.keys import size_limit
 
 _NAME = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9._=-]{0,199}", re.ASCII)
 
@@ -75,6 +76,13 @@ def check_key(key: str) -> list[str]:
             "joined by '/'."
         )
     return names
+
+
+def check_size(place: object, size: int, key: str) -> None:
+    """Raise RefusedError if an object is larger than any of its kind; `place` is what people find it by."""
+    limit = size_limit(key)
+    if limit is not None and size > limit:
+        raise RefusedError(f"{place} has {size} bytes, at most {limit} are read: it is no record of this program.")
 
 
 def is_name(text: str) -> bool:

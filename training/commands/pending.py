@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from shared.errors import RecordError, RefusedError
 from shared.retraining.runs import Runs, RunState
 from shared.retraining.scheduler import decide, due_at
 from shared.retraining.updates import Update, Updates
@@ -23,11 +24,17 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
     storage = open_storage(settings.model_dir)
     waiting = Updates(storage).waiting()
     runs = Runs(storage)
-    states = {project: runs.state(project) for project in waiting}
+    states: dict[int, RunState | None] = {}
+    unreadable: dict[int, str] = {}
+    for project in waiting:
+        try:
+            states[project] = runs.state(project)
+        except (RecordError, RefusedError) as error:
+            states[project], unreadable[project] = None, str(error)
     now = storage.now()
     launched = {launch.project: launch.reason for launch in decide(waiting, states.__getitem__, now, settings)}
     rows = [
-        _row(project, waiting[project], states[project], launched.get(project), now, settings)
+        _row(project, waiting[project], states[project] or unreadable[project], launched.get(project), now, settings)
         for project in sorted(waiting)
     ]
     if arguments.json:
@@ -43,10 +50,13 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _row(
-    project: int, updates: Sequence[Update], state: RunState, reason: str | None, now: float, settings: Settings
+    project: int, updates: Sequence[Update], state: RunState | str, reason: str | None, now: float, settings: Settings
 ) -> dict[str, Any]:
-    due = due_at(updates, state, settings)
-    if state.active is not None:
+    """A row; `state` is a sentence where the project's records cannot be read."""
+    due = None if isinstance(state, str) else due_at(updates, state, settings)
+    if isinstance(state, str):
+        verdict = f"is not trained: {state}"
+    elif state.active is not None:
         verdict = f"run {state.active.number} goes on ({state.active.state})"
     elif state.abandoned is not None:
         verdict = f"run {state.abandoned.number} ended without recording its end; the next pass records it as failed"

@@ -1,6 +1,7 @@
 """The status page, through its JSON twins and its HTML."""
 
 import json
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from shared.store.projects import KnownProject, KnownProjects
 from shared.store.report import read_report
 from shared.store.storage import Storage
 from tests.inference.conftest import CONFIG, VALUES, Publish, Serve, batch
+from tests.shared.retraining.test_controller import RECORDS, UNREADABLE, link, pipe
 from tests.support.label_studio import Studio
 from tests.support.published import publish_with_report
 from tests.support.tokens import TOKEN
@@ -168,7 +170,7 @@ def test_a_measured_learning_curve_is_drawn_with_its_verdict(serve: Serve, store
         assert page(client, "/ui/projects/3.json")["curve"]["points"][2]["recordings"] == 4
         text = client.get("/ui/projects/3", headers=HTML).text
         store.put("runs/3/curve.json", b"{")
-        assert any("not a learning curve" in each for each in page(client, "/ui/projects/3.json")["missing"])
+        assert any("curve.json cannot be read" in each for each in page(client, "/ui/projects/3.json")["missing"])
     assert "recordings, to 4 " in text
     assert "Labelling more &lt;b&gt;is" in text
 
@@ -376,3 +378,42 @@ def test_a_model_that_failed_its_checks_is_told_with_the_reason(serve: Serve, st
         connect(client)
         found = page(client, "/ui/projects/3.json")
     assert any("was refused" in sentence for sentence in found["missing"])
+
+
+@pytest.mark.parametrize("key", RECORDS)
+@pytest.mark.parametrize("damage", UNREADABLE)
+def test_an_unreadable_record_is_named_on_its_projects_page_alone(
+    serve: Serve, publish: Publish, store: Storage, key: str, damage: Callable[[Path], None]
+) -> None:
+    for project in (7, 8):
+        publish(project)
+        KnownProjects(store).remember(KnownProject(id=project, title=f"Title {project}"))
+        with begin_run(store, project, launcher="process", host="here") as active:
+            active.end("published", exit_code=0)
+    path = Path(store.address) / key
+    path.unlink()
+    damage(path)
+    with serve() as client:
+        assert [row["project"] for row in page(client, "/ui/index.json")["projects"]] == [7, 8]
+        named = page(client, "/ui/projects/7.json")["missing"]
+        assert any(key in each for each in named) or (key.endswith("1.json") and damage in (pipe, link))
+        assert page(client, "/ui/projects/8.json")["missing"] == []
+        assert client.get("/ui/projects/7", headers=HTML).status_code == 200
+        metrics = client.get("/metrics")
+        assert metrics.status_code == 200
+        assert 'tss_model_info{project="7"' in metrics.text
+        assert client.post("/predict", content=batch({"value": VALUES}, project="8.1795475439")).json()["results"][0][
+            "result"
+        ]
+        answer = client.post("/setup", json={"project": "7.1", "schema": CONFIG, "hostname": "http://ls.example"})
+        assert answer.status_code == 200
+
+
+def test_words_of_later_releases_are_other(serve: Serve, publish: Publish, store: Storage) -> None:
+    publish(7)
+    record = {"project": 7, "number": 1, "state": "pondering", "outcome": "postponed", "exit_code": 0, "new": 1}
+    store.put("runs/7/ended/00000001.json", json.dumps(record).encode())
+    with serve() as client:
+        (run,) = page(client, "/ui/projects/7.json")["runs"]
+        assert (run["state"], run["outcome"]) == ("other", "other")
+        assert page(client, "/ui/projects/7.json")["missing"] == []

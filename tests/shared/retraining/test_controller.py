@@ -1,5 +1,7 @@
 import logging
+import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,31 @@ from tests.support.label_studio import Studio
 from tests.support.tokens import TOKEN
 from tests.support.waiting import wait_until
 from tests.support.web_server import serve
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(b"\x00garbage")
+
+
+def of_a_later_release(path: Path) -> None:
+    path.write_bytes(b'{"schema": 9, "project": {"number": 7}, "number": [1], "fence": "x", "id": {}, "title": 3}')
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def link(path: Path) -> None:
+    path.symlink_to("/etc/hostname")
+
+
+def holes(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(3 << 30)
+
+
+UNREADABLE = (garbage, of_a_later_release, pipe, link, holes)
+RECORDS = ("runs/7/ended/00000001.json", "runs/7/active", "projects/7.json")
 
 
 class Launched:
@@ -48,8 +75,12 @@ def folder(tmp_path: Path) -> Storage:
     return open_storage(str(tmp_path / "store"))
 
 
-def control_of(folder: Storage, launcher: Launched, host: str = "http://127.0.0.1:1", seconds: int = 0) -> Controller:
-    settings = Settings(label_studio_host=host, label_studio_api_key=TOKEN, reconcile_seconds=seconds)
+def control_of(
+    folder: Storage, launcher: Launched, host: str = "http://127.0.0.1:1", seconds: int = 0, places: int = 1
+) -> Controller:
+    settings = Settings(
+        label_studio_host=host, label_studio_api_key=TOKEN, reconcile_seconds=seconds, max_concurrent_runs=places
+    )
     connections = Connections()
     reconciler = make_reconciler(folder, Credentials(settings, connections), connections)
     return Controller(settings, folder, launcher, reconciler)
@@ -142,3 +173,26 @@ def test_label_studio_away_is_said_and_stops_nothing(folder: Storage, caplog: py
         control.wake()
         wait_until(lambda: bool(launcher.launches))
         control.stop()
+
+
+@pytest.mark.parametrize("key", RECORDS)
+@pytest.mark.parametrize("damage", UNREADABLE)
+def test_an_unreadable_record_of_one_project_stops_no_other(
+    folder: Storage, key: str, damage: Callable[[Path], None]
+) -> None:
+    launcher, studio = Launched(), Studio()
+    studio.annotate(1)
+    for project in (1, 7, 8):
+        KnownProjects(folder).remember(KnownProject(id=project))
+        with begin_run(folder, project, launcher="process", host="here") as active:
+            active.end("published", exit_code=0)
+        Updates(folder).add(project, "ANNOTATION_CREATED", time.time())
+    path = Path(folder.address) / key
+    path.unlink()
+    damage(path)
+    with serve(studio) as web:
+        control = control_of(folder, launcher, web.url, places=3)
+        control.launch_due()
+        assert launcher.running() >= {1, 8}
+        found = {finding.project: finding.state for finding in control.reconcile([7, 1])}
+    assert found[1] == "waiting"
