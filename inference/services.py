@@ -9,6 +9,7 @@ from inference.monitoring.metrics import ServerMetrics
 from inference.monitoring.outcomes import OutcomeRecorder
 from inference.monitoring.project_status import StatusCollector
 from inference.operations import BackgroundLoops, EventRecorder, ProjectSetup, ThreadPools, Trainings, Versions
+from inference.operations.token_adoption import TokenAdoption
 from inference.operations.update_queue import UpdateQueue
 from inference.serving.model_cache import ModelCache
 from inference.serving.predictor import Predictor
@@ -63,10 +64,15 @@ class Services:
         reconciler = make_reconciler(storage, credentials, connections)
         self._controller = Controller(settings, storage, self._launcher, reconciler)
 
+        def reconcile_all() -> None:  # annotations made before there was a token
+            self._controller.reconcile_soon(*projects.ids())
+
+        self._tokens = TokenAdoption(credentials, redaction or Redaction(()), reconcile_all)
+        monitor.token_sentence = lambda: self._tokens.sentence
         queue = UpdateQueue(updates, self._controller, statuses, self.activity_log)
         self.pools = ThreadPools()
         self.background = BackgroundLoops(models, monitor)
-        self.setup = ProjectSetup(projects, credentials, models, self._controller, redaction or Redaction(()))
+        self.setup = ProjectSetup(projects, self._tokens, models, self._controller)
         self.events = EventRecorder(queue, runs, self._controller, self.metrics, self.activity_log)
         self.trainings = Trainings(queue, updates, runs, self.activity_log)
         self.versions = Versions(store, statuses, self.activity_log)
@@ -91,6 +97,7 @@ class Services:
     def close(self) -> None:
         """Finish pending work, stop the loops, end the trainings of this process."""
         self.background.close()
+        self._tokens.close()
         self._controller.stop()
         self._launcher.close()
         self.predictor.close()

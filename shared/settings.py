@@ -111,7 +111,7 @@ class Settings:
         "",
         TEXT,
         "Legacy token or personal access token. Empty: the token that Label Studio sends with /setup is used if it "
-        "comes from loopback or LABEL_STUDIO_HOST, and is held in memory only.",
+        "connects under LABEL_STUDIO_HOST and that accepts the token; it is held in memory only.",
     )
     data_hosts_allowed: tuple[str, ...] = setting(
         (),

@@ -76,7 +76,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield reached
     named = False
     if reached.holds:
-        yield (token := _token(credentials, label_studio))
+        yield (token := _token(credentials, label_studio, storage))
         named = token.holds
     yield _launcher(settings, storage, credentials)
     store = ModelStore(storage, keep_versions=settings.keep_versions)
@@ -118,14 +118,31 @@ def _file_system(folder: Path) -> str:
     return kind
 
 
-def _token(credentials: Credentials, label_studio: LabelStudio) -> Check:
+def _token(credentials: Credentials, label_studio: LabelStudio, storage: Storage) -> Check:
     if credentials.kind == "none":
+        elsewhere = _connected_elsewhere(credentials, storage)
+        if elsewhere:
+            return Check(
+                False,
+                f"Label Studio connected as {elsewhere!r}, which is not LABEL_STUDIO_HOST: its token is not used.",
+                "Set LABEL_STUDIO_HOST to its address as seen from here, or LABEL_STUDIO_API_KEY.",
+            )
         return Check(
             False,
             "LABEL_STUDIO_API_KEY is empty; a running server uses the token that Label Studio sends when it connects.",
             "For this check, and where legacy tokens are disabled, set it to a token from Account & Settings.",
         )
     return _attempt(lambda: f"The token is a {credentials.kind} one, of {label_studio.whoami().email}.")
+
+
+def _connected_elsewhere(credentials: Credentials, storage: Storage) -> str:
+    """Address of a connected Label Studio whose token may not be used; "" if there is none."""
+    projects = KnownProjects(storage)
+    for project in projects.ids()[:20]:
+        known = projects.get(project)
+        if known is not None and known.hostname and not credentials.may_adopt(known.hostname, "token"):
+            return known.hostname[:60]
+    return ""
 
 
 def _launcher(settings: Settings, storage: Storage, credentials: Credentials) -> Check:

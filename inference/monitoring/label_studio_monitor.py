@@ -45,6 +45,7 @@ class LabelStudioMonitor:
         self._asked = asked
         self._clock = clock
         self._titled: dict[int, float] = {}
+        self.token_sentence: Callable[[], str] = str  # why the token of the last /setup is not used; "" otherwise
         self.state = LabelStudioState(address=address)
 
     def run(self, closing: threading.Event) -> None:
@@ -60,8 +61,10 @@ class LabelStudioMonitor:
             sentence = f"Label Studio {self._label_studio.version()} answers."
             reachable = True
             if self._credentials.kind != "none":
-                sentence = f"{sentence[:-1]}, the token is {self._label_studio.whoami().email}'s."
+                sentence = f"{sentence[:-1]}, the token is {self._label_studio.whoami().email[:100]}'s."
                 self._name_projects()
+            elif self.token_sentence():
+                sentence = f"{sentence} {self.token_sentence()}"
         except SegmenterError as error:
             sentence = str(error)
         self.state = msgspec.structs.replace(

@@ -2,12 +2,11 @@
 
 import logging
 
+from inference.operations.token_adoption import TokenAdoption
 from inference.serving.model_cache import ModelCache
 from inference.serving.protocol import UNTRAINED, ProjectRef, SetupCall
 from shared.errors import LabelConfigError, RecordError, StoreError, UntrainedError
-from shared.label_studio.credentials import Credentials
 from shared.labelling.label_config import parse_label_config
-from shared.logs import Redaction
 from shared.retraining.controller import Controller
 from shared.store.projects import KnownProject, KnownProjects
 
@@ -15,25 +14,23 @@ log = logging.getLogger(__name__)
 
 
 class ProjectSetup:
-    """Operations of POST /setup. `redaction` keeps received tokens out of the log."""
+    """Operations of POST /setup."""
 
     def __init__(
         self,
         projects: KnownProjects,
-        credentials: Credentials,
+        tokens: TokenAdoption,
         models: ModelCache,
         controller: Controller,
-        redaction: Redaction,
     ) -> None:
         self._projects = projects
-        self._credentials = credentials
+        self._tokens = tokens
         self._models = models
         self._controller = controller
-        self._redaction = redaction
 
     def connect(self, project: ProjectRef, call: SetupCall) -> str:
         """Store a project, use its token if allowed, and return the version that would answer."""
-        self._use_token(call)
+        self._tokens.offer(call.hostname or "", call.access_token or "")
         try:
             if project.id:  # Label Studio counts from 1; 0 means that the request names no project
                 self._remember(project, call)
@@ -44,14 +41,6 @@ class ProjectSetup:
         except UntrainedError:  # connecting a project that has annotations already trains it
             self._controller.reconcile_soon(project.id)
             return UNTRAINED
-
-    def _use_token(self, call: SetupCall) -> None:
-        if not call.hostname or not call.access_token:
-            return
-        had_token = self._credentials.kind != "none"
-        self._redaction.add(call.access_token)
-        if self._credentials.adopt(call.hostname, call.access_token) and not had_token:
-            self._controller.reconcile_soon(*self._projects.ids())  # annotations made before there was a token
 
     def _remember(self, project: ProjectRef, call: SetupCall) -> None:
         try:

@@ -86,7 +86,7 @@ def decode_predict(body: bytes) -> PredictCall:
     try:
         call = _predict_call.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        call = _decode(_predict_call, _without_surrogates(body), 'an object with a list "tasks"')
+        call = _decode(_predict_call, _mended(body), 'an object with a list "tasks"')
     if len(call.tasks) > MOST_TASKS:
         raise RequestError(f"The batch has {len(call.tasks)} tasks, at most {MOST_TASKS} are taken: send fewer.")
     return call
@@ -100,10 +100,14 @@ def check_values(body: bytes) -> None:
         )
 
 
-def _without_surrogates(body: bytes) -> bytes:
-    """The body with question marks for half characters (lone surrogates), which Label Studio's encoder lets pass."""
+def _mended(body: bytes) -> bytes:
+    """The body with what Label Studio's encoder lets pass and JSON does not have: question marks for half characters
+    (lone surrogates), null for NaN and infinities.
+    """
     try:
-        return json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", errors="replace")
+        return json.dumps(json.loads(body, parse_constant=lambda _: None), ensure_ascii=False).encode(
+            "utf-8", errors="replace"
+        )
     except (ValueError, RecursionError):
         return body
 

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -57,6 +58,23 @@ class ErrorPage(msgspec.Struct, rename={"program_version": "release"}, frozen=Tr
     program_version: str
 
 
+class ProjectNumber(Convertor[int]):
+    """A project's number in a path: at most 18 digits, where int() raises beyond 4,300."""
+
+    regex = "[0-9]{1,18}"
+
+    def convert(self, value: str) -> int:
+        """The number."""
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        """Its digits."""
+        return str(value)
+
+
+register_url_convertor("project", ProjectNumber())
+
+
 def status_routes(
     settings: Settings, pools: ThreadPools, page_builders: Pages, trainings: Trainings, versions: Versions
 ) -> list[Route]:
@@ -67,12 +85,12 @@ def status_routes(
         Route("/ui/", pages.overview),
         Route("/ui/index.json", pages.overview),
         Route("/ui/static/{name}", pages.static),
-        Route("/ui/projects/{project:int}.json", pages.project),
-        Route("/ui/projects/{project:int}", pages.project),
-        Route("/ui/projects/{project:int}/task.json", pages.task),
-        Route("/ui/projects/{project:int}/task", pages.task),
-        Route("/ui/projects/{project:int}/versions/{version}/report.html", pages.report),
-        Route("/ui/projects/{project:int}/{action}", pages.act, methods=["POST"]),
+        Route("/ui/projects/{project:project}.json", pages.project),
+        Route("/ui/projects/{project:project}", pages.project),
+        Route("/ui/projects/{project:project}/task.json", pages.task),
+        Route("/ui/projects/{project:project}/task", pages.task),
+        Route("/ui/projects/{project:project}/versions/{version}/report.html", pages.report),
+        Route("/ui/projects/{project:project}/{action}", pages.act, methods=["POST"]),
     ]
 
 

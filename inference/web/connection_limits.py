@@ -72,6 +72,11 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._arrival.start()
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by the parser for each header, and for each trailer of a chunked body, which counts for nothing."""
+        if self._begun:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self._spoke, self._begun = True, False
         if len(self.pipeline) >= PIPELINED:

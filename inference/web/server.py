@@ -3,6 +3,7 @@
 import argparse
 import ctypes
 import logging
+import resource
 import signal
 import socket
 import sys
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 BACKLOG = 2048
 M_ARENA_MAX = -8  # of glibc's malloc.h
 ARENAS = 2
+LEAST_CONNECTIONS = 8
 DRAIN_SECONDS = 100  # Label Studio waits as long for a prediction
 
 
@@ -49,7 +51,10 @@ def serve(settings: Settings) -> int:
     listener = _listen(settings)
     services = Services(settings, redaction)
     limits = ConnectionLimits(
-        settings.max_connections, settings.client_timeout_seconds, services.metrics.refused, services.metrics.connected
+        most_connections(settings.max_connections),
+        settings.client_timeout_seconds,
+        services.metrics.refused,
+        services.metrics.connected,
     )
     config = uvicorn.Config(
         create_app(settings, services),
@@ -69,6 +74,24 @@ def serve(settings: Settings) -> int:
     finally:
         listener.close()
     return 0
+
+
+def most_connections(wanted: int) -> int:
+    """MAX_CONNECTIONS, or half of the files that this process may open (`ulimit -n`) where that is less.
+
+    The other half is for the store, downloads and models.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < 2 * wanted:
+        raised = 2 * wanted if hard == resource.RLIM_INFINITY else min(2 * wanted, hard)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+            soft = raised
+    if soft == resource.RLIM_INFINITY or soft >= 2 * wanted:
+        return wanted
+    allowed = max(LEAST_CONNECTIONS, soft // 2)
+    log.warning("This process may open %d files (ulimit -n): MAX_CONNECTIONS is %d, not %d.", soft, allowed, wanted)
+    return allowed
 
 
 def check_exposure(settings: Settings) -> None:

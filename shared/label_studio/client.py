@@ -14,7 +14,7 @@ import msgspec
 
 from shared.errors import LabelStudioError
 from shared.label_studio.credentials import Credentials
-from shared.label_studio.request import Reply, display_url, send_request
+from shared.label_studio.request import QUOTED, Reply, display_url, send_request
 from shared.labelling.snapshots import AnnotationState, utc_text
 from shared.net.connections import Connections
 
@@ -237,7 +237,7 @@ class LabelStudio:
             raise self._unexpected_response(asked, reply)
         if not reply.detail:
             raise self._unexpected_response(asked, reply)
-        raise LabelStudioError(f"{self._address} answered {reply.status} to {asked}: {reply.detail[:300]}")
+        raise LabelStudioError(f"{self._address} answered {reply.status} to {asked}: {reply.detail[:QUOTED]}")
 
     def _ask(
         self,
@@ -273,7 +273,7 @@ class LabelStudio:
             return LabelStudioError(
                 f"{self._address} answered {reply.status} to {asked}; it may be starting; otherwise see its log."
             )
-        kind = reply.headers.get("Content-Type", "nothing known").partition(";")[0]
+        kind = reply.headers.get("Content-Type", "nothing known").partition(";")[0][:QUOTED]
         return LabelStudioError(
             f"{display_url(self._credentials.base_url)} answered {reply.status} with {kind} to {asked}, "
             "not Label Studio's answer; set LABEL_STUDIO_HOST to Label Studio's address."

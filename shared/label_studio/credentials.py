@@ -20,6 +20,7 @@ Kind = Literal["none", "legacy", "personal"]
 KEY = "LABEL_STUDIO_API_KEY"
 LIFETIME = 300.0  # s an access token lives in Label Studio 1.23
 REFRESH_SECONDS = 20.0  # s for one token refresh
+ADOPT_SECONDS = 5.0  # s for one answer about the token of a /setup
 
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 _PRINTABLE = re.compile(r"[!-~]{1,4096}")
@@ -85,24 +86,57 @@ class Credentials:
                 self._access = ""
             return True
 
-    def adopt(self, hostname: str, access_token: str) -> bool:
-        """Use the address and token of /setup, in memory only; returns whether they are in use.
+    def may_adopt(self, hostname: str, access_token: str) -> bool:
+        """Whether the token of a /setup would be used if Label Studio accepts it.
 
-        Only without LABEL_STUDIO_API_KEY, and only if `hostname` is LABEL_STUDIO_HOST, or if both are on this machine.
+        Only without LABEL_STUDIO_API_KEY, and only if `hostname` is the host and port of LABEL_STUDIO_HOST: a /setup
+        may carry a token, never another address.
         """
         if (self._token and not self._adopted) or not _PRINTABLE.fullmatch(access_token):
             return False
         try:
-            base_url = _read_base_url(hostname)
+            given = _read_base_url(hostname)
         except SettingsError:
             return False
+        ours = self._base_url
+        return given.port == ours.port and (
+            given.host == ours.host or (is_loopback(given.host) and is_loopback(ours.host))
+        )
+
+    def adopt(self, hostname: str, access_token: str) -> bool:
+        """Use the token of a /setup, in memory only, once LABEL_STUDIO_HOST has accepted it; whether it is new.
+
+        A token that works is never replaced. Asks Label Studio, for up to two times ADOPT_SECONDS.
+        """
+        if not self.may_adopt(hostname, access_token) or access_token == self._token:
+            return False
+        if self._adopted and self._is_accepted(self._token) is not False:
+            return False
+        if not self._is_accepted(access_token):
+            return False
         with self._lock:
-            if base_url != self._base_url and not (is_loopback(base_url.host) and is_loopback(self._base_url.host)):
-                return False
-            if (base_url, access_token) != (self._base_url, self._token):
-                self._base_url, self._token, self._adopted = base_url, access_token, True
-                self._access = ""
+            self._token, self._adopted, self._access = access_token, True, ""
         return True
+
+    def _is_accepted(self, token: str) -> bool | None:
+        """Whether Label Studio knows the user of a token; None if it does not say."""
+        try:
+            kind, sent = "Token", token
+            if token_kind(token) == "personal":
+                kind, sent = "Bearer", self._exchange_token(token, ADOPT_SECONDS)
+            reply = send_request(
+                self._connections,
+                self._base_url,
+                "GET",
+                "/api/current-user/whoami",
+                headers={"Authorization": f"{kind} {sent}"},
+                seconds=ADOPT_SECONDS,
+            )
+            if reply.status in (401, 403):
+                return False
+            return True if reply.status == 200 and isinstance(json.loads(reply.body)["id"], int) else None
+        except (LabelStudioError, ValueError, LookupError, TypeError):
+            return None
 
     def environment(self) -> dict[str, str]:
         """Environment variables with the same address and token, for a child process."""
@@ -136,19 +170,19 @@ class Credentials:
         with self._lock:
             if not self._access or self._monotonic() >= self._renew_at:
                 asked_at = self._monotonic()
-                self._access = self._exchange_token()
+                self._access = self._exchange_token(self._token, REFRESH_SECONDS)
                 lifetime = _lifetime(self._access)
                 self._renew_at = asked_at + lifetime - min(60.0, lifetime / 5)
             return self._access
 
-    def _exchange_token(self) -> str:
+    def _exchange_token(self, token: str, seconds: float) -> str:
         reply = send_request(
             self._connections,
             self._base_url,
             "POST",
             "/api/token/refresh/",
-            body={"refresh": self._token},
-            seconds=REFRESH_SECONDS,
+            body={"refresh": token},
+            seconds=seconds,
         )
         if reply.status in (401, 403) and reply.detail:
             raise LabelStudioError(self.explain_refusal(401, reply.detail))

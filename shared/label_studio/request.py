@@ -13,6 +13,7 @@ from shared.net.urls import Url
 
 T = TypeVar("T")
 
+QUOTED = 100  # characters of a foreign answer in an error message
 MAX_RESPONSE_BYTES = 2**28  # bytes; a page of 100 annotated tasks has about 0.5 MB
 
 
@@ -67,7 +68,7 @@ def send_request(
     except RefusedError as error:
         raise LabelStudioError(str(error)) from error
     if 300 <= response.status < 400:
-        place = response.headers.get("Location", "another address").partition("?")[0]
+        place = response.headers.get("Location", "another address").partition("?")[0][:QUOTED]
         raise LabelStudioError(
             f"{display_url(base_url)} redirects to {place}; "
             "set LABEL_STUDIO_HOST to the address at the end of the redirects."

@@ -282,3 +282,29 @@ def test_an_event_of_project_0_is_refused(serve: Serve) -> None:
     with serve() as client:
         answer = client.post("/webhook", json={"action": "START_TRAINING", "project": {"id": 0}})
     assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/ui/projects/{}", "/ui/projects/{}.json", "/ui/projects/{}/task.json?number=1"])
+def test_a_number_of_any_length_in_a_path_is_a_4xx(serve: Serve, path: str) -> None:
+    with serve() as client:
+        for digits in ("9" * 19, "9" * 5000):
+            assert 400 <= client.get(path.format(digits)).status_code < 500
+            assert 400 <= client.post(f"/ui/projects/{digits}/train").status_code < 500
+
+
+@pytest.mark.parametrize("cell", ["NaN", "Infinity", "-Infinity"])
+def test_a_cell_that_is_no_json_spoils_no_batch(serve: Serve, publish: Publish, cell: str) -> None:
+    publish()
+    good, odd = json.dumps(VALUES), json.dumps(VALUES)[:-1] + f", {cell}]"
+    tasks = [f'{{"id": {i}, "data": {{"csv_url": {{"value": {each}}}}}}}' for i, each in enumerate((good, odd))]
+    with serve() as client:
+        found = results(client, f'{{"project": "3.1795475439", "tasks": [{",".join(tasks)}]}}'.encode())
+    assert [len(each["result"]) for each in found] == [1, 1]
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://[::1", "//", "\u00e9", "null", "http://localhost:x"])
+def test_an_unreadable_origin_is_refused_with_a_sentence(serve: Serve, origin: str) -> None:
+    with serve() as client:
+        answer = client.post("/train", json={"project": "3"}, headers={b"Origin": origin.encode("latin-1")})
+    assert answer.status_code == 403
+    assert "page" in answer.json()["error"]

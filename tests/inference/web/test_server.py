@@ -39,3 +39,11 @@ def test_the_command_itself_refuses_to_serve_other_machines(tmp_path: Path) -> N
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert "SettingsError" in run.stderr
     assert "ALLOW_OPEN=true" in run.stderr
+
+
+def test_connections_leave_half_of_the_files_to_everything_else() -> None:
+    program = "from inference.web.server import most_connections as m; print(m(512), m(100))"
+    command = ["sh", "-c", f"ulimit -n 256; exec {sys.executable} -c '{program}'"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["128", "100"]
+    assert "ulimit -n" in run.stderr

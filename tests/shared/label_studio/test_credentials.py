@@ -114,14 +114,28 @@ def test_a_personal_token_that_gets_nothing_says_why(reply: bytes, sentence: str
         credentials(web.url, PAT).headers()
 
 
-def test_the_token_of_setup_is_used_on_one_machine_only() -> None:
-    assert credentials().adopt("http://localhost:8080", LEGACY)
-    assert credentials().adopt("http://127.0.0.1:8081/", LEGACY)
-    assert credentials("http://studio.example.org").adopt("http://studio.example.org/", LEGACY)
-    assert not credentials().adopt("http://studio.example.org", LEGACY)
-    assert not credentials().adopt("http://localhost.example.org:8080", LEGACY)
-    assert not credentials("http://studio.example.org").adopt("http://localhost:8080", LEGACY)
-    assert not credentials("http://studio.example.org").adopt("https://studio.example.org", LEGACY)
+def accepting(asked: Asked) -> bytes:
+    """A Label Studio that accepts every token."""
+    return answer_json({"id": 1, "email": "ann@example.org"})
+
+
+def test_the_token_of_setup_is_used_for_the_configured_host_and_port_only() -> None:
+    assert credentials().may_adopt("http://localhost:8080", LEGACY)
+    assert credentials().may_adopt("http://127.0.0.1:8080/", LEGACY)
+    assert not credentials().may_adopt("http://127.0.0.1:8081/", LEGACY)
+    assert credentials("http://studio.example.org").may_adopt("http://studio.example.org/", LEGACY)
+    assert not credentials().may_adopt("http://studio.example.org", LEGACY)
+    assert not credentials().may_adopt("http://localhost.example.org:8080", LEGACY)
+    assert not credentials("http://studio.example.org").may_adopt("http://localhost:8080", LEGACY)
+    assert not credentials("http://studio.example.org").may_adopt("https://studio.example.org", LEGACY)
+
+
+@pytest.mark.parametrize("reply", [answer(status=302, Location="/login"), answer(b"<html>"), answer(b"no", 500), ()])
+def test_a_token_is_not_used_before_label_studio_has_accepted_it(reply: bytes) -> None:
+    with serve(lambda asked: reply) as web:
+        ours = credentials(web.url)
+        assert not ours.adopt(web.url, LEGACY)
+        assert ours.kind == "none"
 
 
 @pytest.mark.parametrize(
@@ -138,20 +152,22 @@ def test_a_configured_key_is_never_replaced() -> None:
     assert ours.headers() == {"Authorization": f"Token {LEGACY}"}
 
 
-def test_an_adopted_token_changes_address_and_token_together_and_goes_to_children() -> None:
-    ours = credentials()
-    assert ours.adopt("http://127.0.0.1:8081", LEGACY)
-    assert ours.adopt("http://127.0.0.1:8081", "f" * 40)
-    assert ours.adopted
-    assert ours.environment() == {"LABEL_STUDIO_HOST": "http://127.0.0.1:8081", "LABEL_STUDIO_API_KEY": "f" * 40}
+def test_an_adopted_token_goes_to_children_and_leaves_the_address_alone() -> None:
+    with serve(accepting) as web:
+        ours = credentials(web.url)
+        assert ours.adopt(f"http://localhost:{web.port}", LEGACY)
+        assert not ours.adopt(web.url, "f" * 40), "it works, so it stays"
+        assert ours.adopted
+        assert ours.environment() == {"LABEL_STUDIO_HOST": web.url, "LABEL_STUDIO_API_KEY": LEGACY}
 
 
 def test_a_refusal_names_the_remedy() -> None:
     disabled = (
         "Authentication token no longer valid: legacy token authentication has been disabled for this organization"
     )
-    adopted = credentials()
-    adopted.adopt("http://localhost:8080", LEGACY)
+    with serve(accepting) as web:
+        adopted = credentials(web.url)
+        assert adopted.adopt(web.url, LEGACY)
     assert "set LABEL_STUDIO_API_KEY to one" in credentials().explain_refusal(401, "")
     assert "does not know the token in LABEL_STUDIO_API_KEY" in credentials(key=LEGACY).explain_refusal(
         401, "Invalid token."
