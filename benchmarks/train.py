@@ -147,7 +147,7 @@ def fit_baseline(recordings: list[Recording] | tuple[Recording, ...], labels: tu
         values = (values - values.mean(axis=0)) / (values.std(axis=0) + 1e-6)
         for start in range(0, recording.rows - WINDOW + 1, STRIDE):
             windows.append(values[start : start + WINDOW])
-            targets.append(recording.labels[start : start + WINDOW].astype(np.int64))
+            targets.append(recording.labels[start : start + WINDOW, 0].astype(np.int64))
     baseline = Baseline([str(index) for index in range(windows[0].shape[1])], list(labels))
     return baseline.fit(np.stack(windows), np.stack(targets), epochs)
 

@@ -27,7 +27,7 @@ from training.data.annotations import LabelKinds, Recording
 from training.data.recordings import load_recordings
 from training.data.training_data import TrainingData, training_data_of_export
 from training.judging.calibration import expected_calibration_error
-from training.judging.metrics import Counts, add, class_scores, compute_metrics, count, match_events, paint
+from training.judging.metrics import Classes, Counts, add, class_scores, compute_metrics, count, match_events, paint
 
 FINAL_FIT = "Fitting all recordings"  # the line of the log at which the evaluation is over
 
@@ -174,8 +174,8 @@ def judge(material: Material, found: Found, tolerance: float) -> dict[str, float
     pairs = [(material.recordings[key], segments) for key, segments in found.segments.items()]
     group_counts = [count(recording, segments, _rows(recording, tolerance)) for recording, segments in pairs]
     total = add(group_counts)
-    columns = (1 + len(material.kinds.ranges) if material.kinds.ranges else 0) + len(material.kinds.instants)
-    standard = {name: float(value) for name, value in compute_metrics(total, np.ones(columns, bool)).items()}
+    every = Classes(material.kinds, np.ones(len(material.kinds.range_classes) + len(material.kinds.instants), bool))
+    standard = {name: float(value) for name, value in compute_metrics(total, every).items()}
     shown: dict[str, float] = {}
     if material.kinds.ranges:
         for name in ("accuracy", "balanced_accuracy", "macro_f1", "segment_f1_10", "segment_f1_25", "segment_f1_50"):
@@ -207,13 +207,15 @@ def _scores(pairs: Sequence[tuple[Recording, list[Segment]]], tolerance: float) 
     scores: list[Any] = [np.zeros(0)]
     right: list[Any] = [np.zeros(0, bool)]
     for recording, segments in pairs:
-        painted = paint(segments, recording.kinds, recording.rows)
-        for segment in segments:
-            rows = np.arange(segment.first, segment.last + 1)
-            rows = rows[recording.known[rows]]
-            if not segment.instant:
+        for head, labels in enumerate(recording.kinds.heads):
+            painted = paint(segments, labels, recording.rows)
+            for segment in segments:
+                if segment.instant or segment.label not in labels:
+                    continue
+                rows = np.arange(segment.first, segment.last + 1)
+                rows = rows[recording.known[rows, head]]
                 scores.append(np.full(len(rows), segment.score))
-                right.append(recording.labels[rows] == painted[rows])
+                right.append(recording.labels[rows, head] == painted[rows])
         for label in recording.kinds.instants:
             said = [s for s in segments if s.instant and s.label == label]
             true = np.array([e.row for e in recording.events if e.label == label], np.int64)

@@ -27,7 +27,7 @@ from training.fitting.trainer import FittedModel, Trainer
 from training.judging.cut_predictions import join
 from training.judging.decoding import choose_decoding, decode_with
 from training.judging.evaluate import HeldOutPrediction, predict, score
-from training.judging.metrics import Counts, add, compute_metrics, count
+from training.judging.metrics import Classes, Counts, add, compute_metrics, count
 from training.planning.plan import make_plan
 
 SHARES = (0.75, 0.5, 0.25)
@@ -144,10 +144,8 @@ def metrics_by_kind(predicted: Predicted) -> dict[str, dict[str, float]]:
         first = cut.offset - whole.recording.offset
         same.append(count(cut, clipped(whole.segments, first, first + cut.rows), predicted.tolerance))
     kinds = predicted.whole[0].recording.kinds
-    classes = (1 + len(kinds.ranges) if kinds.ranges else 0) + len(kinds.instants)
-    metrics: dict[str, Any] = {
-        name: compute_metrics(add(each), np.ones(classes, bool)) for name, each in counts.items()
-    }
+    classes = Classes(kinds, np.ones(len(kinds.range_classes) + len(kinds.instants), bool))
+    metrics: dict[str, Any] = {name: compute_metrics(add(each), classes) for name, each in counts.items()}
     return {name: {key: float(value) for key, value in each.items()} for name, each in metrics.items()}
 
 

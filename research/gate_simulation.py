@@ -67,7 +67,7 @@ def make_recording(number: int, random: np.random.Generator) -> Recording:
     rows = (SEGMENTS + 1) * ROWS  # the last ones are background
     series = Series(np.zeros((rows, 1)), TimeAxis.of_rows(rows))
     layered = AnnotatedSeries(str(number), str(number), str(number), series, (marks,))
-    return label_rows(layered, LabelKinds(LABELS, (), ()), "background", 0)
+    return label_rows(layered, LabelKinds((LABELS,), (), ()), "background", 0)
 
 
 def say(recording: Recording, wrong: NDArray[np.bool_], random: np.random.Generator) -> list[Segment]:

@@ -33,7 +33,7 @@ LONGEST = 4.0  # medians that a recording counts at most in the statistics
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
-Classifier = Callable[[Sequence[Recording], Sequence[Recording], Head, int], list[Floats]]
+Classifier = Callable[[Sequence[Recording], Sequence[Recording], int, Head, int], list[Floats]]
 
 
 def fit_and_find(
@@ -41,13 +41,13 @@ def fit_and_find(
 ) -> list[list[Segment]]:
     """Segments of each test recording, by the peer `name` (a key of PEERS) fitted on `training`, a fit a head."""
     heads = learn_heads(training, kinds)
-    parts = [PEERS[name](training, test, head, seed) for head in heads]
+    parts = [PEERS[name](training, test, number, head, seed) for number, head in enumerate(heads)]
     return [decode(heads, np.concatenate(each, axis=1)) for each in zip(*parts, strict=True)]
 
 
-def targets(recording: Recording, head: Head) -> Integers:
+def targets(recording: Recording, number: int, head: Head) -> Integers:
     """Column that is right at each row; around an instant those rows that lie within half of the widened target."""
-    columns, shares = row_targets(recording, head)
+    columns, shares = row_targets(recording, number, head)
     return np.where((columns == UNKNOWN) | (shares >= 0.5), columns, 0)
 
 
@@ -69,9 +69,11 @@ def rolling_features(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate(found, axis=1)
 
 
-def boosting(training: Sequence[Recording], test: Sequence[Recording], head: Head, seed: int) -> list[Floats]:
+def boosting(
+    training: Sequence[Recording], test: Sequence[Recording], number: int, head: Head, seed: int
+) -> list[Floats]:
     """Histogram gradient boosting (scikit-learn), row by row."""
-    right = np.concatenate([targets(each, head) for each in training])
+    right = np.concatenate([targets(each, number, head) for each in training])
     features = np.concatenate([rolling_features(each.series.values) for each in training])
     known, columns = right != UNKNOWN, 1 + len(head.labels)
     weights = class_weights(right[known], columns)
@@ -106,7 +108,9 @@ class Stage(nn.Module):
         return logits
 
 
-def ms_tcn(training: Sequence[Recording], test: Sequence[Recording], head: Head, seed: int) -> list[Floats]:
+def ms_tcn(
+    training: Sequence[Recording], test: Sequence[Recording], number: int, head: Head, seed: int
+) -> list[Floats]:
     """MS-TCN of two stages on whole recordings: cross entropy and the truncated smoothing loss of each stage."""
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
@@ -116,7 +120,7 @@ def ms_tcn(training: Sequence[Recording], test: Sequence[Recording], head: Head,
         return torch.from_numpy(normalise(recording.series.values, statistics)).T[None].contiguous()
 
     rows = [rows_of(each) for each in training]
-    right = [torch.from_numpy(targets(each, head))[None] for each in training]
+    right = [torch.from_numpy(targets(each, number, head))[None] for each in training]
     columns = 1 + len(head.labels)
     every = torch.cat(right, dim=1).numpy()
     weights = torch.from_numpy(class_weights(every[every != UNKNOWN], columns))

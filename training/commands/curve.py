@@ -152,9 +152,9 @@ def _verdict(measured: Sequence[_Measured]) -> str:
     if before is None or len(last.scores.groups) < LEAST_GROUPS:
         return "Too few recordings to tell whether labelling more is worth it: with three or more, measure again."
     draws = draw_groups(len(last.scores.groups), seed=0)
-    evaluated = last.scores.classes.evaluated
+    classes = last.scores.classes
     many, few = (
-        compute_metrics(resample(each.scores.group_counts, draws), evaluated)[CRITERION] for each in (last, before)
+        compute_metrics(resample(each.scores.group_counts, draws), classes)[CRITERION] for each in (last, before)
     )
     gain = last.scores.metrics().get(CRITERION, 0.0) - before.scores.metrics().get(CRITERION, 0.0)
     error = float(np.nanstd(many - few)) if not np.isnan(many - few).all() else float("inf")

@@ -68,7 +68,7 @@ def explain(tasks: int, loaded: Loaded, notes: tuple[str, ...]) -> Explanation:
     rows: Counter[str] = Counter()
     segments: Counter[tuple[str, bool]] = Counter()
     holding: Counter[tuple[str, bool]] = Counter()
-    names = ("background", *loaded.kinds.ranges)
+    names = loaded.kinds.range_classes or ("background",)
     for recording in loaded.recordings:
         for name, amount in zip(names, recording.class_sizes()[: len(names)], strict=True):
             rows[name] += int(amount)
@@ -97,7 +97,7 @@ def _lines(found: Explanation) -> Iterator[str]:
     yield f"{found.tasks} annotated tasks; {found.recordings} recordings in {found.groups} groups, {found.rows} rows."
     width = max((len(each.label) for each in (*found.ranges, *found.instants)), default=0)
     for each in found.ranges:
-        if each.label == "background":
+        if not each.segments:
             yield f"  {each.label:<{width}}  {each.rows:>9} rows"
         else:
             yield (

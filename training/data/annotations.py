@@ -41,11 +41,32 @@ class AnnotatedSeries:
 
 @dataclass(frozen=True, slots=True)
 class LabelKinds:
-    """Which labels are decoded as ranges and which as instants, in the order of the configuration; some as both."""
+    """Which labels are decoded as ranges and which as instants, in the order of the configuration; some as both.
 
-    ranges: tuple[str, ...]
+    heads: labels of ranges. Those of one head exclude each other, those of different heads may overlap.
+    """
+
+    heads: tuple[tuple[str, ...], ...]
     instants: tuple[str, ...]
     notes: tuple[str, ...]
+
+    @property
+    def ranges(self) -> tuple[str, ...]:
+        """Labels of ranges, head by head."""
+        return tuple(label for head in self.heads for label in head)
+
+    @property
+    def all_heads(self) -> tuple[tuple[str, ...], ...]:
+        """Labels of every head of a model: the heads of ranges, then that of instants if there are any."""
+        return (*self.heads, self.instants) if self.instants else self.heads
+
+    @property
+    def range_classes(self) -> tuple[str, ...]:
+        """Names of background and labels, head by head; each head has a background of its own."""
+        found: list[str] = []
+        for head in self.heads:
+            found += ["background" if len(self.heads) == 1 else f"background ({', '.join(head)})", *head]
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +74,9 @@ class Recording:
     """A recording with a label for every row that is known.
 
     key: Label Studio's task. name: for people. group: recordings of one group are held out together.
-    labels: int16 [rows], 0 background, i the range label `kinds.ranges[i − 1]`. events: in order of their rows.
-    known: bool [rows]. offset, whole: row of the task's recording that row 0 is, and its number of rows: this may be
-    a part of it.
+    labels: int16 [rows, heads of ranges], 0 the head's background, i the label `kinds.heads[head][i − 1]`.
+    events: in order of their rows. known: bool [rows, all heads], where there are instants their head is the last one.
+    offset, whole: row of the task's recording that row 0 is, and its number of rows: this may be a part of it.
     """
 
     key: str
@@ -76,22 +97,33 @@ class Recording:
     def segments(self) -> list[Segment]:
         """What should be found: runs of rows under one label, and the instants; in order of their first rows."""
         runs = [
-            Segment(first, last, self.kinds.ranges[label - 1])
-            for first, last, label in label_runs(np.where(self.known, self.labels, UNKNOWN))
+            Segment(first, last, labels[label - 1])
+            for head, labels in enumerate(self.kinds.heads)
+            for first, last, label in label_runs(self.known_labels(head))
             if label > 0
         ]
         instants = [Segment(event.row, event.row, event.label, instant=True) for event in self.events]
         return sorted(runs + instants, key=lambda segment: (segment.first, segment.last, segment.label))
 
+    def known_labels(self, head: int) -> NDArray[np.int16]:
+        """The label of every row by one head of ranges, UNKNOWN where nobody said: int16 [rows]."""
+        return np.where(self.known[:, head], self.labels[:, head], np.int16(UNKNOWN))
+
     def class_sizes(self) -> NDArray[np.float64]:
-        """How much of each class: rows of background and of each range label, then number of each instant."""
-        rows = np.bincount(self.labels[self.known], minlength=1 + len(self.kinds.ranges)).astype(float)
+        """How much of each class: rows of background and of each label, head by head, then number of each instant.
+
+        Without ranges the first number is that of the known rows.
+        """
+        rows = [
+            np.bincount(self.labels[self.known[:, head], head], minlength=1 + len(labels)).astype(float)
+            for head, labels in enumerate(self.kinds.heads)
+        ] or [np.array([self.known[:, -1].sum()], float)]
         events = Counter(event.label for event in self.events)
-        return np.concatenate([rows, [float(events[label]) for label in self.kinds.instants]])
+        return np.concatenate([*rows, [float(events[label]) for label in self.kinds.instants]])
 
     def borders(self) -> NDArray[np.int64]:
         """Rows at which a range begins or another ends; where there are none, the middles between instants."""
-        edges = np.flatnonzero(np.diff(self.labels)) + 1
+        edges = np.flatnonzero(np.diff(self.labels, axis=0).any(axis=1)) + 1
         if not len(edges):
             rows = np.array([event.row for event in self.events], np.int64)
             edges = (rows[:-1] + rows[1:] + 1) // 2
@@ -144,23 +176,25 @@ def choose_label_kinds(marked: Iterable[AnnotatedSeries], order: Sequence[str]) 
             as_ranges.append(label)
         if short:
             as_instants.append(label)
-    return LabelKinds(tuple(as_ranges), tuple(as_instants), tuple(notes))
+    heads = (tuple(as_ranges),) if as_ranges else ()
+    return LabelKinds(heads, tuple(as_instants), tuple(notes))
 
 
 def label_rows(marked: AnnotatedSeries, kinds: LabelKinds, unlabelled: str, margin: int) -> Recording:
-    """The label of every row.
+    """The label of every row, by each head.
 
     A stray range of an instant label counts as an instant at its middle row; a stray instant of a range label is left
     out. unlabelled: `ignore` knows rows within regions, and from `margin` rows before the first region to `margin` rows
     after the last one.
     """
-    labels = np.zeros(len(marked.series.values), np.int16)
+    labels = np.zeros((len(marked.series.values), len(kinds.heads)), np.int16)
     events: list[Instant] = []
     touched: list[int] = []
     for layer in marked.layers:
-        ranges = [segment for segment in layer if not segment.instant and segment.label in kinds.ranges]
-        for segment in sorted(ranges, key=lambda segment: segment.first - segment.last):
-            labels[segment.first : segment.last + 1] = 1 + kinds.ranges.index(segment.label)
+        for head, names in enumerate(kinds.heads):
+            ranges = [segment for segment in layer if not segment.instant and segment.label in names]
+            for segment in sorted(ranges, key=lambda segment: segment.first - segment.last):
+                labels[segment.first : segment.last + 1, head] = 1 + names.index(segment.label)
         points = {
             Instant((segment.first + segment.last) // 2, segment.label)
             for segment in layer
@@ -168,7 +202,7 @@ def label_rows(marked: AnnotatedSeries, kinds: LabelKinds, unlabelled: str, marg
         }
         events = _override(events, sorted(points, key=lambda event: (event.row, event.label)))
         touched += [row for segment in layer for row in (segment.first, segment.last)]
-    known = np.ones(len(labels), bool)
+    known = np.ones((len(labels), len(kinds.all_heads)), bool)
     if unlabelled == "ignore":
         known[:] = False
         if touched:
@@ -199,11 +233,14 @@ def _override(earlier: list[Instant], later: list[Instant]) -> list[Instant]:
     return sorted(kept + later, key=lambda event: (event.row, event.label))
 
 
-def segment_durations(recordings: Sequence[Recording], classes: int) -> list[list[int]]:
-    """Rows of the segments of each class, background too; those cut off by an end or by unknown rows don't teach."""
+def segment_durations(recordings: Sequence[Recording], head: int, classes: int) -> list[list[int]]:
+    """Rows of the segments of each class of a head of ranges, background too.
+
+    Those cut off by an end or by unknown rows don't teach.
+    """
     durations: list[list[int]] = [[] for _ in range(classes)]
     for recording in recordings:
-        runs = label_runs(np.where(recording.known, recording.labels, UNKNOWN).astype(np.int64))
+        runs = label_runs(recording.known_labels(head))
         for before, (first, last, label), after in zip(runs, runs[1:], runs[2:], strict=False):
             if UNKNOWN not in (before[2], label, after[2]):
                 durations[label].append(last - first + 1)

@@ -165,7 +165,12 @@ def _with_margins(
     layered: Sequence[AnnotatedSeries], recordings: Sequence[Recording], kinds: LabelKinds
 ) -> tuple[list[Recording], list[str]]:
     """Rows known around the regions: half a median segment, so that a lone event has a background to stand out from."""
-    durations = [rows for each in segment_durations(recordings, 1 + len(kinds.ranges))[1:] for rows in each]
+    durations = [
+        rows
+        for head, labels in enumerate(kinds.heads)
+        for each in segment_durations(recordings, head, 1 + len(labels))[1:]
+        for rows in each
+    ]
     lengths = durations or [segment.last - segment.first + 1 for each in recordings for segment in each.segments()]
     margin = int(np.clip(np.median(lengths) / 2, 10, LONGEST_MARGIN))
     known = [label_rows(each, kinds, "ignore", margin) for each in layered]
@@ -182,12 +187,16 @@ def _check_learnable(recordings: Sequence[Recording], kinds: LabelKinds, config:
         )
     if kinds.instants:
         return
-    present = np.flatnonzero(np.sum([recording.class_sizes() for recording in recordings], axis=0))
-    if len(present) < 2:
-        name = ("background", *kinds.ranges)[int(present[0])]
+    sizes = np.sum([recording.class_sizes() for recording in recordings], axis=0)
+    ends = np.cumsum([1 + len(head) for head in kinds.heads])
+    present = [np.flatnonzero(each) for each in np.split(sizes, ends[:-1])]
+    if all(len(each) < 2 for each in present):
+        names = [
+            ("background", *head)[int(each[0])] for head, each in zip(kinds.heads, present, strict=True) if len(each)
+        ]
         raise TrainingDataError(
-            f"Every row of the {len(recordings)} annotated recordings is {name}: leave out rows that are not, or use a "
-            "second label, then train."
+            f"Every row of the {len(recordings)} annotated recordings is {' and '.join(names)}: leave out rows that "
+            "are not, or use a second label, then train."
         )
 
 

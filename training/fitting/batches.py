@@ -64,7 +64,7 @@ class TrainingSet:
             here = slice(first, first + recording.rows)
             self._features[here] = normalise(recording.series.values, statistics)
             for index, head in enumerate(heads):
-                self._targets[here, index], self._target_shares[here, index] = row_targets(recording, head)
+                self._targets[here, index], self._target_shares[here, index] = row_targets(recording, index, head)
         self._runs = self._class_runs(heads)
         self._balanced = round(recipe.batch * recipe.balanced_share) if self._has_rare_class() else 0
 

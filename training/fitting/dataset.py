@@ -77,8 +77,8 @@ def scale_rows(centred: Floats, center: Doubles, scale: Floats, statistics: Stat
     return clipped
 
 
-def row_targets(recording: Recording, head: Head) -> tuple[Integers, Floats]:
-    """Column of `head` that is right at each row, and the share of the row that it has; the rest is background.
+def row_targets(recording: Recording, number: int, head: Head) -> tuple[Integers, Floats]:
+    """Column of head `number` that is right at each row, and the share of the row that it has; the rest is background.
 
     Columns int64 [rows]: 0 background, UNKNOWN where nobody said. Shares float32 [rows]: 1 for ranges; for instants a
     triangle of 2·half_width + 1 rows around each, so that the row itself counts most.
@@ -86,8 +86,8 @@ def row_targets(recording: Recording, head: Head) -> tuple[Integers, Floats]:
     if isinstance(head, InstantHead):
         targets, shares = _widened(recording, head)
     else:
-        targets, shares = recording.labels.astype(np.int64), np.full(recording.rows, 1, np.float32)
-    return np.where(recording.known, targets, UNKNOWN), shares
+        targets, shares = recording.labels[:, number].astype(np.int64), np.full(recording.rows, 1, np.float32)
+    return np.where(recording.known[:, number], targets, UNKNOWN), shares
 
 
 def _widened(recording: Recording, head: InstantHead) -> tuple[Integers, Floats]:

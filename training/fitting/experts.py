@@ -1,6 +1,6 @@
 """Fit the experts on window statistics: on whole recordings, apart from the LSTM."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -21,28 +21,46 @@ LEAST_SPREAD = 1e-3  # added to a statistic's spread: a constant one says nothin
 def fit_experts(
     experts: Experts,
     data: TrainingSet,
-    weights: Tensor,
+    weights: Sequence[Tensor],
     random: np.random.Generator,
     recipe: ExpertRecipe,
     steps: int,
     downsampling: int,
 ) -> None:
-    """Fit in place. weights: of the classes of the head of ranges; steps: at most recipe.steps.
+    """Fit in place. weights: of the classes of each head of ranges; steps: at most recipe.steps.
 
-    The target of a step is that of its first row. Steps are drawn uniformly from recordings drawn by their weight.
+    The targets of a step are those of its first row. Steps are drawn uniformly from recordings drawn by their weight;
+    those that no head knows are left out.
     """
+    device, heads = weights[0].device, range(len(weights))
     a_step = np.array([1, downsampling])
     drawn: Integers = np.unique(data.draw_rows(recipe.pool, random) // a_step, axis=0)
-    targets = torch.from_numpy(data.targets_at(drawn * a_step, 0)[0]).to(weights.device)
-    known = targets != UNKNOWN
-    statistics, targets = _statistics_of(data, drawn, downsampling).to(weights.device)[known], targets[known]
+    found = np.stack([data.targets_at(drawn * a_step, head)[0] for head in heads], axis=1)
+    targets = torch.from_numpy(found).to(device)
+    known = (targets != UNKNOWN).any(dim=1)
+    statistics, targets = _statistics_of(data, drawn, downsampling).to(device)[known], targets[known]
 
     def loss(some: Tensor) -> Tensor:
-        opinions = experts(statistics[some])
-        lost = [functional.cross_entropy(each, targets[some], weights) for each in opinions.unbind(-2)]
-        return torch.stack(lost).sum()
+        return _range_loss(experts(statistics[some]), targets[some], weights)
 
     _fit(experts, statistics, np.arange(len(statistics)), loss, random, recipe, steps)
+
+
+def _range_loss(opinions: Tensor, targets: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """Sum over heads and experts of the weighted cross entropy of known steps.
+
+    opinions: logits [steps, 2, classes of all heads]. targets: [steps, heads]. weights: of each head [classes].
+    """
+    losses = []
+    for head, part in enumerate(torch.split(opinions, [len(each) for each in weights], dim=-1)):
+        wanted = targets[:, head]
+        if len(weights) > 1:  # with one head only known steps are in the pool
+            known = wanted != UNKNOWN
+            if not known.any():
+                continue
+            part, wanted = part[known], wanted[known]
+        losses += [functional.cross_entropy(each, wanted, weights[head]) for each in part.unbind(-2)]
+    return torch.stack(losses).sum()
 
 
 def fit_event_expert(

@@ -56,7 +56,7 @@ def fit(
     *,
     hidden_size: int,
     downsampling: int,
-    ranges: int,
+    ranges: Sequence[int],
     steps: int,
     epochs: int,
     seed: int,
@@ -67,14 +67,15 @@ def fit(
 ) -> FitResult:
     """Fit one network on `data`: its LSTM in `steps` steps, at most `epochs` passes; its experts apart.
 
-    ranges: classes of the head of ranges, 0 without one. Same arguments, same machine: same weights.
+    ranges: classes of each head of ranges, which come first. Same arguments, same machine: same weights.
     """
     torch.manual_seed(seed)
     random = np.random.Generator(np.random.PCG64(seed))
     steps = min(steps, max(1, epochs * data.windows // recipe.batch))
 
     columns = sum(data.columns)
-    network = Network(data.features, columns, hidden_size, downsampling, ranges, event_expert=columns > ranges)
+    instants = columns > sum(ranges)
+    network = Network(data.features, columns, hidden_size, downsampling, ranges, event_expert=instants)
     network.to(device)
     network.train()
     optimizer = torch.optim.AdamW(
@@ -117,7 +118,8 @@ def fit(
         each.data.copy_(mean)
     most = max(1, epochs * data.rows // (downsampling * EXPERTS.batch))
     if network.experts is not None:
-        fit_experts(network.experts, data, weights[0], random, EXPERTS, most, downsampling)
+        heads = weights[: len(ranges)]
+        fit_experts(network.experts, data, heads, random, EXPERTS, most, downsampling)
     if network.event_expert is not None:
         fit_event_expert(network.event_expert, data, weights[-1], random, EVENT_EXPERT, most, downsampling)
 

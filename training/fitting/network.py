@@ -3,7 +3,8 @@
 What it sees is normalised before (dataset.py): each channel by the training set, then each by the recording.
 """
 
-from typing import cast
+from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,8 @@ class Network(nn.Module):
     columns : classes of all heads, background of each included; stored weights name it so
     hidden_size : units of each LSTM layer and direction, and of the convolution
     downsampling : rows an LSTM step; the head gives `downsampling` × `classes` logits a step
-    ranges : classes of the head of ranges, the first of the output; 0 without one, and then without experts
+    ranges : classes of each head of ranges, the first of the output; empty without one, and then without experts.
+        One number stands for one head, 0 for none: stored weights say it so
     event_expert : whether an expert has a say in the head of instants, the last of the output
     """
 
@@ -45,25 +47,26 @@ class Network(nn.Module):
         columns: int,
         hidden_size: int,
         downsampling: int,
-        ranges: int = 0,
+        ranges: int | Sequence[int] = 0,
         event_expert: bool = False,
     ) -> None:
         super().__init__()
-        self.arguments = {
+        self.range_heads = tuple(each for each in ([ranges] if isinstance(ranges, int) else ranges) if each)
+        self.arguments: dict[str, Any] = {
             "features": features,
             "columns": columns,
             "hidden_size": hidden_size,
             "downsampling": downsampling,
-            "ranges": ranges,
+            "ranges": self.range_heads if len(self.range_heads) > 1 else sum(self.range_heads),
             "event_expert": event_expert,
         }
         self.classes = columns
         self.downsampling = downsampling
-        self.ranges = ranges
+        self.ranges = sum(self.range_heads)
         self.convolution = nn.Conv1d(features, hidden_size, downsampling + CONTEXT, stride=downsampling)
         self.lstm = nn.LSTM(hidden_size, hidden_size, NUM_LAYERS, bidirectional=True)
         self.head = nn.Linear(2 * hidden_size, downsampling * columns)
-        self.experts = Experts(features, ranges) if ranges else None
+        self.experts = Experts(features, self.range_heads) if self.range_heads else None
         self.event_expert = EventExpert(features) if event_expert else None
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -74,14 +77,22 @@ class Network(nn.Module):
         statistics = window_statistics(rows, self.downsampling)
         ranges, instants = logits[..., : self.ranges], logits[..., self.ranges :]
         if self.experts is not None:
-            opinions = self._by_row(self.experts(statistics), rows).log_softmax(-1)
-            ranges = LSTM_SHARE * ranges.log_softmax(-1) + EXPERT_SHARE * opinions.sum(-2)
+            ranges = self._mixed(ranges, self._by_row(self.experts(statistics), rows))
         if self.event_expert is not None:
             background, labels = instants[..., :1], instants[..., 1:]
             odds = labels.logsumexp(-1, keepdim=True) - background
             moved = EVENT_SHARE * (self._by_row(self.event_expert(statistics), rows) - odds)
             instants = torch.cat([background, labels + moved], dim=-1)
         return torch.cat([ranges, instants], dim=-1)
+
+    def _mixed(self, logits: Tensor, opinions: Tensor) -> Tensor:
+        """What LSTM and experts say together, head of ranges by head."""
+        widths = list(self.range_heads)
+        heads = zip(torch.split(logits, widths, dim=-1), torch.split(opinions, widths, dim=-1), strict=True)
+        found = [
+            LSTM_SHARE * own.log_softmax(-1) + EXPERT_SHARE * others.log_softmax(-1).sum(-2) for own, others in heads
+        ]
+        return torch.cat(found, dim=-1)
 
     def _by_row(self, steps: Tensor, rows: Tensor) -> Tensor:
         """What is said of a step, for each of its rows."""
@@ -115,12 +126,13 @@ class Experts(nn.Module):
     """Two small networks on mean, deviation, largest and least value of the steps around a step.
 
     The first sees the channels normalised by the recording only: it holds where levels differ between recordings, and
-    with few of them; the second sees both normalisations.
+    with few of them; the second sees both normalisations. Each speaks for all heads of ranges.
+
+    range_heads: classes of each.
     """
 
-    def __init__(self, features: int, classes: int) -> None:
+    def __init__(self, features: int, range_heads: Sequence[int]) -> None:
         super().__init__()
-        self.classes = classes
         size = 4 * len(WIDTHS) * features
         seen = torch.ones(2, size)
         seen[0] = torch.cat([torch.zeros(features // 2), torch.ones(features - features // 2)]).repeat(size // features)
@@ -131,10 +143,10 @@ class Experts(nn.Module):
         self.register_buffer("center", torch.zeros(size))
         self.register_buffer("rate", torch.ones(size))
         self.hidden = nn.ModuleList(nn.Linear(size, EXPERT_SIZE) for _ in range(2))
-        self.heads = nn.ModuleList(nn.Linear(EXPERT_SIZE, classes) for _ in range(2))
+        self.heads = nn.ModuleList(nn.Linear(EXPERT_SIZE, sum(range_heads)) for _ in range(2))
 
     def forward(self, statistics: Tensor) -> Tensor:
-        """[…, statistics] ► logits […, 2, classes]."""
+        """[…, statistics] ► logits […, 2, classes of all heads]."""
         scaled = ((statistics - self.center) * self.rate).clamp(-LARGEST_FEATURE, LARGEST_FEATURE)
         scaled = functional.dropout(scaled, FEATURE_DROPOUT, self.training)
         opinions = []

@@ -69,7 +69,7 @@ class Trainer:
             data,
             hidden_size=settings.hidden_size,
             downsampling=plan.shape.downsampling,
-            ranges=1 + len(plan.kinds.ranges) if plan.kinds.ranges else 0,
+            ranges=[1 + len(labels) for labels in plan.kinds.heads],
             steps=steps,
             epochs=settings.train_epochs,
             seed=settings.seed * SEEDS + number,

@@ -58,8 +58,9 @@ def collect_evidence(index: int, predictions: Sequence[HeldOutPrediction], toler
             true_index = true_classes(prediction, index, events, tolerance)
             effective_size += len(true_index)
         else:
-            logs.append(_segment_logs(prediction, index, head)[recording.known])
-            true_index = recording.labels[recording.known].astype(np.int64)
+            known = recording.known[:, index]
+            logs.append(_segment_logs(prediction, index, head)[known])
+            true_index = recording.labels[known, index].astype(np.int64)
             effective_size += 1 + int(np.count_nonzero(np.diff(true_index)))
         right.append(true_index)
     return Evidence(np.concatenate(logs), np.concatenate(right), float(effective_size))
@@ -132,11 +133,11 @@ def _score(prediction: HeldOutPrediction, index: int, calibration: Calibration, 
         right = true_classes(prediction, index, events, tolerance) == events.columns
         return ScoredSegments(calibrated[every, events.columns].astype(float), right, every)
     calibrated = calibrate(_segment_logs(prediction, index, head), calibration)
-    painted = paint(prediction.segments, recording.kinds, recording.rows)
-    rows = np.flatnonzero((painted > 0) & recording.known)
+    painted = paint(prediction.segments, head.labels, recording.rows)
+    rows = np.flatnonzero((painted > 0) & recording.known[:, index])
     numbers = np.cumsum(np.diff(painted, prepend=0) != 0)[rows]
     columns = painted[rows]
-    return ScoredSegments(calibrated[rows, columns].astype(float), recording.labels[rows] == columns, numbers)
+    return ScoredSegments(calibrated[rows, columns].astype(float), recording.labels[rows, index] == columns, numbers)
 
 
 def expected_calibration_error(scores: Doubles, right: NDArray[np.bool_]) -> float:

@@ -90,7 +90,7 @@ def instant_events(prediction: HeldOutPrediction, index: int) -> Peaks:
     decoder = InstantDecoder(head)
     decoder.add(classes_of(prediction.heads, index, prediction.probabilities))
     events = decoder.events()
-    known = prediction.recording.known[events.rows]
+    known = prediction.recording.known[events.rows, index]
     return events.chosen(known)
 
 

@@ -87,9 +87,7 @@ class Scores:
     def metrics(self) -> dict[str, float]:
         """Metrics by standard name; those that say nothing here are left out."""
         return {
-            name: float(value)
-            for name, value in compute_metrics(self.total, self.classes.evaluated).items()
-            if value == value
+            name: float(value) for name, value in compute_metrics(self.total, self.classes).items() if value == value
         }
 
     def estimates(self, seed: int = 0) -> dict[str, Estimate]:
@@ -98,9 +96,7 @@ class Scores:
         return {name: Estimate(value, errors.get(name)) for name, value in self.metrics().items()}
 
     def _standard_errors(self, seed: int) -> dict[str, float]:
-        drawn = compute_metrics(
-            resample(self.group_counts, draw_groups(len(self.groups), seed)), self.classes.evaluated
-        )
+        drawn = compute_metrics(resample(self.group_counts, draw_groups(len(self.groups), seed)), self.classes)
         spread = {name: values[~np.isnan(values)] for name, values in drawn.items()}
         return {name: float(values.std()) for name, values in spread.items() if len(values)}
 
@@ -124,7 +120,10 @@ class Scores:
         )
 
     def confusion(self) -> tuple[tuple[int, ...], ...]:
-        """Rows true, columns predicted. Cells of ranges count rows, cells of instants events (0: none there)."""
+        """Rows true, columns predicted. Cells of ranges count rows, cells of instants events (0: none there).
+
+        Heads stand side by side, each with its background; nothing is confused across heads of ranges.
+        """
         total = self.total
         parts = [total[key] for key in ("rows", "crossed") if key in total]
         if len(parts) == 1:
@@ -142,8 +141,12 @@ class Scores:
         if "rows" in total:
             found, extra, missed = np.moveaxis(total["segments"][-1], -1, 0)
             supports.append(total["rows"].sum(axis=1))
-            true.append(np.concatenate([[0.0], found + missed]))
-            predicted.append(np.concatenate([[0.0], found + extra]))
+            first, backgrounds = 0, []
+            for labels in self.classes.kinds.heads:
+                backgrounds.append(first)
+                first += len(labels)
+            true.append(np.insert(found + missed, backgrounds, 0.0))
+            predicted.append(np.insert(found + extra, backgrounds, 0.0))
         if "events" in total:
             supports.append(total["events"][:, 1])
             true.append(total["events"][:, 1])

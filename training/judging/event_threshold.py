@@ -94,7 +94,7 @@ def _gather(predictions: Sequence[HeldOutPrediction], index: int, tolerance: flo
         found.append(events.columns - 1)
         right.append(true_classes(prediction, index, events, tolerance) == events.columns)
         for event in each.recording.events:
-            if event.label in labels and each.recording.known[event.row]:
+            if event.label in labels and each.recording.known[event.row, index]:
                 true[labels.index(event.label)] += 1
                 groups[labels.index(event.label)].add(each.recording.group)
     return _Evidence(

@@ -83,10 +83,10 @@ def compare(ours: Scores, theirs: Scores, version: str, groups: int) -> Verdict:
 def paired_differences(ours: Scores, theirs: Scores) -> tuple[dict[str, float], dict[str, float]]:
     """Differences of the metrics, and their standard errors by a bootstrap that draws the same groups for both."""
     draws = draw_groups(len(ours.groups), seed=0)
-    evaluated = ours.classes.evaluated
-    mine, other = compute_metrics(ours.total, evaluated), compute_metrics(theirs.total, evaluated)
+    classes = ours.classes
+    mine, other = compute_metrics(ours.total, classes), compute_metrics(theirs.total, classes)
     many_mine, many_other = (
-        compute_metrics(resample(_ordered(each, ours.groups), draws), evaluated) for each in (ours, theirs)
+        compute_metrics(resample(_ordered(each, ours.groups), draws), classes) for each in (ours, theirs)
     )
     differences, errors = {}, {}
     for name in mine:
@@ -106,11 +106,14 @@ def t_quantile(degrees: int) -> float:
 
 def chance_level(scores: Scores) -> float:
     """Balanced accuracy by chance: 1/classes; an instant of the only label is not hit by chance."""
-    kinds = scores.classes.kinds
-    evaluated = int(scores.classes.evaluated.sum())
-    if kinds.ranges:
-        return 1 / max(evaluated, 1)
-    return 1 / (1 + evaluated) if evaluated > 1 else 0.0
+    ranges = sum(1 + len(head) for head in scores.classes.kinds.heads)
+    chances = []
+    for group in scores.classes.groups():
+        if (group < ranges).any() or (ranges and not len(group)):
+            chances.append(1 / max(len(group), 1))
+        else:
+            chances.append(1 / (1 + len(group)) if len(group) > 1 else 0.0)
+    return sum(chances) / len(chances)
 
 
 def _is_at_chance_level(scores: Scores) -> bool:

@@ -23,7 +23,7 @@ Run = tuple[int, int, int]  # first row, last row, label
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """Names of the classes in the order of metrics: background and ranges (if there are ranges), then instants.
+    """Names of the classes in the order of metrics: background and labels of each head of ranges, then instants.
 
     evaluated: bool [classes]; those that are not stay out of every mean over classes.
     """
@@ -35,7 +35,16 @@ class Classes:
     def names(self) -> tuple[str, ...]:
         ranges, instants = self.kinds.ranges, self.kinds.instants
         both = tuple(f"{label} (instants)" if label in ranges else label for label in instants)
-        return (("background", *ranges) if ranges else ()) + both
+        return self.kinds.range_classes + both
+
+    def groups(self) -> list[NDArray[np.int64]]:
+        """Evaluated classes whose recalls are averaged together: indices. The balanced accuracy is the mean of those.
+
+        All classes are one group, unless there are several heads of ranges: then each head is one, and instants are.
+        """
+        heads, every = self.kinds.heads, np.arange(len(self.evaluated))
+        parts = np.split(every, np.cumsum([1 + len(head) for head in heads])) if len(heads) > 1 else [every]
+        return [part[self.evaluated[part]] for part in parts if self.evaluated[part].any()] or [every[:0]]
 
 
 def count(recording: Recording, segments: Sequence[Segment], tolerance: float) -> Counts:
@@ -47,23 +56,44 @@ def count(recording: Recording, segments: Sequence[Segment], tolerance: float) -
     kinds = recording.kinds
     found: Counts = {}
     if kinds.ranges:
-        true = np.where(recording.known, recording.labels, UNKNOWN).astype(np.int64)
-        predicted = paint(segments, kinds, recording.rows)
-        predicted[~recording.known] = UNKNOWN
-        found |= _count_rows(true, predicted, 1 + len(kinds.ranges))
-        found |= _count_segments(label_runs(true), label_runs(predicted), len(kinds.ranges))
+        found |= _side_by_side([_count_ranges(recording, segments, head) for head in range(len(kinds.heads))])
     if kinds.instants:
         found |= _count_events(recording, segments, tolerance)
     return found
 
 
-def paint(segments: Sequence[Segment], kinds: LabelKinds, rows: int) -> NDArray[np.int64]:
-    """Range segments as a label a row: 0 background, i the label `kinds.ranges[i − 1]`."""
+def paint(segments: Sequence[Segment], labels: Sequence[str], rows: int) -> NDArray[np.int64]:
+    """Range segments of one head as a label a row: 0 background, i the label `labels[i − 1]`."""
     painted = np.zeros(rows, np.int64)
     for segment in segments:
-        if not segment.instant and segment.label in kinds.ranges:
-            painted[segment.first : segment.last + 1] = 1 + kinds.ranges.index(segment.label)
+        if not segment.instant and segment.label in labels:
+            painted[segment.first : segment.last + 1] = 1 + labels.index(segment.label)
     return painted
+
+
+def _count_ranges(recording: Recording, segments: Sequence[Segment], head: int) -> Counts:
+    labels = recording.kinds.heads[head]
+    true = recording.known_labels(head).astype(np.int64)
+    predicted = paint(segments, labels, recording.rows)
+    predicted[~recording.known[:, head]] = UNKNOWN
+    rows = _count_rows(true, predicted, 1 + len(labels))
+    return rows | _count_segments(label_runs(true), label_runs(predicted), len(labels))
+
+
+def _side_by_side(heads: Sequence[Counts]) -> Counts:
+    """Counts of several heads as one: rows are confused within a head only."""
+    if len(heads) == 1:
+        return heads[0]
+    ends = np.cumsum([len(each["rows"]) for each in heads])
+    rows = np.zeros((ends[-1], ends[-1]))
+    for each, end in zip(heads, ends, strict=True):
+        rows[end - len(each["rows"]) : end, end - len(each["rows"]) : end] = each["rows"]
+    return {
+        "rows": rows,
+        "segments": np.concatenate([each["segments"] for each in heads], axis=1),
+        "borders": np.sum([each["borders"] for each in heads], axis=0),
+        "edit": np.sum([each["edit"] for each in heads], axis=0),
+    }
 
 
 def _count_rows(true: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> Counts:
@@ -119,11 +149,12 @@ def _levenshtein(one: Sequence[int], other: Sequence[int]) -> int:
 
 def _count_events(recording: Recording, segments: Sequence[Segment], tolerance: float) -> Counts:
     labels = recording.kinds.instants
-    true = [(e.row, labels.index(e.label)) for e in recording.events if e.label in labels and recording.known[e.row]]
+    known = recording.known[:, -1]
+    true = [(e.row, labels.index(e.label)) for e in recording.events if e.label in labels and known[e.row]]
     predicted = [
         (segment.first, labels.index(segment.label))
         for segment in segments
-        if segment.instant and segment.label in labels and recording.known[segment.first]
+        if segment.instant and segment.label in labels and known[segment.first]
     ]
     times = recording.series.axis.times
     counts = np.zeros((len(labels), 3))  # matched, true, predicted
@@ -194,14 +225,17 @@ def class_scores(counts: Counts) -> tuple[Doubles, Doubles, Doubles]:
     return precision, recall, np.where(positives > 0, f1, np.nan)
 
 
-def compute_metrics(counts: Counts, evaluated: NDArray[np.bool_]) -> dict[str, Doubles]:
+def compute_metrics(counts: Counts, classes: Classes) -> dict[str, Doubles]:
     """Metrics by standard name, of one sum of counts or of many along leading axes; NaN where there is nothing to say.
 
-    balanced_accuracy: mean over evaluated classes of recall. event_time_error in units of the time column.
+    balanced_accuracy: mean over evaluated classes of recall; of several heads, the mean of theirs. event_time_error in
+    units of the time column.
     """
     _, recall, f1 = class_scores(counts)
+    evaluated = classes.evaluated
+    balanced = [_mean(recall[..., group]) for group in classes.groups()]
     found = {
-        "balanced_accuracy": _mean(recall[..., evaluated]),
+        "balanced_accuracy": balanced[0] if len(balanced) == 1 else _mean(np.stack(balanced, axis=-1)),
         "macro_f1": _mean(f1[..., evaluated]),
         "min_class_f1": _least(f1[..., evaluated]),
     }

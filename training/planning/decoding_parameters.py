@@ -47,14 +47,14 @@ class Shape:
 def learn_heads(recordings: Sequence[Recording], kinds: LabelKinds) -> tuple[Head, ...]:
     """Heads of a project's labels with decoding parameters from these recordings."""
     heads: list[Head] = []
-    if kinds.ranges:
-        durations = segment_durations(recordings, 1 + len(kinds.ranges))
+    for number, labels in enumerate(kinds.heads):
+        durations = segment_durations(recordings, number, 1 + len(labels))
         heads.append(
             RangeHead(
-                labels=kinds.ranges,
+                labels=labels,
                 min_rows=tuple(_least_duration(each) for each in durations),
                 sure_rows=tuple(_sure_duration(each) for each in durations),
-                label_sequence_prior=learn_label_sequence_prior(recordings, 1 + len(kinds.ranges)),
+                label_sequence_prior=learn_label_sequence_prior(recordings, number, 1 + len(labels)),
             )
         )
     if kinds.instants:
@@ -93,7 +93,11 @@ def choose_shape(sequence_size: int, most_fit_rows: int, recordings: Sequence[Re
         wanted = GAPS_OF_INSTANTS * float(np.median(gaps)) if len(gaps) else 0.0
         window = sequence_size * int(np.clip(np.ceil(wanted / sequence_size), 1, 8))
     else:
-        durations = segment_durations(recordings, 1 + len(kinds.ranges))
+        durations = [
+            each
+            for number, labels in enumerate(kinds.heads)
+            for each in segment_durations(recordings, number, 1 + len(labels))
+        ]
         shortest = min((_shortest(each) for each in durations if each), default=np.inf)
         downsampling = next(each for each in DOWNSAMPLINGS if each == 1 or shortest >= STEPS_OF_SHORTEST * each)
         fit_window = min(fit_window, downsampling * sequence_size)

@@ -12,11 +12,11 @@ from training.data.annotations import Recording
 MOST_FOLDS = 3  # more cost a fit each and change the metrics little
 
 
-def class_sizes_by_group(recordings: Sequence[Recording], classes: int) -> dict[str, NDArray[np.float64]]:
+def class_sizes_by_group(recordings: Sequence[Recording]) -> dict[str, NDArray[np.float64]]:
     """How much of each class a group holds: float64 [classes] as Recording.class_sizes gives it, summed."""
     found: dict[str, NDArray[np.float64]] = {}
     for recording in recordings:
-        found[recording.group] = found.get(recording.group, np.zeros(classes)) + recording.class_sizes()
+        found[recording.group] = found.get(recording.group, np.zeros(1)) + recording.class_sizes()
     return found
 
 

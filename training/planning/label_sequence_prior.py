@@ -17,22 +17,22 @@ ORDER_PRIOR = 2.0  # transitions for each column that "anything may follow" coun
 Doubles = NDArray[np.float64]
 
 
-def learn_label_sequence_prior(recordings: Sequence[Recording], columns: int) -> LabelSequencePrior | None:
+def learn_label_sequence_prior(recordings: Sequence[Recording], head: int, columns: int) -> LabelSequencePrior | None:
     """Prior of the whole recordings among these whose rows are all known; None with fewer than two.
 
-    columns: background and labels of ranges.
+    head: of ranges. columns: its background and labels.
     """
-    whole = [each for each in recordings if each.rows == each.whole and each.known.all()]
+    whole = [each for each in recordings if each.rows == each.whole and each.known[:, head].all()]
     if len(whole) < LEAST_RECORDINGS:
         return None
-    sequences = [[label for _, _, label in label_runs(each.labels)] for each in whole]
+    sequences = [[label for _, _, label in label_runs(each.labels[:, head])] for each in whole]
     rows = [each.rows for each in whole]
     return LabelSequencePrior(
         counts=_rounded(_counts(sequences, columns)),
         order=_rounded(_order(sequences, columns)),
         rows=(min(rows), max(rows)),
         usual_rows=int(np.median(rows)),
-        segment_rows=_segment_rows(whole, columns),
+        segment_rows=_segment_rows(whole, head, columns),
     )
 
 
@@ -75,11 +75,11 @@ def _order(sequences: Sequence[Sequence[int]], columns: int) -> Doubles:
     return np.asarray(np.log(found / usual))
 
 
-def _segment_rows(recordings: Sequence[Recording], columns: int) -> tuple[float, ...]:
+def _segment_rows(recordings: Sequence[Recording], head: int, columns: int) -> tuple[float, ...]:
     """Mean rows of each label's segments; 0 of a label without any."""
     rows, segments = np.zeros(columns), np.zeros(columns)
     for recording in recordings:
-        for first, last, label in label_runs(recording.labels):
+        for first, last, label in label_runs(recording.labels[:, head]):
             rows[label] += last + 1 - first
             segments[label] += 1
     return tuple((rows / np.maximum(segments, 1))[1:].round(2).tolist())

@@ -66,10 +66,9 @@ def make_plan(recordings: Sequence[Recording], kinds: LabelKinds, settings: Sett
     if len(groups) < min(len(recordings), 3):
         recordings, how = merge_groups(recordings), "by-recording"
         notes.append(f"Only {len(groups)} groups for {len(recordings)} recordings: held out by recording instead.")
-    classes = 1 + len(kinds.ranges) + len(kinds.instants)
     assigned: dict[str, int] = {}
     if len(recordings) > 1:
-        assigned = assign_folds(class_sizes_by_group(recordings, classes), folds)
+        assigned = assign_folds(class_sizes_by_group(recordings), folds)
         splits = split_by_fold(recordings, assigned)
     else:
         splits, how = split_in_parts(recordings, shape.window), "optimistic"

@@ -31,12 +31,12 @@ def instant(row: int, label: str) -> Segment:
 
 def test_later_annotations_override_earlier_ones_row_by_row() -> None:
     recording = rows_of([Segment(0, 29, "Run")], [Segment(20, 49, "Walk")])
-    assert label_runs(recording.labels) == [(0, 19, 1), (20, 49, 2), (50, 99, 0)]
+    assert label_runs(recording.labels[:, 0]) == [(0, 19, 1), (20, 49, 2), (50, 99, 0)]
 
 
 def test_a_later_long_region_covers_an_earlier_short_one() -> None:
     recording = rows_of([Segment(10, 12, "Run")], [Segment(0, 49, "Walk")])
-    assert label_runs(recording.labels) == [(0, 49, 2), (50, 99, 0)]
+    assert label_runs(recording.labels[:, 0]) == [(0, 49, 2), (50, 99, 0)]
 
 
 def test_of_overlapping_regions_of_one_annotation_the_shorter_is_on_top() -> None:
@@ -44,14 +44,14 @@ def test_of_overlapping_regions_of_one_annotation_the_shorter_is_on_top() -> Non
         [Segment(0, 59, "Run"), Segment(20, 29, "Walk")],
         [Segment(20, 29, "Walk"), Segment(0, 59, "Run")],
     ):
-        assert label_runs(rows_of(segments).labels) == [(0, 19, 1), (20, 29, 2), (30, 59, 1), (60, 99, 0)]
+        assert label_runs(rows_of(segments).labels[:, 0]) == [(0, 19, 1), (20, 29, 2), (30, 59, 1), (60, 99, 0)]
 
 
 def test_an_instant_inside_a_range_splits_nothing() -> None:
     recording = rows_of([Segment(0, 59, "Run"), instant(30, "Jump")])
     assert recording.kinds.ranges == ("Run",)
     assert recording.kinds.instants == ("Jump",)
-    assert label_runs(recording.labels) == [(0, 59, 1), (60, 99, 0)]
+    assert label_runs(recording.labels[:, 0]) == [(0, 59, 1), (60, 99, 0)]
     assert [(event.row, event.label) for event in recording.events] == [(30, "Jump")]
 
 
@@ -100,7 +100,7 @@ def test_a_task_without_regions_is_all_background() -> None:
 
 def test_ignore_knows_the_rows_from_the_first_to_the_last_region_with_a_margin() -> None:
     recording = rows_of([Segment(20, 29, "Run"), Segment(60, 69, "Walk")], unlabelled="ignore", margin=5)
-    assert np.flatnonzero(recording.known).tolist() == list(range(15, 75))
+    assert np.flatnonzero(recording.known[:, 0]).tolist() == list(range(15, 75))
     assert not label_rows(layered([]), recording.kinds, "ignore", 5).known.any()
 
 

@@ -51,7 +51,7 @@ def test_spikes_are_clipped_and_missing_cells_are_the_centre(make_recording: Cal
 def test_a_row_between_two_instants_belongs_to_the_nearer(make_recording: Callable[..., Recording]) -> None:
     recording = make_recording([Segment(10, 10, "Run", instant=True), Segment(15, 15, "Walk", instant=True)], rows=30)
     head = InstantHead(labels=("Run", "Walk"), spacing=(3, 3), threshold=(0.4, 0.4), half_width=3)
-    targets, shares = row_targets(recording, head)
+    targets, shares = row_targets(recording, 0, head)
     assert targets[6:20].tolist() == [0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 0]
     np.testing.assert_allclose(shares[6:13], [1, 0.25, 0.5, 0.75, 1, 0.75, 0.5])
 
@@ -59,4 +59,4 @@ def test_a_row_between_two_instants_belongs_to_the_nearer(make_recording: Callab
 def test_an_instant_at_either_end_keeps_what_lies_within(make_recording: Callable[..., Recording]) -> None:
     recording = make_recording([Segment(0, 0, "Run", instant=True), Segment(29, 29, "Run", instant=True)], rows=30)
     head = InstantHead(labels=("Run",), spacing=(3,), threshold=(0.4,), half_width=2)
-    assert np.flatnonzero(row_targets(recording, head)[0]).tolist() == [0, 1, 2, 27, 28, 29]
+    assert np.flatnonzero(row_targets(recording, 0, head)[0]).tolist() == [0, 1, 2, 27, 28, 29]

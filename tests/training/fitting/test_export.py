@@ -25,6 +25,7 @@ from training.fitting.export import export_model, predict_probabilities
 from training.fitting.network import Network
 
 RANGES = RangeHead(labels=("Run", "Walk"), min_rows=(1, 1, 1))
+PLACES = RangeHead(labels=("Indoor",), min_rows=(1, 1))
 INSTANTS = InstantHead(labels=("Jump",), spacing=(3,), threshold=(0.4,), half_width=1)
 STATISTICS = Statistics(np.array([1e6, 0.0, 5.0]), np.array([2.0, 1.0, 0.1]))
 
@@ -58,8 +59,8 @@ def make_card(heads: Sequence[Head], downsampling: int, window: int = 16) -> Mod
 def make_network(heads: Sequence[Head], downsampling: int) -> Network:
     torch.manual_seed(0)
     classes = sum(1 + len(head.labels) for head in heads)
-    ranges = sum(1 + len(head.labels) for head in heads if isinstance(head, RangeHead))
-    network = Network(6, classes, 8, downsampling, ranges, event_expert=classes > ranges).eval()
+    ranges = [1 + len(head.labels) for head in heads if isinstance(head, RangeHead)]
+    network = Network(6, classes, 8, downsampling, ranges, event_expert=classes > sum(ranges)).eval()
     for expert in (network.experts, network.event_expert):
         if expert is not None:
             expert.center.normal_()
@@ -88,7 +89,11 @@ def open_graph(data: bytes) -> Run:
     return run
 
 
-@pytest.mark.parametrize("heads", [[RANGES], [INSTANTS], [RANGES, INSTANTS]], ids=["ranges", "instants", "both"])
+@pytest.mark.parametrize(
+    "heads",
+    [[RANGES], [INSTANTS], [RANGES, INSTANTS], [RANGES, PLACES], [RANGES, PLACES, INSTANTS]],
+    ids=["ranges", "instants", "both", "two heads of ranges", "three heads"],
+)
 @pytest.mark.parametrize("downsampling", [1, 2, 4])
 def test_graph_and_network_agree_at_every_length(heads: list[Head], downsampling: int) -> None:
     network = make_network(heads, downsampling)
@@ -150,6 +155,13 @@ def test_a_segmenter_loads_the_file_and_its_probe_holds() -> None:
     values = draw_values(70)
     probabilities = segmenter.probabilities(Series(values, TimeAxis.of_rows(70)))
     assert probabilities.shape == (70, 5)
+
+
+def test_several_heads_of_ranges_load_from_stored_weights() -> None:
+    network = make_network([RANGES, PLACES], 1)
+    assert Network(**network.arguments).range_heads == (3, 2)
+    assert make_network([RANGES], 1).arguments["ranges"] == 3, "a number, as earlier versions stored it"
+    assert Network(6, 3, 8, 1, 3).range_heads == (3,)
 
 
 def test_the_same_network_gives_the_same_bytes() -> None:

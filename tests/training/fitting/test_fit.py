@@ -28,7 +28,7 @@ def run_fit(recordings: list[Recording], steps: int = 40, seed: int = 0, recipe:
         data,
         hidden_size=8,
         downsampling=SHAPE.downsampling,
-        ranges=1 + len(recordings[0].kinds.ranges) if recordings[0].kinds.ranges else 0,
+        ranges=[1 + len(labels) for labels in recordings[0].kinds.heads],
         steps=steps,
         epochs=1000,
         seed=seed,
@@ -117,7 +117,7 @@ def test_experts_learn_what_statistics_tell(make_recordings: Callable[..., list[
         rows = torch.from_numpy(normalise(recording.series.values, statistics))[None]
         with torch.inference_mode():
             said = network.experts(window_statistics(rows, SHAPE.downsampling))[0].argmax(-1)
-        right.append((said.numpy() == recording.labels[:: SHAPE.downsampling, None]).mean(axis=0))
+        right.append((said.numpy() == recording.labels[:: SHAPE.downsampling]).mean(axis=0))
     assert np.mean(right, axis=0).min() > 0.8
 
 

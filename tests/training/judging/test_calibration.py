@@ -75,8 +75,8 @@ def test_few_segments_show_much_error_even_if_scores_are_perfect() -> None:
 
 def boast(recording: Recording, fold: int, sure: float) -> HeldOutPrediction:
     """Every stretch of rows gets `sure` for one column; every third stretch for a wrong one."""
-    said = recording.labels.astype(int).copy()
-    for number, (first, last, label) in enumerate(label_runs(recording.labels)):
+    said = recording.labels[:, 0].astype(int).copy()
+    for number, (first, last, label) in enumerate(label_runs(recording.labels[:, 0])):
         if number % 3 == 1:
             said[first : last + 1] = (label + 1) % 3
     probabilities = np.full((recording.rows, 3), (1 - sure) / 2, np.float32)

@@ -10,7 +10,7 @@ from training.data.annotations import LabelKinds, Recording
 from training.judging.cut_predictions import halves, join, joined_pairs
 from training.judging.evaluate import HeldOutPrediction
 
-KINDS = LabelKinds(("Run",), ("Walk",), ())
+KINDS = LabelKinds((("Run",),), ("Walk",), ())
 MARKS = [Segment(20, 39, "Run"), Segment(60, 60, "Walk", instant=True)]
 
 

@@ -14,7 +14,7 @@ from training.judging.evaluate import HeldOutPrediction, decode, score
 from training.planning.decoding_parameters import learn_heads
 from training.planning.event_label_prior import learn_event_label_prior
 
-RANGES = LabelKinds(("Run", "Walk"), (), ())
+RANGES = LabelKinds((("Run", "Walk"),), (), ())
 INSTANTS = LabelKinds((), ("Run", "Walk"), ())
 
 
@@ -25,7 +25,7 @@ def macro_f1(predictions: Sequence[HeldOutPrediction]) -> float:
 def say(recording: Recording, heads: tuple[Head, ...], columns: Sequence[int]) -> HeldOutPrediction:
     """Each stretch of equal labels says one of these columns; the last label is hardly surer than the other one."""
     probabilities = np.zeros((recording.rows, 3), np.float32)
-    for number, (first, last, _), column in zip(range(5), label_runs(recording.labels), columns, strict=True):
+    for number, (first, last, _), column in zip(range(5), label_runs(recording.labels[:, 0]), columns, strict=True):
         probabilities[first : last + 1] = 0.4 if number == 3 else 0.05
         probabilities[first : last + 1, column] = 0.5 if number == 3 else 0.9
     return HeldOutPrediction(recording, 0, heads, probabilities, tuple(decode(heads, probabilities)))

@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_f
 
 from shared.labelling.segments import Segment
 from training.data.annotations import UNKNOWN, Instant, LabelKinds, Recording
-from training.judging.metrics import add, class_scores, compute_metrics, count, match_events
+from training.judging.metrics import Classes, add, class_scores, compute_metrics, count, match_events
 
 Labels = st.lists(st.integers(0, 2), min_size=1, max_size=40)
 
@@ -25,8 +25,8 @@ def segments_of(labels: list[int], names: tuple[str, ...] = ("Run", "Walk")) -> 
     return found
 
 
-KINDS = LabelKinds(("Run", "Walk"), (), ())
-BOTH = np.ones(3, bool)
+KINDS = LabelKinds((("Run", "Walk"),), (), ())
+BOTH = Classes(KINDS, np.ones(3, bool))
 
 
 def score(make: Callable[..., Recording], true: list[int], predicted: list[int]) -> dict[str, float]:
@@ -100,7 +100,7 @@ def test_row_metrics_agree_with_scikit_learn(true: list[int], predicted: list[in
     for ours, theirs in zip(class_scores(counts), expected, strict=True):
         np.testing.assert_allclose(ours[present], theirs[present])
     whole = {"segments": np.zeros((3, 2, 3)), "edit": np.zeros(2), "borders": np.zeros(2)}
-    found = compute_metrics(counts | whole, present)
+    found = compute_metrics(counts | whole, Classes(KINDS, present))
     assert float(found["accuracy"]) == pytest.approx(accuracy_score(one, other))
     assert float(found["balanced_accuracy"]) == pytest.approx(expected[1][present].mean())
     assert float(found["macro_f1"]) == pytest.approx(expected[2][present].mean())
@@ -148,7 +148,8 @@ def test_time_errors_are_in_the_units_of_the_axis(make_recording: Callable[..., 
     recording = make_recording([Segment(10, 10, "Run", instant=True)], rows=60)
     series = Series(recording.series.values, TimeAxis(np.arange(60, dtype=np.float64) * 0.5))
     recording = replace(recording, series=series, events=(Instant(10, "Run"),))
-    found = compute_metrics(count(recording, [Segment(12, 12, "Run", instant=True)], 3.0), np.ones(1, bool))
+    counts = count(recording, [Segment(12, 12, "Run", instant=True)], 3.0)
+    found = compute_metrics(counts, Classes(recording.kinds, np.ones(1, bool)))
     assert (float(found["event_time_error"]), float(found["event_time_error_rows"])) == (1.0, 2.0)
 
 
@@ -163,7 +164,7 @@ def test_a_class_that_is_never_found_counts_as_nothing_and_is_not_dropped(
 def test_classes_that_are_not_judged_stay_out_of_every_mean(make_recording: Callable[..., Recording]) -> None:
     recording = make_recording(segments_of([0, 0, 1, 1, 2, 2]), rows=6, kinds=KINDS)
     counts = count(recording, segments_of([0, 0, 1, 1, 0, 0]), 1.0)
-    found = compute_metrics(counts, np.array([True, True, False]))
+    found = compute_metrics(counts, Classes(KINDS, np.array([True, True, False])))
     assert float(found["balanced_accuracy"]) == 1
     assert float(found["min_class_f1"]) == pytest.approx(2 / 3, abs=0.4)
 

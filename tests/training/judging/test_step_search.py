@@ -172,7 +172,7 @@ def test_parts_of_one_recording_give_no_standard_error_and_no_calibration(
 def test_where_no_class_can_be_judged_no_longer_schedule_is_tried(
     make_recording: Callable[..., Recording], settings: Settings
 ) -> None:
-    kinds = LabelKinds(("Run", "Walk"), (), ())
+    kinds = LabelKinds((("Run", "Walk"),), (), ())
     one = make_recording([Segment(0, 99, "Run")], kinds=kinds)
     other = make_recording([Segment(0, 99, "Walk")], kinds=kinds)
     search, _, _ = train([one, replace(other, key="2", group="2")], settings, train_epochs=1000)

@@ -33,7 +33,7 @@ def test_few_segments_give_a_quarter_of_the_shortest(make_recording: Callable[..
 
 def test_segments_that_the_ends_cut_off_teach_nothing(make_recording: Callable[..., Recording]) -> None:
     recording = make_recording([Segment(0, 1, "Run"), Segment(40, 59, "Run"), Segment(98, 99, "Run")], rows=100)
-    assert segment_durations([recording], 2) == [[38, 38], [20]]
+    assert segment_durations([recording], 0, 2) == [[38, 38], [20]]
 
 
 def test_instants_are_a_tenth_of_their_gap_wide(make_recording: Callable[..., Recording]) -> None:

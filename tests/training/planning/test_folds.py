@@ -46,7 +46,7 @@ def test_a_fold_that_lost_all_its_groups_starts_afresh() -> None:
 
 def test_recordings_of_one_group_are_never_on_both_sides(make_recordings: Callable[..., list[Recording]]) -> None:
     recordings = make_recordings(6, groups=["a", "a", "b", "b", "c", "c"])
-    folds = assign_folds(class_sizes_by_group(recordings, 3), {})
+    folds = assign_folds(class_sizes_by_group(recordings), {})
     splits = split_by_fold(recordings, folds)
     assert len(splits) == 3
     for split in splits:
