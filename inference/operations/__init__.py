@@ -4,11 +4,28 @@ Each object has one subject, is called in threads and may block. HTTP is in `web
 `serving`; `inference.services` creates the objects.
 """
 
-from inference.operations.background import BackgroundLoops
-from inference.operations.events import EventRecorder
-from inference.operations.setup import ProjectSetup
-from inference.operations.thread_pools import ThreadPools
-from inference.operations.trainings import Trainings
-from inference.operations.versions import Versions
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from inference.operations.background import BackgroundLoops
+    from inference.operations.events import EventRecorder
+    from inference.operations.setup import ProjectSetup
+    from inference.operations.thread_pools import ThreadPools
+    from inference.operations.trainings import Trainings
+    from inference.operations.versions import Versions
 
 __all__ = ["BackgroundLoops", "EventRecorder", "ProjectSetup", "ThreadPools", "Trainings", "Versions"]
+# imported at first use: they need models and the store
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "background": ["BackgroundLoops"],
+        "events": ["EventRecorder"],
+        "setup": ["ProjectSetup"],
+        "thread_pools": ["ThreadPools"],
+        "trainings": ["Trainings"],
+        "versions": ["Versions"],
+    },
+)

@@ -4,10 +4,26 @@ What configurations and regions mean is in `shared.labelling`; the routes that L
 `inference.serving`.
 """
 
-from shared.label_studio.cache import RecordingCache
-from shared.label_studio.client import LabelStudio, Project
-from shared.label_studio.credentials import Credentials
-from shared.label_studio.fetcher import Fetcher
-from shared.label_studio.request import display_url, send_request
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from shared.label_studio.cache import RecordingCache
+    from shared.label_studio.client import LabelStudio, Project
+    from shared.label_studio.credentials import Credentials
+    from shared.label_studio.fetcher import Fetcher
+    from shared.label_studio.request import display_url, send_request
 
 __all__ = ["Credentials", "Fetcher", "LabelStudio", "Project", "RecordingCache", "display_url", "send_request"]
+# imported at first use: they need urllib3
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "cache": ["RecordingCache"],
+        "client": ["LabelStudio", "Project"],
+        "credentials": ["Credentials"],
+        "fetcher": ["Fetcher"],
+        "request": ["display_url", "send_request"],
+    },
+)
