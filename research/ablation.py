@@ -23,7 +23,7 @@ from research.variants import INSTANTS, RANGES, Variant
 from shared.settings import Settings
 from training.data.annotations import Recording
 from training.fitting.trainer import Trainer
-from training.judging.cross_validation import HeldOut
+from training.judging.cross_validation import HeldOutPredictions
 from training.judging.evaluate import HeldOutPrediction, decode
 from training.planning.decoding_parameters import learn_heads
 from training.planning.folds import Split, split_by_fold
@@ -91,7 +91,7 @@ def measure(variant: Variant, material: Material, repetition: int, drawn: int) -
     recordings = list(material.recordings.values())
     settings = replace(Settings.from_environment(), seed=repetition, **variant.settings)
     with variant.applied():
-        held_out = HeldOut()
+        held_out = HeldOutPredictions()
         for number, split in enumerate(splits(recordings, repetition, drawn)):
             plan = variant.plan(make_plan(split.training, material.kinds, settings, {}))
             trainer = Trainer(plan, material.data.config, settings, Quiet())

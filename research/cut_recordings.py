@@ -133,12 +133,12 @@ def pairs(recordings: Sequence[Recording]) -> list[tuple[Recording, Recording]]:
 def metrics_by_kind(predicted: Predicted) -> dict[str, dict[str, float]]:
     """Metrics of whole recordings, of each kind of others ("50%") and of the whole ones on the same rows ("of 50%")."""
     by_key = {each.recording.key: each for each in predicted.whole}
-    counts: dict[str, list[Counts]] = {"whole": [tally(each, predicted.tolerance) for each in predicted.whole]}
+    counts: dict[str, list[Counts]] = {"whole": [count_matches(each, predicted.tolerance) for each in predicted.whole]}
     for kind, each, keys in predicted.others:
-        counts.setdefault(kind, []).append(tally(each, predicted.tolerance))
+        counts.setdefault(kind, []).append(count_matches(each, predicted.tolerance))
         same = counts.setdefault(f"of {kind}", [])
         if len(keys) > 1:
-            same += [tally(by_key[key], predicted.tolerance) for key in keys]
+            same += [count_matches(by_key[key], predicted.tolerance) for key in keys]
             continue
         cut, whole = each.recording, by_key[keys[0]]
         first = cut.offset - whole.recording.offset
@@ -149,7 +149,7 @@ def metrics_by_kind(predicted: Predicted) -> dict[str, dict[str, float]]:
     return {name: {key: float(value) for key, value in each.items()} for name, each in metrics.items()}
 
 
-def tally(prediction: HeldOutPrediction, tolerance: float) -> Counts:
+def count_matches(prediction: HeldOutPrediction, tolerance: float) -> Counts:
     """Counts of one prediction."""
     return count(prediction.recording, prediction.segments, tolerance)
 

@@ -28,7 +28,7 @@ from training.data.annotations import Recording
 from training.data.recordings import load_recordings
 from training.data.training_data import training_data_of_export, training_data_of_project
 from training.fitting.trainer import Trainer
-from training.judging.cross_validation import HeldOut
+from training.judging.cross_validation import HeldOutPredictions
 from training.judging.evaluate import LEAST_GROUPS, Scores, draw_groups, resample, score
 from training.judging.metrics import compute_metrics
 from training.planning.decoding_parameters import choose_shape
@@ -123,7 +123,7 @@ def draw_order(recordings: Sequence[Recording], seed: int) -> list[list[Recordin
 def _measure(
     count: int, orders: Sequence[Sequence[Sequence[Recording]]], plan: Plan, config: LabelConfig, settings: Settings
 ) -> _Measured:
-    held_out = HeldOut()
+    held_out = HeldOutPredictions()
     recordings, steps = [], []
     for index, (order, split) in enumerate(zip(orders, plan.splits, strict=True)):
         drawn = tuple(recording for group in order[:count] for recording in group)

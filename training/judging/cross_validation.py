@@ -41,7 +41,7 @@ class Evaluation:
 
 def cross_validate(trainer: Trainer, splits: Sequence[Split], steps: int, title: str) -> Evaluation:
     """Fit and evaluate every split. title: names the fits in logs."""
-    held_out = HeldOut()
+    held_out = HeldOutPredictions()
     models = []
     for index, split in enumerate(splits):
         models.append(trainer.fit(split.training, steps, index + 1, f"{title}, fold {index + 1} of {len(splits)}"))
@@ -52,7 +52,7 @@ def cross_validate(trainer: Trainer, splits: Sequence[Split], steps: int, title:
     return replace(found, models=tuple(found.applied_to(each) for each in models))
 
 
-class HeldOut:
+class HeldOutPredictions:
     """Predictions of held-out recordings, without event experts and, where models have one, with it."""
 
     def __init__(self) -> None:
