@@ -1,34 +1,36 @@
 """The objects of a server, created from the settings. Used by `web` only."""
 
-from inference.launchers.choose import choose_launcher
-from inference.monitoring.activity_log import ActivityLog
-from inference.monitoring.counting_storage import CountingStorage
-from inference.monitoring.diagnosis import Diagnoser
-from inference.monitoring.label_studio_monitor import LabelStudioMonitor
-from inference.monitoring.metrics import ServerMetrics
-from inference.monitoring.outcomes import OutcomeRecorder
-from inference.monitoring.project_status import StatusCollector
-from inference.operations import BackgroundLoops, EventRecorder, ProjectSetup, ThreadPools, Trainings, Versions
-from inference.operations.token_adoption import TokenAdoption
-from inference.operations.update_queue import UpdateQueue
-from inference.serving.model_cache import ModelCache
-from inference.serving.predictor import Predictor
-from inference.status.pages import Pages
+from inference.launchers import choose_launcher
+from inference.monitoring import (
+    ActivityLog,
+    CountingStorage,
+    Diagnoser,
+    LabelStudioMonitor,
+    OutcomeRecorder,
+    ServerMetrics,
+    StatusCollector,
+)
+from inference.operations import (
+    BackgroundLoops,
+    EventRecorder,
+    ProjectSetup,
+    ThreadPools,
+    TokenAdoption,
+    Trainings,
+    UpdateQueue,
+    Versions,
+)
+from inference.serving import ModelCache, Predictor
+from inference.status import Pages
 from inference.version import program_version
-from shared.label_studio.client import LabelStudio
-from shared.label_studio.credentials import Credentials
-from shared.label_studio.fetcher import Fetcher
-from shared.label_studio.request import display_url
+from shared.label_studio import Credentials, Fetcher, LabelStudio, display_url
 from shared.logs import Redaction
-from shared.net.connections import Connections
-from shared.recordings.series import cell_limit
-from shared.retraining.controller import Controller, make_reconciler
-from shared.retraining.runs import Runs
-from shared.retraining.updates import Updates
+from shared.net import Connections
+from shared.recordings import cell_limit
+from shared.retraining import Controller, Runs, Updates
+from shared.retraining.controller import make_reconciler
 from shared.settings import Settings
-from shared.store.models import ModelStore
-from shared.store.opening import open_storage
-from shared.store.projects import KnownProjects
+from shared.store import KnownProjects, ModelStore, open_storage
 
 
 class Services:

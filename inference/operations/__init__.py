@@ -13,10 +13,21 @@ if TYPE_CHECKING:
     from inference.operations.events import EventRecorder
     from inference.operations.setup import ProjectSetup
     from inference.operations.thread_pools import ThreadPools
+    from inference.operations.token_adoption import TokenAdoption
     from inference.operations.trainings import Trainings
+    from inference.operations.update_queue import UpdateQueue
     from inference.operations.versions import Versions
 
-__all__ = ["BackgroundLoops", "EventRecorder", "ProjectSetup", "ThreadPools", "Trainings", "Versions"]
+__all__ = [
+    "BackgroundLoops",
+    "EventRecorder",
+    "ProjectSetup",
+    "ThreadPools",
+    "TokenAdoption",
+    "Trainings",
+    "UpdateQueue",
+    "Versions",
+]
 # imported at first use: they need models and the store
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
@@ -25,7 +36,9 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "events": ["EventRecorder"],
         "setup": ["ProjectSetup"],
         "thread_pools": ["ThreadPools"],
+        "token_adoption": ["TokenAdoption"],
         "trainings": ["Trainings"],
+        "update_queue": ["UpdateQueue"],
         "versions": ["Versions"],
     },
 )
