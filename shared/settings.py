@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from shared.errors import SettingsError
 
 TaskScore = Literal["mean", "min-segment", "margin", "entropy"]
+Annotators = Literal["majority", "latest"]
+MachineAnnotations = Literal["leave-out", "learn"]
 
 Read = Callable[[str], Any]
 
@@ -219,6 +221,18 @@ class Settings:
         "background",
         one_of("background", "ignore"),
         "Rows outside regions: background, or ignore (unknown, for people who label one event in a long file).",
+    )
+    annotators: Annotators = setting(
+        "majority",
+        one_of("majority", "latest"),
+        "Which annotations of a task count where it has no ground truth: majority (rows on which more than half of "
+        "the annotators agree), or latest (the last annotation alone).",
+    )
+    machine_annotations: MachineAnnotations = setting(
+        "leave-out",
+        one_of("leave-out", "learn"),
+        "Annotations that Label Studio created from predictions and nobody looked at: leave-out, or learn (from those "
+        "of tasks without other annotations; models are never evaluated on them).",
     )
     seed: int = setting(
         0,

@@ -16,12 +16,15 @@ from shared.errors import LabelStudioError
 from shared.label_studio.client import ANNOTATED, PAGE_SIZE, after, next_page, task_query
 from shared.label_studio.credentials import Credentials
 from shared.label_studio.request import display_url
-from shared.labelling.annotations import Annotation, read_annotation
+from shared.labelling.annotations import Annotation, is_from_prediction, read_annotation
 from shared.labelling.snapshots import AnnotationState, Snapshot, take_snapshot
 from shared.net.connections import Connections
 from shared.net.urls import Url
 
-FIELDS = "id,data,meta,annotations,result,created_at,updated_at,ground_truth,was_cancelled"
+FIELDS = (
+    "id,data,meta,annotations,result,created_at,updated_at,ground_truth,was_cancelled,"
+    "completed_by,parent_prediction,lead_time,last_action"
+)
 PAGE_SECONDS = 60.0  # s for a page to arrive
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)  # s before asking again; a restart of Label Studio takes about 20
 PASSING = (408, 425, 429, 500, 502, 503, 504)
@@ -82,7 +85,12 @@ def read_task(raw: Any) -> AnnotatedTask | None:
     if it has no number, or if its annotations are no list of numbered ones.
     """
     try:
-        found = [read_annotation(each) for each in raw.get("annotations") or ()]
+        predictions = {
+            each["id"]: each.get("result")
+            for each in raw.get("predictions") or ()
+            if isinstance(each, Mapping) and "id" in each  # exports may hold their numbers alone
+        }
+        found = [read_annotation(each, predictions) for each in raw.get("annotations") or ()]
         kept = sorted((each for each in found if not each.was_cancelled), key=lambda each: (each.created_at, each.id))
         if not kept:
             return None
@@ -118,23 +126,32 @@ def _pages(credentials: Credentials, project: int, sleep: Callable[[float], None
         last: int | None = 0
         while last is not None:
             page = _ask(partial(_list, sdk, project, last), credentials, home, sleep)
+            if any(is_from_prediction(each) for task in page.tasks for each in task["annotations"] or ()):
+                # rare, and what they were made from may be large: it tells whether a program changed them since
+                page = _ask(partial(_list, sdk, project, last, f"{FIELDS},predictions"), credentials, home, sleep)
             yield page.tasks
             last = next_page([int(task["id"]) for task in page.tasks], page.total, last)
 
 
-def _list(sdk: Any, project: int, last: int) -> _Page:
+def _list(sdk: Any, project: int, last: int, fields: str = FIELDS) -> _Page:
     found = sdk.tasks.list(
         project=project,
         query=task_query([ANNOTATED, after(last)], "tasks:id"),
         page=1,
         page_size=PAGE_SIZE,
         fields="all",
-        include=FIELDS,
+        include=fields,
         review=True,  # or else Label Studio asks our own server for predictions that are missing
         request_options={"max_retries": 0},
     )
     tasks: list[Mapping[str, Any]] = [
-        {"id": int(task.id), "data": task.data, "meta": getattr(task, "meta", None), "annotations": task.annotations}
+        {
+            "id": int(task.id),
+            "data": task.data,
+            "meta": getattr(task, "meta", None),
+            "annotations": task.annotations,
+            "predictions": getattr(task, "predictions", None),
+        }
         for task in found.items
     ]
     return _Page(tasks, getattr(found.response, "total", None))

@@ -25,6 +25,8 @@ CARD_SETTINGS = (
     "min_class_f1_threshold",
     "use_class_weights",
     "unlabelled",
+    "annotators",
+    "machine_annotations",
     "seed",
 )
 
