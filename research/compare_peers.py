@@ -59,7 +59,14 @@ def read_material(tasks: Path, xml: Path) -> Material:
     """Read an export as training does."""
     settings = Settings.from_environment()
     data = training_data_of_export(tasks, xml, settings)
-    loaded = load_recordings(data.tasks, data.config, data.source, settings.unlabelled)
+    loaded = load_recordings(
+        data.tasks,
+        data.config,
+        data.source,
+        settings.unlabelled,
+        annotators=settings.annotators,
+        machine_annotations=settings.machine_annotations,
+    )
     raw = {}
     for number, task in enumerate(json.loads(tasks.read_bytes()), 1):
         value = task.get("data", {}).get(data.config.value_key)

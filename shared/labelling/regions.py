@@ -53,6 +53,12 @@ class ParsedRegions:
     unclear: list[UnclearRegion] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
 
+    @property
+    def says_something(self) -> bool:
+        """Whether it has no regions at all, or at least one whose rows are known."""
+        placed = bool(self.segments) or any(each.span for each in self.unclear)
+        return placed or not any(each.kind in ("unreadable-region", "outside-region") for each in self.left_out)
+
 
 def from_regions(regions: Iterable[Any], axis: TimeAxis, config: LabelConfig) -> ParsedRegions:
     """Segments of an annotation's `result`, in its order; a region with several labels is one segment for each.

@@ -64,7 +64,14 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
         data = training_data_of_export(arguments.tasks, arguments.label_config, settings)
     else:
         data = training_data_of_project(project, settings)
-    loaded = load_recordings(data.tasks, data.config, data.source, settings.unlabelled)
+    loaded = load_recordings(
+        data.tasks,
+        data.config,
+        data.source,
+        settings.unlabelled,
+        annotators=settings.annotators,
+        machine_annotations=settings.machine_annotations,
+    )
     plan = make_plan(loaded.recordings, loaded.kinds, settings, {})
     curve = measure(plan, data.config, settings, [*data.notes, *loaded.notes])
     keep_curve(open_storage(settings.model_dir), project, curve)

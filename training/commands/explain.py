@@ -44,7 +44,14 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
     else:
         data = training_data_of_project(arguments.project, settings)
     try:
-        loaded = load_recordings(data.tasks, data.config, data.source, settings.unlabelled)
+        loaded = load_recordings(
+            data.tasks,
+            data.config,
+            data.source,
+            settings.unlabelled,
+            annotators=settings.annotators,
+            machine_annotations=settings.machine_annotations,
+        )
         found = explain(len(data.tasks), loaded, data.notes)
     except TrainingDataError as error:
         found = Explanation(
@@ -54,7 +61,7 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
             rows=0,
             ranges=[],
             instants=[],
-            left_out=list(data.notes),
+            left_out=[*data.notes, *getattr(error, "__notes__", ())],
             missing=[],
             complaint=str(error),
         )

@@ -132,7 +132,14 @@ class _Run:
             return "unchanged", "The annotations are those of the last run."
 
         log.info("Reading %d annotated recordings.", len(data.tasks))
-        loaded = load_recordings(data.tasks, data.config, data.source, self.settings.unlabelled)
+        loaded = load_recordings(
+            data.tasks,
+            data.config,
+            data.source,
+            self.settings.unlabelled,
+            annotators=self.settings.annotators,
+            machine_annotations=self.settings.machine_annotations,
+        )
         notes = [*data.notes, *loaded.notes]
         for note in notes:
             log.warning("%s", note)

@@ -1,42 +1,43 @@
-"""Annotations ► labelled rows: what lies on top, and which rows are known.
+"""Annotations ► recordings with labelled rows: which labels are ranges and which instants, and which rows are known.
 
-Of several annotations later ones override earlier ones (shared/labelling/annotations.py selects them). Of overlapping
-regions of one annotation the shorter is on top. Instants stand beside ranges and never split them.
+Instants stand beside ranges and never split them. What annotators say together: training/data/opinions.py.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.doubts import Doubt
+from shared.labelling.regions import UnclearRegion
 from shared.labelling.segments import Segment
 from shared.labelling.time_axis import TimeAxis
 from shared.recordings.series import Series
+from training.data.opinions import Agreement, Opinion, agree, form_opinion
+from training.data.painting import UNKNOWN as UNKNOWN
+from training.data.votes import Instant as Instant
 
-UNKNOWN = -1
 STRAY_SHARE = 0.1  # a label used as instants this rarely among its ranges (or the reverse) is a mistake
+TOLERANCE_SHARE = 0.2  # of the median gap between events
 LEAST_OF_A_KIND = 3  # … and so are fewer than this
 
 
 @dataclass(frozen=True, slots=True)
-class Instant:
-    """An instant: one row that carries a label."""
-
-    row: int
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
 class AnnotatedSeries:
-    """A recording and what people marked in it: one layer for each selected annotation, the last one on top."""
+    """A recording and what people marked in it: one layer for each annotator.
+
+    unclear: of each layer, regions whose rows are unknown; empty: none anywhere. machine_made: nobody looked at it.
+    """
 
     key: str
     name: str
     group: str
     series: Series
     layers: tuple[tuple[Segment, ...], ...]
+    unclear: tuple[tuple[UnclearRegion, ...], ...] = ()
+    machine_made: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Recording:
     labels: int16 [rows, heads of ranges], 0 the head's background, i the label `kinds.heads[head][i − 1]`.
     events: in order of their rows. known: bool [rows, all heads], where there are instants their head is the last one.
     offset, whole: row of the task's recording that row 0 is, and its number of rows: this may be a part of it.
+    annotators: the recording as each of several annotators marked it, `disagreement` what they differ on.
+    machine_made: labels are accepted predictions, which teach but evaluate nothing.
     """
 
     key: str
@@ -89,6 +92,9 @@ class Recording:
     known: NDArray[np.bool_]
     offset: int = 0
     whole: int = 0
+    annotators: tuple["Recording", ...] = ()
+    disagreement: Doubt | None = None
+    machine_made: bool = False
 
     @property
     def rows(self) -> int:
@@ -142,7 +148,14 @@ class Recording:
             labels=self.labels[first:end],
             events=tuple(Instant(e.row - first, e.label) for e in self.events if first <= e.row < end),
             known=self.known[first:end],
+            annotators=tuple(each.part(first, end) for each in self.annotators),
         )
+
+
+def by_annotator(recordings: Iterable[Recording]) -> Iterator[Recording]:
+    """Recordings as each annotator marked them: what several say together has segments that nobody drew."""
+    for recording in recordings:
+        yield from recording.annotators or (recording,)
 
 
 def label_runs(labels: NDArray[np.int16] | NDArray[np.int64]) -> list[tuple[int, int, int]]:
@@ -180,57 +193,74 @@ def choose_label_kinds(marked: Iterable[AnnotatedSeries], order: Sequence[str]) 
     return LabelKinds(heads, tuple(as_instants), tuple(notes))
 
 
-def label_rows(marked: AnnotatedSeries, kinds: LabelKinds, unlabelled: str, margin: int) -> Recording:
-    """The label of every row, by each head.
+def label_rows(
+    marked: AnnotatedSeries, kinds: LabelKinds, unlabelled: str, margin: int, tolerance: float = 1.0
+) -> Recording:
+    """The label of every row, by each head, as more than half of the annotators say.
 
-    A stray range of an instant label counts as an instant at its middle row; a stray instant of a range label is left
-    out. unlabelled: `ignore` knows rows within regions, and from `margin` rows before the first region to `margin` rows
-    after the last one.
+    unlabelled: `ignore` knows rows within regions, and from `margin` rows before the first region to `margin` rows
+    after the last one. tolerance: rows that an event of two annotators may be apart.
     """
-    labels = np.zeros((len(marked.series.values), len(kinds.heads)), np.int16)
-    events: list[Instant] = []
-    touched: list[int] = []
-    for layer in marked.layers:
-        for head, names in enumerate(kinds.heads):
-            ranges = [segment for segment in layer if not segment.instant and segment.label in names]
-            for segment in sorted(ranges, key=lambda segment: segment.first - segment.last):
-                labels[segment.first : segment.last + 1, head] = 1 + names.index(segment.label)
-        points = {
-            Instant((segment.first + segment.last) // 2, segment.label)
-            for segment in layer
-            if segment.label in kinds.instants and (segment.instant or segment.label not in kinds.ranges)
-        }
-        events = _override(events, sorted(points, key=lambda event: (event.row, event.label)))
-        touched += [row for segment in layer for row in (segment.first, segment.last)]
-    known = np.ones((len(labels), len(kinds.all_heads)), bool)
-    if unlabelled == "ignore":
-        known[:] = False
-        if touched:
-            known[max(min(touched) - margin, 0) : max(touched) + margin + 1] = True
-    return Recording(
-        key=marked.key,
-        name=marked.name,
-        group=marked.group,
-        series=marked.series,
-        kinds=kinds,
-        labels=labels,
-        events=tuple(events),
-        known=known,
-        whole=len(labels),
+    ignore = unlabelled == "ignore"
+    rows = len(marked.series.values)
+    opinions = [
+        form_opinion(
+            layer,
+            unclear,
+            kinds.heads,
+            kinds.instants,
+            rows,
+            margin=margin if ignore else None,
+            tolerance=tolerance,
+        )
+        for layer, unclear in zip(marked.layers, marked.unclear or ((),) * len(marked.layers), strict=True)
+    ]
+    together = agree(opinions, tolerance, unmarked_votes=not ignore)
+
+    def recording(opinion: Opinion) -> Recording:
+        return Recording(
+            key=marked.key,
+            name=marked.name,
+            group=marked.group,
+            series=marked.series,
+            kinds=kinds,
+            labels=np.maximum(opinion.labels, 0),
+            events=opinion.events,
+            known=opinion.known(has_instants=bool(kinds.instants)),
+            whole=rows,
+            machine_made=marked.machine_made,
+        )
+
+    found = recording(together.opinion)
+    if len(opinions) == 1:
+        return found
+    return replace(
+        found,
+        annotators=tuple(map(recording, opinions)),
+        disagreement=_disagreement(marked, together),
     )
 
 
-def _override(earlier: list[Instant], later: list[Instant]) -> list[Instant]:
-    """Instants of both, without the earlier ones that a later annotation marks again.
+def _disagreement(marked: AnnotatedSeries, together: Agreement) -> Doubt | None:
+    if not together.differing and not together.disputed_events:
+        return None
+    events = f" and on {together.disputed_events} instants" if together.disputed_events else ""
+    return Doubt(
+        kind="disagreement",
+        sentence=f"{len(marked.layers)} annotators of {marked.name} differ on {100 * together.differing:.1f} % of its "
+        f"rows{events}; what has no majority is unknown.",
+        share=together.differing,
+    )
 
-    Again: nearer than half the median gap between the later ones, or on the same row where there is no gap.
-    """
-    if not earlier or not later:
-        return earlier or later
-    rows = np.array([event.row for event in later])
-    reach = float(np.median(np.diff(rows))) / 2 if len(rows) > 1 else 0.0
-    kept = [event for event in earlier if np.abs(rows - event.row).min() > reach]
-    return sorted(kept + later, key=lambda event: (event.row, event.label))
+
+def tolerance_between(marked: Iterable[AnnotatedSeries], instants: Collection[str]) -> float:
+    """Rows that an event of two annotators may be apart: as `event_tolerance`, of each annotator's own events."""
+    rows = [
+        sorted(segment.first for segment in layer if segment.instant and segment.label in instants)
+        for each in marked
+        for layer in each.layers
+    ]
+    return _tolerance(rows)
 
 
 def segment_durations(recordings: Sequence[Recording], head: int, classes: int) -> list[list[int]]:
@@ -239,7 +269,7 @@ def segment_durations(recordings: Sequence[Recording], head: int, classes: int) 
     Those cut off by an end or by unknown rows don't teach.
     """
     durations: list[list[int]] = [[] for _ in range(classes)]
-    for recording in recordings:
+    for recording in by_annotator(recordings):
         runs = label_runs(recording.known_labels(head))
         for before, (first, last, label), after in zip(runs, runs[1:], runs[2:], strict=False):
             if UNKNOWN not in (before[2], label, after[2]):
@@ -249,7 +279,7 @@ def segment_durations(recordings: Sequence[Recording], head: int, classes: int) 
 
 def event_gaps(recordings: Sequence[Recording]) -> NDArray[np.int64]:
     """Rows between neighbouring events of a recording, whatever their labels."""
-    gaps = [np.diff([event.row for event in recording.events]) for recording in recordings if len(recording.events) > 1]
+    gaps = [np.diff([event.row for event in each.events]) for each in by_annotator(recordings) if len(each.events) > 1]
     whole: NDArray[np.int64] = np.concatenate([*gaps, np.zeros(0, np.int64)]).astype(np.int64)
     found: NDArray[np.int64] = whole[whole > 0]
     return found
@@ -257,6 +287,9 @@ def event_gaps(recordings: Sequence[Recording]) -> NDArray[np.int64]:
 
 def event_tolerance(recordings: Sequence[Recording]) -> float:
     """Rows that an event may be off: a fifth of the median gap between events, at least one row."""
-    gaps = [np.diff([event.row for event in recording.events]) for recording in recordings]
-    known = np.concatenate([*gaps, np.zeros(0)])
-    return max(1.0, 0.2 * float(np.median(known))) if len(known) else 1.0
+    return _tolerance([event.row for event in each.events] for each in by_annotator(recordings))
+
+
+def _tolerance(rows: Iterable[Sequence[int]]) -> float:
+    known = np.concatenate([*map(np.diff, rows), np.zeros(0)])
+    return max(1.0, TOLERANCE_SHARE * float(np.median(known))) if len(known) else 1.0

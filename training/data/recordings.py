@@ -4,15 +4,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
 import numpy as np
 
 from shared.doubts import Doubt
 from shared.errors import FetchError, SegmenterError, TemporaryError, TrainingDataError
 from shared.labelling.annotations import select_annotations
 from shared.labelling.label_config import LabelConfig
+from shared.labelling.left_out import LeftOut
 from shared.labelling.regions import from_regions
 from shared.recordings.series import is_address, read_series
 from shared.segmentation.normalisation import missing
+from shared.settings import Annotators, MachineAnnotations
 from training.data.annotations import (
     AnnotatedSeries,
     LabelKinds,
@@ -20,6 +23,7 @@ from training.data.annotations import (
     choose_label_kinds,
     label_rows,
     segment_durations,
+    tolerance_between,
 )
 from training.data.findings import MOST_NAMED, Findings
 from training.data.tasks import AnnotatedTask
@@ -52,19 +56,24 @@ def load_recordings(
     source: Source,
     unlabelled: str,
     *,
+    annotators: Annotators = "majority",
+    machine_annotations: MachineAnnotations = "leave-out",
     sleep: Callable[[float], None] = time.sleep,
 ) -> Loaded:
     """Read every task's recording and label its rows; a fetch that fails in passing is tried again, WAITS in all.
 
-    Raises TrainingDataError with one sentence where nothing can be learned; FetchError where that may be because
-    recordings did not arrive.
+    unlabelled, annotators, machine_annotations: the settings of these names.
+
+    Raises TrainingDataError with one sentence, and notes, where nothing can be learned; FetchError where that may be
+    because recordings did not arrive.
     """
     if not tasks:
         raise TrainingDataError(
             "There is no annotated task: annotate at least one recording (skipped ones don't count), then train."
         )
-    layered: list[AnnotatedSeries] = []
     findings = Findings()
+    tasks = _select(tasks, annotators, machine_annotations, findings)
+    layered: list[AnnotatedSeries] = []
     failures: list[tuple[AnnotatedTask, SegmenterError]] = []
     waits = iter(WAITS)
     for task in tasks:
@@ -75,12 +84,40 @@ def load_recordings(
     missing = [task for task, error in failures if isinstance(error, TemporaryError)]
     if not layered:
         raise _nothing_readable(failures)
+    notes: list[str] = []
     try:
-        return _label(layered, config, unlabelled, failures, findings, missing)
+        return _label(layered, config, unlabelled, failures, findings, missing, notes)
     except TrainingDataError as error:
+        for note in notes:
+            error.add_note(note)
         if missing:
             raise FetchError(f"{error} But {len(missing)} recordings did not arrive; they are tried again.") from error
         raise
+
+
+def _select(
+    tasks: Sequence[AnnotatedTask],
+    annotators: Annotators,
+    machine_annotations: MachineAnnotations,
+    findings: Findings,
+) -> list[AnnotatedTask]:
+    """Tasks that have annotations that count, with those alone. Raises TrainingDataError if there is none."""
+    found: list[AnnotatedTask] = []
+    for task in tasks:
+        selected = select_annotations(task.annotations, annotators, machine_annotations)
+        findings.left_out += [
+            (f"task {task.id}", LeftOut("machine-made", "", f"annotation {each.id}"))
+            for each in task.annotations
+            if each.machine_made and each not in selected
+        ]
+        if selected:
+            found.append(msgspec.structs.replace(task, annotations=selected))
+    if not found:
+        raise TrainingDataError(
+            f"All annotations of the {len(tasks)} annotated tasks are predictions accepted without a change: look at "
+            "them and submit them one by one, or set MACHINE_ANNOTATIONS=learn."
+        )
+    return found
 
 
 def _label(
@@ -90,9 +127,10 @@ def _label(
     failures: Sequence[tuple[AnnotatedTask, SegmenterError]],
     findings: Findings,
     missing: list[AnnotatedTask],
+    notes: list[str],
 ) -> Loaded:
-    """Rows of what was read, and sentences about what was not."""
-    notes = [f"Task {task.id} was skipped: {error}" for task, error in failures[:MOST_NAMED]]
+    """Rows of what was read; `notes` takes sentences about what was not, whatever comes of the rest."""
+    notes += [f"Task {task.id} was skipped: {error}" for task, error in failures[:MOST_NAMED]]
     if len(failures) > MOST_NAMED:
         notes.append(f"{len(failures) - MOST_NAMED} more tasks were skipped.")
     doubts = findings.doubts()
@@ -103,10 +141,14 @@ def _label(
             f"None of the {len(layered)} annotated recordings holds a segment with a label of the configuration: mark "
             "some, then train." + (f" ({notes[0]})" if notes else "")
         )
-    recordings = [label_rows(each, kinds, unlabelled, 0) for each in layered]
+    tolerance = tolerance_between(layered, kinds.instants)
+    recordings = [label_rows(each, kinds, unlabelled, 0, tolerance) for each in layered]
     if unlabelled == "ignore":
-        recordings, more = _with_margins(layered, recordings, kinds)
+        recordings, more = _with_margins(layered, recordings, kinds, tolerance)
         notes += more
+    differing = _disagreements(recordings)
+    doubts += differing
+    notes += [doubt.sentence for doubt in differing]
     notes += kinds.notes
     _check_learnable(recordings, kinds, config)
     return Loaded(recordings, kinds, notes, doubts, missing)
@@ -135,13 +177,21 @@ def _read_task(task: AnnotatedTask, config: LabelConfig, source: Source, finding
     value = config.value_of(task.data)
     series = read_series(source.fetch(value, task_id=task.id), config, fetched=is_address(value))
     findings.series += [(f"task {task.id}", doubt) for doubt in series.doubts]
-    layers = []
-    for annotation in select_annotations(task.annotations):
-        parsed = from_regions(annotation.result, series.axis, config)
-        findings.left_out += [(f"task {task.id}", each) for each in parsed.left_out]
-        layers.append(tuple(parsed.segments))
+    parsed = [from_regions(annotation.result, series.axis, config) for annotation in task.annotations]
+    findings.left_out += [(f"task {task.id}", each) for one in parsed for each in one.left_out]
+    readable = [each for each in parsed if each.says_something]
+    if not readable:
+        raise TrainingDataError("none of its regions can be read.")
     name = f"task {task.id}" + (f" ({value[-80:]})" if isinstance(value, str) and len(value) < 500 else "")
-    return AnnotatedSeries(str(task.id), name, group_of(task), series, tuple(layers))
+    return AnnotatedSeries(
+        key=str(task.id),
+        name=name,
+        group=group_of(task),
+        series=series,
+        layers=tuple(tuple(each.segments) for each in readable),
+        unclear=tuple(tuple(each.unclear) for each in readable),
+        machine_made=any(each.machine_made for each in task.annotations),
+    )
 
 
 def group_of(task: AnnotatedTask) -> str:
@@ -161,8 +211,17 @@ def _nothing_readable(failures: Sequence[tuple[AnnotatedTask, SegmenterError]]) 
     return TrainingDataError(sentence)
 
 
+def _disagreements(recordings: Sequence[Recording]) -> list[Doubt]:
+    """What annotators differ on, by recording; those on which they differ most first."""
+    found = [each.disagreement for each in recordings if each.disagreement]
+    found.sort(key=lambda doubt: -(doubt.share or 0.0))
+    rest = len(found) - MOST_NAMED
+    more = [Doubt(kind="disagreement", sentence=f"Annotators differ on {rest} more recordings.")] if rest > 0 else []
+    return found[:MOST_NAMED] + more
+
+
 def _with_margins(
-    layered: Sequence[AnnotatedSeries], recordings: Sequence[Recording], kinds: LabelKinds
+    layered: Sequence[AnnotatedSeries], recordings: Sequence[Recording], kinds: LabelKinds, tolerance: float
 ) -> tuple[list[Recording], list[str]]:
     """Rows known around the regions: half a median segment, so that a lone event has a background to stand out from."""
     durations = [
@@ -173,7 +232,7 @@ def _with_margins(
     ]
     lengths = durations or [segment.last - segment.first + 1 for each in recordings for segment in each.segments()]
     margin = int(np.clip(np.median(lengths) / 2, 10, LONGEST_MARGIN))
-    known = [label_rows(each, kinds, "ignore", margin) for each in layered]
+    known = [label_rows(each, kinds, "ignore", margin, tolerance) for each in layered]
     empty = [each.name for each in known if not each.known.any()]
     notes = [f"{len(empty)} recordings without regions say nothing under UNLABELLED=ignore."] if empty else []
     return [each for each in known if each.known.any()], notes

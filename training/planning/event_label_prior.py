@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.annotations import Recording
+from training.data.annotations import Recording, by_annotator
 
 LEAST_RECORDINGS = 2  # one says nothing of what changes from recording to recording
 LEAST_VARIANCE = 0.01  # of a label's share between recordings
@@ -19,10 +19,11 @@ def learn_event_label_prior(recordings: Sequence[Recording], labels: Sequence[st
 
     One recording of even shares is added. Empty with one label, or fewer than two recordings that hold events.
     """
-    counts = [[sum(event.label == label for event in each.events) for label in labels] for each in recordings]
-    seen = np.array([each for each in counts if sum(each)], float)
-    if len(labels) < 2 or len(seen) < LEAST_RECORDINGS:
+    with_events = [each for each in recordings if any(own.events for own in by_annotator([each]))]
+    if len(labels) < 2 or len(with_events) < LEAST_RECORDINGS:
         return ()
+    marked = [each.events for each in by_annotator(with_events) if each.events]
+    seen = np.array([[sum(event.label == label for event in events) for label in labels] for events in marked], float)
     shares: Doubles = seen / seen.sum(axis=1, keepdims=True)
     mean = (shares.sum(axis=0) + 1 / len(labels)) / (len(shares) + 1)
     variance = float(shares.var(axis=0).sum()) + LEAST_VARIANCE

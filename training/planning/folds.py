@@ -1,6 +1,6 @@
 """Which recordings are held out together: groups ► folds, and parts of one recording where there are too few."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -99,6 +99,15 @@ def _cuts(recording: Recording, count: int) -> list[int]:
     wanted = [recording.rows * part // count for part in range(1, count)]
     chosen = {int(borders[np.abs(borders - row).argmin()]) for row in wanted} if len(borders) else set()
     return sorted({0, recording.rows, *chosen})
+
+
+def evaluable(splits: Iterable[Split]) -> list[Split]:
+    """Splits without held-out recordings that nobody looked at; without those that then hold nothing out."""
+    found = [
+        replace(each, held_out=tuple(recording for recording in each.held_out if not recording.machine_made))
+        for each in splits
+    ]
+    return [each for each in found if each.held_out]
 
 
 def merge_groups(recordings: Sequence[Recording]) -> list[Recording]:

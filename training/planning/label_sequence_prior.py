@@ -1,12 +1,13 @@
 """What recordings are made of, learned from annotations: how often labels come, what follows what."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.model_file.card import LabelSequencePrior
-from training.data.annotations import Recording, label_runs
+from training.data.annotations import Recording, by_annotator, label_runs
 
 LEAST_RECORDINGS = 2  # one says nothing of what changes from recording to recording
 LEAST_COUNTED, MOST_COUNTED = 8, 64  # segments of a label, twice as many as seen; more count as so many
@@ -22,9 +23,13 @@ def learn_label_sequence_prior(recordings: Sequence[Recording], head: int, colum
 
     head: of ranges. columns: its background and labels.
     """
-    whole = [each for each in recordings if each.rows == each.whole and each.known[:, head].all()]
-    if len(whole) < LEAST_RECORDINGS:
+    usable = [
+        [own for own in by_annotator([each]) if own.rows == own.whole and own.known[:, head].all()]
+        for each in recordings
+    ]
+    if sum(map(bool, usable)) < LEAST_RECORDINGS:
         return None
+    whole = list(chain.from_iterable(usable))
     sequences = [[label for _, _, label in label_runs(each.labels[:, head])] for each in whole]
     rows = [each.rows for each in whole]
     return LabelSequencePrior(

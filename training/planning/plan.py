@@ -13,6 +13,7 @@ from training.planning.folds import (
     Split,
     assign_folds,
     class_sizes_by_group,
+    evaluable,
     merge_groups,
     split_by_fold,
     split_in_parts,
@@ -73,6 +74,7 @@ def make_plan(recordings: Sequence[Recording], kinds: LabelKinds, settings: Sett
     else:
         splits, how = split_in_parts(recordings, shape.window), "optimistic"
         notes.append("Only one recording: evaluated on held-out parts of it, which is optimistic.")
+    splits = evaluable(splits)
     if not splits:
         how = "not judged"
     return Plan(
@@ -85,5 +87,5 @@ def make_plan(recordings: Sequence[Recording], kinds: LabelKinds, settings: Sett
         folds=assigned,
         tolerance=event_tolerance(recordings),
         notes=tuple(notes),
-        halves=tuple(split_in_parts(recordings, shape.window, 2)) if len(recordings) == 2 else (),
+        halves=tuple(evaluable(split_in_parts(recordings, shape.window, 2))) if len(recordings) == 2 else (),
     )

@@ -1,5 +1,7 @@
 """Which annotations of a task count."""
 
+from typing import Any
+
 import pytest
 
 from shared.labelling.annotations import Annotation, read_annotation, select_annotations
@@ -34,7 +36,7 @@ def test_what_is_no_annotation_is_refused(raw: dict[str, object]) -> None:
         read_annotation(raw)
 
 
-def written(number: int, day: int, annotator: str = "", **more: bool) -> Annotation:
+def written(number: int, day: int, annotator: str = "", **more: Any) -> Annotation:
     return Annotation(id=number, result=[], updated_at=f"2026-01-{day:02}", annotator=annotator, **more)
 
 

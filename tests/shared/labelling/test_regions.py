@@ -119,6 +119,7 @@ def test_of_a_region_with_unreadable_bounds_it_is_known_which_one_can_be_read(
 ) -> None:
     marked = from_regions([region(start, end, "Run")], AXIS, CONFIG)
     assert marked.unclear == [UnclearRegion(*rows, "Run", instant=False)]
+    assert not marked.says_something
 
 
 def test_rows_of_an_unknown_label_or_of_none_are_unclear_and_their_place_is_known() -> None:
@@ -128,6 +129,13 @@ def test_rows_of_an_unknown_label_or_of_none_are_unclear_and_their_place_is_know
         UnclearRegion(7, 9, None, instant=False),
         UnclearRegion(11, 11, None, instant=True),
     ]
+    assert marked.says_something
+
+
+def test_an_annotation_says_something_unless_none_of_its_regions_can_be_placed() -> None:
+    assert from_regions([], AXIS, CONFIG).says_something
+    assert from_regions([region(None, 4, "Run"), region(7, 9, "Run")], AXIS, CONFIG).says_something
+    assert not from_regions([region(500, 600, "Run"), region(None, None, "Run")], AXIS, CONFIG).says_something
 
 
 @pytest.mark.parametrize("changed", [{"from_name": "second"}, {"to_name": "ecg"}])

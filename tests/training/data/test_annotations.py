@@ -1,16 +1,28 @@
 """What lies on top, and which rows are known."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.labelling.regions import UnclearRegion
 from shared.labelling.segments import Segment
 from shared.labelling.time_axis import TimeAxis
 from shared.recordings.series import Series
-from training.data.annotations import UNKNOWN, AnnotatedSeries, Recording, choose_label_kinds, label_rows, label_runs
+from training.data.annotations import (
+    UNKNOWN,
+    AnnotatedSeries,
+    LabelKinds,
+    Recording,
+    choose_label_kinds,
+    event_gaps,
+    label_rows,
+    label_runs,
+    segment_durations,
+)
 
 LABELS = ("Run", "Walk", "Jump")
 
@@ -29,14 +41,76 @@ def instant(row: int, label: str) -> Segment:
     return Segment(row, row, label, instant=True)
 
 
-def test_later_annotations_override_earlier_ones_row_by_row() -> None:
+def states(recording: Recording) -> list[tuple[int, int, int]]:
+    """Runs of rows by the first head, UNKNOWN where nobody knows."""
+    return label_runs(recording.known_labels(0))
+
+
+def test_what_two_annotators_differ_on_is_unknown() -> None:
     recording = rows_of([Segment(0, 29, "Run")], [Segment(20, 49, "Walk")])
-    assert label_runs(recording.labels[:, 0]) == [(0, 19, 1), (20, 49, 2), (50, 99, 0)]
+    assert states(recording) == [(0, 49, UNKNOWN), (50, 99, 0)]
+    shorter = rows_of([Segment(0, 29, "Run")], [Segment(0, 19, "Run")])
+    assert states(shorter) == [(0, 19, 1), (20, 29, UNKNOWN), (30, 99, 0)]
 
 
-def test_a_later_long_region_covers_an_earlier_short_one() -> None:
-    recording = rows_of([Segment(10, 12, "Run")], [Segment(0, 49, "Walk")])
-    assert label_runs(recording.labels[:, 0]) == [(0, 49, 2), (50, 99, 0)]
+def test_of_three_annotators_two_decide() -> None:
+    recording = rows_of([Segment(0, 29, "Run")], [Segment(0, 19, "Run")], [Segment(0, 29, "Run")])
+    assert states(recording) == [(0, 29, 1), (30, 99, 0)]
+
+
+def test_disagreement_is_told_with_its_share() -> None:
+    disagreement = rows_of([Segment(0, 29, "Run")], [Segment(0, 19, "Run")]).disagreement
+    assert disagreement is not None
+    assert disagreement.kind == "disagreement"
+    assert disagreement.share == 0.1
+    assert "2 annotators of task 1 differ on 10.0 % of its rows" in disagreement.sentence
+    assert rows_of([Segment(0, 29, "Run")], [Segment(0, 29, "Run")]).disagreement is None
+
+
+def test_durations_and_gaps_are_those_of_each_annotators_own_regions() -> None:
+    recording = rows_of([Segment(10, 39, "Run")], [Segment(20, 49, "Run")])
+    assert segment_durations([recording], 0, 2)[1] == [30, 30]
+    beats = rows_of([instant(row, "Jump") for row in (10, 30, 50, 70)], [instant(row, "Jump") for row in (10, 30, 70)])
+    assert sorted(event_gaps([beats]).tolist()) == [20, 20, 20, 20, 40]
+
+
+def test_who_leaves_rows_unmarked_under_ignore_has_no_vote_there() -> None:
+    first, second = [Segment(10, 19, "Run"), Segment(60, 69, "Run")], [Segment(10, 19, "Run"), Segment(40, 49, "Walk")]
+    recording = rows_of(first, second, unlabelled="ignore")
+    assert states(recording) == [
+        (0, 9, UNKNOWN),
+        (10, 19, 1),
+        (20, 39, 0),
+        (40, 49, 2),
+        (50, 59, UNKNOWN),
+        (60, 69, 1),
+        (70, 99, UNKNOWN),
+    ]
+
+
+def test_rows_of_an_unreadable_region_are_unknown_to_its_own_head() -> None:
+    lost = UnclearRegion(40, None, "Walk", instant=False)
+    marked = replace(layered([Segment(0, 29, "Run"), Segment(60, 69, "Walk")]), unclear=((lost,),))
+    recording = label_rows(marked, LabelKinds((("Run",), ("Walk",)), (), ()), "background", 0)
+    assert label_runs(recording.known_labels(0)) == [(0, 29, 1), (30, 99, 0)]
+    assert label_runs(recording.known_labels(1)) == [(0, 39, 0), (40, 59, UNKNOWN), (60, 69, 1), (70, 99, 0)]
+
+
+def test_an_unreadable_instant_leaves_only_the_surroundings_of_others_known_and_no_range_unknown() -> None:
+    lost = UnclearRegion(None, None, "Jump", instant=True)
+    marked = replace(layered([Segment(0, 29, "Run"), instant(50, "Jump")]), unclear=((lost,),))
+    recording = label_rows(marked, choose_label_kinds([marked], LABELS), "background", 0, 2.0)
+    assert recording.known[:, 0].all()
+    assert np.flatnonzero(recording.known[:, 1]).tolist() == [48, 49, 50, 51, 52]
+
+
+def test_a_region_with_an_unknown_label_is_unknown_to_all_heads_of_ranges() -> None:
+    marked = replace(
+        layered([Segment(0, 9, "Run"), instant(50, "Jump")]), unclear=((UnclearRegion(20, 29, None, instant=False),),)
+    )
+    recording = label_rows(marked, choose_label_kinds([marked], LABELS), "background", 0)
+    assert np.flatnonzero(~recording.known[:, 0]).tolist() == list(range(20, 30))
+    assert recording.known[:, 1].all()
 
 
 def test_of_overlapping_regions_of_one_annotation_the_shorter_is_on_top() -> None:
@@ -81,10 +155,13 @@ def test_labels_keep_the_order_of_the_configuration_and_unused_ones_have_no_clas
     assert kinds.ranges == ("Run", "Jump")
 
 
-def test_a_later_annotation_moves_an_instant_instead_of_doubling_it() -> None:
+def test_an_instant_that_one_of_two_annotators_moved_is_between_and_one_left_out_is_disputed() -> None:
     first = [instant(row, "Jump") for row in (10, 30, 50)]
     second = [instant(row, "Jump") for row in (11, 31)]
-    assert [event.row for event in rows_of(first, second).events] == [11, 31, 50]
+    both = layered(first, second)
+    recording = label_rows(both, choose_label_kinds([both], LABELS), "background", 0, 4.0)
+    assert [event.row for event in recording.events] == [10, 30]
+    assert np.flatnonzero(~recording.known[:, -1]).tolist() == list(range(46, 55))
 
 
 def test_two_annotators_who_mark_the_same_instant_count_once() -> None:

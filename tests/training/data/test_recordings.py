@@ -1,14 +1,16 @@
 """Recordings that do not arrive: what a run does with the others, and what becomes of them."""
 
+import re
 from typing import Any
 
+import numpy as np
 import pytest
 
 from shared.errors import FetchError, TrainingDataError
 from shared.labelling.annotations import Annotation
 from shared.labelling.label_config import parse_label_config
 from tests.support.label_studio import CONFIG
-from training.data.recordings import WAITS, load_recordings
+from training.data.recordings import WAITS, Loaded, load_recordings
 from training.data.tasks import AnnotatedTask
 
 RUN = {
@@ -66,3 +68,74 @@ def test_a_run_whose_last_hope_may_still_arrive_is_tried_again() -> None:
         load_recordings(tasks, parse_label_config(CONFIG), never, "background", sleep=lambda _: None)
     with pytest.raises(TrainingDataError):
         load_recordings(tasks[:1], parse_label_config(CONFIG), never, "background", sleep=lambda _: None)
+
+
+def task(number: int, *annotations: Annotation) -> AnnotatedTask:
+    return AnnotatedTask(id=number, data={"csv_url": f"{number}.csv"}, meta={}, annotations=list(annotations))
+
+
+def run_between(start: Any, end: Any, label: str = "Run") -> dict[str, Any]:
+    return {**RUN, "value": {"start": start, "end": end, "instant": False, "timeserieslabels": [label]}}
+
+
+def load(*tasks: AnnotatedTask, **more: Any) -> Loaded:
+    return load_recordings(
+        tasks, parse_label_config(CONFIG), Recordings({}), "background", sleep=lambda _: None, **more
+    )
+
+
+def test_a_recording_none_of_whose_regions_can_be_read_is_left_out_and_told() -> None:
+    lost = task(4, Annotation(id=4, result=[run_between("0NaN-NaN", None), run_between(500, 600)]))
+    loaded = load(*TASKS, lost)
+    assert [each.key for each in loaded.recordings] == ["1", "2", "3"]
+    assert any(note == "Task 4 was skipped: none of its regions can be read." for note in loaded.notes)
+    assert {doubt.kind for doubt in loaded.doubts} == {"unreadable-region", "outside-region"}
+
+
+def test_rows_of_a_region_that_cannot_be_read_teach_no_background() -> None:
+    half = task(4, Annotation(id=4, result=[run_between(10, 19), run_between(30, "0NaN")]))
+    recording = load(*TASKS, half).recordings[-1]
+    assert np.flatnonzero(~recording.known[:, 0]).tolist() == list(range(30, 60))
+
+
+def test_all_that_is_left_out_adds_up() -> None:
+    many = [
+        task(number, Annotation(id=number, result=[RUN, *[run_between(f"{number}:{place}", 9) for place in range(9)]]))
+        for number in range(10, 17)
+    ]
+    loaded = load(*many)
+    assert sum(int(count) for note in loaded.notes for count in re.findall(r"(\d+) ×", note)) == 63
+
+
+def test_predictions_accepted_unchanged_are_left_out_and_counted_unless_they_shall_be_learned() -> None:
+    made = [task(n, Annotation(id=n, result=[RUN], annotator="1", machine_made=True)) for n in (5, 6)]
+    loaded = load(*TASKS, *made)
+    assert len(loaded.recordings) == 3
+    assert [doubt.sentence for doubt in loaded.doubts if doubt.kind == "machine-made"] == [
+        "Left out 2 × annotations that are predictions accepted without a change. For example task 5: annotation 5."
+    ]
+    learned = load(*TASKS, *made, machine_annotations="learn")
+    assert [each.machine_made for each in learned.recordings] == [False, False, False, True, True]
+    with pytest.raises(TrainingDataError, match="MACHINE_ANNOTATIONS=learn"):
+        load(*made)
+
+
+def test_annotators_who_differ_are_told_by_task_and_the_latest_may_decide_alone() -> None:
+    first = Annotation(id=1, result=[run_between(10, 39)], annotator="1", updated_at="2026-01-01")
+    second = Annotation(id=2, result=[run_between(10, 29)], annotator="2", updated_at="2026-01-02")
+    both = task(7, first, second)
+    loaded = load(*TASKS, both)
+    (told,) = (doubt for doubt in loaded.doubts if doubt.kind == "disagreement")
+    assert "task 7" in told.sentence
+    assert told.share == pytest.approx(10 / 60)
+    latest = load(*TASKS, both, annotators="latest").recordings[-1]
+    assert latest.known.all()
+    assert np.count_nonzero(latest.labels) == 20
+
+
+def test_what_was_found_is_noted_where_nothing_can_be_learned() -> None:
+    first = Annotation(id=1, result=[RUN], annotator="1", updated_at="2026-01-01")
+    second = Annotation(id=2, result=[], annotator="2", updated_at="2026-01-02")
+    with pytest.raises(TrainingDataError) as found:
+        load(task(7, first, second))
+    assert any("annotators of task 7" in note for note in found.value.__notes__)

@@ -30,3 +30,16 @@ def test_groups_are_held_out_together_unless_there_are_too_few(
     plan = make_plan(few, few[0].kinds, settings, {})
     assert (plan.how, len(plan.folds)) == ("by-recording", 4)
     assert "Only 2 groups" in plan.notes[0]
+
+
+def test_what_nobody_looked_at_is_learned_from_and_never_held_out(
+    make_recordings: Callable[..., list[Recording]], settings: Settings
+) -> None:
+    found = make_recordings(6, rows=80)
+    found[4:] = [replace(each, machine_made=True) for each in found[4:]]
+    plan = make_plan(found, found[0].kinds, settings, {})
+    held_out = [each.key for split in plan.splits for each in split.held_out]
+    assert sorted(held_out) == ["1", "2", "3", "4"]
+    assert {each.key for split in plan.splits for each in split.training} >= {"5", "6"}
+    none = make_plan(found[4:], found[0].kinds, settings, {})
+    assert (none.how, none.splits, none.halves) == ("not judged", (), ())
