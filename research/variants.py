@@ -62,6 +62,7 @@ COMMON = {
     "as shipped": Variant(),
     "half the steps": Variant(steps=0.5),
     "twice the steps": Variant(steps=2.0),
+    "no windows as parts": Variant(recipe={"parts": 0.0}),
     "no class weights": Variant(settings={"use_class_weights": False}),
     "networks of three folds": Variant(networks="folds"),
 }
