@@ -169,6 +169,42 @@ class RecordingStatistics(msgspec.Struct, frozen=True, kw_only=True):
         _require(all(abs(each) <= MAX_LOG_SCALE for each in self.log_scale), "a log_scale is beyond float32")
 
 
+class KnownRecordings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the training recordings look like, and how far from them a recording may be before it is doubted.
+
+    Numbers of known_recordings.py; absent in cards made before, whose models doubt nothing of the kind.
+    """
+
+    recordings: int
+    rows: tuple[int, int]  # of the shortest and the longest
+    missing_share: float  # of cells, in the recording that lacks most
+    log_step: float | None = None  # logarithm of the median step of time; None: no times, or no constant step
+    step_limit: float = 0.0  # a logarithm may be off by at most
+    varied: tuple[bool, ...]  # whether each channel varies in all of them
+    filled: tuple[bool, ...]  # whether each channel has values in any of them
+    scales: tuple[tuple[float, ...], ...]  # medians of logarithms: three measures of each channel
+    scale_measure: int | None = None  # the one that is compared; None: all three must be off
+    scale_limit: float
+    profile_mean: tuple[tuple[float, ...], ...] = ()  # features of each channel; empty: swapped ones are not looked for
+    profile_std: tuple[tuple[float, ...], ...] = ()
+    correlation_mean: tuple[tuple[float, ...], ...] = ()
+    correlation_std: tuple[tuple[float, ...], ...] = ()
+    swap_limit: float = 0.0
+    accuracy_without: tuple[float, ...] = ()  # balanced accuracy out of fold with each channel emptied; empty: unknown
+    chance: float = 0.0  # balanced accuracy of guessing
+
+    def __post_init__(self) -> None:
+        channels = len(self.varied)
+        rows = (self.filled, *self.scales, self.profile_mean or self.varied, self.accuracy_without or self.varied)
+        _require(all(len(row) == channels for row in rows), "channels of the known recordings differ")
+        tables = (self.profile_mean, self.profile_std, self.correlation_mean, self.correlation_std)
+        _require(len({len(table) for table in tables}) == 1, "profiles of the known recordings differ")
+        _require(len(self.scales) == 3 and self.scale_measure in (None, 0, 1, 2), "there are three measures of scale")
+        _require(all(std > 0 for table in tables[1::2] for row in table for std in row), "a deviation is not above 0")
+        square = all(len(row) == channels for table in tables[2:] for row in table)
+        _require(square and len({len(row) for table in tables[:2] for row in table}) < 2, "profiles differ in length")
+
+
 class ModelCard(msgspec.Struct, rename=STORED_NAMES, frozen=True, kw_only=True):
     """Everything serving needs besides the graph, and what people want to know about the model."""
 
@@ -185,6 +221,7 @@ class ModelCard(msgspec.Struct, rename=STORED_NAMES, frozen=True, kw_only=True):
     channel_mean: tuple[float, ...]  # of the training rows; centre of a channel without values
     channel_std: tuple[float, ...]
     statistics: RecordingStatistics | None = None  # None: mean and standard deviation of all values
+    known: KnownRecordings | None = None  # None: a recording is never unlike the training recordings
     metrics: ModelMetrics
     snapshot: Snapshot
     folds: dict[str, int] = {}  # group of recordings ► fold, kept as recordings are added
@@ -202,8 +239,11 @@ class ModelCard(msgspec.Struct, rename=STORED_NAMES, frozen=True, kw_only=True):
             len(self.channel_mean) == len(self.channel_std) == channels,
             f"there are {channels} channels, but {len(self.channel_mean)} means and {len(self.channel_std)} deviations",
         )
-        known = self.statistics
-        _require(known is None or len(known.log_scale) == channels, "channels of the statistics are not the card's")
+        statistics, known = self.statistics, self.known
+        _require(
+            statistics is None or len(statistics.log_scale) == channels, "channels of the statistics are not the card's"
+        )
+        _require(known is None or len(known.varied) == channels, "channels of the known recordings are not the card's")
 
     @property
     def class_count(self) -> int:

@@ -4,15 +4,19 @@ The server, the page of a task, `predict` and `preannotate` answer by this funct
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from shared.doubts import Doubt, doubtful_score
+from shared.errors import SeriesError
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.segments import Segment
+from shared.model_file.card import ModelCard
 from shared.recordings.series import Series
+from shared.segmentation.known_recordings import unlike_doubts
+from shared.segmentation.recording_doubts import empty_channels, names, outliers
 from shared.segmentation.segmenter import Segmenter
 from shared.settings import TaskScore
 
@@ -40,11 +44,48 @@ def answer_series(
     series: read with the channels of the model. check: called every few thousand rows; what it raises ends the work.
     Raises SeriesError where the recording cannot be segmented.
     """
+    reading = _about_values(series, segmenter.card)
     found = segmenter.segment(series, task_score=task_score, check=check)
     named = [_renamed(segment, config.synonyms) for segment in found.segments]
     known = [segment for segment in named if segment.label in config.label_set]
-    doubts = (*series.doubts, *_missing_labels(named, config.label_set))
+    doubts = (*series.doubts, *reading, *_missing_labels(named, config.label_set))
     return Answer(known, doubtful_score(found.score, doubts), doubts)
+
+
+def _about_values(series: Series, card: ModelCard) -> list[Doubt]:
+    """Doubts about a recording's values. Raises SeriesError where too few channels have any."""
+    channels, known = card.label_config.channels, card.known
+    if series.values.shape[1] != len(channels) or not series.rows:
+        return []  # segmenting says so
+    doubts = list(outliers(series.values, channels))
+    empty = [place for place in empty_channels(series.values) if known is None or known.filled[place]]
+    if empty:
+        doubts.append(_without(empty, series, card))
+    if known is not None:
+        doubts += unlike_doubts(series, known, channels, timed=bool(card.label_config.time_column))
+    return doubts
+
+
+def _without(empty: Sequence[int], series: Series, card: ModelCard) -> Doubt:
+    """A doubt about channels without a value. Raises SeriesError where the model cannot answer from the others."""
+    channels = card.label_config.channels
+    left = len(channels) - len(empty)
+    reasons = " ".join(doubt.sentence for doubt in series.doubts if doubt.kind == "unreadable-cells")
+    told = f"{names(channels, empty)} hold{'s' if len(empty) == 1 else ''} no value. {reasons}".strip()
+    if 2 * left < len(channels):
+        raise SeriesError(f"Only {left} of {len(channels)} channels have values: {told}")
+    known = card.known
+    if known is not None and known.accuracy_without:
+        needed = [place for place in empty if known.accuracy_without[place] <= known.chance]
+        if needed:
+            raise SeriesError(
+                f"{told} Without {names(channels, needed)} the model did no better than chance on held-out recordings."
+            )
+    return Doubt(
+        kind="empty-channel",
+        sentence=f"Channel{'s' * (len(empty) > 1)} {told} Its cells are missing; the other channels answer.",
+        share=len(empty) / len(channels),
+    )
 
 
 def _renamed(segment: Segment, synonyms: Mapping[str, str]) -> Segment:

@@ -32,6 +32,7 @@ from training.data.recordings import load_recordings
 from training.data.training_data import TrainingData, training_data_of_export, training_data_of_project
 from training.fitting.trainer import ALL_RECORDINGS, Trainer
 from training.judging.gate import Verdict, pass_gate
+from training.judging.known_recordings import known_recordings
 from training.judging.references import load_references, read_card
 from training.judging.step_search import search_steps
 from training.planning.plan import make_plan
@@ -162,7 +163,8 @@ class _Run:
         verdict = pass_gate(search.best.predictions, references, plan.tolerance)
 
         self.active.report(state="exporting")
-        card = make_card(trainer.draft_card(), self._project, data, search, model, self.settings, notes)
+        known = known_recordings(trainer, search.best, timed=bool(data.config.time_column))
+        card = make_card(trainer.draft_card(), self._project, data, search, model, self.settings, notes, known)
         graph, weights = trainer.export(model, card), make_weights(model, card)
         report = make_report(card, search, model, verdict)
         reports = {"report.json": msgspec.json.encode(report), "report.html": render_report(report, data.config)}

@@ -15,6 +15,7 @@ from shared.labelling.left_out import LeftOut
 from shared.labelling.regions import from_regions
 from shared.recordings.series import is_address, read_series
 from shared.segmentation.normalisation import missing
+from shared.segmentation.recording_doubts import outliers, without_values
 from shared.settings import Annotators, MachineAnnotations
 from training.data.annotations import (
     AnnotatedSeries,
@@ -176,7 +177,12 @@ def _read_with_retries(
 def _read_task(task: AnnotatedTask, config: LabelConfig, source: Source, findings: Findings) -> AnnotatedSeries:
     value = config.value_of(task.data)
     series = read_series(source.fetch(value, task_id=task.id), config, fetched=is_address(value))
-    findings.series += [(f"task {task.id}", doubt) for doubt in series.doubts]
+    doubts = [
+        *series.doubts,
+        *outliers(series.values, config.channels),
+        *without_values(series.values, config.channels),
+    ]
+    findings.series += [(f"task {task.id}", doubt) for doubt in doubts]
     parsed = [from_regions(annotation.result, series.axis, config) for annotation in task.annotations]
     findings.left_out += [(f"task {task.id}", each) for one in parsed for each in one.left_out]
     readable = [each for each in parsed if each.says_something]

@@ -9,7 +9,7 @@ import msgspec
 import torch
 
 from shared.labelling.snapshots import Snapshot
-from shared.model_file.card import ModelCard
+from shared.model_file.card import KnownRecordings, ModelCard
 from shared.settings import Settings
 from training.data.training_data import TrainingData
 from training.fitting.export import packages
@@ -39,6 +39,7 @@ def make_card(
     model: FittedModel,
     settings: Settings,
     notes: Sequence[str],
+    known: KnownRecordings | None = None,
 ) -> ModelCard:
     """The card of a new version of `project`. draft: the card of the trainer."""
     now = datetime.now(UTC)
@@ -50,6 +51,7 @@ def make_card(
         project=project,
         project_created=data.project_created,
         heads=calibrated_heads(draft.heads, search),
+        known=known,
         metrics=make_metrics(search, notes),
         snapshot=data.snapshot,
         folds=dict(search.plan.folds),

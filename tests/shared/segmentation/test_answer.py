@@ -1,7 +1,11 @@
+import msgspec
 import numpy as np
+import pytest
 
-from shared.doubts import UNSURE_SCORE, Doubt
+from shared.doubts import UNSURE_SCORE, Doubt, Effect
+from shared.errors import SeriesError
 from shared.labelling.time_axis import TimeAxis
+from shared.model_file.card import KnownRecordings
 from shared.recordings.series import Series
 from shared.segmentation.answer import answer_series
 from shared.segmentation.segmenter import Segmenter
@@ -38,3 +42,65 @@ def test_segments_whose_label_is_gone_are_told_and_lower_the_score() -> None:
     assert "1 of 2 segments" in doubt.sentence
     assert "'Run'" in doubt.sentence
     assert found.score == UNSURE_SCORE
+
+
+def test_a_label_that_was_given_an_alias_later_is_kept_under_it() -> None:
+    config = msgspec.structs.replace(make_config(("R", "Walk")), synonyms={"Run": "R"})
+    found = answer_series(Segmenter.load(make_model(kind="threshold")), series(), config)
+    assert [each.label for each in found.segments] == ["R", "Walk"]
+    assert found.doubts == ()
+
+
+def known(**changes: object) -> KnownRecordings:
+    card = KnownRecordings(
+        recordings=5, rows=(100, 1000), missing_share=0.0, varied=(True, True), filled=(True, True),
+        scales=((0.0, 0.0),) * 3, scale_limit=100.0,
+    )  # fmt: skip
+    return msgspec.structs.replace(card, **changes)
+
+
+def two_channels(known: KnownRecordings | None) -> Segmenter:
+    return Segmenter.load(make_model(channels=("value", "other"), kind="threshold", known=known))
+
+
+def half_empty() -> Series:
+    reason = Doubt(kind="unreadable-cells", sentence="Channel 'other': 400 of 400 cells hold no number.")
+    return Series(np.hstack([VALUES, np.full_like(VALUES, np.nan)]), TimeAxis.of_rows(len(VALUES)), (reason,))
+
+
+@pytest.mark.parametrize("card", [None, known(), known(accuracy_without=(0.4, 0.8), chance=0.5)])
+def test_a_channel_without_values_is_done_without_told_and_lowers_the_score(card: KnownRecordings | None) -> None:
+    config = make_config(channels=("value", "other"))
+    found = answer_series(two_channels(card), half_empty(), config)
+    assert found.segments
+    assert [doubt.kind for doubt in found.doubts] == ["unreadable-cells", "empty-channel"]
+    assert "'other' holds no value. Channel 'other': 400 of 400" in found.doubts[1].sentence
+    assert found.score <= UNSURE_SCORE
+
+
+def test_a_channel_that_never_had_values_is_not_missed() -> None:
+    found = answer_series(two_channels(known(filled=(True, False))), half_empty(), make_config())
+    assert [doubt.kind for doubt in found.doubts] == ["unreadable-cells"]
+
+
+def test_an_answer_no_better_than_chance_is_none() -> None:
+    needed = two_channels(known(accuracy_without=(0.9, 0.5), chance=0.5))
+    with pytest.raises(SeriesError, match="Without 'other' the model did no better than chance"):
+        answer_series(needed, half_empty(), make_config())
+
+
+def test_fewer_than_half_of_the_channels_are_too_few() -> None:
+    nothing = Series(np.full((50, 2), np.nan), TimeAxis.of_rows(50))
+    with pytest.raises(SeriesError, match="Only 0 of 2 channels have values: 'value', 'other' hold no value"):
+        answer_series(two_channels(None), nothing, make_config())
+
+
+def test_a_recording_unlike_the_known_ones_lowers_the_score() -> None:
+    (doubt,) = answer_series(two_channels(known(scale_limit=0.1)), wave(50.0), make_config()).doubts
+    assert doubt.kind == "value-range"
+    assert doubt.effect is Effect.UNSURE
+
+
+def wave(size: float) -> Series:
+    values = size * np.sin(np.arange(800).reshape(400, 2) / 30)
+    return Series(values, TimeAxis.of_rows(400))

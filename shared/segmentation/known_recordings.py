@@ -1,0 +1,158 @@
+"""What recordings look like in a few numbers, and whether one is unlike those that a model learned from.
+
+Compared are the sampling rate, the scale of the values, which channels vary, and which channel is which. Training
+learns the limits (training/planning/known_recordings.py); how often they are right: research/unlike_recordings.py.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.doubts import Doubt
+from shared.model_file.card import KnownRecordings
+from shared.recordings.series import Series
+from shared.segmentation.normalisation import missing, usual_limits
+
+SAMPLE_BLOCKS, SAMPLE_ROWS = 8, 512  # rows that are looked at: a recording's own, or evenly spaced blocks of it
+MAX_SWAPPABLE = 24  # channels; pairs grow with their square
+GROSS_STEP, GROSS_SHIFT, GROSS_GAIN = float(np.log(1.5)), float(np.log(5)), 0.5  # where little is known
+PART = 0.75  # of the shortest known recording: a shorter one is a part, whose scales say less
+CONSTANT_STEP = 0.1  # share of the median step of time that most steps differ by at most
+WORST = 9.0  # squared deviation that a feature counts for at most: one odd feature must not decide
+TINY = 1e-300
+
+Doubles = NDArray[np.float64]
+
+
+class Description(NamedTuple):
+    """One recording. scales: logarithms of RMS, spread and spread of steps [3, channels]; profiles [channels, 4]."""
+
+    log_step: float | None  # logarithm of the median step of time; None without times of constant step
+    constant: NDArray[np.bool_]  # [channels], those without values among them
+    scales: Doubles
+    profiles: Doubles
+    correlations: Doubles  # [channels, channels], Fisher's z
+
+
+def describe(series: Series, *, timed: bool) -> Description:
+    """Look at a recording. timed: its times are those of a column, not row numbers."""
+    values = _sample(series.values)
+    low, high = usual_limits(values)
+    usual = ~missing(values) & (values >= low) & (values <= high)
+    count = np.maximum(usual.sum(axis=0), 1)
+    values = np.where(usual, values, 0.0)
+    mean = values.sum(axis=0) / count
+    square = np.square(values).sum(axis=0) / count
+    around = np.where(usual, values - mean, 0.0)
+    spread = np.sqrt(np.square(around).sum(axis=0) / count)
+    constant = spread <= 1e-9 * np.maximum(np.abs(mean), TINY)
+    unit = around / np.where(constant, 1.0, spread)
+    rows = max(len(unit), 1)
+    lagged = np.clip((unit[1:] * unit[:-1]).sum(axis=0) / rows, -0.999, 0.999)
+    skew = np.tanh((unit**3).sum(axis=0) / rows / 2)
+    rms = np.sqrt(square)
+    log_rms, log_spread = np.log(rms + TINY), np.log(spread + TINY)
+    log_steps = log_spread + 0.5 * np.log(2 * (1 - lagged))
+    profiles = np.stack([log_rms, np.arctanh(lagged), skew, mean / (rms + TINY)], axis=1)
+    correlations = np.arctanh(np.clip(unit.T @ unit / rows, -0.99, 0.99))
+    scales = np.stack([log_rms, log_spread, log_steps])
+    return Description(_log_step(series) if timed else None, constant, scales, profiles, correlations)
+
+
+def scale_shifts(scales: Doubles, known: Doubles, constant: NDArray[np.bool_]) -> Doubles:
+    """How far each measure of scale lies from the known one, by the median channel that varies: [3]."""
+    shifts = (scales - known)[:, ~constant]
+    return np.abs(np.median(shifts, axis=1)) if shifts.shape[1] else np.zeros(len(scales))
+
+
+def swapped(found: Description, known: KnownRecordings) -> tuple[float, tuple[int, int]]:
+    """How much better two channels fit each other's places than their own (mean squared deviations), and which two."""
+    mean, std = np.asarray(known.profile_mean), np.asarray(known.profile_std)
+    z_mean, z_std = np.asarray(known.correlation_mean), np.asarray(known.correlation_std)
+    best, pair = -np.inf, (0, 0)
+    for i, j in combinations(range(len(mean)), 2):
+        others = [k for k in range(len(mean)) if k not in (i, j)]
+        places, exchanged = [i, j], [j, i]
+        gains = [
+            _deviation(found.profiles[order] - mean[places], std[places])
+            + _deviation(found.correlations[order][:, others] - z_mean[places][:, others], z_std[places][:, others])
+            for order in (places, exchanged)
+        ]
+        gain = (gains[0] - gains[1]) / (2 * mean.shape[1] + 2 * len(others))
+        if gain > best:
+            best, pair = gain, (i, j)
+    return best, pair
+
+
+def unlike_doubts(series: Series, known: KnownRecordings, channels: Sequence[str], *, timed: bool) -> Iterator[Doubt]:
+    """Doubts about a recording that is unlike the known ones."""
+    found = describe(series, timed=timed)
+    if known.log_step is not None and found.log_step is not None:
+        times = float(np.exp(known.log_step - found.log_step))
+        if abs(np.log(times)) > known.step_limit:
+            yield Doubt(
+                kind="sampling-rate",
+                sentence=f"The sampling rate is {times:.3g} times that of the training recordings (a step of time is "
+                f"{np.exp(found.log_step):.3g}, it was {np.exp(known.log_step):.3g}): durations learned do not "
+                "fit.",
+            )
+    varied = np.asarray(known.varied)
+    empty = missing(series.values).all(axis=0)
+    still = [place for place in np.flatnonzero(found.constant & varied & ~empty).tolist() if _constant(series, place)]
+    for place in still:
+        yield Doubt(
+            kind="constant-channel",
+            sentence=f"Channel {channels[place]!r} is {_first(series.values[:, place]):.6g} throughout, but "
+            "varies in each training recording.",
+        )
+    shifts = scale_shifts(found.scales, np.asarray(known.scales), found.constant | ~varied)
+    shift = float(shifts[known.scale_measure] if known.scale_measure is not None else shifts.min())
+    part = series.rows < PART * known.rows[0]
+    if shift > (max(known.scale_limit, GROSS_SHIFT) if part else known.scale_limit):
+        yield Doubt(
+            kind="value-range",
+            sentence=f"The values are {np.exp(shift):.3g} times as large or as small as those of the training "
+            "recordings: another unit or range of the sensor?",
+        )
+    if known.profile_mean and not still and not empty.any():
+        gain, pair = swapped(found, known)
+        if gain > (max(known.swap_limit, GROSS_GAIN) if part else known.swap_limit):
+            yield Doubt(
+                kind="swapped-channels",
+                sentence=f"Channels {channels[pair[0]]!r} and {channels[pair[1]]!r} look like each other's in the "
+                "training recordings: are they swapped?",
+            )
+
+
+def _sample(values: Doubles) -> Doubles:
+    if len(values) <= SAMPLE_BLOCKS * SAMPLE_ROWS:
+        return values
+    firsts = np.linspace(0, len(values) - SAMPLE_ROWS, SAMPLE_BLOCKS).astype(np.int64)
+    return np.concatenate([values[first : first + SAMPLE_ROWS] for first in firsts])
+
+
+def _log_step(series: Series) -> float | None:
+    steps = np.diff(series.axis.times[: SAMPLE_BLOCKS * SAMPLE_ROWS])
+    if not len(steps):
+        return None
+    low, middle, high = np.quantile(steps, [0.05, 0.5, 0.95])
+    steady = middle > 0 and steps.min() > 0 and high - low <= CONSTANT_STEP * middle
+    return float(np.log(middle)) if steady else None
+
+
+def _deviation(differences: Doubles, std: Doubles) -> float:
+    return float(np.minimum(np.square(differences / std), WORST).sum())
+
+
+def _constant(series: Series, place: int) -> bool:
+    """Whether a channel that is constant in the sample is so throughout."""
+    column = series.values[:, place]
+    return not bool((np.abs(column - _first(column)) > 1e-9 * np.abs(column)).any())
+
+
+def _first(column: Doubles) -> float:
+    present = ~missing(column)
+    return float(column[present.argmax()]) if present.any() else 0.0

@@ -1,0 +1,84 @@
+"""What a recording's values give reason to doubt, whatever the model: values far beyond all others, empty channels."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.doubts import Doubt
+from shared.segmentation.normalisation import BLOCK_ROWS, LARGEST, absurd_cells, missing, usual_limits
+
+MAX_NAMED = 10  # channels that are named
+FEW_ROWS = 1024
+Doubles = NDArray[np.float64]
+
+
+def outliers(values: Doubles, channels: Sequence[str]) -> Iterator[Doubt]:
+    """A doubt for each channel with values that statistics leave out; values: [rows, channels]."""
+    if not _may_hold_absurd(values):
+        return
+    rows, places = absurd_cells(values)
+    for place in np.unique(places)[:MAX_NAMED]:
+        found = rows[places == place]
+        column = values[:, place]
+        others = np.delete(column, found)
+        others = others[~missing(others)]
+        worst = column[found][np.abs(column[found]).argmax()]
+        usual = max(float(np.abs(others).max(initial=0.0)), 1e-300)
+        times = int(np.floor(np.log10(max(abs(worst) / usual, 1.0))))
+        scale = f", 10^{times} times as large," if times else ""
+        yield Doubt(
+            kind="outliers",
+            sentence=f"{_rows(found)} of {channels[place]!r}: far beyond all other values, {worst:.6g}{scale} where "
+            f"the others lie between {others.min():.6g} and {others.max():.6g}. A sentinel for a missing value, a "
+            "broken packet or a line of another kind should be removed.",
+            first_row=int(found[0]),
+            share=len(found) / len(values),
+        )
+
+
+def _may_hold_absurd(values: Doubles) -> bool:
+    """Whether to look closer: a few rows tell what is usual well enough to pass most recordings at little cost."""
+    low, high = usual_limits(values[:: max(1, len(values) // FEW_ROWS)])
+    for first in range(0, len(values), BLOCK_ROWS):
+        block = values[first : first + BLOCK_ROWS]
+        if ((block < low) | (block > high)).any():
+            return True
+    return False
+
+
+def empty_channels(values: Doubles) -> list[int]:
+    """Channels that hold no value at all."""
+    left: NDArray[np.int64] = np.arange(values.shape[1])
+    for first in range(0, len(values), BLOCK_ROWS):
+        block = values[first : first + BLOCK_ROWS, left]
+        left = left[~(np.abs(block) <= LARGEST).any(axis=0)]
+        if not len(left):
+            break
+    return [int(channel) for channel in left]
+
+
+def without_values(values: Doubles, channels: Sequence[str]) -> Iterator[Doubt]:
+    """A doubt about channels of a training recording that hold no value at all."""
+    empty = empty_channels(values)
+    if empty:
+        yield Doubt(
+            kind="empty-channel",
+            sentence=f"{names(channels, empty)} of {len(channels)} channels hold no value in this recording.",
+            share=len(empty) / len(channels),
+        )
+
+
+def names(channels: Sequence[str], places: Sequence[int]) -> str:
+    """The names of some channels, as a sentence lists them."""
+    shown = ", ".join(repr(channels[place]) for place in places[:MAX_NAMED])
+    return shown + (" …" if len(places) > MAX_NAMED else "")
+
+
+def _rows(rows: NDArray[np.int64]) -> str:
+    first, last = int(rows[0]), int(rows[-1])
+    if first == last:
+        return f"Row {first}"
+    if last - first + 1 == len(rows):
+        return f"Rows {first} to {last}"
+    return f"{len(rows)} rows ({', '.join(str(row) for row in rows[:3])}{' …' if len(rows) > 3 else ''})"

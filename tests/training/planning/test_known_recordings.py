@@ -1,0 +1,102 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from msgspec import json
+
+from shared.labelling.time_axis import TimeAxis
+from shared.model_file.card import KnownRecordings
+from shared.recordings.series import Series
+from shared.segmentation.known_recordings import unlike_doubts
+from training.planning.known_recordings import learn_known_recordings
+
+NAMES = ("x", "y", "z")
+Change = Callable[[Series], Series]
+
+
+def recording(seed: int, rows: int = 900, step: float = 0.05) -> Series:
+    """Slow and large, fast and small, and a level: of different people."""
+    random = np.random.default_rng(seed)
+    time = np.arange(rows) + random.uniform(0, 50)
+    gain = random.uniform(0.8, 1.25)
+    waves = np.stack([2 * np.sin(time / 9), 0.5 * np.sin(time / 2), np.full(rows, 9.0)], axis=1)
+    return Series(
+        gain * (waves + random.normal(0, 0.1, waves.shape)), TimeAxis(np.arange(rows, dtype=np.float64) * step)
+    )
+
+
+def scaled(series: Series) -> Series:
+    return Series(series.values * 9.81, series.axis)
+
+
+def halved(series: Series) -> Series:
+    return Series(series.values[::2], TimeAxis(series.axis.times[::2]))
+
+
+def dead(series: Series) -> Series:
+    values = series.values.copy()
+    values[:, 1] = 0.25
+    return Series(values, series.axis)
+
+
+def swapped(series: Series) -> Series:
+    return Series(series.values[:, [1, 0, 2]], series.axis)
+
+
+def kinds(series: Series, known: KnownRecordings, *, timed: bool = True) -> list[str]:
+    return [doubt.kind for doubt in unlike_doubts(series, known, NAMES, timed=timed)]
+
+
+@pytest.fixture(scope="module", params=[3, 10])
+def known(request: pytest.FixtureRequest) -> KnownRecordings:
+    found = learn_known_recordings([recording(seed) for seed in range(request.param)], timed=True)
+    return json.decode(json.encode(found), type=KnownRecordings)
+
+
+@pytest.mark.parametrize("seed", range(100, 120))
+def test_recordings_of_the_same_kind_are_not_doubted(known: KnownRecordings, seed: int) -> None:
+    assert kinds(recording(seed), known) == []
+    assert kinds(recording(seed, rows=300), known) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (scaled, "value-range"),
+        (halved, "sampling-rate"),
+        (dead, "constant-channel"),
+        (swapped, "swapped-channels"),
+    ],
+)
+def test_a_recording_changed_on_purpose_is_doubted(known: KnownRecordings, change: Change, kind: str) -> None:
+    assert kind in kinds(change(recording(200)), known)
+
+
+def test_a_rate_is_compared_only_where_steps_are_constant(known: KnownRecordings) -> None:
+    irregular = halved(recording(200))
+    random = np.random.default_rng(1)
+    axis = TimeAxis(np.cumsum(random.uniform(0, 0.2, irregular.rows)))
+    assert kinds(Series(irregular.values, axis), known) == []
+    seconds = TimeAxis(np.floor(irregular.axis.times))  # many rows of one time
+    assert kinds(Series(irregular.values, seconds), known) == []
+    assert kinds(halved(recording(200)), known, timed=False) == []
+
+
+def test_a_sentence_tells_what_was_found_and_what_was_known(known: KnownRecordings) -> None:
+    (doubt,) = unlike_doubts(halved(recording(200)), known, NAMES, timed=True)
+    assert "0.5 times that of the training recordings (a step of time is 0.1, it was 0.05)" in doubt.sentence
+    (doubt,) = unlike_doubts(scaled(recording(200)), known, NAMES, timed=True)
+    assert 7 < float(doubt.sentence.split()[3]) < 13
+
+
+def test_a_channel_that_never_varies_is_not_missed() -> None:
+    flat = [dead(recording(seed)) for seed in range(6)]
+    found = learn_known_recordings(flat, timed=True)
+    assert found.varied == (True, False, True)
+    assert kinds(dead(recording(100)), found) == []
+
+
+def test_one_recording_is_enough_to_doubt_what_is_gross() -> None:
+    found = learn_known_recordings([recording(1)], timed=False)
+    assert kinds(recording(2), found) == []
+    assert "value-range" in kinds(scaled(recording(2)), found)
