@@ -13,7 +13,7 @@ from tests.support.paths import ROOT
 
 K8S = ROOT / "k8s"
 OVERLAYS = ("dev", "prod", "prod-s3")
-COMPONENTS = ("s3", "gpu", "kueue", "hpa", "monitoring", "ingress", "nightly")
+COMPONENTS = ("s3", "gpu", "kueue", "hpa", "monitoring", "ingress", "nightly", "egress")
 
 Object = dict[str, Any]
 

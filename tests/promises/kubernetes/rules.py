@@ -48,6 +48,8 @@ def rule_problems(objects: Sequence[Object]) -> Iterator[str]:
             labels = spec["template"].get("metadata", {}).get("labels", {})
             if not spec["selector"].get("matchLabels", {}).items() <= labels.items():
                 yield f"{name}: its selector does not select its template."
+        if each["kind"] == "NetworkPolicy":
+            yield from (f"{name}: {sentence}" for sentence in _policy_problems(spec))
         if each["kind"] == "CronJob" and not _is_cron(spec["schedule"]):
             yield f"{name}: {spec['schedule']!r} is no schedule of five fields."
         if each["kind"] == "PersistentVolumeClaim":
@@ -144,6 +146,17 @@ def _job_problems(spec: Object) -> Iterator[str]:
         named = rule.get("onExitCodes", {}).get("containerName")
         if named is not None and named not in containers:
             yield f"its podFailurePolicy names {named}, which is no container."
+
+
+def _policy_problems(spec: Object) -> Iterator[str]:
+    """A rule of ingress that admits everybody, the pods of trainings included."""
+    for rule in spec.get("ingress", []):
+        peers = rule.get("from", [])
+        for selector in (each.get("namespaceSelector", each.get("podSelector")) for each in peers):
+            if selector is not None and not (selector.get("matchLabels") or selector.get("matchExpressions")):
+                yield "it admits every namespace or pod."
+        if not peers:
+            yield "it admits everybody."
 
 
 def _quantity_problems(quantities: Object) -> Iterator[str]:

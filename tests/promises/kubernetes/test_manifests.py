@@ -37,7 +37,7 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> list[Object]:
     if request.param in OVERLAYS:
         return overlay(request.param)
     if request.param == "all":
-        return with_components(tmp_path, ["nightly", "gpu", "kueue", "hpa", "monitoring", "ingress", "s3"])
+        return with_components(tmp_path, ["nightly", "gpu", "kueue", "hpa", "monitoring", "ingress", "egress", "s3"])
     return with_components(tmp_path, [request.param])
 
 
