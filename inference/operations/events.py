@@ -49,11 +49,17 @@ class EventRecorder:
         return self._queue.add(event.project.id, event.action, effect, weight=event.weight)
 
     def _has_new_config(self, project: ProjectRef, fingerprint: str) -> bool:
-        """Whether a labelling configuration differs from that of the last finished run; "" is no configuration."""
+        """Whether a labelling configuration differs from that of the last finished run; "" is no configuration.
+
+        While a run is active, it may have read an older or a newer one: only its own is not new.
+        """
         if not fingerprint:
             return False
         try:
-            ended = self._runs.last_ended(project.id)
+            state = self._runs.state(project.id)
         except (RecordError, RefusedError):  # not known: the comparison with Label Studio tells
             return False
+        if state.active is not None:
+            return state.active.snapshot is None or state.active.snapshot.fingerprint != fingerprint
+        ended = state.last
         return ended is not None and ended.trained is not None and ended.trained.fingerprint != fingerprint

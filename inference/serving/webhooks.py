@@ -22,6 +22,7 @@ ANNOTATED = frozenset(
         "ANNOTATIONS_UPDATED",
     }
 )
+UPDATED = frozenset({"ANNOTATION_UPDATED", "ANNOTATIONS_UPDATED"})
 DELETED = frozenset({"ANNOTATION_DELETED", "ANNOTATIONS_DELETED", "TASKS_DELETED"})
 
 
@@ -57,6 +58,8 @@ def _weight(action: str, payload: dict[str, Any]) -> int:
     """How many annotations an event adds or removes; 0 if it changes nothing that training reads."""
     annotations = list(_objects(payload, "annotation", "annotations"))
     tasks = list(_objects(payload, "task", "tasks"))
+    if action in UPDATED:  # also into a skip: what was learned from it is gone
+        return max(len(annotations), 1)
     if action in ANNOTATED:
         return sum(not annotation.get("was_cancelled") for annotation in annotations) if annotations else 1
     if action == "TASKS_CREATED":

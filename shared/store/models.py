@@ -16,6 +16,7 @@ from shared.model_file.onnx_file import MAX_BYTES
 from shared.store import keys
 from shared.store.lease import Lease
 from shared.store.model_info import ModelInfo, StoredModel, moment, read_model_info
+from shared.store.projects import KnownProjects
 from shared.store.publication import Commit, RolledBack, accept, put_model, read_rolled_back
 from shared.store.storage import Stat, Storage
 
@@ -275,11 +276,16 @@ class ModelStore:
         self._storage.put(keys.version(project, version, "onnx"), data)
 
     def _named(self, project: int, version: str) -> StoredModel:
+        """A kept version. Raises RefusedError if there is none, or if it is of a project of an earlier database."""
         found = self.load_version(project, version)
         if found is None:
             raise RefusedError(
                 f"Project {project} keeps no version {version}; kept are: {self._kept(project) or 'none'}."
             )
+        known = KnownProjects(self._storage).get(project)
+        mismatch = found.model_info.mismatch(known.created) if known else ""
+        if mismatch:  # the server would refuse it, and answer untrained
+            raise RefusedError(mismatch)
         return found
 
     def _before(self, project: int, current: ModelInfo | None) -> StoredModel:

@@ -4,7 +4,6 @@ import argparse
 import logging
 import os
 import socket
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from shared.store.storage import Storage
 from training.commands import explain
+from training.commands.output import write_out
 from training.commands.progress import KeepLines, RunProgress
 from training.commands.stopping import Terminated, stoppable
 from training.data.recordings import load_recordings
@@ -172,7 +172,7 @@ class _Run:
         self.active.report(state="publishing", version=card.version)
         self.active.beat()  # if this process is killed from here on, the next run looks what became of the version
         outcome, reason = self._publish(store, graph, weights, reports, verdict)
-        sys.stdout.write(text_report(card, search, model, outcome, reason, self.storage.address))
+        write_out(text_report(card, search, model, outcome, reason, self.storage.address))
         return outcome, reason
 
     def _publish(

@@ -188,7 +188,7 @@ def _read_task(task: AnnotatedTask, config: LabelConfig, source: Source, finding
     readable = [each for each in parsed if each.says_something]
     if not readable:
         raise TrainingDataError("none of its regions can be read.")
-    name = f"task {task.id}" + (f" ({value[-80:]})" if isinstance(value, str) and len(value) < 500 else "")
+    name = f"task {task.id}" + (f" ({storable(value[-80:])})" if isinstance(value, str) and len(value) < 500 else "")
     return AnnotatedSeries(
         key=str(task.id),
         name=name,
@@ -205,8 +205,13 @@ def group_of(task: AnnotatedTask) -> str:
     for key in ("group", "subject"):
         value = task.meta.get(key)
         if isinstance(value, str | int | float) and value != "":
-            return f"{key} {value}"
+            return storable(f"{key} {value}")
     return f"task {task.id}"
+
+
+def storable(text: str) -> str:
+    """The text with halves of characters spelled out: JSON may hold half an emoji, but no file can."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _nothing_readable(failures: Sequence[tuple[AnnotatedTask, SegmenterError]]) -> SegmenterError:

@@ -47,6 +47,8 @@ def test_a_project_is_known_by_number_and_creation_time_as_in_setup() -> None:
         ({"action": "ANNOTATION_CREATED", "annotation": {"was_cancelled": True}}, False),
         ({"action": "ANNOTATIONS_CREATED", "annotation": [{"was_cancelled": True}, {"was_cancelled": False}]}, True),
         ({"action": "ANNOTATIONS_CREATED", "annotation": [{"was_cancelled": True}]}, False),
+        ({"action": "ANNOTATION_UPDATED", "annotation": {"was_cancelled": True}}, True),
+        ({"action": "ANNOTATIONS_UPDATED", "annotation": [{"was_cancelled": True}]}, True),
         ({"action": "ANNOTATIONS_DELETED", "annotations": [{"id": 3}]}, True),
         ({"action": "TASKS_CREATED", "tasks": [{"id": 1, "is_labeled": False, "total_annotations": 0}]}, False),
         ({"action": "TASKS_CREATED", "tasks": [{"id": 1, "is_labeled": True, "total_annotations": 1}]}, True),

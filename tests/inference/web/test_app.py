@@ -1,10 +1,14 @@
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from shared.labelling.label_config import parse_label_config
+from shared.labelling.snapshots import Snapshot, take_snapshot
+from shared.retraining.active_run import begin_run
 from shared.retraining.updates import Updates
 from shared.store.opening import open_storage
 from tests.inference.conftest import CONFIG, VALUES, Publish, Serve, batch
@@ -211,6 +215,22 @@ def test_events_that_change_nothing_leave_no_update(serve: Serve, model_dir: Pat
         ):
             assert client.post("/webhook", json=event).status_code == 201
     assert waiting(model_dir) == {}
+
+
+def test_a_configuration_changed_back_during_a_run_is_an_update(serve: Serve, model_dir: Path) -> None:
+    def taken(xml: str) -> Snapshot:
+        return take_snapshot([], parse_label_config(xml).fingerprint, datetime.now(UTC))
+
+    storage = open_storage(str(model_dir))
+    with begin_run(storage, 3, launcher="process", host="here") as before:
+        before.report(snapshot=taken(CONFIG))
+        before.end("published", exit_code=0)
+    back = {"action": "PROJECT_UPDATED", "project": {"id": 3, "label_config": CONFIG}}
+    with serve() as client, begin_run(storage, 3, launcher="process", host="here") as active:
+        active.report(snapshot=taken(CONFIG.replace("Walk", "Stroll")))
+        active.beat()
+        assert client.post("/webhook", json=back).status_code == 201
+    assert waiting(model_dir) == {3: ["PROJECT_UPDATED"]}
 
 
 def test_start_training_answers_a_job_whose_status_can_be_asked(serve: Serve, model_dir: Path) -> None:

@@ -10,6 +10,7 @@ from shared.model_file.onnx_file import add_metadata, seal
 from shared.store import keys
 from shared.store.lease import Lease, decode_lease, take_lease
 from shared.store.models import ModelStore
+from shared.store.projects import KnownProject, KnownProjects
 from shared.store.publication import Commit
 from shared.store.storage import Storage
 from tests.support.models import model_file, snapshot, version_name
@@ -244,6 +245,18 @@ def test_rolling_back_goes_one_accepted_version_at_a_time_and_forward_again(stor
     assert store.roll_back(PROJECT, version_name(4)) == version_name(4)
     assert store.rolled_back(PROJECT) is None
     assert [each.name for each in store.versions(PROJECT) if each.current] == [version_name(4)]
+
+
+def test_a_version_of_an_earlier_database_is_never_promoted(storage: Storage) -> None:
+    store = ModelStore(storage)
+    lease = take_lease(storage, PROJECT, "test")
+    for number, created in ((1, "100"), (2, "200")):
+        assert store.publish(lease, model_file(number, created=created)).published
+    KnownProjects(storage).remember(KnownProject(id=PROJECT, created="200"))
+    with pytest.raises(RefusedError, match="another Label Studio database"):
+        store.roll_back(PROJECT, version_name(1))
+    assert serving(store) == version_name(2)
+    assert store.roll_back(PROJECT, version_name(2)) == version_name(2)
 
 
 def test_a_rejected_version_can_be_promoted_by_name(storage: Storage) -> None:

@@ -107,6 +107,36 @@ def test_the_card_says_where_a_model_comes_from(trainer: Trainer, write_export: 
     assert trainer.last(7).outcome == "published"
 
 
+def test_half_an_emoji_in_the_subject_is_published(trainer: Trainer, write_export: Export) -> None:
+    tasks, config = write_export()
+    content = json.loads(tasks.read_text())
+    for number, task in enumerate(content):
+        task["meta"] = {"subject": "\ud83d" + str(number)}
+    tasks.write_text(json.dumps(content))
+    assert trainer.run((tasks, config)) == 0
+    assert trainer.last().outcome == "published"
+    assert set(read_card(trainer.model()).folds) == {f"subject \\ud83d{number}" for number in range(3)}
+
+
+def test_a_terminal_that_cannot_show_it_fails_no_published_run(
+    trainer: Trainer, write_export: Export, tmp_path: Path
+) -> None:
+    export = write_export()
+    trainer.set(MODEL_DIR=str(tmp_path / "m\u00f6dels"), PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    command = [sys.executable, "-m", "training", "run", "--tasks", str(export[0]), "--label-config", str(export[1])]
+    shown = subprocess.run(command, capture_output=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    assert b"m\\xf6dels" in shown.stdout
+    reading, writing = os.pipe()
+    os.close(reading)
+    trainer.set(MODEL_DIR=str(tmp_path / "others"))
+    with os.fdopen(writing, "w") as closed:
+        assert subprocess.run(command, stdout=closed, stderr=subprocess.DEVNULL, check=False).returncode == 0
+    found = Runs(open_storage(str(tmp_path / "others"))).last_ended(0)
+    assert found is not None
+    assert found.outcome == "published"
+
+
 def test_instants_become_instants(trainer: Trainer, write_export: Export) -> None:
     trainer.set(TRAIN_EPOCHS="120")
     assert trainer.run(write_export(count=5, draw=draw_instants)) == 0
