@@ -14,6 +14,7 @@ from shared.settings import Settings
 from training.data.annotations import Recording
 from training.fitting.batches import TrainingSet
 from training.fitting.dataset import Statistics, training_statistics
+from training.fitting.doubtful_recordings import leave_out_doubtful
 from training.fitting.export import export_model
 from training.fitting.fit import FitResult, choose_device, fit
 from training.planning.decoding_parameters import learn_heads
@@ -62,7 +63,9 @@ class Trainer:
         plan, settings = self.plan, self.settings
         heads = learn_heads(recordings, plan.kinds)
         statistics = training_statistics(recordings, plan.recipe.longest_recording)
-        data = TrainingSet(recordings, heads, plan.shape, statistics, plan.recipe)
+        seed = settings.seed * SEEDS + number
+        fitted_on = leave_out_doubtful(recordings, heads, plan.shape, statistics, plan.recipe, seed)
+        data = TrainingSet(fitted_on, heads, plan.shape, statistics, plan.recipe)
         per_step = plan.recipe.batch / data.windows
         self._progress.begin(what, steps)
         result = fit(
@@ -72,7 +75,7 @@ class Trainer:
             ranges=[1 + len(labels) for labels in plan.kinds.heads],
             steps=steps,
             epochs=settings.train_epochs,
-            seed=settings.seed * SEEDS + number,
+            seed=seed,
             use_class_weights=settings.use_class_weights,
             device=self._device,
             recipe=plan.recipe,
