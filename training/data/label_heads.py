@@ -1,0 +1,155 @@
+"""Which labels of ranges people put over each other: those go to different heads, each decoded for itself.
+
+Two labels go apart where many segments of the rarer one overlap the other's. Regions that overlap by a few rows at
+their borders, or once by mistake, change nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.labelling.segments import Segment
+from training.data.annotations import AnnotatedSeries, LabelKinds
+
+APART_SHARE = 0.10  # of the rarer label's segments that overlap the other label: from here on two labels go apart …
+TOGETHER_SHARE = 0.05  # … and under this together again: one annotation more or less must not change the heads
+LEAST_RECORDINGS = 2  # in which they overlap
+LEAST_OVERLAP = 0.5  # of the shorter segment's rows: less is a border drawn carelessly
+MOST_TRIES = 20_000  # in the search for the fewest heads; labels that overlap in so many ways get a head more
+
+Heads = tuple[tuple[str, ...], ...]
+
+
+def separate_labels(kinds: LabelKinds, marked: Sequence[AnnotatedSeries], previous: Heads = ()) -> LabelKinds:
+    """The labels of ranges in as few heads as their overlaps allow, in the configuration's order.
+
+    previous: heads of the model that serves, which stay as they are where nothing speaks against it.
+    """
+    labels = kinds.ranges
+    overlaps = _count_overlaps(marked, labels)
+    apart = overlaps.apart(labels, previous)
+    heads = _kept(labels, apart, previous, _fewest(labels, apart))
+    notes = []
+    if len(heads) > 1:
+        shown = "; ".join(", ".join(head) for head in heads)
+        notes.append(f"Labels that lie over each other are learned and predicted side by side: {shown}.")
+    return replace(kinds, heads=heads, notes=(*kinds.notes, *notes))
+
+
+class _Overlaps:
+    """Segments of each label, and how many of them overlap each other label, in how many recordings."""
+
+    def __init__(self, labels: int) -> None:
+        self.segments = np.zeros(labels, np.int64)
+        self.overlapping = np.zeros((labels, labels), np.int64)
+        self.recordings = np.zeros((labels, labels), np.int64)
+
+    def apart(self, labels: Sequence[str], previous: Heads) -> NDArray[np.bool_]:
+        """Which labels cannot share a head: bool [labels, labels]."""
+        before = {label: head for head, names in enumerate(previous) for label in names}
+        found = np.zeros(self.overlapping.shape, bool)
+        for one in range(len(labels)):
+            for other in range(one):
+                rarer, commoner = (one, other) if self.segments[one] <= self.segments[other] else (other, one)
+                share = self.overlapping[rarer, commoner] / max(self.segments[rarer], 1)
+                places = before.get(labels[one]), before.get(labels[other])
+                were_apart = None not in places and places[0] != places[1]
+                enough = share >= APART_SHARE and self.recordings[rarer, commoner] >= LEAST_RECORDINGS
+                found[one, other] = found[other, one] = enough or (were_apart and share >= TOGETHER_SHARE)
+        return found
+
+
+def _count_overlaps(marked: Sequence[AnnotatedSeries], labels: Sequence[str]) -> _Overlaps:
+    """Within each annotation: what one annotator draws over another's regions is no overlap."""
+    counts = _Overlaps(len(labels))
+    numbers = {label: number for number, label in enumerate(labels)}
+    for each in marked:
+        inside = np.zeros(counts.overlapping.shape, np.int64)
+        for layer in each.layers:
+            some = [segment for segment in layer if not segment.instant and segment.label in numbers]
+            owners = np.array([numbers[segment.label] for segment in some], np.int64)
+            np.add.at(counts.segments, owners, 1)
+            np.add.at(inside, owners, _overlapped(some, owners, len(labels)).astype(np.int64))
+        counts.overlapping += inside
+        counts.recordings += inside > 0
+    return counts
+
+
+def _overlapped(segments: Sequence[Segment], owners: NDArray[np.int64], labels: int) -> NDArray[np.bool_]:
+    """Which other labels each segment overlaps: bool [segments, labels]."""
+    found = np.zeros((len(segments), labels), bool)
+    firsts = np.array([segment.first for segment in segments], np.int64)
+    ends = np.array([segment.last + 1 for segment in segments], np.int64)
+    order = np.argsort(firsts, kind="stable")
+    firsts, ends, owners = firsts[order], ends[order], owners[order]
+    reaches = np.searchsorted(firsts, ends, side="left")
+    for number, reach in enumerate(reaches.tolist()):
+        others = np.arange(number + 1, reach)
+        shared = np.minimum(ends[number], ends[others]) - firsts[others]
+        shorter = np.minimum(ends[number] - firsts[number], ends[others] - firsts[others])
+        others = others[(shared > LEAST_OVERLAP * shorter) & (owners[others] != owners[number])]
+        found[order[number], owners[others]] = True
+        found[order[others], owners[number]] = True
+    return found
+
+
+def _fewest(labels: Sequence[str], apart: NDArray[np.bool_]) -> Heads:
+    """The fewest heads that keep apart what must be, each label in the first one that this allows."""
+    first_fit: list[int] = []
+    for number in range(len(labels)):
+        taken = {head for other, head in enumerate(first_fit) if apart[number, other]}
+        first_fit.append(next(head for head in range(len(labels)) if head not in taken))
+    for count in range(1, max(first_fit, default=0) + 1):
+        found = _assign(apart, count)
+        if found is not None:
+            return _named(labels, found)
+    return _named(labels, first_fit)
+
+
+def _assign(apart: NDArray[np.bool_], count: int) -> list[int] | None:
+    """A head below `count` for every label, None if there is no such assignment or it is not found soon."""
+    chosen: list[int] = []
+    start = 0  # the first head that the next label may have
+    for _ in range(MOST_TRIES):
+        number = len(chosen)
+        if number == len(apart):
+            return chosen
+        taken = {chosen[other] for other in range(number) if apart[number, other]}
+        allowed = range(start, min(count, 1 + max(chosen, default=-1) + 1))  # heads that are empty are all alike
+        head = next((each for each in allowed if each not in taken), None)
+        if head is not None:
+            chosen.append(head)
+            start = 0
+        elif chosen:
+            start = chosen.pop() + 1
+        else:
+            return None
+    return None
+
+
+def _kept(labels: Sequence[str], apart: NDArray[np.bool_], previous: Heads, fewest: Heads) -> Heads:
+    """The heads of before, with new labels in the first ones that allow it; `fewest` where these are fewer."""
+    numbers = {label: number for number, label in enumerate(labels)}
+    heads = [[label for label in names if label in numbers] for names in previous]
+    heads = [names for names in heads if names]
+    for label in labels:
+        if any(label in names for names in heads):
+            continue
+        fits = [names for names in heads if not apart[numbers[label], [numbers[each] for each in names]].any()]
+        if fits:
+            fits[0].append(label)
+        else:
+            heads.append([label])
+    clash = any(apart[np.ix_(some, some)].any() for some in ([numbers[each] for each in names] for names in heads))
+    if clash or len(heads) > len(fewest):
+        return fewest
+    return _named(labels, [next(at for at, names in enumerate(heads) if label in names) for label in labels])
+
+
+def _named(labels: Sequence[str], heads: Sequence[int]) -> Heads:
+    """Labels by head, in their order; the head of the first label first."""
+    return tuple(
+        tuple(label for label, each in zip(labels, heads, strict=True) if each == head) for head in dict.fromkeys(heads)
+    )
