@@ -246,6 +246,11 @@ class ModelCard(msgspec.Struct, rename=STORED_NAMES, frozen=True, kw_only=True):
         _require(known is None or len(known.varied) == channels, "channels of the known recordings are not the card's")
 
     @property
+    def range_labels(self) -> tuple[tuple[str, ...], ...]:
+        """Labels of each head of ranges."""
+        return tuple(head.labels for head in self.heads if isinstance(head, RangeHead))
+
+    @property
     def class_count(self) -> int:
         """Classes of all heads, the background of each included: the last dimension of `probabilities`."""
         return sum(1 + len(head.labels) for head in self.heads)

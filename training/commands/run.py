@@ -140,6 +140,7 @@ class _Run:
             self.settings.unlabelled,
             annotators=self.settings.annotators,
             machine_annotations=self.settings.machine_annotations,
+            previous=champion_card.range_labels if champion_card else (),
         )
         notes = [*data.notes, *loaded.notes]
         for note in notes:

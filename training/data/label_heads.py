@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.doubts import Doubt
 from shared.labelling.segments import Segment
-from training.data.annotations import AnnotatedSeries, LabelKinds
+from training.data.annotations import AnnotatedSeries, LabelKinds, Recording, by_annotator
 
 APART_SHARE = 0.10  # of the rarer label's segments that overlap the other label: from here on two labels go apart …
 TOGETHER_SHARE = 0.05  # … and under this together again: one annotation more or less must not change the heads
@@ -34,8 +35,23 @@ def separate_labels(kinds: LabelKinds, marked: Sequence[AnnotatedSeries], previo
     notes = []
     if len(heads) > 1:
         shown = "; ".join(", ".join(head) for head in heads)
-        notes.append(f"Labels that lie over each other are learned and predicted side by side: {shown}.")
+        notes.append(f"Labels that overlap are learned and predicted side by side: {shown}.")
     return replace(kinds, heads=heads, notes=(*kinds.notes, *notes))
+
+
+def covered_labels(recordings: Sequence[Recording], kinds: LabelKinds) -> list[Doubt]:
+    """One for each label of ranges without a row by any annotator: others of its head lie on top of it everywhere."""
+    sizes = np.sum([each.class_sizes() for each in by_annotator(recordings)], axis=0)
+    empty = [name for name, rows in zip(kinds.range_classes, sizes, strict=False) if not rows and name in kinds.ranges]
+    return [
+        Doubt(
+            kind="covered-label",
+            sentence=f"{label} cannot be learned: regions of other labels lie on all of its rows. Labels are learned "
+            f"side by side where {APART_SHARE:.0%} of the rarer one's regions overlap the other's, in at least "
+            f"{LEAST_RECORDINGS} recordings.",
+        )
+        for label in empty
+    ]
 
 
 class _Overlaps:

@@ -27,6 +27,7 @@ from training.data.annotations import (
     tolerance_between,
 )
 from training.data.findings import MOST_NAMED, Findings
+from training.data.label_heads import Heads, covered_labels, separate_labels
 from training.data.tasks import AnnotatedTask
 
 WAITS = (1.0, 2.0, 4.0, 8.0)  # s before trying again, for all recordings of a run together
@@ -59,11 +60,13 @@ def load_recordings(
     *,
     annotators: Annotators = "majority",
     machine_annotations: MachineAnnotations = "leave-out",
+    previous: Heads = (),
     sleep: Callable[[float], None] = time.sleep,
 ) -> Loaded:
     """Read every task's recording and label its rows; a fetch that fails in passing is tried again, WAITS in all.
 
-    unlabelled, annotators, machine_annotations: the settings of these names.
+    unlabelled, annotators, machine_annotations: the settings of these names. previous: labels by head of ranges of the
+    model that serves.
 
     Raises TrainingDataError with one sentence, and notes, where nothing can be learned; FetchError where that may be
     because recordings did not arrive.
@@ -87,7 +90,7 @@ def load_recordings(
         raise _nothing_readable(failures)
     notes: list[str] = []
     try:
-        return _label(layered, config, unlabelled, failures, findings, missing, notes)
+        return _label(layered, config, unlabelled, previous, failures, findings, missing, notes)
     except TrainingDataError as error:
         for note in notes:
             error.add_note(note)
@@ -125,6 +128,7 @@ def _label(
     layered: Sequence[AnnotatedSeries],
     config: LabelConfig,
     unlabelled: str,
+    previous: Heads,
     failures: Sequence[tuple[AnnotatedTask, SegmenterError]],
     findings: Findings,
     missing: list[AnnotatedTask],
@@ -136,7 +140,7 @@ def _label(
         notes.append(f"{len(failures) - MOST_NAMED} more tasks were skipped.")
     doubts = findings.doubts()
     notes += [doubt.sentence for doubt in doubts]
-    kinds = choose_label_kinds(layered, config.labels)
+    kinds = separate_labels(choose_label_kinds(layered, config.labels), layered, previous)
     if not kinds.ranges and not kinds.instants:
         raise TrainingDataError(
             f"None of the {len(layered)} annotated recordings holds a segment with a label of the configuration: mark "
@@ -151,6 +155,9 @@ def _label(
     doubts += differing
     notes += [doubt.sentence for doubt in differing]
     notes += kinds.notes
+    covered = covered_labels(recordings, kinds)
+    doubts += covered
+    notes += [doubt.sentence for doubt in covered]
     _check_learnable(recordings, kinds, config)
     return Loaded(recordings, kinds, notes, doubts, missing)
 

@@ -41,10 +41,14 @@ class Classes:
         """Evaluated classes whose recalls are averaged together: indices. The balanced accuracy is the mean of those.
 
         All classes are one group, unless there are several heads of ranges: then each head is one, and instants are.
+        A head of ranges with a single evaluated class is always right and left out, unless there is nothing else.
         """
         heads, every = self.kinds.heads, np.arange(len(self.evaluated))
         parts = np.split(every, np.cumsum([1 + len(head) for head in heads])) if len(heads) > 1 else [every]
-        return [part[self.evaluated[part]] for part in parts if self.evaluated[part].any()] or [every[:0]]
+        found = [part[self.evaluated[part]] for part in parts if self.evaluated[part].any()]
+        ranges = len(self.kinds.range_classes)
+        telling = [part for part in found if len(part) > 1 or part[0] >= ranges]
+        return telling or found or [every[:0]]
 
 
 def count(recording: Recording, segments: Sequence[Segment], tolerance: float) -> Counts:

@@ -177,3 +177,35 @@ def test_counts_add_up_over_recordings(make_recording: Callable[..., Recording])
     precision, recall, _ = class_scores(add(parts))
     np.testing.assert_allclose(recall, [1, 1, 0])
     np.testing.assert_allclose(precision, [1, 0.5, 0])
+
+
+TWO_HEADS = LabelKinds((("Walk", "Run"), ("Indoor",)), (), ())
+WALKS_INDOORS = [Segment(0, 9, "Walk"), Segment(0, 19, "Indoor"), Segment(20, 29, "Run")]
+
+
+def test_the_balanced_accuracy_of_several_heads_is_the_mean_of_theirs(make_recording: Callable[..., Recording]) -> None:
+    recording = make_recording(WALKS_INDOORS, rows=40, kinds=TWO_HEADS)
+    found = count(recording, [Segment(0, 9, "Walk"), Segment(0, 9, "Indoor")], 1.0)
+    classes = Classes(TWO_HEADS, np.ones(5, bool))
+    assert classes.names == ("background (Walk, Run)", "Walk", "Run", "background (Indoor)", "Indoor")
+    metrics = compute_metrics(found, classes)
+    assert float(metrics["balanced_accuracy"]) == pytest.approx(((1 + 1 + 0) / 3 + (1 + 1 / 2) / 2) / 2)
+    assert float(metrics["accuracy"]) == pytest.approx((30 / 40 + 30 / 40) / 2)
+    assert float(metrics["segment_f1_50"]) == pytest.approx(2 * 2 / (2 * 2 + 1))
+    assert found["rows"][:3, 3:].sum() == found["rows"][3:, :3].sum() == 0, "nothing is confused across heads"
+
+
+def test_a_head_that_has_one_class_says_nothing_of_how_good_a_model_is(
+    make_recording: Callable[..., Recording],
+) -> None:
+    recording = make_recording([*WALKS_INDOORS[::2], Segment(0, 39, "Indoor")], rows=40, kinds=TWO_HEADS)
+    found = count(recording, [Segment(0, 9, "Walk"), Segment(0, 39, "Indoor")], 1.0)
+    metrics = compute_metrics(found, Classes(TWO_HEADS, np.array([True, True, True, False, True])))
+    assert float(metrics["balanced_accuracy"]) == pytest.approx(2 / 3)
+
+
+def test_unknown_rows_of_one_head_count_for_the_other(make_recording: Callable[..., Recording]) -> None:
+    recording = make_recording(WALKS_INDOORS, rows=40, kinds=TWO_HEADS)
+    recording.known[10:, 1] = False
+    found = count(recording, [], 1.0)
+    assert (found["rows"][:3].sum(), found["rows"][3:].sum()) == (40, 10)
