@@ -21,6 +21,7 @@ from inference.operations import (
     Versions,
 )
 from inference.serving import ModelCache, Predictor
+from inference.serving.predictor import share_of_threads
 from inference.status import Pages
 from inference.version import program_version
 from shared.label_studio import Credentials, Fetcher, LabelStudio, display_url
@@ -50,7 +51,7 @@ class Services:
         connections = Connections()
         credentials = Credentials(settings, connections)
         label_studio = LabelStudio(credentials, connections)
-        fetcher = Fetcher(settings, credentials, connections)
+        fetcher = Fetcher(settings, credentials, connections, share=share_of_threads(settings))
         monitor = LabelStudioMonitor(
             label_studio, credentials, projects, display_url(credentials.base_url), asked=self.metrics.label_studio
         )

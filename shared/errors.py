@@ -94,6 +94,10 @@ class NotDataError(FetchError):
         self.kind = kind
 
 
+class HostBusyError(TemporaryError):
+    """A host of recordings has its share of downloads already; the next one may begin when one of them ends."""
+
+
 class LabelStudioError(TemporaryError):
     """Label Studio is unreachable, refuses the token or sends an invalid answer."""
 

@@ -29,6 +29,7 @@ from inference.serving.protocol import (
 from shared.doubts import Doubt, Effect
 from shared.errors import (
     ForbiddenError,
+    HostBusyError,
     LabelConfigError,
     NotDataError,
     PermanentError,
@@ -47,6 +48,8 @@ log = logging.getLogger(__name__)
 MOST_REGIONS = 1 << 19  # of all answers that are not sent yet, about 1 kB each; a single one may have half of them
 FETCHES_PER_CORE = 4  # a fetch waits for Label Studio most of its time; more would only hold more recordings in memory
 NOT_DECODED = "…"  # in place of a value that nothing looks at
+BUSY_SECONDS = 0.02  # until a task whose host has its share of downloads is tried again; doubled each time,
+LONGEST_PAUSE = 0.5  # to this
 REMEMBERED = 2**16  # characters of a labelling configuration that is parsed once for many requests
 
 Answer = Prediction | list[Prediction]
@@ -77,6 +80,11 @@ class Outcome(msgspec.Struct, frozen=True):
         return len(self.answer.result) if isinstance(self.answer, Prediction) else 0
 
 
+def share_of_threads(settings: Settings) -> int:
+    """Threads that one request may hold, and that may download from one host: half of all."""
+    return max(1, settings.predict_threads * FETCHES_PER_CORE // 2)
+
+
 class Predictor:
     """Answers batches. All requests share the threads; each uses at most half of them."""
 
@@ -98,7 +106,7 @@ class Predictor:
         self._stage = stage
         self._clock = clock
         self._pool = ThreadPoolExecutor(threads, "predict")
-        self._share = max(1, threads // 2)
+        self._share = share_of_threads(settings)
         self._cores = BoundedSemaphore(settings.predict_threads)
         self._awaited = AwaitedTasks(clock)
         self._lock = Lock()
@@ -119,6 +127,11 @@ class Predictor:
         async def work() -> None:
             for place in places:
                 outcome = await loop.run_in_executor(self._pool, self._answer, call.tasks[place], batch)
+                pause = BUSY_SECONDS
+                while outcome.kind == HostBusyError.__name__ and self._clock() < deadline:
+                    await asyncio.sleep(pause)  # holds no thread
+                    pause = min(2 * pause, LONGEST_PAUSE)
+                    outcome = await loop.run_in_executor(self._pool, self._answer, call.tasks[place], batch)
                 self._observe(outcome)
                 answers[place] = outcome.answer
 

@@ -21,6 +21,7 @@ from urllib3.exceptions import TimeoutError as UrllibTimeoutError
 from shared.errors import FetchError, ForbiddenError, RefusedError, SegmenterError
 from shared.label_studio.cache import CacheEntry, RecordingCache
 from shared.label_studio.credentials import Credentials
+from shared.label_studio.host_shares import HostShares
 from shared.label_studio.received import check_received
 from shared.label_studio.request import Reply, display_url, request_target
 from shared.net.connections import Connections, fetch_error, read_body
@@ -60,7 +61,10 @@ class Fetcher:
         credentials: Credentials,
         connections: Connections,
         resolve: Resolve = system_resolve,
+        *,
+        share: int | None = None,
     ) -> None:
+        """`share`: downloads of one host at a time, HostBusyError beyond; None: any number."""
         self._credentials = credentials
         self._connections = connections
         self._host_policy = HostPolicy(settings.data_hosts_allowed, resolve)
@@ -70,6 +74,7 @@ class Fetcher:
             RecordingCache(Path(settings.cache_dir), settings.cache_max_mb * 2**20) if settings.cache_dir else None
         )
         self._large = threading.Lock()
+        self._shares = HostShares(share)
 
     @contextmanager
     def held(self, value: Any, *, task_id: int | None, deadline: float) -> Iterator[Recording]:
@@ -111,7 +116,8 @@ class Fetcher:
         source = self._locate(text, task_id)
         end = time.monotonic() + self._seconds
         limit_bytes = self._limit if limit is None else min(limit, self._limit)
-        return self._read(source, end if deadline is None else min(end, deadline), limit_bytes)
+        with self._shares.place(source.url.authority):
+            return self._read(source, end if deadline is None else min(end, deadline), limit_bytes)
 
     def _locate(self, value: str, task_id: int | None) -> _Source:
         base_url = self._credentials.base_url
