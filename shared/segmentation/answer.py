@@ -62,7 +62,9 @@ def _about_values(series: Series, card: ModelCard) -> list[Doubt]:
     if empty:
         doubts.append(_without(empty, series, card))
     if known is not None:
-        doubts += unlike_doubts(series, known, channels, timed=bool(card.label_config.time_column))
+        outlying = bool(doubts)
+        timed = bool(card.label_config.time_column)
+        doubts += unlike_doubts(series, known, channels, timed=timed, outlying=outlying)
     return doubts
 
 

@@ -5,7 +5,6 @@ learns the limits (training/planning/known_recordings.py); how often they are ri
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -15,11 +14,12 @@ from shared.doubts import Doubt
 from shared.model_file.card import KnownRecordings
 from shared.recordings.series import Series
 from shared.segmentation.normalisation import missing, usual_limits
+from shared.segmentation.recording_doubts import empty_channels
 
-SAMPLE_BLOCKS, SAMPLE_ROWS = 8, 512  # rows that are looked at: a recording's own, or evenly spaced blocks of it
+SAMPLE_BLOCKS, SAMPLE_ROWS = 8, 256  # rows that are looked at: a recording's own, or evenly spaced blocks of it
 MAX_SWAPPABLE = 24  # channels; pairs grow with their square
 GROSS_STEP, GROSS_SHIFT, GROSS_GAIN = float(np.log(1.5)), float(np.log(5)), 0.5  # where little is known
-PART = 0.75  # of the shortest known recording: a shorter one is a part, whose scales say less
+PART = 0.75  # of the shortest known recording: a shorter one is a part, which shows less
 CONSTANT_STEP = 0.1  # share of the median step of time that most steps differ by at most
 WORST = 9.0  # squared deviation that a feature counts for at most: one odd feature must not decide
 TINY = 1e-300
@@ -37,27 +37,32 @@ class Description(NamedTuple):
     correlations: Doubles  # [channels, channels], Fisher's z
 
 
-def describe(series: Series, *, timed: bool) -> Description:
-    """Look at a recording. timed: its times are those of a column, not row numbers."""
-    values = _sample(series.values)
-    low, high = usual_limits(values)
-    usual = ~missing(values) & (values >= low) & (values <= high)
-    count = np.maximum(usual.sum(axis=0), 1)
-    values = np.where(usual, values, 0.0)
-    mean = values.sum(axis=0) / count
-    square = np.square(values).sum(axis=0) / count
-    around = np.where(usual, values - mean, 0.0)
-    spread = np.sqrt(np.square(around).sum(axis=0) / count)
+def describe(series: Series, *, timed: bool, outlying: bool = True) -> Description:
+    """Look at a recording. timed: its times are those of a column. outlying: it may hold absurd values."""
+    values = np.array(_sample(series.values).T, order="C")  # a copy [channels, rows]: numpy is faster along rows
+    rows = max(values.shape[1], 1)
+    odd: NDArray[np.bool_] = missing(values)
+    if outlying:
+        low, high = usual_limits(values.T)
+        odd |= (values < low[:, None]) | (values > high[:, None])
+    count: Doubles = np.full(len(values), float(rows))
+    if odd.any():
+        values[odd] = 0.0
+        count = np.maximum(rows - odd.sum(axis=1), 1.0)
+    mean = values.sum(axis=1) / count
+    square = np.einsum("cr,cr->c", values, values) / count
+    around = values - mean[:, None]
+    around[odd] = 0.0
+    spread = np.sqrt(np.einsum("cr,cr->c", around, around) / count)
     constant = spread <= 1e-9 * np.maximum(np.abs(mean), TINY)
-    unit = around / np.where(constant, 1.0, spread)
-    rows = max(len(unit), 1)
-    lagged = np.clip((unit[1:] * unit[:-1]).sum(axis=0) / rows, -0.999, 0.999)
-    skew = np.tanh((unit**3).sum(axis=0) / rows / 2)
+    unit = around / np.where(constant, 1.0, spread)[:, None]
+    lagged = np.clip(np.einsum("cr,cr->c", unit[:, 1:], unit[:, :-1]) / rows, -0.999, 0.999)
+    skew = np.tanh(np.einsum("cr,cr,cr->c", unit, unit, unit) / rows / 2)
     rms = np.sqrt(square)
     log_rms, log_spread = np.log(rms + TINY), np.log(spread + TINY)
     log_steps = log_spread + 0.5 * np.log(2 * (1 - lagged))
     profiles = np.stack([log_rms, np.arctanh(lagged), skew, mean / (rms + TINY)], axis=1)
-    correlations = np.arctanh(np.clip(unit.T @ unit / rows, -0.99, 0.99))
+    correlations = np.arctanh(np.clip(unit @ unit.T / rows, -0.99, 0.99))
     scales = np.stack([log_rms, log_spread, log_steps])
     return Description(_log_step(series) if timed else None, constant, scales, profiles, correlations)
 
@@ -70,26 +75,31 @@ def scale_shifts(scales: Doubles, known: Doubles, constant: NDArray[np.bool_]) -
 
 def swapped(found: Description, known: KnownRecordings) -> tuple[float, tuple[int, int]]:
     """How much better two channels fit each other's places than their own (mean squared deviations), and which two."""
-    mean, std = np.asarray(known.profile_mean), np.asarray(known.profile_std)
-    z_mean, z_std = np.asarray(known.correlation_mean), np.asarray(known.correlation_std)
-    best, pair = -np.inf, (0, 0)
-    for i, j in combinations(range(len(mean)), 2):
-        others = [k for k in range(len(mean)) if k not in (i, j)]
-        places, exchanged = [i, j], [j, i]
-        gains = [
-            _deviation(found.profiles[order] - mean[places], std[places])
-            + _deviation(found.correlations[order][:, others] - z_mean[places][:, others], z_std[places][:, others])
-            for order in (places, exchanged)
-        ]
-        gain = (gains[0] - gains[1]) / (2 * mean.shape[1] + 2 * len(others))
-        if gain > best:
-            best, pair = gain, (i, j)
-    return best, pair
+    mean, std, z_mean, z_std = (
+        np.asarray(table)
+        for table in (known.profile_mean, known.profile_std, known.correlation_mean, known.correlation_std)
+    )
+    channels = len(mean)
+    pairs = np.triu_indices(channels, 1)
+    i, j = pairs
+    profile = _deviations(found.profiles[:, None] - mean, std).sum(axis=2)  # [channel, place it is put to]
+    with_other = _deviations(found.correlations[:, None] - z_mean, z_std)  # [channel, place, other channel]
+    total = profile + with_other.sum(axis=2)
+
+    def misfit(channel: NDArray[np.int64], place: NDArray[np.int64]) -> Doubles:
+        found: Doubles = total[channel, place] - with_other[channel, place, i] - with_other[channel, place, j]
+        return found
+
+    gains = misfit(i, i) + misfit(j, j) - misfit(j, i) - misfit(i, j)
+    best = int(gains.argmax())
+    return float(gains[best]) / (2 * mean.shape[1] + 2 * (channels - 2)), (int(i[best]), int(j[best]))
 
 
-def unlike_doubts(series: Series, known: KnownRecordings, channels: Sequence[str], *, timed: bool) -> Iterator[Doubt]:
-    """Doubts about a recording that is unlike the known ones."""
-    found = describe(series, timed=timed)
+def unlike_doubts(
+    series: Series, known: KnownRecordings, channels: Sequence[str], *, timed: bool, outlying: bool = True
+) -> Iterator[Doubt]:
+    """Doubts about a recording that is unlike the known ones; timed, outlying: as `describe` takes them."""
+    found = describe(series, timed=timed, outlying=outlying)
     if known.log_step is not None and found.log_step is not None:
         times = float(np.exp(known.log_step - found.log_step))
         if abs(np.log(times)) > known.step_limit:
@@ -100,8 +110,12 @@ def unlike_doubts(series: Series, known: KnownRecordings, channels: Sequence[str
                 "fit.",
             )
     varied = np.asarray(known.varied)
-    empty = missing(series.values).all(axis=0)
-    still = [place for place in np.flatnonzero(found.constant & varied & ~empty).tolist() if _constant(series, place)]
+    empty: list[int] = []
+    still: list[int] = []
+    if (found.constant & varied).any():
+        empty = empty_channels(series.values)
+        places = [place for place in np.flatnonzero(found.constant & varied).tolist() if place not in empty]
+        still = [place for place in places if _constant(series, place)]
     for place in still:
         yield Doubt(
             kind="constant-channel",
@@ -117,9 +131,9 @@ def unlike_doubts(series: Series, known: KnownRecordings, channels: Sequence[str
             sentence=f"The values are {np.exp(shift):.3g} times as large or as small as those of the training "
             "recordings: another unit or range of the sensor?",
         )
-    if known.profile_mean and not still and not empty.any():
+    if known.profile_mean and not still and not empty and not part:
         gain, pair = swapped(found, known)
-        if gain > (max(known.swap_limit, GROSS_GAIN) if part else known.swap_limit):
+        if gain > known.swap_limit:
             yield Doubt(
                 kind="swapped-channels",
                 sentence=f"Channels {channels[pair[0]]!r} and {channels[pair[1]]!r} look like each other's in the "
@@ -143,8 +157,9 @@ def _log_step(series: Series) -> float | None:
     return float(np.log(middle)) if steady else None
 
 
-def _deviation(differences: Doubles, std: Doubles) -> float:
-    return float(np.minimum(np.square(differences / std), WORST).sum())
+def _deviations(differences: Doubles, std: Doubles) -> Doubles:
+    squares: Doubles = np.minimum(np.square(differences / std), WORST)
+    return squares
 
 
 def _constant(series: Series, place: int) -> bool:

@@ -100,3 +100,13 @@ def test_one_recording_is_enough_to_doubt_what_is_gross() -> None:
     found = learn_known_recordings([recording(1)], timed=False)
     assert kinds(recording(2), found) == []
     assert "value-range" in kinds(scaled(recording(2)), found)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_recording_is_only_looked_at(channels: int) -> None:
+    values = recording(1).values[:, :channels].copy()
+    values[5], values[7] = np.nan, 1e9
+    before = values.copy()
+    found = learn_known_recordings([Series(values, TimeAxis.of_rows(len(values)))], timed=False)
+    list(unlike_doubts(Series(values, TimeAxis.of_rows(len(values))), found, NAMES, timed=False))
+    assert np.array_equal(values, before, equal_nan=True)
