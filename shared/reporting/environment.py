@@ -30,6 +30,7 @@ def template_environment(*folders: Path) -> jinja2.Environment:
         "line": charts.line,
         "curve": charts.curve,
         "strip": charts.strip,
+        "lanes": charts.lanes,
     }
     return made
 

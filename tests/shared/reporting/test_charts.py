@@ -1,4 +1,4 @@
-from shared.reporting.charts import curve, line, strip
+from shared.reporting.charts import curve, lanes, line, strip
 from shared.store.report import StoredSegment
 
 
@@ -21,3 +21,15 @@ def test_segments_on_the_same_half_unit_are_drawn_once() -> None:
     (path,) = strip(beats, 1_000_000, 0)
     assert path.kind == "tick"
     assert path.d.count("M") == 21
+
+
+def test_labels_that_overlap_are_drawn_below_each_other() -> None:
+    beside = [StoredSegment(0, 9, "Run"), StoredSegment(10, 19, "Walk"), StoredSegment(15, 15, "Jump", instant=True)]
+    assert lanes(beside) == {"Run": (4, 16), "Walk": (4, 16)}
+    assert lanes([*beside, StoredSegment(5, 14, "Indoor")]) == {"Indoor": (4, 8), "Run": (12, 8), "Walk": (12, 8)}
+    (indoor, run, walk, _) = strip([*beside, StoredSegment(5, 14, "Indoor")], 20, 28)
+    assert [each.d for each in (indoor, run, walk)] == [
+        "M250 32h500v8h-500z",
+        "M0 40h500v8h-500z",
+        "M500 40h500v8h-500z",
+    ]
