@@ -31,7 +31,6 @@ Kind = Literal[
     "value-range",  # values of another unit or scale than those of the training recordings
     "constant-channel",  # a channel that varied in the training recordings and does not here
     "swapped-channels",  # channels whose values look like each other's
-    "resampled",  # segmented at the sampling rate of the model, segments mapped back
     "missing-label",  # segments of a label that the configuration no longer has
     "value-type",  # valueType and data do not go together, and were read all the same
     "unterminated",  # the last line does not end with a line break
@@ -55,7 +54,6 @@ EFFECTS: dict[Kind, Effect] = {
     "value-range": Effect.UNSURE,
     "constant-channel": Effect.UNSURE,
     "swapped-channels": Effect.UNSURE,
-    "resampled": Effect.NOTE,
     "missing-label": Effect.UNSURE,
     "value-type": Effect.NOTE,
     "unterminated": Effect.NOTE,

@@ -191,7 +191,7 @@ class KnownRecordings(msgspec.Struct, frozen=True, kw_only=True):
     correlation_std: tuple[tuple[float, ...], ...] = ()
     swap_limit: float = 0.0
     accuracy_without: tuple[float, ...] = ()  # balanced accuracy out of fold with each channel emptied; empty: unknown
-    chance: float = 0.0  # balanced accuracy of guessing
+    chance: float = 0.0  # balanced accuracy that guessing may reach
 
     def __post_init__(self) -> None:
         channels = len(self.varied)

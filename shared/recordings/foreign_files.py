@@ -6,6 +6,7 @@ from statistics import median
 
 from shared.labelling.label_config import LabelConfig
 
+START = 1 << 10  # bytes that tell a format, blank lines before it included
 LOOKED_AT = 1 << 16  # bytes that tell a page, and hold the lines above a header
 LINES_LOOKED_AT = 200
 LONGEST_QUOTE = 60  # characters
@@ -40,7 +41,7 @@ SEPARATOR_LINE = re.compile(r"\s*\"?sep=", re.IGNORECASE)
 
 def foreign_format(data: memoryview) -> str:
     """What a file is that is no CSV, and what to do; "" for what may be one."""
-    start = bytes(data[:LOOKED_AT])
+    start = bytes(data[:START])
     for magic, what in FORMATS.items():
         if start.startswith(magic):
             return what
@@ -51,7 +52,7 @@ def foreign_format(data: memoryview) -> str:
     if LIST_OF_ROWS.match(start):
         return 'a JSON list of rows: write an object of columns, such as {"time": [0, 1], "value": [3, null]}'
     element = ELEMENT.match(start)
-    closed = element and b"</" + element[1] in start
+    closed = element and b"</" + element[1] in bytes(data[:LOOKED_AT])
     return (
         "a web page or XML, perhaps of a login or an error: open its address in a browser"
         if (closed or PAGE.match(start))
