@@ -5,6 +5,7 @@ updates, and of the others, only the ones refreshed longest ago. Ended runs and 
 once. The slower a refresh, the longer the pause until the next.
 """
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -29,6 +30,8 @@ OLDEST_SECONDS = 10.0  # but at least this often
 LOOKED_AT = 20  # projects with updates, and others, refreshed each time beyond the busy ones: 200 take 10 refreshes
 T = TypeVar("T")
 NO_RUNS = RunState(active=None, last=None, next_number=1)
+LONGEST_HELD = 1 << 16  # characters of a labelling configuration that is held parsed for the overview
+MOST_HELD = 1 << 22  # … of all projects together: about 20 MiB
 SUCCESSES = ("published", "rejected", "unchanged")
 
 
@@ -79,6 +82,7 @@ class StatusCollector:
         self._statuses: dict[int, ProjectStatus] = {}
         self._looked_at: dict[int, float] = {}
         self._touched: set[int] = set()
+        self._held: dict[int, int] = {}  # characters of the labelling configurations that are held parsed
         self._at = float("-inf")
         self._took = 0.0
         self.error = ""
@@ -105,7 +109,14 @@ class StatusCollector:
     def status(self, project: int) -> ProjectStatus | None:
         """Current status of a project, None if it does not exist."""
         self.touch(project)
-        return next((each for each in self.statuses() if each.project == project), None)
+        found = next((each for each in self.statuses() if each.project == project), None)
+        if found is None or found.config or found.config_error or not (found.known and found.known.label_config):
+            return found
+        try:
+            known = self._projects.get(project)
+            return msgspec.structs.replace(found, config=parse_label_config(known.label_config) if known else None)
+        except SegmenterError as error:
+            return msgspec.structs.replace(found, config_error=str(error))
 
     def _look(self) -> None:
         waiting = self._updates.waiting()
@@ -113,6 +124,7 @@ class StatusCollector:
         for gone in set(self._statuses) - present:
             del self._statuses[gone]
             self._looked_at.pop(gone, None)
+            self._held.pop(gone, None)
         touched, self._touched = self._touched, set()
         for project in self._turn(present, touched, waiting):
             self._statuses[project] = self._examine(project, self._statuses.get(project), again=project in touched)
@@ -141,10 +153,10 @@ class StatusCollector:
             changed = before is None or before.runs.last != runs.last or before.version != (info and info.version)
             if changed or again or runs.active:
                 versions = tuple(self._store.versions(project))
-            config, config_error = self._config(known, before)
+            config, config_error = self._config(project, known, before)
             return ProjectStatus(
                 project=project,
-                known=known,
+                known=_with_digest(known),
                 config=config,
                 config_error=config_error,
                 runs=runs,
@@ -160,11 +172,18 @@ class StatusCollector:
             before = before or ProjectStatus(project=project)
             return msgspec.structs.replace(before, error=str(error))
 
-    def _config(self, known: KnownProject | None, before: ProjectStatus | None) -> tuple[LabelConfig | None, str]:
+    def _config(
+        self, project: int, known: KnownProject | None, before: ProjectStatus | None
+    ) -> tuple[LabelConfig | None, str]:
         if known is None or not known.label_config:
             return None, ""
-        if before is not None and before.known == known:
+        if before is not None and before.known == _with_digest(known):
             return before.config, before.config_error
+        self._held.pop(project, None)
+        length = len(known.label_config)
+        if length > LONGEST_HELD or sum(self._held.values()) + length > MOST_HELD:
+            return None, ""  # parsed when the project's page is asked for
+        self._held[project] = length
         try:
             return parse_label_config(known.label_config), ""
         except SegmenterError as error:
@@ -195,6 +214,14 @@ def _readable(read: Callable[[int], T], project: int, otherwise: T, errors: list
     except (RecordError, RefusedError) as error:
         errors.append(str(error))
         return otherwise
+
+
+def _with_digest(known: KnownProject | None) -> KnownProject | None:
+    """A project with a checksum in place of its labelling configuration, which may have a megabyte."""
+    if known is None or not known.label_config:
+        return known
+    digest = hashlib.sha256(known.label_config.encode(errors="replace")).hexdigest()
+    return msgspec.structs.replace(known, label_config=digest)
 
 
 def _seconds(moment: str) -> float:

@@ -1,6 +1,8 @@
 """Where projects stand, at what cost, and while the store is away."""
 
+import tracemalloc
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,7 @@ from shared.retraining.active_run import begin_run
 from shared.retraining.runs import RunRecord, Runs
 from shared.retraining.updates import Updates
 from shared.store.models import ModelStore
+from shared.store.opening import open_storage
 from shared.store.projects import KnownProject, KnownProjects
 from shared.store.storage import Storage
 from tests.inference.conftest import CONFIG
@@ -151,3 +154,26 @@ def test_a_deleted_project_is_gone(store: Counted) -> None:
     clock.now += 2
     assert [each.project for each in status_collector.statuses()] == [2]
     assert status_collector.status(1) is None
+
+
+@pytest.mark.parametrize("length", [2**16 - 1000, 2**20 - 1000])
+def test_memory_does_not_grow_with_the_configurations_of_all_projects(tmp_path: Path, length: int) -> None:
+    storage = open_storage(str(tmp_path))
+    head, tail = CONFIG.split("</TimeSeriesLabels>")
+    labels = "".join(f'<Label value="label {i}"/>' for i in range(length // 30))
+    config = f"{head}{labels}</TimeSeriesLabels>{tail}"
+    count = (2**25) // len(config)  # 32 MiB of text in all
+    for project in range(1, count + 1):
+        KnownProjects(storage).remember(KnownProject(id=project, label_config=config))
+    status_collector = collector_of(storage, Clock())
+    tracemalloc.start()
+    try:
+        assert len(status_collector.statuses()) == count
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert held < 2**25
+    status = status_collector.status(count)
+    assert status is not None
+    assert status.config is not None
+    assert len(status.config.labels) > length // 31
