@@ -103,6 +103,8 @@ def test_the_card_says_where_a_model_comes_from(trainer: Trainer, write_export: 
     assert card.settings["HIDDEN_SIZE"] == "8"
     assert "torch" in card.packages
     assert all(head.calibration.fitted for head in card.heads)
+    assert card.known is not None
+    assert (card.known.recordings, len(card.known.accuracy_without)) == (3, 2)
     assert trainer.last(7).version == card.version
     assert trainer.last(7).outcome == "published"
 
