@@ -119,6 +119,30 @@ def test_one_stray_overlap_gives_the_model_of_one_head(train: Callable[..., Mode
     assert [each.label for each in card.metrics.classes] == ["background", *STEPS]
 
 
+def test_the_heads_of_the_model_that_serves_stay_while_labels_still_overlap(
+    train: Callable[..., ModelStore], write_export: Export, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def double(count: int) -> Callable[[list[dict[str, Any]]], None]:
+        """Both labels on every region of so many recordings."""
+
+        def change(tasks: list[dict[str, Any]]) -> None:
+            for task in tasks[:count]:
+                for region in task["annotations"][0]["result"]:
+                    region["value"]["timeserieslabels"] = list(STEPS)
+
+        return change
+
+    monkeypatch.setenv("TRAIN_EPOCHS", "5")
+    heads = []
+    for name, count in (("two", 2), ("one", 1)):
+        store = train(write_export(count=3, change=double(count), name=name))
+        newest = store.versions(0)[0].name
+        model = store.load_version(0, newest)
+        assert model is not None
+        heads.append(read_card(model.data).range_labels)
+    assert heads == [(("Run",), ("Walk",))] * 2, "one recording alone would not take them apart"
+
+
 def test_a_label_around_all_others_is_learned_with_them(train: Callable[..., ModelStore], write_export: Export) -> None:
     def surround(tasks: list[dict[str, Any]]) -> None:
         for task in tasks:
