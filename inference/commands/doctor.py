@@ -82,7 +82,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     store = ModelStore(storage, keep_versions=settings.keep_versions)
     projects = KnownProjects(storage).ids()
     for project in sorted({*projects, *store.projects()}):
-        yield _model(store, project)
+        yield from _model(store, project)
         yield from _history(storage, project)
         if named and project in projects:
             yield from _connection(label_studio, connections, project)
@@ -157,23 +157,32 @@ def _launcher(settings: Settings, storage: Storage, credentials: Credentials) ->
     return Check(True, f"Trainings are started by the launcher {launcher.name!r}{torch}.")
 
 
-def _model(store: ModelStore, project: int) -> Check:
+def _model(store: ModelStore, project: int) -> Iterator[Check]:
     try:
         stored = store.current(project)
         if stored is None:
-            return Check(
+            yield Check(
                 False,
                 f"Project {project} has no model yet.",
                 f"Annotate a few tasks, or press Train now on /ui/projects/{project}, which says what is missing.",
             )
+            return
         Segmenter.load(stored.data)
     except ModelError as error:
         remedy = (
             f"`python -m inference rollback --project {project}` lets the previous one serve; "
             "`python -m inference models verify` checks them all."
         )
-        return Check(False, f"The model of project {project} is invalid: {error}", remedy)
-    return Check(True, f"Project {project}: model {stored.model_info.version} loads, and its probe passes.")
+        yield Check(False, f"The model of project {project} is invalid: {error}", remedy)
+        return
+    yield Check(True, f"Project {project}: model {stored.model_info.version} loads, and its probe passes.")
+    snapshot = stored.model_info.snapshot
+    if snapshot is not None and snapshot.is_outdated:
+        yield Check(
+            False,
+            f"Project {project}: the model was trained by older rules for what annotations mean.",
+            f"Press Train now on /ui/projects/{project}, or train all such models: `tss train --all-outdated`.",
+        )
 
 
 def _history(storage: Storage, project: int) -> Iterator[Check]:

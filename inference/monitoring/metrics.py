@@ -170,6 +170,9 @@ class _StatusMetrics(Collector):
         refused = GaugeMetricFamily(
             "tss_model_refused", "1 if the model that should serve failed its checks.", labels=["project"]
         )
+        outdated = _gauge(
+            "tss_model_outdated", "1 if the model was trained by older rules for what annotations mean, else 0."
+        )
         quality = GaugeMetricFamily(
             "tss_model_quality",
             "Figures of the version that serves, on held-out recordings.",
@@ -182,6 +185,7 @@ class _StatusMetrics(Collector):
             training.add_metric([project], float(each.runs.active is not None))
             failures.add_metric([project], float(each.runs.last.failures if each.runs.last else 0))
             refused.add_metric([project], float(bool(each.refused)))
+            outdated.add_metric([project], float(each.outdated))
             if each.last_success is not None:
                 success.add_metric([project], each.last_success)
             if each.version:
@@ -189,7 +193,7 @@ class _StatusMetrics(Collector):
             summary = each.summaries.get(each.version)
             for name, estimate in (summary.estimates if summary else {}).items():
                 quality.add_metric([project, name], estimate.value)
-        yield from (waiting, age, training, success, failures, served, refused, quality)
+        yield from (waiting, age, training, success, failures, served, refused, outdated, quality)
         yield GaugeMetricFamily("tss_projects", "Known projects.", len(statuses))
         yield GaugeMetricFamily("tss_models_loaded", "Models in memory.", len(self._models.loaded()))
         yield CounterMetricFamily("tss_refusals", "Models that failed their checks.", self._models.refusals)

@@ -44,6 +44,7 @@ class ProjectStatus(msgspec.Struct, frozen=True, kw_only=True):
     config_error: str = ""
     runs: RunState = NO_RUNS
     version: str = ""  # the one that serves, "" without a model
+    outdated: bool = False  # the model was trained by older rules for what annotations mean
     refused: str = ""  # why the model in the store does not serve
     versions: tuple[Version, ...] = ()  # kept ones, newest first
     summaries: dict[str, ReportSummary] = {}  # of kept versions, by name
@@ -160,6 +161,7 @@ class StatusCollector:
                 config=config,
                 config_error=config_error,
                 runs=runs,
+                outdated=bool(info and info.snapshot and info.snapshot.is_outdated),
                 version=info.version if info else "",
                 refused=info.refused if info else "",
                 versions=versions,

@@ -23,6 +23,9 @@ from shared.store.storage import Storage
 
 EVENTS = 50
 RUNS = 10
+OUTDATED = (
+    "The model was trained by older rules for what annotations mean (docs/how-it-learns.md); Train now trains it anew."
+)
 TASKS = 20
 
 
@@ -152,6 +155,8 @@ class ProjectPageBuilder:
                 found.append(f"The last training was {last.outcome}: {last.reason}")
             if last is None and not status.updates:
                 found.append("Annotate a few tasks in Label Studio; training starts by itself.")
+        if status.outdated:
+            found.append(OUTDATED)
         if status.updates and not self._trains:
             found.append("This server trains nothing itself: run `python -m training watch` over the same store.")
         pressed = any(update.action == START_TRAINING for update in status.updates)

@@ -7,6 +7,10 @@ from typing import NamedTuple
 
 import msgspec
 
+# How annotations become labelled rows. 2: rows that cannot be read for certain are unknown, more than half of the
+# annotators decide, and predictions accepted unchanged are left out. 1: as before.
+RULES = 2
+
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The state of the annotations that a run starts from."""
@@ -17,6 +21,12 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     annotations: int
     digest: str  # over tasks, annotations and their times: equal digests mean equal annotations
     fingerprint: str  # of the label configuration
+    rules: int = 1  # RULES of the program that took it
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the same annotations mean something else by today's rules."""
+        return self.rules < RULES
 
 
 class AnnotationState(NamedTuple):
@@ -51,9 +61,13 @@ def take_snapshot(states: Iterable[AnnotationState], fingerprint: str, now: date
         annotations=len(ordered),
         digest=digest.hexdigest(),
         fingerprint=fingerprint,
+        rules=RULES,
     )
 
 
 def same_annotations(one: Snapshot, other: Snapshot) -> bool:
-    """Whether two snapshots have equal annotations and label configurations."""
+    """Whether two snapshots have equal annotations and label configurations, whatever the rules.
+
+    New rules alone train nothing: that is for people to ask, project by project.
+    """
     return (one.digest, one.fingerprint) == (other.digest, other.fingerprint)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from shared.labelling.snapshots import Snapshot
+from shared.labelling.snapshots import RULES, Snapshot
 from shared.model_file.onnx_file import add_metadata, seal
 
 
@@ -18,6 +18,7 @@ def snapshot(state: int) -> Snapshot:
         annotations=state,
         digest=f"{state:064x}",
         fingerprint="0" * 16,
+        rules=RULES,
     )
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from shared.labelling.snapshots import Snapshot
+from shared.labelling.snapshots import RULES, Snapshot
 from shared.store.lease import take_lease
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
@@ -33,14 +33,17 @@ def publish_model(
     *,
     labels: Sequence[str] = ("Run", "Walk"),
     reports: Mapping[str, bytes] | None = None,
+    rules: int = RULES,
     **changes: Any,
 ) -> bytes:
     """Publish a model that finds the first label in high values and the second in low ones; returns its file.
 
-    Its annotations are as old as its version. `changes` replace fields of its card.
+    Its annotations are as old as its version, and read by `rules`. `changes` replace fields of its card.
     """
     taken_at = f"{datetime.strptime(version.partition('-')[0], '%Y%m%dT%H%M%S%z'):%Y-%m-%dT%H:%M:%S}+00:00"
-    snapshot = Snapshot(taken_at=taken_at, newest="", tasks=1, annotations=1, digest=version[-6:], fingerprint="")
+    snapshot = Snapshot(
+        taken_at=taken_at, newest="", tasks=1, annotations=1, digest=version[-6:], fingerprint="", rules=rules
+    )
     data = make_model(labels, kind="threshold", project=project, version=version, snapshot=snapshot, **changes)
     put_model(store, data, project, reports)
     return data

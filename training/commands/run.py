@@ -27,6 +27,7 @@ from shared.store.storage import Storage
 from training.commands import explain
 from training.commands.output import write_out
 from training.commands.progress import KeepLines, RunProgress
+from training.commands.request import request_outdated
 from training.commands.stopping import Terminated, stoppable
 from training.data.recordings import load_recordings
 from training.data.training_data import TrainingData, training_data_of_export, training_data_of_project
@@ -52,13 +53,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--attached", action="store_true", help="end when standard input does (child of a server)")
     parser.add_argument("--number", type=int, help="number that the launcher has given this run")
     parser.add_argument("--explain", action="store_true", help="tell what would be trained on, and train nothing")
+    parser.add_argument(
+        "--all-outdated",
+        action="store_true",
+        help="ask for a training of every project whose model was trained by older rules for what annotations mean",
+    )
     parser.add_argument("--json", action="store_true", help="with --explain: as JSON")
 
 
 def main(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run one training. Returns 0 for published or rejected, 75 when asked to stop; other ends raise SegmenterError."""
+    if arguments.all_outdated:
+        return request_outdated(settings)
     if bool(arguments.tasks) != bool(arguments.label_config) or (arguments.tasks is None and arguments.project is None):
-        raise PermanentError("run needs --project N, or --tasks EXPORT.json with --label-config CONFIG.xml.")
+        raise PermanentError(
+            "run needs --project N, or --tasks EXPORT.json with --label-config CONFIG.xml, or --all-outdated."
+        )
     if arguments.explain:
         return explain.main(arguments, settings)
     torch.set_num_threads(settings.train_threads)

@@ -66,7 +66,8 @@ class LabelKinds:
         """Names of background and labels, head by head; each head has a background of its own."""
         found: list[str] = []
         for head in self.heads:
-            found += ["background" if len(self.heads) == 1 else f"background ({', '.join(head)})", *head]
+            name = "outside regions" if "background" in self.ranges else "background"  # people call labels so
+            found += [name if len(self.heads) == 1 else f"{name} ({', '.join(head)})", *head]
         return tuple(found)
 
 

@@ -268,6 +268,11 @@ def _check_learnable(recordings: Sequence[Recording], kinds: LabelKinds, config:
     ends = np.cumsum([1 + len(head) for head in kinds.heads])
     present = [np.flatnonzero(each) for each in np.split(sizes, ends[:-1])]
     if all(len(each) < 2 for each in present):
+        if not any(map(len, present)):
+            raise TrainingDataError(
+                f"No row of the {len(recordings)} annotated recordings is known for certain: correct regions that "
+                "cannot be read, or labels on which annotators differ, then train."
+            )
         names = [
             ("background", *head)[int(each[0])] for head, each in zip(kinds.heads, present, strict=True) if len(each)
         ]

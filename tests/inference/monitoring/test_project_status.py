@@ -17,6 +17,7 @@ from shared.store.storage import Storage
 from tests.inference.conftest import CONFIG
 from tests.support.counted_storage import Counted
 from tests.support.published import publish_with_report
+from tests.support.store import publish_model
 
 
 class Clock:
@@ -177,3 +178,11 @@ def test_memory_does_not_grow_with_the_configurations_of_all_projects(tmp_path: 
     assert status is not None
     assert status.config is not None
     assert len(status.config.labels) > length // 31
+
+
+def test_a_model_trained_by_older_rules_is_outdated(store: Counted) -> None:
+    remember(store, [3, 4])
+    publish_model(store, 3, "20260101T000000Z-aaaaaa", rules=1)
+    publish_model(store, 4, "20260101T000000Z-aaaaaa")
+    found = {each.project: each.outdated for each in collector_of(store, Clock()).statuses()}
+    assert found == {3: True, 4: False}

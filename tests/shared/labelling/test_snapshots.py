@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.labelling.snapshots import AnnotationState, same_annotations, take_snapshot, utc_text
+from shared.labelling.snapshots import AnnotationState, Snapshot, same_annotations, take_snapshot, utc_text
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 STATES = st.builds(
@@ -56,3 +57,11 @@ def test_a_time_is_the_same_however_it_is_written() -> None:
     ):
         assert utc_text(time) == expected
     assert utc_text(None) == utc_text("") == ""
+
+
+def test_snapshots_name_their_rules_and_those_that_name_none_are_outdated() -> None:
+    snapshot = take_snapshot([], "f", NOW)
+    assert not snapshot.is_outdated
+    older = msgspec.json.encode(snapshot).replace(b',"rules":2', b"")
+    assert msgspec.json.decode(older, type=Snapshot).is_outdated
+    assert same_annotations(msgspec.json.decode(older, type=Snapshot), snapshot)

@@ -201,3 +201,8 @@ def test_runs_cover_every_row_once(labels: list[int]) -> None:
     assert painted == labels
     assert all(one[2] != other[2] for one, other in pairwise(runs))
     assert UNKNOWN == -1
+
+
+def test_rows_outside_regions_are_told_from_a_label_called_background() -> None:
+    assert LabelKinds((("Run", "background"),), (), ()).range_classes == ("outside regions", "Run", "background")
+    assert LabelKinds((("Run",),), (), ()).range_classes == ("background", "Run")

@@ -139,3 +139,9 @@ def test_what_was_found_is_noted_where_nothing_can_be_learned() -> None:
     with pytest.raises(TrainingDataError) as found:
         load(task(7, first, second))
     assert any("annotators of task 7" in note for note in found.value.__notes__)
+
+
+def test_without_a_row_that_is_known_nothing_can_be_learned() -> None:
+    whole = [Annotation(id=n, result=[run_between(0, 59, label)]) for n, label in ((1, "Run"), (2, "Walk"))]
+    with pytest.raises(TrainingDataError, match="No row of the 1 annotated recordings is known for certain"):
+        load(task(7, *whole))
