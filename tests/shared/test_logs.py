@@ -23,7 +23,8 @@ def test_foreign_text_is_one_line_without_escapes_of_a_terminal(form: str) -> No
     stream = io.StringIO()
     start_logging("info", form, (), stream)
     logging.getLogger("x").info("Event %s.", FORGED, extra={"task": FORGED})
-    (line,) = stream.getvalue().removesuffix("\n").split("\n")
+    line, *others = stream.getvalue().removesuffix("\n").split("\n")
+    assert others == []
     assert not any(each in line for each in "\r\x1b\x00\u2028\u202e")
     assert "forged" in line
 
