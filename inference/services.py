@@ -13,6 +13,7 @@ from inference.monitoring import (
 from inference.operations import (
     BackgroundLoops,
     EventRecorder,
+    Labels,
     ProjectSetup,
     ThreadPools,
     TokenAdoption,
@@ -32,6 +33,7 @@ from shared.retraining import Controller, Runs, Updates
 from shared.retraining.controller import make_reconciler
 from shared.settings import Settings
 from shared.store import KnownProjects, ModelStore, open_storage
+from shared.store.aliases import LabelAliases
 
 
 class Services:
@@ -46,7 +48,8 @@ class Services:
         storage = CountingStorage(open_storage(settings.model_dir), self.metrics.store_failed)
         store = ModelStore(storage, keep_versions=settings.keep_versions)
         updates, projects, runs = Updates(storage), KnownProjects(storage), Runs(storage)
-        statuses = StatusCollector(store, runs, updates, projects, ended=outcomes.run_ended)
+        aliases = LabelAliases(storage)
+        statuses = StatusCollector(store, runs, updates, projects, aliases=aliases, ended=outcomes.run_ended)
 
         connections = Connections()
         credentials = Credentials(settings, connections)
@@ -78,6 +81,7 @@ class Services:
         self.setup = ProjectSetup(projects, self._tokens, models, self._controller)
         self.events = EventRecorder(queue, runs, self._controller, self.metrics, self.activity_log)
         self.trainings = Trainings(queue, updates, runs, self.activity_log)
+        self.labels = Labels(queue, aliases, settings)
         self.versions = Versions(store, statuses, self.activity_log)
         self.pages = Pages.of(
             settings,

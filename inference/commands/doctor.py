@@ -10,16 +10,19 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from inference.launchers.choose import choose_launcher
-from shared.errors import ExitCode, ModelError, SegmenterError
+from shared.errors import ExitCode, LabelConfigError, ModelError, SegmenterError
 from shared.label_studio.client import Backend, LabelStudio
 from shared.label_studio.credentials import Credentials
 from shared.label_studio.request import send_request
+from shared.labelling.label_config import parse_label_config
+from shared.labelling.renames import rename_sentence, suggest_renames
 from shared.net.connections import Connections
 from shared.net.urls import read_url
 from shared.retraining.runs import Runs
 from shared.retraining.updates import Updates
 from shared.segmentation.segmenter import Segmenter
 from shared.settings import Settings
+from shared.store.aliases import LabelAliases
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from shared.store.projects import KnownProjects
@@ -84,6 +87,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     for project in sorted({*projects, *store.projects()}):
         yield from _model(store, project)
         yield from _history(storage, project)
+        yield from _renames(storage, store, project)
         if named and project in projects:
             yield from _connection(label_studio, connections, project)
     if not projects:
@@ -183,6 +187,19 @@ def _model(store: ModelStore, project: int) -> Iterator[Check]:
             f"Project {project}: the model was trained by older rules for what annotations mean.",
             f"Press Train now on /ui/projects/{project}, or train all such models: `tss train --all-outdated`.",
         )
+
+
+def _renames(storage: Storage, store: ModelStore, project: int) -> Iterator[Check]:
+    """Labels that seem to have been renamed since the model was trained."""
+    known, model_info = KnownProjects(storage).get(project), store.model_info(project)
+    if known is None or model_info is None or not known.label_config:
+        return
+    try:
+        labels = parse_label_config(known.label_config).labels
+    except LabelConfigError:
+        return
+    for old, new in suggest_renames(model_info.labels, labels, LabelAliases(storage).of(project)):
+        yield Check(False, f"Project {project}: a label may have been renamed.", rename_sentence(project, old, new))
 
 
 def _history(storage: Storage, project: int) -> Iterator[Check]:

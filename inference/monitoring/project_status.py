@@ -19,8 +19,10 @@ import msgspec
 from inference.monitoring.reports import Reports, ReportSummary
 from shared.errors import RecordError, RefusedError, SegmenterError, StoreError
 from shared.labelling.label_config import LabelConfig, parse_label_config
+from shared.labelling.renames import suggest_renames
 from shared.retraining.runs import RunRecord, Runs, RunState
 from shared.retraining.updates import Update, Updates
+from shared.store.aliases import LabelAlias, LabelAliases
 from shared.store.models import ModelStore, Version
 from shared.store.projects import KnownProject, KnownProjects
 
@@ -48,6 +50,8 @@ class ProjectStatus(msgspec.Struct, frozen=True, kw_only=True):
     refused: str = ""  # why the model in the store does not serve
     versions: tuple[Version, ...] = ()  # kept ones, newest first
     summaries: dict[str, ReportSummary] = {}  # of kept versions, by name
+    aliases: tuple[LabelAlias, ...] = ()  # renamed labels that an operator confirmed
+    renames: tuple[tuple[str, str], ...] = ()  # old and new label, that may be confirmed
     updates: tuple[Update, ...] = ()
     last_success: float | None = None  # seconds since the epoch
     error: str = ""  # why the other fields may be outdated
@@ -68,6 +72,7 @@ class StatusCollector:
         updates: Updates,
         projects: KnownProjects,
         *,
+        aliases: LabelAliases | None = None,
         ended: Callable[[RunRecord], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -76,6 +81,7 @@ class StatusCollector:
         self._runs = runs
         self._updates = updates
         self._projects = projects
+        self._confirmed = aliases.confirmed if aliases else _no_aliases
         self._ended = ended
         self._clock = clock
         self.reports = Reports(store)
@@ -155,6 +161,11 @@ class StatusCollector:
             if changed or again or runs.active:
                 versions = tuple(self._store.versions(project))
             config, config_error = self._config(project, known, before)
+            none: list[LabelAlias] = []
+            aliases = _readable(self._confirmed, project, none, errors)
+            renames = suggest_renames(
+                info.labels if info else (), config.labels if config else (), {each.old: each.new for each in aliases}
+            )
             return ProjectStatus(
                 project=project,
                 known=_with_digest(known),
@@ -165,6 +176,8 @@ class StatusCollector:
                 version=info.version if info else "",
                 refused=info.refused if info else "",
                 versions=versions,
+                aliases=tuple(aliases),
+                renames=tuple(renames),
                 summaries={each.name: self.reports.summary(project, each.name) for each in versions},
                 updates=before.updates if before else (),
                 last_success=self._last_success(project, runs, last) or (before.last_success if before else None),
@@ -207,6 +220,10 @@ class StatusCollector:
             with suppress(ValueError):
                 success = _seconds(runs.last.trained.taken_at)
         return success
+
+
+def _no_aliases(_: int) -> list[LabelAlias]:
+    return []
 
 
 def _readable(read: Callable[[int], T], project: int, otherwise: T, errors: list[str]) -> T:

@@ -12,11 +12,13 @@ from inference.serving.model_cache import ModelCache
 from inference.status.overview import Row, RowBuilder, created_at
 from inference.version import program_version
 from shared.errors import RecordError, RefusedError, SegmenterError
+from shared.labelling.renames import rename_sentence
 from shared.model_file.card import Estimate, ModelMetrics
 from shared.reporting import class_names
 from shared.retraining.reconcile import Finding
 from shared.retraining.runs import RunRecord, Runs
 from shared.retraining.updates import START_TRAINING
+from shared.store.aliases import LabelAlias
 from shared.store.learning_curve import LearningCurve, read_curve
 from shared.store.report import Bin, ReportFile
 from shared.store.storage import Storage
@@ -56,6 +58,8 @@ class ProjectPage(
     problems: list[str]  # what keeps the project from predictions
     finding: str  # of the last comparison with Label Studio
     left_out: list[str]  # of the labelling configuration
+    aliases: list[LabelAlias]  # renamed labels that an operator confirmed
+    renames: list[tuple[str, str]]  # old and new label, offered to be confirmed
     versions: list[VersionRow]
     metrics: ModelMetrics | None
     labels: list[str]  # of the labelling configuration
@@ -119,6 +123,8 @@ class ProjectPageBuilder:
             problems=problems,
             finding=finding.sentence if finding else "",
             left_out=list(status.config.left_out) if status.config else [],
+            aliases=list(status.aliases),
+            renames=list(status.renames),
             versions=self._versions(status),
             metrics=report.metrics if report else None,
             labels=list(status.config.labels) if status.config else [],
@@ -159,6 +165,7 @@ class ProjectPageBuilder:
             found.append(OUTDATED)
         if status.updates and not self._trains:
             found.append("This server trains nothing itself: run `python -m training watch` over the same store.")
+        found += [rename_sentence(status.project, *each) for each in status.renames]
         pressed = any(update.action == START_TRAINING for update in status.updates)
         if pressed and row.state.name == "queued":
             found.append("The train button was pressed.")

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from inference import formatting
 from inference.json_response import json_answer, read_body
-from inference.operations import ThreadPools, Trainings, Versions
+from inference.operations import Labels, ThreadPools, Trainings, Versions
 from inference.status import charts
 from inference.status.pages import Pages
 from inference.version import program_version
@@ -47,6 +47,8 @@ NOTICES = {
     "stop": "The run was asked to stop.",
     "idle": "No run goes on.",
     "roll-back": "The version before serves again, everywhere within a second.",
+    "alias": "The renamed label was confirmed; a training starts.",
+    "unalias": "The label is read as itself again; a training starts.",
     "promote": "That version serves now, everywhere within a second.",
 }
 
@@ -76,10 +78,15 @@ register_url_convertor("project", ProjectNumber())
 
 
 def status_routes(
-    settings: Settings, pools: ThreadPools, page_builders: Pages, trainings: Trainings, versions: Versions
+    settings: Settings,
+    pools: ThreadPools,
+    page_builders: Pages,
+    trainings: Trainings,
+    versions: Versions,
+    labels: Labels,
 ) -> list[Route]:
     """All routes below /ui."""
-    pages = StatusPages(settings, pools, page_builders, trainings, versions)
+    pages = StatusPages(settings, pools, page_builders, trainings, versions, labels)
     return [
         Route("/ui", pages.enter),
         Route("/ui/", pages.overview),
@@ -98,13 +105,20 @@ class StatusPages:
     """One method a route."""
 
     def __init__(
-        self, settings: Settings, pools: ThreadPools, pages: Pages, trainings: Trainings, versions: Versions
+        self,
+        settings: Settings,
+        pools: ThreadPools,
+        pages: Pages,
+        trainings: Trainings,
+        versions: Versions,
+        labels: Labels,
     ) -> None:
         self._settings = settings
         self._pools = pools
         self._pages = pages
         self._trainings = trainings
         self._versions = versions
+        self._labels = labels
         self._files = {name: (HERE / "static" / name).read_bytes() for name in STATIC}
         self._templates = template_environment(HERE / "templates")
         asset_digest = hashlib.sha256(b"".join(self._files.values())).hexdigest()[:8]
@@ -187,7 +201,7 @@ class StatusPages:
         return _packed(request, Response(data, headers=REPORT_GUARDS, media_type="text/html"))
 
     async def act(self, request: Request) -> Response:
-        """Train, stop, roll back, promote."""
+        """Train, stop, roll back, promote, confirm a renamed label or undo that."""
         number, action = request.path_params["project"], request.path_params["action"]
         back = f"../{number}"
         actions: dict[str, Callable[[int, str], str]] = {
@@ -195,11 +209,15 @@ class StatusPages:
             "stop": self._stop,
             "roll-back": self._roll_back,
             "promote": self._promote,
+            "alias": self._alias,
+            "unalias": self._unalias,
         }
         if action not in actions or number >= LARGEST_NUMBER:
             return self._fail(request, "There is no such action.", 404, back)
         form = parse_qs((await read_body(request, LARGEST_FORM)).decode(errors="replace"))
         version = form.get("version", [""])[0]
+        if action in ("alias", "unalias"):
+            version = "\n".join(form.get(name, [""])[0] for name in ("old", "new"))
         if action == "promote" and not version:
             return self._fail(request, "Expected version=…: the one that shall serve.", 400, back)
         try:
@@ -226,6 +244,15 @@ class StatusPages:
     def _promote(self, project: int, version: str) -> str:
         self._versions.promote(project, version)
         return "promote"
+
+    def _alias(self, project: int, labels: str) -> str:
+        old, _, new = labels.partition("\n")
+        self._labels.confirm(project, old, new)
+        return "alias"
+
+    def _unalias(self, project: int, labels: str) -> str:
+        self._labels.undo(project, labels.partition("\n")[0])
+        return "unalias"
 
     def _answer(
         self,

@@ -76,7 +76,9 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
         Route("/readyz", answers.readyz),
         Route("/metrics", answers.metrics),
         Route("/openapi.json", answers.openapi),
-        *status_routes(settings, services.pools, services.pages, services.trainings, services.versions),
+        *status_routes(
+            settings, services.pools, services.pages, services.trainings, services.versions, services.labels
+        ),
     ]
     names = [route.path for route in routes]
     return Starlette(

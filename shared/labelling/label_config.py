@@ -45,6 +45,8 @@ class LabelConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     value_template: str = ""  # the value where it is more than one variable, such as "https://host/$file"
     synonyms: dict[str, str] = {}  # `value` of a label that has an alias ► the alias: the page takes both
 
+    aliases: dict[str, str] = {}  # labels of annotations ► labels that they were renamed to, confirmed by an operator
+
     @cached_property
     def label_set(self) -> frozenset[str]:
         """The labels, to look names up in: there may be 30,000, and as many regions."""
@@ -59,6 +61,8 @@ class LabelConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         )  # fmt: skip
         if self.value_template:
             parts = (*parts, self.value_template)  # type: ignore[assignment]
+        if self.aliases:
+            parts = (*parts, sorted(self.aliases.items()))  # type: ignore[assignment]
         return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:16]
 
     @property

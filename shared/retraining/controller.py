@@ -19,6 +19,7 @@ from shared.retraining.runs import Runs, RunState
 from shared.retraining.scheduler import decide
 from shared.retraining.updates import Updates
 from shared.settings import Settings
+from shared.store.aliases import LabelAliases
 from shared.store.projects import KnownProjects
 from shared.store.storage import Storage
 
@@ -47,7 +48,13 @@ def make_reconciler(storage: Storage, credentials: Credentials, connections: Con
     def is_training(project: int) -> bool:
         return runs.state(project).active is not None
 
-    return Reconciler(LabelStudio(credentials, connections), Updates(storage), last_snapshot, is_training)
+    return Reconciler(
+        LabelStudio(credentials, connections),
+        Updates(storage),
+        last_snapshot,
+        is_training,
+        aliases=LabelAliases(storage).of,
+    )
 
 
 class Controller:

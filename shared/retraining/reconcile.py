@@ -6,7 +6,7 @@ been listed once some time after the snapshot: an annotation that was being save
 older time than the newest annotation in it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -14,6 +14,7 @@ from typing import Literal
 from shared.errors import LabelConfigError, LabelStudioError, RecordError, RefusedError
 from shared.label_studio.client import AnnotationTotals, LabelStudio
 from shared.labelling.label_config import parse_label_config
+from shared.labelling.renames import with_aliases
 from shared.labelling.snapshots import Snapshot, same_annotations, take_snapshot
 from shared.retraining.updates import RECONCILE, Updates
 
@@ -42,12 +43,14 @@ class Reconciler:
         last_snapshot: Callable[[int], Snapshot | None],
         is_training: Callable[[int], bool],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        aliases: Callable[[int], Mapping[str, str]] = lambda _: {},
     ) -> None:
         """`last_snapshot`: of the last finished run of a project. `is_training`: whether a run is in progress."""
         self._label_studio = label_studio
         self._updates = updates
         self._last_snapshot = last_snapshot
         self._is_training = is_training
+        self._aliases = aliases
         self._now = now
         self._listed: dict[int, Snapshot] = {}
 
@@ -77,9 +80,10 @@ class Reconciler:
                 project, "gone", "Label Studio no longer has this project, or the token's user may not see it."
             )
         try:
-            fingerprint = parse_label_config(found.label_config).fingerprint
+            config = with_aliases(parse_label_config(found.label_config), self._aliases(project))
         except LabelConfigError as error:
             return Finding(project, "unservable", str(error))
+        fingerprint = config.fingerprint
         totals = self._label_studio.annotation_totals(project)
         if not totals.annotations:
             return Finding(project, "empty", "It has no annotations to learn from.")

@@ -71,6 +71,11 @@ def preannotation(project: int) -> str:
     return f"{runs(project)}/preannotation.json"
 
 
+def aliases(project: int) -> str:
+    """Renamed labels that an operator confirmed."""
+    return f"{runs(project)}/aliases.json"
+
+
 def curve(project: int) -> str:
     """Learning curve: metrics against the number of recordings."""
     return f"{runs(project)}/curve.json"

@@ -19,6 +19,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     tag: str  # of the object in the store
     project_created: str = ""
     snapshot: Snapshot | None = None
+    labels: tuple[str, ...] = ()  # of its labelling configuration, in its order
     refused: str = ""  # why the file is not a valid model; the other fields are empty then
 
     def mismatch(self, created: str) -> str:
@@ -38,6 +39,12 @@ class StoredModel(NamedTuple):
     model_info: ModelInfo
 
 
+class _Labels(msgspec.Struct):
+    """The part of a labelling configuration that renamed labels are found by."""
+
+    labels: tuple[str, ...] = ()
+
+
 class _Card(msgspec.Struct):
     """The part of a model card that the store reads."""
 
@@ -45,6 +52,7 @@ class _Card(msgspec.Struct):
     project: int
     snapshot: Snapshot
     project_created: str = ""
+    label_config: _Labels = msgspec.field(default_factory=_Labels)
 
 
 def read_model_info(data: bytes, tag: str, project: int) -> ModelInfo:
@@ -73,6 +81,7 @@ def read_model_info(data: bytes, tag: str, project: int) -> ModelInfo:
         tag=tag,
         project_created=card.project_created,
         snapshot=card.snapshot,
+        labels=card.label_config.labels,
     )
 
 

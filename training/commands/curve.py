@@ -21,6 +21,7 @@ import torch
 from shared.errors import PermanentError, TrainingDataError
 from shared.labelling.label_config import LabelConfig
 from shared.settings import Settings
+from shared.store.aliases import LabelAliases
 from shared.store.keys import read_project
 from shared.store.learning_curve import LearningCurve, Point, keep_curve
 from shared.store.opening import open_storage
@@ -60,10 +61,11 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
         raise PermanentError("curve needs --project N, or --tasks EXPORT.json with --label-config CONFIG.xml.")
     torch.set_num_threads(settings.train_threads)
     project = arguments.project or 0
+    aliases = LabelAliases(open_storage(settings.model_dir)).of(project)
     if arguments.tasks:
-        data = training_data_of_export(arguments.tasks, arguments.label_config, settings)
+        data = training_data_of_export(arguments.tasks, arguments.label_config, settings, aliases)
     else:
-        data = training_data_of_project(project, settings)
+        data = training_data_of_project(project, settings, aliases)
     loaded = load_recordings(
         data.tasks,
         data.config,

@@ -5,11 +5,14 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
 from shared.errors import TrainingDataError
 from shared.settings import Settings
+from shared.store.aliases import LabelAliases
+from shared.store.opening import open_storage
 from training.data.recordings import Loaded, load_recordings
 from training.data.training_data import training_data_of_export, training_data_of_project
 
@@ -39,10 +42,13 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 def main(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print what would be trained on. Returns 0, or 2 where nothing could be learned from it."""
+    aliases: dict[str, str] = {}
+    if "://" in settings.model_dir or Path(settings.model_dir).exists():  # telling makes no store
+        aliases = LabelAliases(open_storage(settings.model_dir)).of(arguments.project or 0)
     if arguments.tasks:
-        data = training_data_of_export(arguments.tasks, arguments.label_config, settings)
+        data = training_data_of_export(arguments.tasks, arguments.label_config, settings, aliases)
     else:
-        data = training_data_of_project(arguments.project, settings)
+        data = training_data_of_project(arguments.project, settings, aliases)
     try:
         loaded = load_recordings(
             data.tasks,

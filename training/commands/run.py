@@ -13,6 +13,7 @@ import msgspec
 import torch
 
 from shared.errors import ExitCode, LeaseHeldError, PermanentError, RunCancelledError, SegmenterError
+from shared.labelling.renames import rename_sentence, suggest_renames
 from shared.labelling.snapshots import Snapshot
 from shared.reporting import render_report
 from shared.retraining.active_run import ActiveRun, begin_run
@@ -20,6 +21,7 @@ from shared.retraining.repetition import is_repetition
 from shared.retraining.runs import Outcome
 from shared.retraining.updates import Updates
 from shared.settings import Settings
+from shared.store.aliases import LabelAliases
 from shared.store.keys import read_project
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
@@ -153,6 +155,10 @@ class _Run:
             previous=champion_card.range_labels if champion_card else (),
         )
         notes = [*data.notes, *loaded.notes]
+        if champion_card:
+            before = champion_card.label_config.labels
+            renamed = suggest_renames(before, data.config.labels, data.config.aliases)
+            notes += [rename_sentence(self._project, *each) for each in renamed]
         for note in notes:
             log.warning("%s", note)
         if loaded.missing:  # reconciling then finds annotations that no run has seen
@@ -171,7 +177,7 @@ class _Run:
 
         self.active.report(state="judging")
         references = load_references(store, self._project, data.project_created, data.config)
-        verdict = pass_gate(search.best.predictions, references, plan.tolerance)
+        verdict = pass_gate(search.best.predictions, references, plan.tolerance, data.config.labels)
 
         self.active.report(state="exporting")
         known = known_recordings(trainer, search.best, timed=bool(data.config.time_column))
@@ -201,11 +207,12 @@ class _Run:
         return self.active.record.project
 
     def _read_training_data(self) -> TrainingData:
+        aliases = LabelAliases(self.storage).of(self._project)
         if self.arguments.tasks:
-            return training_data_of_export(self.arguments.tasks, self.arguments.label_config, self.settings)
+            return training_data_of_export(self.arguments.tasks, self.arguments.label_config, self.settings, aliases)
         # The store's clock: machines whose own clocks differ must not take each other's models for newer ones.
         return training_data_of_project(
-            self._project, self.settings, now=lambda: datetime.fromtimestamp(self.storage.now(), UTC)
+            self._project, self.settings, aliases, now=lambda: datetime.fromtimestamp(self.storage.now(), UTC)
         )
 
     def _is_repetition(self, snapshot: Snapshot) -> bool:

@@ -1,8 +1,9 @@
 """Where training data come from: a project in Label Studio, or an export of one."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from shared.errors import LabelConfigError, TrainingDataError
@@ -10,12 +11,15 @@ from shared.label_studio.client import LabelStudio
 from shared.label_studio.credentials import Credentials
 from shared.label_studio.fetcher import Fetcher
 from shared.labelling.label_config import LabelConfig, parse_label_config
+from shared.labelling.renames import with_aliases
 from shared.labelling.snapshots import Snapshot, take_snapshot
 from shared.net.connections import Connections
 from shared.settings import Settings
 from training.data.exports import OfflineSource, read_export
 from training.data.recordings import Source
 from training.data.tasks import AnnotatedTask, annotated_tasks, annotation_states
+
+NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 
 
 class TrainingData(NamedTuple):
@@ -35,11 +39,16 @@ class TrainingData(NamedTuple):
 
 
 def training_data_of_project(
-    project: int, settings: Settings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    project: int,
+    settings: Settings,
+    aliases: Mapping[str, str] = NO_ALIASES,
+    *,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> TrainingData:
     """Annotated tasks of a project. Raises LabelStudioError, LabelConfigError, TrainingDataError if there is none.
 
-    `now` dates the snapshot, which tells newer models from older ones.
+    `aliases` are renamed labels that an operator confirmed. `now` dates the snapshot, which tells newer models from
+    older ones.
     """
     connections = Connections()
     credentials = Credentials(settings, connections)
@@ -49,19 +58,21 @@ def training_data_of_project(
             f"Label Studio at {settings.label_studio_host} has no project {project}, or the user of the token may not "
             "see it."
         )
-    config = parse_label_config(found.label_config)
+    config = with_aliases(parse_label_config(found.label_config), aliases)
     annotated = annotated_tasks(credentials, project, config.fingerprint, now=now)
     source = Fetcher(settings, credentials, connections)
     return TrainingData(config, annotated.tasks, annotated.snapshot, source, found.created)
 
 
-def training_data_of_export(tasks: Path, label_config: Path, settings: Settings) -> TrainingData:
+def training_data_of_export(
+    tasks: Path, label_config: Path, settings: Settings, aliases: Mapping[str, str] = NO_ALIASES
+) -> TrainingData:
     """Annotated tasks of a JSON export. Raises LabelConfigError, TrainingDataError."""
     try:
         xml = label_config.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise LabelConfigError(f"The labelling configuration {label_config} cannot be read: {error}.") from error
-    config = parse_label_config(xml)
+    config = with_aliases(parse_label_config(xml), aliases)
     annotated = read_export(tasks, config.fingerprint)
     connections = Connections()
     fetcher = Fetcher(settings, Credentials(settings, connections), connections)

@@ -4,14 +4,14 @@ Paired bootstrap over groups gives a difference and its standard error. Rejected
 by more than matters; and what is not clearly better than chance.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from shared.labelling.segments import Segment
 from shared.segmentation.segmenter import Segmenter
-from training.data.annotations import Recording
+from training.data.annotations import LabelKinds, Recording
 from training.judging.evaluate import HeldOutPrediction, Scores, draw_groups, resample, score
 from training.judging.metrics import Counts, compute_metrics
 
@@ -26,12 +26,16 @@ CHANCE_ERRORS = 2.0  # standard errors above chance that a candidate must be
 class Reference:
     """A kept version: what it said of recordings while it had not seen them, by task, and its graph for all others.
 
-    held_out: segments in rows of the task's recording, and its number of rows.
+    held_out: segments in rows of the task's recording, and its number of rows. renamed: its labels ► those of today.
+    labels: that it finds, by their names of today; serves: whether it is the model that serves.
     """
 
     version: str
     held_out: Mapping[str, tuple[int, Sequence[Segment]]]
     graph: bytes
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    labels: frozenset[str] = frozenset()
+    serves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +46,24 @@ class Verdict:
     reason: str
 
 
-def pass_gate(candidate: Sequence[HeldOutPrediction], references: Sequence[Reference], tolerance: float) -> Verdict:
-    """Compare a candidate's held-out predictions with the best of `references` on the same recordings."""
+def pass_gate(
+    candidate: Sequence[HeldOutPrediction],
+    references: Sequence[Reference],
+    tolerance: float,
+    labels: Collection[str] = (),
+) -> Verdict:
+    """Compare a candidate's held-out predictions with the best of `references` on the same recordings.
+
+    labels: of the configuration. What a reference finds under other labels than the candidate's is left out.
+    """
     if not references:
         return Verdict(True, "")
     if not candidate:
         return Verdict(False, f"nothing could be held out to compare it with {references[0].version}")
     kinds = candidate[0].recording.kinds
+    lost = _lost_labels(kinds, references, labels)
+    if lost:
+        return Verdict(False, lost)
     ours = score(candidate, kinds, tolerance)
     if _is_at_chance_level(ours):
         return Verdict(False, "on held-out recordings it is not clearly better than chance")
@@ -56,6 +71,19 @@ def pass_gate(candidate: Sequence[HeldOutPrediction], references: Sequence[Refer
     theirs, version = max(rescored, key=lambda each: each[0].metrics().get("balanced_accuracy", 0.0))
     recordings = {each.recording.key for each in candidate}  # parts of one recording are no groups
     return compare(ours, theirs, version, min(len(ours.groups), len(recordings)))
+
+
+def _lost_labels(kinds: LabelKinds, references: Sequence[Reference], labels: Collection[str]) -> str:
+    """Why a candidate that finds less than the model that serves is rejected; "" if it does not."""
+    for each in references:
+        lost = sorted((each.labels & set(labels)) - {*kinds.ranges, *kinds.instants}) if each.serves else []
+        if lost:
+            told = ", ".join(map(repr, lost))
+            return (
+                f"no annotation has the label {told} any more, which {each.version} finds and the configuration still "
+                "has: promote this version if that is meant, or annotate the label"
+            )
+    return ""
 
 
 def compare(ours: Scores, theirs: Scores, version: str, groups: int) -> Verdict:
@@ -130,6 +158,8 @@ def _ordered(scores: Scores, groups: Sequence[str]) -> list[Counts]:
 def _recall(reference: Reference, candidate: Sequence[HeldOutPrediction]) -> list[HeldOutPrediction]:
     """What `reference` says of the candidate's recordings: what it said while it had not seen them, else its graph."""
     segmenter: Segmenter | None = None
+    kinds = candidate[0].recording.kinds
+    known = {*kinds.ranges, *kinds.instants}
     found = []
     for prediction in candidate:
         recording = prediction.recording
@@ -137,6 +167,11 @@ def _recall(reference: Reference, candidate: Sequence[HeldOutPrediction]) -> lis
         if segments is None:
             segmenter = segmenter or Segmenter.load(reference.graph)
             segments = segmenter.segment(recording.series).segments
+        segments = [
+            Segment(each.first, each.last, label, each.score, each.instant)
+            for each in segments
+            if (label := reference.renamed.get(each.label, each.label)) in known
+        ]
         found.append(
             HeldOutPrediction(recording, prediction.fold, prediction.heads, prediction.probabilities, tuple(segments))
         )

@@ -13,17 +13,18 @@ MOST_REFERENCES = 5  # newest accepted versions
 def load_references(store: ModelStore, project: int, project_created: str, config: LabelConfig) -> list[Reference]:
     """Accepted versions of the same project, labels and channels, but for the one that a roll back turned down."""
     rolled_back = store.rolled_back(project)
-    names = [each.name for each in store.versions(project) if each.accepted][:MOST_REFERENCES]
+    versions = [each for each in store.versions(project) if each.accepted][:MOST_REFERENCES]
     found = []
-    for name in names:
+    for name, serves in ((each.name, each.current) for each in versions):
         model = store.load_version(project, name)
         if model is None or model.model_info.mismatch(project_created):
             continue
-        known = read_card(model.data).label_config
-        same = set(known.labels) == set(config.labels) and known.channels == config.channels
-        if same and not (rolled_back and rolled_back.version == name):
+        card = read_card(model.data)
+        if card.label_config.channels == config.channels and not (rolled_back and rolled_back.version == name):
             report = store.file(project, name, "report.json")
-            found.append(Reference(name, read_held_out(report) if report else {}, model.data))
+            labels = frozenset(config.synonyms.get(label, label) for head in card.heads for label in head.labels)
+            held_out = read_held_out(report) if report else {}
+            found.append(Reference(name, held_out, model.data, config.synonyms, labels, serves))
     return found
 
 

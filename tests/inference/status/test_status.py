@@ -15,6 +15,7 @@ from shared.model_file.card import Estimate
 from shared.reporting import class_names, render_report, template_environment
 from shared.retraining.active_run import begin_run
 from shared.retraining.runs import Progress
+from shared.retraining.updates import Updates
 from shared.segmentation.segmenter import Segmenter
 from shared.store.learning_curve import LearningCurve, Point, keep_curve
 from shared.store.models import ModelStore
@@ -417,3 +418,24 @@ def test_words_of_later_releases_are_other(serve: Serve, publish: Publish, store
         (run,) = page(client, "/ui/projects/7.json")["runs"]
         assert (run["state"], run["outcome"]) == ("other", "other")
         assert page(client, "/ui/projects/7.json")["missing"] == []
+
+
+def test_a_renamed_label_is_offered_confirmed_and_undone(serve: Serve, publish: Publish, store: Storage) -> None:
+    publish(3)
+    with serve() as client:
+        connect(client, CONFIG.replace('"Run"', '"Jog"'))
+        offered = page(client, "/ui/projects/3.json")
+        assert offered["renames"] == [["Run", "Jog"]]
+        assert any("tss labels alias --project 3 'Run' 'Jog'" in each for each in offered["missing"])
+        assert "Run ► Jog" in client.get("/ui/projects/3", headers=HTML).text
+        form = {"old": "Run", "new": "Jog"}
+        assert client.post("/ui/projects/3/alias", data=form, headers=OURS, follow_redirects=False).status_code == 303
+        shown = page(client, "/ui/projects/3.json")
+        assert (shown["renames"], shown["aliases"][0]["new"]) == ([], "Jog")
+        assert [update.action for update in Updates(store).of(3)] == ["LABEL_ALIAS"]
+        form = {"old": "Jog", "new": "Run"}
+        assert client.post("/ui/projects/3/alias", data=form, headers=OURS, follow_redirects=False).status_code == 409
+        assert "is read as Jog" in client.get("/ui/projects/3", headers=HTML).text
+        undo = client.post("/ui/projects/3/unalias", data={"old": "Run"}, headers=OURS, follow_redirects=False)
+        assert undo.status_code == 303
+        assert page(client, "/ui/projects/3.json")["aliases"] == []

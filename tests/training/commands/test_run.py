@@ -22,6 +22,7 @@ from shared.retraining.runs import RunRecord, Runs
 from shared.retraining.updates import START_TRAINING, Updates
 from shared.segmentation.segmenter import Segmenter
 from shared.settings import Settings
+from shared.store.aliases import LabelAliases
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from shared.store.report import ReportFile, read_held_out
@@ -139,6 +140,17 @@ def test_a_terminal_that_cannot_show_it_fails_no_published_run(
     assert found.outcome == "published"
 
 
+def test_a_renamed_label_is_learned_once_it_is_confirmed(trainer: Trainer, write_export: Export) -> None:
+    tasks, config = write_export()
+    config.write_text(config.read_text().replace('"Run"', '"Jog"'))
+    aliases = LabelAliases(trainer.storage)
+    aliases.add(0, "Run", "Jog", by="test")
+    assert trainer.run((tasks, config)) == 0
+    card = read_card(trainer.model())
+    assert card.label_config.aliases == {"Run": "Jog"}
+    assert "Jog" in [label for head in card.heads for label in head.labels]
+
+
 def test_instants_become_instants(trainer: Trainer, write_export: Export) -> None:
     trainer.set(TRAIN_EPOCHS="120")
     assert trainer.run(write_export(count=5, draw=draw_instants)) == 0
@@ -197,7 +209,7 @@ def test_a_candidate_of_shuffled_labels_is_rejected_and_kept(
     honest = gate.pass_gate  # the candidate learned shuffled labels, the gate judges by the true ones
     true = {each.key: each for each in _recordings(write_export(count=12, name="true"))}
 
-    def judge_by_reference(predictions: Any, references: Any, tolerance: float) -> Any:
+    def judge_by_reference(predictions: Any, references: Any, tolerance: float, *_: object) -> Any:
         return honest(
             [type(p)(true[p.recording.key], p.fold, p.heads, p.probabilities, p.segments) for p in predictions],
             references,

@@ -44,6 +44,28 @@ def test_an_equal_candidate_passes(recordings: list[Recording]) -> None:
     assert "balanced accuracy +0.000" in verdict.reason
 
 
+def test_a_reference_is_read_under_the_labels_of_today(recordings: list[Recording]) -> None:
+    candidate = [predict(each, number < 4) for number, each in enumerate(recordings)]
+    reference = remember(recordings)
+    old = {
+        key: (rows, [msgspec.structs.replace(each, label=f"old {each.label}") for each in segments])
+        for key, (rows, segments) in reference.held_out.items()
+    }
+    assert pass_gate(candidate, [replace(reference, held_out=old)], 1.0).accepted, "what it finds has other names"
+    renamed = replace(reference, held_out=old, renamed={"old Run": "Run", "old Walk": "Walk"})
+    assert not pass_gate(candidate, [renamed], 1.0).accepted
+
+
+def test_a_candidate_without_a_label_that_is_served_and_configured_is_rejected(recordings: list[Recording]) -> None:
+    candidate = [predict(each, False) for each in recordings]
+    reference = replace(remember(recordings), labels=frozenset({"Run", "Walk", "Swim"}), serves=True)
+    verdict = pass_gate(candidate, [reference], 1.0, ("Run", "Walk", "Swim"))
+    assert not verdict.accepted
+    assert "no annotation has the label 'Swim' any more" in verdict.reason
+    assert pass_gate(candidate, [reference], 1.0, ("Run", "Walk")).accepted, "nobody can annotate it any more"
+    assert pass_gate(candidate, [replace(reference, serves=False)], 1.0, ("Run", "Walk", "Swim")).accepted
+
+
 def test_a_candidate_that_is_worse_on_most_recordings_is_rejected(recordings: list[Recording]) -> None:
     candidate = [predict(each, number < 4) for number, each in enumerate(recordings)]
     verdict = pass_gate(candidate, [remember(recordings)], 1.0)

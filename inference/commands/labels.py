@@ -1,0 +1,55 @@
+"""`labels`: labels that were renamed in Label Studio, and are read as the new ones."""
+
+import argparse
+import getpass
+import json
+import time
+
+from shared.errors import LabelConfigError
+from shared.labelling.label_config import parse_label_config
+from shared.retraining.updates import LABEL_ALIAS, Updates
+from shared.settings import Settings
+from shared.store.aliases import LabelAliases
+from shared.store.keys import read_project
+from shared.store.opening import open_storage
+from shared.store.projects import KnownProjects
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `labels`."""
+    parser.add_argument("action", choices=("list", "alias", "remove"), help="list, confirm or undo renamed labels")
+    parser.add_argument("--project", required=True, metavar="N")
+    parser.add_argument("old", nargs="?", metavar="OLD", help="label that annotations have")
+    parser.add_argument("new", nargs="?", metavar="NEW", help="with alias: label of the configuration")
+    parser.add_argument("--json", action="store_true", help="with list: write an array to stdout")
+
+
+def main(options: argparse.Namespace, settings: Settings) -> int:
+    """List, confirm or undo. A change starts a training. Raises RefusedError for what cannot be."""
+    storage = open_storage(settings.model_dir)
+    aliases, project = LabelAliases(storage), read_project(options.project)
+    if options.action == "list":
+        found = aliases.confirmed(project)
+        rows = [{"old": each.old, "new": each.new, "by": each.by, "at": each.at} for each in found]
+        lines = [f"{each.old} ► {each.new}, confirmed by {each.by}" for each in found]
+        print(json.dumps(rows) if options.json else "\n".join(lines) or "No label was renamed.")  # noqa: T201
+        return 0
+    old, new = options.old or "", options.new or ""
+    if options.action == "alias":
+        known = KnownProjects(storage).get(project)
+        aliases.add(project, old, new, by=getpass.getuser(), labels=_labels(known.label_config if known else ""))
+        said = f"{old} is read as {new} from the next training on, which is requested."
+    else:
+        aliases.remove(project, old)
+        said = f"{old} is no longer read as another label from the next training on, which is requested."
+    weight = settings.start_training_each_n_updates
+    Updates(storage).add(project, LABEL_ALIAS, time.time(), weight=weight)
+    print(said)  # noqa: T201
+    return 0
+
+
+def _labels(xml: str) -> tuple[str, ...]:
+    try:
+        return parse_label_config(xml).labels if xml else ()
+    except LabelConfigError:
+        return ()

@@ -1,0 +1,26 @@
+"""Labels that were renamed in Label Studio: confirmed, and undone."""
+
+from inference.operations.update_queue import UpdateQueue
+from shared.retraining.updates import LABEL_ALIAS
+from shared.settings import Settings
+from shared.store.aliases import LabelAliases
+
+
+class Labels:
+    """What the page's buttons ask for. Each change starts a training: it changes what annotations mean."""
+
+    def __init__(self, queue: UpdateQueue, aliases: LabelAliases, settings: Settings) -> None:
+        self._queue = queue
+        self._aliases = aliases
+        self._weight = settings.start_training_each_n_updates
+        self._by = f"{settings.basic_auth_user} on the page" if settings.basic_auth_user else "the page"
+
+    def confirm(self, project: int, old: str, new: str) -> None:
+        """Read an old label as a new one. Raises RefusedError for a chain or a circle."""
+        self._aliases.add(project, old, new, by=self._by)
+        self._queue.add(project, LABEL_ALIAS, f"{old} is read as {new}.", weight=self._weight)
+
+    def undo(self, project: int, old: str) -> None:
+        """Read a label under its own name again. Raises RefusedError if it is."""
+        self._aliases.remove(project, old)
+        self._queue.add(project, LABEL_ALIAS, f"{old} is read as itself again.", weight=self._weight)

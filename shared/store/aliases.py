@@ -1,0 +1,93 @@
+"""Renamed labels of a project, confirmed by an operator: `runs/{id}/aliases.json`."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from shared.errors import ConflictError, RefusedError, StoreError
+from shared.store import keys
+from shared.store.records import decode_record
+from shared.store.storage import Storage
+
+ATTEMPTS = 5
+REMEDY = "Delete it and confirm the renamed labels anew (`tss labels alias`)."
+
+
+class LabelAlias(msgspec.Struct, frozen=True, kw_only=True):
+    """A label that annotations and earlier models have, and the one that it is read as."""
+
+    old: str
+    new: str
+    by: str  # for people
+    at: float  # seconds since the epoch, the store's clock
+
+
+class LabelAliases:
+    """Confirmed renames of a store's projects. No chains: an old label is never the new one of another."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def confirmed(self, project: int) -> list[LabelAlias]:
+        """All of a project, in the order of their confirmation. Raises RecordError if they cannot be read."""
+        return self._read(project)[0]
+
+    def of(self, project: int) -> dict[str, str]:
+        """Old label ► new label."""
+        return {each.old: each.new for each in self.confirmed(project)}
+
+    def add(self, project: int, old: str, new: str, *, by: str, labels: Sequence[str] = ()) -> None:
+        """Confirm a rename; `labels` are those of the configuration, where it is known.
+
+        Raises RefusedError for a rename that makes a chain or a circle, or that the configuration speaks against.
+        """
+        if labels and new not in labels:
+            raise RefusedError(f"The configuration has no label {new!r}; it has {', '.join(map(repr, labels))}.")
+        if old in labels:
+            raise RefusedError(f"{old!r} is a label of the configuration: it cannot be read as {new!r}.")
+        if not old or not new or old == new:
+            raise RefusedError(f"A label is renamed to another one, not {old!r} to {new!r}.")
+
+        def change(known: list[LabelAlias]) -> list[LabelAlias]:
+            for each in known:
+                if each.old == new:
+                    raise RefusedError(f"{new!r} is read as {each.new!r}: use that, or remove it first. No chains.")
+                if each.new == old:
+                    raise RefusedError(f"{each.old!r} is read as {old!r}: remove that first. No chains.")
+            added = LabelAlias(old=old, new=new, by=by, at=self._storage.now())
+            return [*(each for each in known if each.old != old), added]
+
+        self._change(project, change)
+
+    def remove(self, project: int, old: str) -> None:
+        """Undo a confirmation. Raises RefusedError if there is none."""
+
+        def change(known: list[LabelAlias]) -> list[LabelAlias]:
+            rest = [each for each in known if each.old != old]
+            if len(rest) == len(known):
+                raise RefusedError(f"Project {project} reads no label {old!r} as another one.")
+            return rest
+
+        self._change(project, change)
+
+    def _read(self, project: int) -> tuple[list[LabelAlias], str | None]:
+        key = keys.aliases(project)
+        found = self._storage.get(key)
+        if found is None:
+            return [], None
+        return decode_record(self._storage, key, found.data, list[LabelAlias], REMEDY), found.tag
+
+    def _change(self, project: int, change: Callable[[list[LabelAlias]], list[LabelAlias]]) -> None:
+        key = keys.aliases(project)
+        for _ in range(ATTEMPTS):
+            known, tag = self._read(project)
+            data = msgspec.json.encode(change(known))
+            try:
+                if tag is None:
+                    self._storage.put(key, data, create=True)
+                else:
+                    self._storage.put(key, data, if_match=tag)
+                return
+            except ConflictError:
+                continue
+        raise StoreError(f"{key} kept changing; try again.")
