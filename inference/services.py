@@ -13,7 +13,6 @@ from inference.monitoring import (
 from inference.operations import (
     BackgroundLoops,
     EventRecorder,
-    Labels,
     ProjectSetup,
     ThreadPools,
     TokenAdoption,
@@ -21,6 +20,7 @@ from inference.operations import (
     UpdateQueue,
     Versions,
 )
+from inference.operations.labels import Labels
 from inference.serving import ModelCache, Predictor
 from inference.serving.predictor import share_of_threads
 from inference.status import Pages

@@ -11,7 +11,6 @@ import lazy_loader
 if TYPE_CHECKING:
     from inference.operations.background import BackgroundLoops
     from inference.operations.events import EventRecorder
-    from inference.operations.labels import Labels
     from inference.operations.setup import ProjectSetup
     from inference.operations.thread_pools import ThreadPools
     from inference.operations.token_adoption import TokenAdoption
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = [
     "BackgroundLoops",
     "EventRecorder",
-    "Labels",
     "ProjectSetup",
     "ThreadPools",
     "TokenAdoption",
@@ -36,7 +34,6 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     submod_attrs={
         "background": ["BackgroundLoops"],
         "events": ["EventRecorder"],
-        "labels": ["Labels"],
         "setup": ["ProjectSetup"],
         "thread_pools": ["ThreadPools"],
         "token_adoption": ["TokenAdoption"],

@@ -16,7 +16,8 @@ from starlette.routing import Route
 
 from inference import formatting
 from inference.json_response import json_answer, read_body
-from inference.operations import Labels, ThreadPools, Trainings, Versions
+from inference.operations import ThreadPools, Trainings, Versions
+from inference.operations.labels import Labels
 from inference.status import charts
 from inference.status.pages import Pages
 from inference.version import program_version

@@ -17,8 +17,7 @@ from shared.labelling.snapshots import Snapshot
 from shared.retraining.updates import START_TRAINING, Update, Updates
 from shared.store import keys
 from shared.store.lease import read_lease
-from shared.store.records import OTHER, read_record
-from shared.store.storage import Storage
+from shared.store.storage import OTHER, Storage, read_record
 
 HISTORY = 50  # ended runs kept for each project
 NO_END_RECORDED = "It ended without recording its end: killed, out of memory, or its machine is gone."

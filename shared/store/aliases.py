@@ -6,8 +6,7 @@ import msgspec
 
 from shared.errors import ConflictError, RefusedError, StoreError
 from shared.store import keys
-from shared.store.records import decode_record
-from shared.store.storage import Storage
+from shared.store.storage import Storage, decode_record
 
 ATTEMPTS = 5
 REMEDY = "Delete it and confirm the renamed labels anew (`tss labels alias`)."

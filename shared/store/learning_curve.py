@@ -4,8 +4,7 @@ import msgspec
 
 from shared.model_file.card import Estimate
 from shared.store import keys
-from shared.store.records import read_record
-from shared.store.storage import Storage
+from shared.store.storage import Storage, read_record
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):

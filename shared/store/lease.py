@@ -13,8 +13,7 @@ from shared.errors import ConflictError, LeaseHeldError
 from shared.store import keys
 from shared.store.processes import is_gone, this_process
 from shared.store.publication import Commit, complete
-from shared.store.records import decode_record, read_record
-from shared.store.storage import Storage
+from shared.store.storage import Storage, decode_record, read_record
 
 LEASE_SECONDS = 60.0  # six missed heartbeats: a paused container or a slow volume does not lose it
 HEARTBEAT_SECONDS = 10.0

@@ -8,8 +8,7 @@ import msgspec
 from shared.digits import read_digits
 from shared.errors import RefusedError
 from shared.store import keys
-from shared.store.records import read_record
-from shared.store.storage import Storage
+from shared.store.storage import Storage, read_record
 
 
 class KnownProject(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,8 +13,7 @@ import msgspec
 from shared.errors import ConflictError
 from shared.labelling.snapshots import Snapshot
 from shared.store import keys
-from shared.store.records import read_record
-from shared.store.storage import Storage
+from shared.store.storage import Storage, read_record
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True):
