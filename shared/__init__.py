@@ -6,7 +6,13 @@ From the ground up: errors, settings and logs; `labelling` (configuration and re
 runs, launching). No package imports one that comes later, and none imports `inference`, `training` or their libraries.
 """
 
+import os
+
 from shared.errors import ExitCode, PermanentError, SegmenterError, TemporaryError
 from shared.settings import Settings
 
 __all__ = ["ExitCode", "PermanentError", "SegmenterError", "Settings", "TemporaryError"]
+
+# Read by onnxruntime 1.32 when it is imported, which only happens after this: it keeps a device id and a queue of
+# events under the home folder, and looks its collector up.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
