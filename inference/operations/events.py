@@ -7,7 +7,7 @@ from inference.monitoring.metrics import ServerMetrics
 from inference.operations.update_queue import UpdateQueue
 from inference.serving.protocol import ProjectRef
 from inference.serving.webhooks import WebhookEvent
-from shared.errors import RecordError, RefusedError
+from shared.errors import RecordError, RefusedError, StoreError
 from shared.retraining.controller import Controller
 from shared.retraining.runs import Runs
 
@@ -45,6 +45,11 @@ class EventRecorder:
         if not (event.matters or self._has_new_config(event.project, event.fingerprint)):
             self._activity_log.note(event.project.id, event.action, "It changes nothing that training reads.")
             return ""
+        if self._controller.is_full(event.project.id):
+            raise StoreError(
+                f"Project {event.project.id} has not connected, and events of other such projects wait already: "
+                "connect it in Label Studio; its annotations are compared then."
+            )
         effect = f"Recorded as {event.weight} waiting update(s)."
         return self._queue.add(event.project.id, event.action, effect, weight=event.weight)
 

@@ -141,6 +141,11 @@ class LabelStudio:
         self._credentials = credentials
         self._connections = connections
 
+    @property
+    def has_token(self) -> bool:
+        """Whether there is a token to ask with."""
+        return self._credentials.kind != "none"
+
     def version(self) -> str:
         """Label Studio's version; needs no token. Raises LabelStudioError if something else answers there."""
         reply = self._ask("GET", "/api/version", authenticated=False)

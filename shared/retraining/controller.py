@@ -17,10 +17,10 @@ from shared.retraining.launcher import Launcher
 from shared.retraining.reconcile import Finding, Reconciler
 from shared.retraining.runs import Runs, RunState
 from shared.retraining.scheduler import decide
-from shared.retraining.updates import Updates
+from shared.retraining.updates import Update, Updates
 from shared.settings import Settings
 from shared.store.aliases import LabelAliases
-from shared.store.projects import KnownProjects
+from shared.store.projects import KnownProject, KnownProjects
 from shared.store.storage import Storage
 
 PASS_SECONDS = 2.0  # between two passes when nothing wakes the loop: other processes write updates, too
@@ -28,6 +28,8 @@ SHARE = 0.02  # of the time that passes may take: passes over many updates are f
 LONGEST_SECONDS = 30.0  # but no further: a long pass may have been a store that did not answer
 MISSING_SECONDS = 900.0  # until recordings that did not arrive are requested again; twice as long after each run
 LONGEST_MISSING_SECONDS = 86400.0  # … but no longer: most of them never arrive
+MOST_STRANGE = 1000  # waiting updates of projects that have not connected, all of them together
+STRANGERS_AT_ONCE = 20  # unknown projects looked up in a pass: it takes Label Studio some 20 ms each
 ASKED_SECONDS = 10.0  # least time between two requested comparisons of one project
 
 log = logging.getLogger(__name__)
@@ -82,6 +84,9 @@ class Controller:
         self._asked = threading.Event()
         self._lock = threading.Lock()
         self._wanted: set[int] = set()
+        self._confirmed: set[int] = set()  # projects that have connected, or that Label Studio has
+        self._strangers: set[int] = set()  # projects with updates that Label Studio is asked about
+        self._strange_updates = 0
         self._compared: dict[int, float] = {}
         self._complaints: dict[str, str] = {}
         self.findings: dict[int, Finding] = {}  # the last comparison of each project
@@ -118,10 +123,54 @@ class Controller:
         waiting = self._updates.waiting()
         if not waiting:
             return
+        waiting = self._without_strangers(waiting)
         running = self._launcher.running()
         launches = decide(waiting, self._readable_state, self._storage.now(), self._settings, running=running)
         for launch in launches:
             self._launcher.launch(launch)
+
+    def is_full(self, project: int) -> bool:
+        """Whether no more events of this project are taken: it is unknown, and many events of unknown ones wait."""
+        with self._lock:
+            return project not in self._confirmed and self._strange_updates >= MOST_STRANGE
+
+    def _without_strangers(self, waiting: dict[int, list[Update]]) -> dict[int, list[Update]]:
+        """Updates of projects that connected, or that Label Studio has confirmed; it is asked about the others.
+
+        Anybody may send events where no WEBHOOK_SECRET is set: without this each would cost a training that fails.
+        """
+        with self._lock:
+            strangers = [project for project in waiting if project not in self._confirmed]
+        if not strangers or not self._reconciler.has_token:
+            return waiting
+        known = set(self.projects.ids())
+        with self._lock:
+            self._confirmed |= known
+            self._strangers = {project for project in strangers if project not in known}
+            self._strange_updates = sum(len(waiting[project]) for project in self._strangers)
+            if self._strangers:
+                self._asked.set()
+            return {project: updates for project, updates in waiting.items() if project not in self._strangers}
+
+    def confirm_strangers(self) -> None:
+        """Ask Label Studio about unknown projects with waiting updates: known from now on, or their updates dropped.
+
+        Raises LabelStudioError while it does not answer: the updates stay.
+        """
+        with self._lock:
+            strangers = sorted(self._strangers)[:STRANGERS_AT_ONCE]
+        for project in strangers:
+            found = self._reconciler.look_up(project)
+            if found is None:
+                log.warning("Events of project %d are dropped: Label Studio has no such project.", project)
+                self._updates.remove(self._updates.of(project))
+            else:
+                self.projects.remember(
+                    KnownProject(id=project, created=found.created, title=found.title, label_config=found.label_config)
+                )
+                self.wake()
+            with self._lock:
+                self._strangers.discard(project)
 
     def reconcile(self, projects: list[int]) -> list[Finding]:
         """Compare projects with Label Studio. Raises SegmenterError if no comparison was possible."""
@@ -153,9 +202,10 @@ class Controller:
                 self._attempt("Projects cannot be compared with Label Studio", self._compare_known)
             else:
                 self._attempt("A project cannot be compared with Label Studio", self._compare_wanted)
+            self._attempt("Unknown projects cannot be looked up", self.confirm_strangers)
             left = next_pass - self._clock() if period else None
             with self._lock:
-                if self._wanted:
+                if self._wanted or self._strangers:
                     left = ASKED_SECONDS if left is None else min(ASKED_SECONDS, left)
             self._asked.wait(left)
 

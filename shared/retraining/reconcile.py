@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from shared.errors import LabelConfigError, LabelStudioError, RecordError, RefusedError
-from shared.label_studio.client import AnnotationTotals, LabelStudio
+from shared.label_studio.client import AnnotationTotals, LabelStudio, Project
 from shared.labelling.label_config import parse_label_config
 from shared.labelling.renames import with_aliases
 from shared.labelling.snapshots import Snapshot, same_annotations, take_snapshot
@@ -53,6 +53,15 @@ class Reconciler:
         self._aliases = aliases
         self._now = now
         self._listed: dict[int, Snapshot] = {}
+
+    @property
+    def has_token(self) -> bool:
+        """Whether Label Studio can be asked about projects."""
+        return self._label_studio.has_token
+
+    def look_up(self, project: int) -> Project | None:
+        """A project as Label Studio has it, None if it has none of this id. Raises LabelStudioError."""
+        return self._label_studio.project(project)
 
     def compare_all(self, projects: Iterable[int]) -> list[Finding]:
         """Compare each of `projects`. Raises LabelStudioError if Label Studio is unreachable, StoreError."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import StoreError
+from shared.errors import LabelStudioError, StoreError
 from shared.label_studio.credentials import Credentials
 from shared.net.connections import Connections
 from shared.retraining.active_run import begin_run
@@ -72,7 +72,9 @@ class Launched:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Storage:
-    return open_storage(str(tmp_path / "store"))
+    storage = open_storage(str(tmp_path / "store"))
+    KnownProjects(storage).remember(KnownProject(id=3))
+    return storage
 
 
 def control_of(
@@ -196,3 +198,38 @@ def test_an_unreadable_record_of_one_project_stops_no_other(
         assert launcher.running() >= {1, 8}
         found = {finding.project: finding.state for finding in control.reconcile([7, 1])}
     assert found[1] == "waiting"
+
+
+def test_events_of_an_unknown_project_train_nothing_before_label_studio_confirms_it(folder: Storage) -> None:
+    launcher, studio = Launched(), Studio()
+    for project in (1, 2, 9):
+        Updates(folder).add(project, "ANNOTATION_CREATED", 1.0)
+    Updates(folder).add(3, "ANNOTATION_CREATED", 2.0)
+    away = control_of(folder, launcher)
+    away.launch_due()
+    assert launcher.running() == {3}, "forged ones are older and take no place"
+    with pytest.raises(LabelStudioError):
+        away.confirm_strangers()
+    assert Updates(folder).waiting().keys() == {1, 2, 3, 9}, "while Label Studio is away they stay"
+    with serve(studio) as web:
+        control = control_of(folder, launcher, web.url, places=2)
+        control.launch_due()
+        assert launcher.running() == {3}
+        control.confirm_strangers()
+        control.launch_due()
+    assert launcher.running() == {1, 3}
+    assert Updates(folder).waiting().keys() == {1, 3}
+    known = KnownProjects(folder).get(1)
+    assert known is not None
+    assert known.title == "One"
+
+
+def test_updates_of_unknown_projects_are_bounded(folder: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.retraining.controller.MOST_STRANGE", 5)
+    control = control_of(folder, Launched())
+    for project in range(10, 15):
+        assert not control.is_full(project)
+        Updates(folder).add(project, "ANNOTATION_CREATED", 1.0)
+        control.launch_due()
+    assert control.is_full(99)
+    assert not control.is_full(3), "a project that connected is never refused"
