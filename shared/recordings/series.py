@@ -184,10 +184,9 @@ def _other_json(data: memoryview) -> str:
 
 def _split_table(columns: Mapping[str, Any]) -> str:
     """What an object without the wanted columns looks like."""
-    names = {str(name).lower() for name in columns}
-    if {"columns", "data"} <= names:
+    if "columns" in columns and "data" in columns:
         return f" It looks like a table that pandas wrote with orient='split' or 'table'; {COLUMNS}"
-    if names and all(isinstance(each, Mapping) for each in columns.values()):
+    if columns and all(isinstance(each, Mapping) for each in columns.values()):
         return f" It looks like a table that pandas wrote row by row (orient='index'); {COLUMNS}"
     return ""
 

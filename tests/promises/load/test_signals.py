@@ -48,7 +48,7 @@ def test_requests_that_have_begun_are_answered_after_sigterm(
         asked = [
             clients.submit(server.post, "/predict", batch(f"{web.url}/{each}.csv", kind="url")) for each in range(8)
         ]
-        wait_until(lambda: len(web.asked) == 8)
+        wait_until(lambda: len(web.asked) == 4)  # one host gets half of the eight threads
         sender.sendall(
             b"POST /webhook HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(half) + half[:10]
         )
