@@ -8,7 +8,7 @@ import msgspec
 
 from shared.errors import ModelError
 from shared.labelling.segments import Segment
-from shared.model_file.card import ModelMetrics
+from shared.model_file.card import Estimate, ModelMetrics
 
 SCHEMA = 1
 
@@ -50,15 +50,26 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     min_class_f1: float
 
 
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """How a version differs from an earlier one on the same recordings; standard errors by a paired bootstrap."""
+
+    version: str  # the earlier one
+    groups: int  # of recordings
+    differences: dict[str, Estimate] = {}  # by standard name of the metric; positive: this version has more
+    f1_by_label: dict[str, float] = {}
+
+
 class ReportFile(msgspec.Struct, rename={"metrics": "figures"}, frozen=True, kw_only=True):
     """Contents of report.json."""
 
     schema: int = SCHEMA
     version: str
+    number: int = 0  # 1, 2, … for people; 0 in reports made before versions were numbered
     created_at: str = ""
     project: int = 0
     outcome: str = ""  # published or rejected
     reason: str = ""  # of a rejection, or the comparison with the previous version
+    comparisons: tuple[Comparison, ...] = ()  # with the versions that the gate compared it with, newest first
     metrics: ModelMetrics = ModelMetrics(how="not judged", recordings=0)
     steps: int = 0
     epochs: float = 0.0
@@ -67,6 +78,18 @@ class ReportFile(msgspec.Struct, rename={"metrics": "figures"}, frozen=True, kw_
     losses: tuple[float, ...] = ()  # of the final fit, in equal steps
     reliability: tuple[Bin, ...] = ()
     held_out: tuple[HeldOut, ...] = ()
+
+
+class _Numbered(msgspec.Struct, frozen=True):
+    number: int = 0
+
+
+def read_number(data: bytes) -> int:
+    """The number of a version from its report.json; 0 where it has none."""
+    try:
+        return msgspec.json.decode(data, type=_Numbered).number
+    except msgspec.DecodeError:
+        return 0
 
 
 def read_report(data: bytes, version: str = "") -> ReportFile:

@@ -36,7 +36,7 @@ from training.data.training_data import TrainingData, training_data_of_export, t
 from training.fitting.trainer import ALL_RECORDINGS, Trainer
 from training.judging.gate import Verdict, pass_gate
 from training.judging.known_recordings import known_recordings
-from training.judging.references import load_references, read_card
+from training.judging.references import load_references, next_number, read_card
 from training.judging.step_search import search_steps
 from training.planning.plan import make_plan
 from training.publishing.model_files import make_card, make_weights
@@ -183,7 +183,7 @@ class _Run:
         known = known_recordings(trainer, search.best, timed=bool(data.config.time_column))
         card = make_card(trainer.draft_card(), self._project, data, search, model, self.settings, notes, known)
         graph, weights = trainer.export(model, card), make_weights(model, card)
-        report = make_report(card, search, model, verdict)
+        report = make_report(card, search, model, verdict, next_number(store, self._project))
         reports = {"report.json": msgspec.json.encode(report), "report.html": render_report(report, data.config)}
 
         self.active.report(state="publishing", version=card.version)

@@ -5,15 +5,17 @@ by more than matters; and what is not clearly better than chance.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from shared.labelling.segments import Segment
+from shared.model_file.card import Estimate
 from shared.segmentation.segmenter import Segmenter
+from shared.store.report import Comparison
 from training.data.annotations import LabelKinds, Recording
 from training.judging.evaluate import HeldOutPrediction, Scores, draw_groups, resample, score
-from training.judging.metrics import Counts, compute_metrics
+from training.judging.metrics import Counts, class_scores, compute_metrics
 
 MATTERS = 0.02  # of the balanced accuracy
 SEGMENTS_MATTER = 0.05  # of segment F1@50, or of event F1: they jump more
@@ -44,6 +46,7 @@ class Verdict:
 
     accepted: bool
     reason: str
+    comparisons: tuple[Comparison, ...] = ()  # with each reference, on the same recordings
 
 
 def pass_gate(
@@ -70,7 +73,9 @@ def pass_gate(
     rescored = [(score(_recall(each, candidate), kinds, tolerance), each.version) for each in references]
     theirs, version = max(rescored, key=lambda each: each[0].metrics().get("balanced_accuracy", 0.0))
     recordings = {each.recording.key for each in candidate}  # parts of one recording are no groups
-    return compare(ours, theirs, version, min(len(ours.groups), len(recordings)))
+    groups = min(len(ours.groups), len(recordings))
+    comparisons = tuple(describe_differences(ours, scores, name, groups) for scores, name in rescored)
+    return replace(compare(ours, theirs, version, groups), comparisons=comparisons)
 
 
 def _lost_labels(kinds: LabelKinds, references: Sequence[Reference], labels: Collection[str]) -> str:
@@ -106,6 +111,26 @@ def compare(ours: Scores, theirs: Scores, version: str, groups: int) -> Verdict:
         if worse:
             return Verdict(False, f"its {told[-1]} against {version} on the same {groups} groups of recordings")
     return Verdict(True, f"Against {version} on the same recordings: {', '.join(told)}." if told else "")
+
+
+def describe_differences(ours: Scores, theirs: Scores, version: str, groups: int) -> Comparison:
+    """What the report keeps of a comparison. Without LEAST_GROUPS groups there are no standard errors."""
+    differences, errors = paired_differences(ours, theirs)
+    f1, other = (class_scores(scores.total)[2] for scores in (ours, theirs))
+    known = groups >= LEAST_GROUPS
+    return Comparison(
+        version=version,
+        groups=groups,
+        differences={
+            name: Estimate(round(value, 4), round(errors[name], 4) if known else None)
+            for name, value in differences.items()
+        },
+        f1_by_label={
+            name: round(float(f1[index] - other[index]), 4)
+            for index, name in enumerate(ours.classes.names)
+            if np.isfinite(f1[index]) and np.isfinite(other[index])
+        },
+    )
 
 
 def paired_differences(ours: Scores, theirs: Scores) -> tuple[dict[str, float], dict[str, float]]:

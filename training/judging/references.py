@@ -4,7 +4,7 @@ from shared.labelling.label_config import LabelConfig
 from shared.model_file.card import ModelCard, decode_card
 from shared.model_file.onnx_file import read_metadata
 from shared.store.models import ModelStore
-from shared.store.report import read_held_out
+from shared.store.report import read_held_out, read_number
 from training.judging.gate import Reference
 
 MOST_REFERENCES = 5  # newest accepted versions
@@ -26,6 +26,13 @@ def load_references(store: ModelStore, project: int, project_created: str, confi
             held_out = read_held_out(report) if report else {}
             found.append(Reference(name, held_out, model.data, config.synonyms, labels, serves))
     return found
+
+
+def next_number(store: ModelStore, project: int) -> int:
+    """Number of the next version: beyond those of the kept ones, which are counted where they have none."""
+    versions = store.versions(project)
+    reports = (store.file(project, each.name, "report.json") for each in versions)
+    return 1 + max([len(versions), *(read_number(report) for report in reports if report is not None)])
 
 
 def read_card(data: bytes) -> ModelCard:

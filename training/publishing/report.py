@@ -76,17 +76,21 @@ def make_metrics(search: StepSearch, notes: Sequence[str]) -> ModelMetrics:
     )
 
 
-def make_report(card: ModelCard, search: StepSearch, model: FittedModel, verdict: Verdict) -> ReportFile:
-    """All of report.json."""
+def make_report(
+    card: ModelCard, search: StepSearch, model: FittedModel, verdict: Verdict, number: int = 0
+) -> ReportFile:
+    """All of report.json. number: of the version, for people."""
     fit = model.fit
     scored = _scored(search)
     bins = reliability(scored.scores, scored.right) if scored is not None else []
     return ReportFile(
         version=card.version,
+        number=number,
         created_at=card.created_at,
         project=card.project,
         outcome="published" if verdict.accepted else "rejected",
         reason=verdict.reason,
+        comparisons=verdict.comparisons,
         metrics=card.metrics,
         steps=fit.steps,
         epochs=fit.epochs,

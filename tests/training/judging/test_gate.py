@@ -136,3 +136,22 @@ def test_quantiles_are_those_of_published_tables() -> None:
     """https://en.wikipedia.org/wiki/Student%27s_t-distribution#Table_of_selected_values."""
     found = [t_quantile(degrees) for degrees in (1, 2, 5, 16, 30, 1000)]
     assert found == pytest.approx([12.706, 4.303, 2.571, 2.120, 2.042, 1.962], abs=5e-4)
+
+
+def test_the_verdict_holds_what_changed_against_each_reference(recordings: list[Recording]) -> None:
+    candidate = [predict(each, False) for each in recordings]
+    references = [remember(recordings, 4, "worse"), remember(recordings, 0, "equal")]
+    worse, equal = pass_gate(candidate, references, 1.0).comparisons
+    assert (worse.version, equal.version, worse.groups) == ("worse", "equal", 10)
+    gain = worse.differences["balanced_accuracy"]
+    assert gain.standard_error is not None
+    assert gain.value > 2 * gain.standard_error > 0
+    assert worse.f1_by_label["Run"] > 0.1
+    assert equal.differences["balanced_accuracy"].value == 0.0
+    assert set(equal.f1_by_label.values()) == {0.0}
+
+
+def test_few_groups_give_a_difference_without_a_standard_error(recordings: list[Recording]) -> None:
+    few = recordings[:2]
+    (found,) = pass_gate([predict(each, False) for each in few], [remember(few, 1)], 1.0).comparisons
+    assert found.differences["balanced_accuracy"].standard_error is None

@@ -6,9 +6,11 @@ import pytest
 
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
+from shared.store.report import read_number
 from tests.support.synthetic import FAST
 from training.__main__ import main
 from training.judging.gate import Verdict
+from training.judging.references import next_number
 
 
 @pytest.mark.parametrize("accepted", [True, False])
@@ -27,5 +29,9 @@ def test_each_version_of_a_run_has_its_page(
     page = store.file(0, version.name, "report.html")
     assert page is not None
     assert ("Accepted" if accepted else "Rejected") in page.decode()
+    report = store.file(0, version.name, "report.json")
+    assert report is not None
+    assert read_number(report) == 1
+    assert next_number(store, 0) == 2
     drawn = [each for each in ElementTree.fromstring(page).iter("svg") if each.get("class") == "strip"]
     assert len(drawn) == 3
