@@ -95,7 +95,7 @@ class NotDataError(FetchError):
 
 
 class HostBusyError(TemporaryError):
-    """A host of recordings has its share of downloads already; the next one may begin when one of them ends."""
+    """A host of recordings has its share of downloads, or another large recording is in memory: later."""
 
 
 class LabelStudioError(TemporaryError):

@@ -6,7 +6,6 @@ media routes only, never across a redirect to another origin; shared.net.urls re
 
 import base64
 import re
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,10 +17,10 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as UrllibTimeoutError
 
-from shared.errors import FetchError, ForbiddenError, RefusedError, SegmenterError
+from shared.errors import FetchError, ForbiddenError, HostBusyError, RefusedError, SegmenterError
 from shared.label_studio.cache import CacheEntry, RecordingCache
 from shared.label_studio.credentials import Credentials
-from shared.label_studio.host_shares import HostShares
+from shared.label_studio.host_shares import HostShares, LargePlace
 from shared.label_studio.received import check_received
 from shared.label_studio.request import Reply, display_url, request_target
 from shared.net.connections import Connections, fetch_error, read_body
@@ -73,25 +72,34 @@ class Fetcher:
         self._cache = (
             RecordingCache(Path(settings.cache_dir), settings.cache_max_mb * 2**20) if settings.cache_dir else None
         )
-        self._large = threading.Lock()
+        self._large = LargePlace()
         self._shares = HostShares(share)
 
     @contextmanager
     def held(self, value: Any, *, task_id: int | None, deadline: float) -> Iterator[Recording]:
         """As `fetch`, while the recording is in use; of recordings above SMALL_BYTES only one is in memory at a time.
 
-        Memory thus holds one recording of MAX_SERIES_MB, however many are requested at the same time.
+        Memory thus holds one recording of MAX_SERIES_MB, however many are requested at the same time. Raises
+        HostBusyError while another large one is in memory.
         """
-        try:
-            data = self.fetch(value, task_id=task_id, deadline=deadline, limit=SMALL_BYTES)
-        except _LargeRecordingError as large:
-            if not self._large.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                raise FetchError(f"{large} Others were read until its time limit was reached.") from None
+        if not (isinstance(value, str) and self._large.is_known(value)):
             try:
-                yield self.fetch(value, task_id=task_id, deadline=deadline)
-            finally:
-                self._large.release()
-        else:
+                data = self.fetch(value, task_id=task_id, deadline=deadline, limit=SMALL_BYTES)
+            except _LargeRecordingError:
+                self._large.remember(value)
+            else:
+                yield data
+                return
+        url = self._locate(value, task_id).url
+        source = value if url.origin == self._credentials.base_url.origin else url.authority
+        with self._large.taken(source):
+            try:
+                data = self.fetch(value, task_id=task_id, deadline=deadline)
+            except HostBusyError:
+                raise
+            except FetchError:
+                self._large.failed(source)
+                raise
             yield data
 
     def fetch(

@@ -1,11 +1,17 @@
-"""How many downloads one host may have at a time, so that a host that hangs leaves threads to all others."""
+"""How many downloads one host may have at a time, and how many large recordings are held: nobody waits in a thread."""
 
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from shared.errors import HostBusyError
+from cachetools import TTLCache
+
+from shared.errors import FetchError, HostBusyError
+
+REMEMBERED = 1000  # values of tasks, and hosts
+KNOWN_SECONDS = 600.0  # for which a recording is known to be large: its first part is not read again to find out
+SLOW_SECONDS = 60.0  # for which no large recording is read from a source that took the place and gave none
 
 
 class HostShares:
@@ -31,3 +37,43 @@ class HostShares:
                 self._downloads[host] -= 1
                 if not self._downloads[host]:
                     del self._downloads[host]
+
+
+class LargePlace:
+    """The place for the one large recording that is in memory. For any number of threads; nobody waits here."""
+
+    def __init__(self) -> None:
+        self._busy = threading.Lock()
+        self._lock = threading.Lock()
+        self._known: TTLCache[str, None] = TTLCache(REMEMBERED, KNOWN_SECONDS)
+        self._slow: TTLCache[str, None] = TTLCache(REMEMBERED, SLOW_SECONDS)
+
+    def is_known(self, value: str) -> bool:
+        """Whether a task's value named a large recording before."""
+        with self._lock:
+            return value in self._known
+
+    def remember(self, value: str) -> None:
+        """A task's value names a large recording."""
+        with self._lock:
+            self._known[value] = None
+
+    @contextmanager
+    def taken(self, source: str) -> Iterator[None]:
+        """The place, for a recording of `source`. Raises HostBusyError while another recording has it, FetchError
+        where the same source has failed within SLOW_SECONDS: it would keep the place from all others.
+        """
+        with self._lock:
+            if source in self._slow:
+                raise FetchError(f"{source[:200]} did not give a large recording in time: asked again in a minute.")
+        if not self._busy.acquire(blocking=False):
+            raise HostBusyError("Another large recording is in memory: later.")
+        try:
+            yield
+        finally:
+            self._busy.release()
+
+    def failed(self, source: str) -> None:
+        """A source had the place and gave no recording."""
+        with self._lock:
+            self._slow[source] = None

@@ -114,7 +114,7 @@ class TimeAxis:
                 time = float(bound)
         if not np.isfinite(time):
             wanted = f"a time such as {self.value(0)!r} ({self.time_format})" if self.time_format else "a number"
-            raise SeriesError(f"A region's bound is {bound!r}, but must be {wanted}.")
+            raise SeriesError(f"A region's bound is {bound!r:.100}, but must be {wanted}.")
         return time
 
     def _slack(self) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from shared.doubts import Doubt
 from shared.errors import SeriesError
 from shared.labelling.d3_time import parse_times
+from shared.quoting import quoted
 from shared.recordings.foreign_files import second_header
 
 DECIMAL = re.compile(r"[+-]?(?:(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?|Infinity)", re.ASCII)
@@ -71,8 +72,8 @@ def unreadable_cells(channel: str, bad: int, filled: int, first: Any, row: int) 
     if bad and bad >= LEAST_SHARE * filled:
         yield Doubt(
             kind="unreadable-cells",
-            sentence=f"Channel {channel!r}: {bad} of {filled} cells that are not empty hold no number and count as "
-            f"missing, the first is {_brief(first)} in row {row}.{_advice(first)}",
+            sentence=f"Channel {quoted(channel)}: {bad} of {filled} cells that are not empty hold no number and count "
+            f"as missing, the first is {_brief(first)} in row {row}.{_advice(first)}",
             first_row=row,
             share=bad / filled,
         )
@@ -83,8 +84,8 @@ def boolean_cells(channel: str, count: int, filled: int) -> Iterator[Doubt]:
     if count:
         yield Doubt(
             kind="boolean-cells",
-            sentence=f"Channel {channel!r}: {count} of {filled} cells that are not empty are True or False, read as "
-            "the numbers 1 and 0.",
+            sentence=f"Channel {quoted(channel)}: {count} of {filled} cells that are not empty are True or False, read "
+            "as the numbers 1 and 0.",
             share=count / filled,
         )
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from shared.digits import read_digits
 from shared.errors import SeriesError
 from shared.labelling.label_config import LabelConfig
+from shared.quoting import quoted
 from shared.recordings.cells import is_numeric
 from shared.recordings.foreign_files import explain_header, foreign_format
 
@@ -102,7 +103,9 @@ def read_layout(data: memoryview, config: LabelConfig) -> CsvLayout:
     except MissingColumnError as error:
         raise SeriesError(f"{error}{explain_header(data, begin, config)}") from None
     if config.time_format and time in channels:
-        raise SeriesError(f"Column {config.time_column!r} holds the recording's times and cannot be a channel as well.")
+        raise SeriesError(
+            f"Column {quoted(config.time_column)} holds the recording's times and cannot be a channel as well."
+        )
     return CsvLayout(separator, after if header else begin, len(names), tuple(channels), time)
 
 
@@ -166,16 +169,16 @@ class _Columns:
         places = self._exact.get(wanted) or self._stripped.get(wanted.strip(), [])
         if len(places) > 1:
             raise SeriesError(
-                f"Column {wanted!r} stands {len(places)} times in the recording's header; names must differ."
+                f"Column {quoted(wanted)} stands {len(places)} times in the recording's header; names must differ."
             )
         if places:
             return places[0]
         if index is not None:
             return index
         what = "are" if self._header else "have no names, as its first line looks like the second; they are"
-        listed = ", ".join(repr(name[:60]) for name in known[:20]) + (" …" if len(known) > 20 else "")
+        listed = ", ".join(map(quoted, known[:20])) + (" …" if len(known) > 20 else "")
         hint = " There is one only: the separator may be wrong, set sep." if len(known) == 1 else ""
-        raise MissingColumnError(f"The recording has no column {wanted[:60]!r}; its columns {what}: {listed}.{hint}")
+        raise MissingColumnError(f"The recording has no column {quoted(wanted)}; its columns {what}: {listed}.{hint}")
 
 
 def _places(names: list[str]) -> dict[str, list[int]]:

@@ -17,6 +17,7 @@ from shared.errors import SeriesError
 from shared.json_values import holds_more_values
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.time_axis import TimeAxis
+from shared.quoting import quoted
 from shared.recordings.cells import (
     BOOLEANS,
     MISSING_WORDS,
@@ -132,20 +133,20 @@ def _from_columns(columns: Mapping[str, Any], config: LabelConfig, max_cells: in
     for name in wanted:
         if name not in columns and name not in names:
             raise SeriesError(
-                f"The recording has no column {name!r}; it has {', '.join(repr(each) for each in list(columns)[:20])}."
+                f"The recording has no column {quoted(name)}; it has {', '.join(map(quoted, list(columns)[:20]))}."
                 f"{_split_table(columns)}"
             )
         column = columns[name] if name in columns else columns[names[name]]
         if not isinstance(column, list | tuple):
             raise SeriesError(
-                f"Column {name!r} of the recording is {JSON_NAMES.get(type(column), type(column).__name__)}, but must "
-                f"be a list of values{INDEXED if isinstance(column, Mapping) else ''}."
+                f"Column {quoted(name)} of the recording is {JSON_NAMES.get(type(column), type(column).__name__)}, but "
+                f"must be a list of values{INDEXED if isinstance(column, Mapping) else ''}."
             )
         lists[name] = column
     lengths = {name: len(column) for name, column in lists.items()}
     rows = next(iter(lengths.values()))
     if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{name!r} {length}" for name, length in list(lengths.items())[:20])
+        listed = ", ".join(f"{quoted(name)} {length}" for name, length in list(lengths.items())[:20])
         raise SeriesError(f"The recording's columns differ in length ({listed} rows); each row needs a cell in each.")
     if not rows:
         raise SeriesError("The recording has no rows.")

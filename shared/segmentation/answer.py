@@ -14,6 +14,7 @@ from shared.errors import SeriesError
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.segments import Segment
 from shared.model_file.card import ModelCard
+from shared.quoting import quoted
 from shared.recordings.series import Series
 from shared.segmentation.known_recordings import unlike_doubts
 from shared.segmentation.recording_doubts import empty_channels, names, outliers
@@ -101,7 +102,7 @@ def _missing_labels(segments: Iterable[Segment], labels: Collection[str]) -> Ite
     every = Counter(segment.label for segment in segments)
     gone = {label: count for label, count in every.items() if label not in labels}
     if gone:
-        told = ", ".join(f"{count} × {label!r}" for label, count in list(gone.items())[:MOST_NAMED])
+        told = ", ".join(f"{count} × {quoted(label)}" for label, count in list(gone.items())[:MOST_NAMED])
         yield Doubt(
             kind="missing-label",
             sentence=f"{sum(gone.values())} of {every.total()} segments are left out, because their labels are not in "

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from shared.doubts import Doubt
 from shared.model_file.card import KnownRecordings
+from shared.quoting import quoted
 from shared.recordings.series import Series
 from shared.segmentation.normalisation import missing, usual_limits
 from shared.segmentation.recording_doubts import empty_channels
@@ -119,7 +120,7 @@ def unlike_doubts(
     for place in still:
         yield Doubt(
             kind="constant-channel",
-            sentence=f"Channel {channels[place]!r} is {_first(series.values[:, place]):.6g} throughout, but "
+            sentence=f"Channel {quoted(channels[place])} is {_first(series.values[:, place]):.6g} throughout, but "
             "varies in each training recording.",
         )
     shifts = scale_shifts(found.scales, np.asarray(known.scales), found.constant | ~varied)
@@ -136,8 +137,8 @@ def unlike_doubts(
         if gain > known.swap_limit:
             yield Doubt(
                 kind="swapped-channels",
-                sentence=f"Channels {channels[pair[0]]!r} and {channels[pair[1]]!r} look like each other's in the "
-                "training recordings: are they swapped?",
+                sentence=f"Channels {quoted(channels[pair[0]])} and {quoted(channels[pair[1]])} look like each "
+                "other's in the training recordings: are they swapped?",
             )
 
 

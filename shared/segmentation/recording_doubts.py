@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.doubts import Doubt
+from shared.quoting import quoted
 from shared.segmentation.normalisation import ABSURD, BLOCK_ROWS, LANES, LARGEST, USUAL, absurd_cells, missing
 
 MAX_NAMED = 10  # channels that are named
@@ -30,9 +31,9 @@ def outliers(values: Doubles, channels: Sequence[str]) -> Iterator[Doubt]:
         scale = f", 10^{times} times as large," if times else ""
         yield Doubt(
             kind="outliers",
-            sentence=f"{_rows(found)} of {channels[place]!r}: far beyond all other values, {worst:.6g}{scale} where "
-            f"the others lie between {others.min():.6g} and {others.max():.6g}. A sentinel for a missing value, a "
-            "broken packet or a line of another kind should be removed.",
+            sentence=f"{_rows(found)} of {quoted(channels[place])}: far beyond all other values, {worst:.6g}{scale} "
+            f"where the others lie between {others.min():.6g} and {others.max():.6g}. A sentinel for a missing value, "
+            "a broken packet or a line of another kind should be removed.",
             first_row=int(found[0]),
             share=len(found) / len(values),
         )
@@ -77,7 +78,7 @@ def without_values(values: Doubles, channels: Sequence[str]) -> Iterator[Doubt]:
 
 def names(channels: Sequence[str], places: Sequence[int]) -> str:
     """The names of some channels, as a sentence lists them."""
-    shown = ", ".join(repr(channels[place]) for place in places[:MAX_NAMED])
+    shown = ", ".join(quoted(channels[place]) for place in places[:MAX_NAMED])
     return shown + (" …" if len(places) > MAX_NAMED else "")
 
 

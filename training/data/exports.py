@@ -75,7 +75,9 @@ class OfflineSource:
             return path.read_bytes()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise SeriesError(f"The file {path} of the task's value {text!r} cannot be read: {reason}.") from error
+            raise SeriesError(
+                f"The file {path} of the task's value {text[:200]!r} cannot be read: {reason}."
+            ) from error
 
     def _media(self, text: str) -> Path:
         if self._root is None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from urllib3 import BaseHTTPResponse
 
-from shared.errors import FetchError, RefusedError
+from shared.errors import FetchError, HostBusyError, RefusedError
 from shared.label_studio.credentials import Credentials
 from shared.label_studio.fetcher import Fetcher
 from shared.net.connections import Connections
@@ -289,9 +289,33 @@ def test_of_large_recordings_one_is_held_at_a_time_and_small_ones_pass_by(monkey
         with reader.held(f"{web.url}/large.csv", task_id=None, deadline=time.monotonic() + 60) as held:
             assert len(held) == 2000
             assert hold("small", 60) == 10
-            with pytest.raises(FetchError, match=r"more than 1000 bytes.*Others were read"):
-                hold("large", 0.2)
+            asked = len(web.asked)
+            for _ in range(3):
+                with pytest.raises(HostBusyError, match="Another large recording"):
+                    hold("large", 60)
+            assert len(web.asked) == asked, "it is known to be large: nothing of it is read to find out"
         assert hold("large", 60) == 2000
+
+
+def test_a_source_that_gives_no_large_recording_does_not_keep_the_place_from_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shared.label_studio.fetcher.SMALL_BYTES", 1000)
+    broken = answer(b"1\n" * 1000, Content_Length="9000")
+    with serve(always(broken)) as slow, serve(lambda asked: answer(b"1\n" * 1000)) as web:
+        reader = fetcher("http://localhost:1", data_hosts_allowed=("127.0.0.1",))
+
+        def hold(url: str) -> int:
+            with reader.held(url, task_id=None, deadline=time.monotonic() + 60) as data:
+                return len(data)
+
+        with pytest.raises(FetchError):
+            hold(slow.url + "/a.csv")
+        asked = len(slow.asked)
+        with pytest.raises(FetchError, match="asked again in a minute"):
+            hold(slow.url + "/a.csv")
+        assert len(slow.asked) == asked
+        assert hold(web.url + "/b.csv") == 2000
 
 
 def test_a_recording_of_just_the_limit_is_read() -> None:

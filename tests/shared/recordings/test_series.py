@@ -5,6 +5,7 @@ import io
 import json
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -419,3 +420,26 @@ def test_json_of_more_values_than_memory_should_hold_is_refused(monkeypatch: pyt
     for cells in (b"0,", b"[],", b"{},"):
         with pytest.raises(SeriesError, match="JSON of more than 1000 values"):
             read_series(b'{"value":[' + cells * 1000 + b"0]}", config())
+
+
+@pytest.mark.parametrize(
+    "recording",
+    [
+        b"b,c\n1,2\n",
+        json.dumps({"y" * 10**6: [1]}).encode(),
+        json.dumps({"x" * 10**6: 1}).encode(),
+        json.dumps({"x" * 10**6: [1], "z" * 10**6: [1, 2]}).encode(),
+        ("x" * 10**6 + "," + "x" * 10**6 + "\n1,2\n").encode(),
+        ("x" * 10**6 + ",b\nword,1\n").encode(),
+    ],
+    ids=["no column", "no column of JSON", "no list", "lengths", "twice", "no numbers"],
+)
+def test_sentences_quote_names_of_columns_at_bounded_length(recording: bytes) -> None:
+    wanted = msgspec.structs.replace(config(), channels=("x" * 10**6, "z" * 10**6))
+    sentences: list[str] = []
+    for each in (wanted, msgspec.structs.replace(wanted, channels=wanted.channels[:1])):
+        try:
+            sentences += [doubt.sentence for doubt in read_series(recording, each).doubts]
+        except SeriesError as error:
+            sentences.append(str(error))
+    assert 0 < max(map(len, sentences)) < 1000
