@@ -84,6 +84,7 @@ def _read_hosts(text: str) -> tuple[str, ...]:
 
 FLAG = Reader("true or false", _read_flag)
 URL = Reader("an http:// or https:// address with a host", _read_url)
+OPTIONAL_URL = Reader("an http:// or https:// address with a host", lambda text: _read_url(text) if text else text)
 TEXT = Reader("any text", str)
 HOSTS = Reader("host names, addresses or networks such as 10.0.0.0/8, separated by commas", _read_hosts)
 HOST_NAMES = Reader("host names separated by commas", _read_hosts)
@@ -255,6 +256,12 @@ class Settings:
         "Serve without credentials on addresses other than loopback: everybody who reaches the port may do everything.",
     )
     port: int = setting(9090, integer(0, 65535), "Port to listen on; 0: any free one.")
+    server_url: str = setting(
+        "",
+        OPTIONAL_URL,
+        "URL under which Label Studio reaches this server, for banner, pages and doctor. Empty: its machine's "
+        "address. Not used where Label Studio runs on the same machine: localhost.",
+    )
     basic_auth_user: str = setting("", TEXT, "User name of basic authentication; empty: no authentication.")
     basic_auth_pass: str = setting("", TEXT, "Password that goes with BASIC_AUTH_USER.")
     webhook_secret: str = setting(

@@ -9,6 +9,7 @@ import yaml
 
 from inference.web.server import check_exposure
 from shared.command_line import commands_of, parse
+from shared.label_studio.webhook_address import accepts_webhook
 from shared.settings import Settings
 from tests.support.paths import ROOT
 
@@ -58,6 +59,14 @@ def test_the_server_trains_nothing_and_is_reached_from_outside_its_container() -
 def test_ports_are_published_on_this_machine_unless_asked_for() -> None:
     for service, port in (("server", 9090), ("label-studio", 8080)):
         assert [default(each) for each in SERVICES[service]["ports"]] == [f"127.0.0.1:{port}:{port}"]
+
+
+def test_the_name_of_the_server_gets_webhooks_and_is_answered() -> None:
+    settings = Settings.from_environment(environment("server"))
+    (alias,) = SERVICES["server"]["networks"]["default"]["aliases"]
+    assert settings.server_url == f"http://{alias}:9090"
+    assert accepts_webhook(settings.server_url)
+    assert alias in settings.allowed_hosts
 
 
 def test_secrets_have_to_be_set_and_nothing_else() -> None:

@@ -10,10 +10,12 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from inference.launchers.choose import choose_launcher
+from inference.server_url import server_url
 from shared.errors import ExitCode, LabelConfigError, ModelError, SegmenterError
 from shared.label_studio.client import Backend, LabelStudio
 from shared.label_studio.credentials import Credentials
 from shared.label_studio.request import send_request
+from shared.label_studio.webhook_address import webhook_objection
 from shared.labelling.label_config import parse_label_config
 from shared.labelling.renames import rename_sentence, suggest_renames
 from shared.net.connections import Connections
@@ -91,9 +93,7 @@ def examine(settings: Settings) -> Iterator[Check]:
         if named and project in projects:
             yield from _connection(label_studio, connections, project)
     if not projects:
-        yield Check(
-            False, "No project has connected yet.", f"Connect http://localhost:{settings.port} in Label Studio."
-        )
+        yield Check(False, "No project has connected yet.", f"Connect {server_url(settings)} in Label Studio.")
 
 
 def _writable(storage: Storage, settings: Settings) -> Check:
@@ -239,7 +239,8 @@ def _connection(label_studio: LabelStudio, connections: Connections, project: in
     yield Check(
         f"{backend.url.rstrip('/')}/webhook" in hooks,
         f"Project {project}: Label Studio sends events to {backend.url}/webhook.",
-        "Delete the model in Settings > Model and connect it again; see docs/connecting.md.",
+        webhook_objection(backend.url)
+        or "Delete the model in Settings > Model and connect it again; see docs/connecting.md.",
     )
     yield Check(
         found.model_version == backend.title,

@@ -13,6 +13,7 @@ from cachetools import TTLCache
 
 from shared.label_studio.credentials import Credentials
 from shared.logs import Redaction
+from shared.store.projects import without_user
 
 WAITING = 8  # tokens to ask about; further ones come again with the next /setup
 REFUSED = 256  # remembered for REFUSED_SECONDS, by checksum
@@ -43,8 +44,9 @@ class TokenAdoption:
         """Use the token of a /setup where that is allowed and Label Studio accepts it, soon."""
         if not self._credentials.may_adopt(hostname, access_token):
             if self._credentials.kind == "none" and access_token:
+                shown = without_user(hostname)[:SHOWN]
                 self.sentence = (
-                    f"Label Studio connected as {hostname[:SHOWN]!r}, which is not LABEL_STUDIO_HOST: its token is not "
+                    f"Label Studio connected as {shown!r}, which is not LABEL_STUDIO_HOST: its token is not "
                     "used. Set LABEL_STUDIO_HOST to its address as seen from here, or LABEL_STUDIO_API_KEY."
                 )
             return

@@ -12,6 +12,7 @@ from inference.serving.model_cache import ModelCache
 from inference.status.overview import Row, RowBuilder, created_at
 from inference.version import program_version
 from shared.errors import RecordError, RefusedError, SegmenterError
+from shared.label_studio.webhook_address import webhook_objection
 from shared.labelling.renames import rename_sentence
 from shared.model_file.card import Estimate, ModelMetrics
 from shared.reporting import class_names
@@ -161,6 +162,9 @@ class ProjectPageBuilder:
                 found.append(f"The last training was {last.outcome}: {last.reason}")
             if last is None and not status.updates:
                 found.append("Annotate a few tasks in Label Studio; training starts by itself.")
+        called_as = status.known.called_as if status.known else ""
+        if called_as and not row.last_event:  # events show that there is a webhook, whatever the name
+            found += filter(None, [webhook_objection(f"http://{called_as}")])
         if status.outdated:
             found.append(OUTDATED)
         if status.updates and not self._trains:

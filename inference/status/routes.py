@@ -18,6 +18,7 @@ from inference import formatting
 from inference.json_response import json_answer, read_body
 from inference.operations import ThreadPools, Trainings, Versions
 from inference.operations.labels import Labels
+from inference.server_url import server_url
 from inference.status import charts
 from inference.status.pages import Pages
 from inference.version import program_version
@@ -147,8 +148,7 @@ class StatusPages:
     async def overview(self, request: Request) -> Response:
         """The first page."""
         root = request.headers.get("host", f"localhost:{self._settings.port}")
-        secret = f"/{self._settings.webhook_secret}" if self._settings.webhook_secret else ""
-        shown = f"{request.url.scheme}://{root}{'/WEBHOOK_SECRET' if secret else ''}"
+        shown = server_url(self._settings, seen=f"{request.url.scheme}://{root}")
 
         def work() -> Response:
             page = self._pages.overview.build(shown)

@@ -40,6 +40,7 @@ from shared.settings import Settings
 T = TypeVar("T")
 
 NAME = "TimeSeriesSegmenter"
+LONGEST_HOST = 300  # characters of a Host header that are looked at
 DECODED_AT_ONCE = 2**18  # bytes; larger bodies are decoded in a thread, so that /health answers meanwhile
 
 
@@ -100,6 +101,12 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
     )
 
 
+def _called_as(request: Request) -> str:
+    """Host and port under which Label Studio called, also through a proxy that says so."""
+    headers = request.headers
+    return (headers.get("x-forwarded-host") or headers.get("host") or "").partition(",")[0].strip()[:LONGEST_HOST]
+
+
 class Answers:
     """One method a route."""
 
@@ -144,7 +151,9 @@ class Answers:
         project = parse_project(call.project)
         if project is None:
             raise RequestError('The setup names no "project".')
-        version = await self._services.pools.run_in_io_pool(self._services.setup.connect, project, call)
+        version = await self._services.pools.run_in_io_pool(
+            self._services.setup.connect, project, call, _called_as(request)
+        )
         return json_answer({"model_version": version})
 
     async def predict(self, request: Request) -> Response:

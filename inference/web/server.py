@@ -13,6 +13,7 @@ from types import FrameType
 
 import uvicorn
 
+from inference.server_url import server_url
 from inference.services import Services
 from inference.web.app import create_app
 from inference.web.connection_limits import ConnectionLimits, make_protocol
@@ -150,9 +151,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _show_banner(settings: Settings, listener: socket.socket) -> None:
-    port = listener.getsockname()[1]
-    host = "localhost" if settings.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else settings.host  # noqa: S104
-    url = f"http://{host}:{port}"
+    url = server_url(settings, listener.getsockname()[1])
     log.info("Serving on %s, models in %s.", url, settings.model_dir)
     if sys.stderr.isatty() or settings.log_format == "text":
         sys.stderr.write(

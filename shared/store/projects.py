@@ -20,6 +20,7 @@ class KnownProject(msgspec.Struct, frozen=True, kw_only=True):
     label_config: str = ""  # labelling XML
     fingerprint: str = ""  # of the parsed labelling configuration; "" if it cannot be served
     hostname: str = ""  # URL of its Label Studio as sent by it, without user name and password
+    called_as: str = ""  # host and port by which Label Studio reached the server
 
 
 class KnownProjects:
@@ -35,7 +36,7 @@ class KnownProjects:
 
     def remember(self, project: KnownProject) -> bool:
         """Store a project unless it is stored already; returns whether it changed."""
-        project = msgspec.structs.replace(project, hostname=_without_user(project.hostname))
+        project = msgspec.structs.replace(project, hostname=without_user(project.hostname))
         data = msgspec.json.encode(project)
         with suppress(RefusedError):  # a link, a pipe, or too large: replaced
             found = self._storage.get(keys.known(project.id))
@@ -50,7 +51,8 @@ class KnownProjects:
         return sorted(number for number in map(read_digits, names) if number is not None)
 
 
-def _without_user(address: str) -> str:
+def without_user(address: str) -> str:
+    """An address without user name and password; "" if it cannot be read."""
     try:
         parts = urlsplit(address)
     except ValueError:

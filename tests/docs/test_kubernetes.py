@@ -3,6 +3,7 @@
 import re
 
 from shared.command_line import COMMANDS
+from shared.label_studio.webhook_address import accepts_webhook
 from shared.settings import Settings
 from tests.promises.kubernetes.rendering import COMPONENTS, OVERLAYS, find, overlay
 from tests.support.paths import ROOT
@@ -38,7 +39,8 @@ def test_its_commands_ask_for_objects_that_exist() -> None:
         assert f"-n {namespace} " in line, line
     assert find(objects, "Deployment", "server")
     for url in re.findall(r"http://segmenter[\w.-]*:9090", PAGE):
-        assert url in (f"http://segmenter.{namespace}:9090", "http://segmenter:9090")
+        assert url == f"http://segmenter.{namespace}.svc.cluster.local:9090"
+        assert accepts_webhook(url)
 
 
 def test_the_first_table_of_commands_has_six() -> None:

@@ -56,9 +56,16 @@ def test_a_setup_never_names_another_host_or_port() -> None:
     with serve(label_studio({GOOD})) as web, serve(label_studio({GOOD})) as inside:
         credentials = Credentials(Settings(label_studio_host=web.url), Connections())
         tokens = adoption(credentials, Redaction(()))
-        for host in (inside.url, f"http://a@127.0.0.1:{inside.port}", "http://label-studio:8080", "http://[", ""):
+        for host in (
+            inside.url,
+            f"http://a:hush-hush@127.0.0.1:{inside.port}",
+            "http://label-studio:8080",
+            "http://[",
+            "",
+        ):
             tokens.offer(host, GOOD)
             assert "not LABEL_STUDIO_HOST" in tokens.sentence
+            assert "hush-hush" not in tokens.sentence
         assert not tokens._waiting
         tokens.close()
         assert (inside.asked, web.asked) == ([], [])

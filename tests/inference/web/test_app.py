@@ -49,6 +49,22 @@ def test_setup_and_predict_say_the_same_version(serve: Serve, publish: Publish) 
         assert found["model_version"] == version
 
 
+def test_a_host_without_webhooks_is_told_with_the_cure_until_an_event_arrives(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    def problems() -> str:
+        return " ".join(client.get("/ui/projects/3.json").json()["missing"])
+
+    with serve(allowed_hosts=("server",)) as client:
+        client.post("/setup", json=SETUP, headers={"Host": "server:9090"})
+        assert "no webhook for http://server:9090" in caplog.text
+        assert "server.internal" in problems()
+        client.post("/webhook", json={"action": "ANNOTATION_CREATED", "project": {"id": 3}, "annotation": {"id": 1}})
+        assert "server.internal" not in problems()
+        client.post("/setup", json=SETUP, headers={"Host": "10.1.2.3:9090", "X-Forwarded-Host": "server.internal:9090"})
+    assert caplog.text.count("no webhook for") == 1
+
+
 def test_segments_come_back_as_regions_the_page_draws(serve: Serve, publish: Publish) -> None:
     publish()
     with serve() as client:

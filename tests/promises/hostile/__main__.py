@@ -44,6 +44,7 @@ def many_requests(total: int) -> int:
     settings = {"DATA_HOSTS_ALLOWED": "127.0.0.1", "LOG_LEVEL": "error", "FETCH_TIMEOUT_SECONDS": "5"}
     with tempfile.TemporaryDirectory(prefix="hostile-") as folder, serve(requests.recordings(served)) as web:
         publish_model(Path(folder), 3)
+        requests.plant(Path(folder))
         with run_server(folder, **settings) as server:
             counts = requests.storm(server, web.url, served, total, start=int(time.time()))
             alive, unforeseen = server.alive, server.log.count("Traceback")

@@ -1,6 +1,7 @@
 """Hostile input, generated: JSON, tasks, labelling configurations, recordings as CSV, and whole requests."""
 
 import json
+import math
 import random
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -22,7 +23,7 @@ leaves = (
 values = st.recursive(
     leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4), max_leaves=12
 )
-projects = st.sampled_from(["3", 3, "3.17", None]) | leaves
+projects = st.sampled_from(["3", 3, "3.17", 5, 6, 7, 8, 9, None]) | leaves
 
 cells = (
     st.floats().map(str)
@@ -118,6 +119,13 @@ def _tag(name: str, inner: str, given: dict[str, str]) -> str:
     return f"<{name}{written}>{inner}</{name}>"
 
 
+def pairs(n: int) -> str:
+    """Controls without a target beside as many time series: each refusal could list them all."""
+    controls = '<TimeSeriesLabels name="l" toName="x"/>' * n
+    objects = "".join(f'<TimeSeries name="t{i}" value="$v"><Channel column="a"/></TimeSeries>' for i in range(n))
+    return f"<View>{controls}{objects}</View>"
+
+
 configs = (
     st.recursive(
         st.builds(_tag, names, st.just(""), attributes),
@@ -130,7 +138,8 @@ configs = (
             '<?xml version="1.0" encoding="utf-16"?><View/>', "<View>&undefined;</View>", "<View>\0</View>",
             '<!DOCTYPE a [<!ENTITY x "y">]><View>&x;</View>', '<!DOCTYPE a SYSTEM "file:///etc/passwd"><View/>',
             '<!DOCTYPE a [<!ENTITY x SYSTEM "http://127.0.0.1:1/">]><View>&x;</View>', "<View>]]></View>",
-            label_config("url").replace('"value"', '"0"'), label_config("url", *(f"l{i}" for i in range(500))),
+            label_config("url").replace('"value"', '"0"'), pairs(60),
+            label_config("url", *(f"l{i}" for i in range(500))),
         ]
     )
     | texts
@@ -146,6 +155,7 @@ class Request(NamedTuple):
     tasks: int = -1  # of a batch that is well-formed: as many results must come
     passing: int = -1  # place of the task whose trouble passes: its result must be []
     sane: int = -1  # place of the task that nothing is wrong with: one region
+    headers: dict[str, str] = {}  # noqa: RUF012  never changed
 
 
 @st.composite
@@ -158,6 +168,8 @@ def batches(draw: st.DrawFn, url: str, served: dict[str, bytes]) -> Request:
             tasks.append(draw(values))
             continue
         value: Any = draw(values)
+        if kind == 1 and draw(st.booleans()):
+            value = {"value": draw(st.lists(st.sampled_from([0.0, math.nan, math.inf, -math.inf, None]), max_size=8))}
         if kind > 1:
             name = f"/{len(served)}.csv"
             served[name] = draw(recordings)
@@ -174,10 +186,7 @@ def batches(draw: st.DrawFn, url: str, served: dict[str, bytes]) -> Request:
         body |= {"params": draw(values)} if draw(st.booleans()) else {}
     good_config = plain or config is None or config == ""
     interactive = isinstance(body.get("params"), dict) and isinstance(body["params"].get("context"), dict)
-    try:
-        sent = json.dumps(body, allow_nan=False).encode()
-    except ValueError:  # NaN is no JSON
-        return Request("POST", "/predict", json.dumps(body).encode())
+    sent = json.dumps(body).encode()  # NaN and infinities as Label Studio writes them, although they are no JSON
     if not good_config and not isinstance(config, str):
         return Request("POST", "/predict", sent)
     return Request(
@@ -214,6 +223,96 @@ def others(paths: list[str]) -> st.SearchStrategy[Request]:
         leaves,
     )
     return bodies | queries
+
+
+odd_ids = st.sampled_from(["3", "0", "-1", "９", "3.5", "1e3", "%00", "..", "3%0d%0aX:%20y"]) | st.sampled_from(
+    [18, 19, 4300, 4301, 5000]
+).map("9".__mul__)
+odd_names = st.sampled_from(
+    [
+        "style.css",
+        "..%2fpages.py",
+        "%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+        "....//x",
+        "%00",
+        "x" * 5000,
+        "20261123T231501Z-9f3c2a",
+    ]
+)
+odd_headers = st.dictionaries(
+    st.sampled_from(
+        ["Origin", "Host", "Referer", "X-Request-ID", "X-Forwarded-For", "Sec-Fetch-Site", "Authorization"]
+    ),
+    st.sampled_from(
+        [
+            "http://[",
+            "http://[::1",
+            "[",
+            "[::1]:9090",
+            "null",
+            "",
+            "localhost:99999",
+            "evil.example",
+            "Basic !",
+            "x" * 9000,
+        ]
+    ),
+    max_size=3,
+)
+
+
+def odd_requests() -> st.SearchStrategy[Request]:
+    """Ids, names and headers that no client sends."""
+    paths = st.builds(
+        lambda form, number, name: form.format(id=number, name=name),
+        st.sampled_from(
+            [
+                "/ui/projects/{id}", "/ui/projects/{id}.json", "/ui/projects/{id}/task.json?number={id}",
+                "/ui/projects/3/task?number={id}&first={id}", "/versions?project={id}", "/is_training?project={id}",
+                "/ui/projects/{id}/versions/{name}/report.html", "/ui/static/{name}", "/{name}",
+                "/job_status?job={name}",
+            ]
+        ),
+        odd_ids,
+        odd_names,
+    )  # fmt: skip
+    gets = st.builds(lambda path, headers: Request("GET", path, None, headers=headers), paths, odd_headers)
+    posts = st.builds(
+        lambda path, headers: Request("POST", path, b'{"project": "3"}', headers=headers),
+        st.sampled_from(["/setup", "/webhook", "/validate", "/train"])
+        | st.builds("/ui/projects/{}/{}".format, odd_ids, st.sampled_from(["train", "rollback", "cancel", "x"])),
+        odd_headers,
+    )
+    return gets | posts
+
+
+chunks = st.sampled_from(
+    [b"2\r\n{}\r\n", b"2;x=y\r\n{}\r\n", b"", b"ffffffffffffffff\r\n", b"-1\r\n", b"2\r\n{}", b"02\n{}\n"]
+)
+trailers = st.sampled_from(
+    [
+        b"0\r\n\r\n", b"0\r\nX: y\r\n\r\n", b"0\r\nX", b"0\r\n: \r\n\r\n", b"0\r\nX y\r\n\r\n", b"0\r\nX: \0\r\n\r\n",
+        b"0;" + b"x" * 10**5, b"0\r\nAuthorization: Basic x\r\n\r\n", b"0\r\n" + b"X: y\r\n" * 5000 + b"\r\n", b"",
+        b"0\r\n\r\nGET /health HTTP/1.1\r\n\r\n", b"0\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n",
+    ]
+)  # fmt: skip
+heads = st.sampled_from(
+    [
+        b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n",
+        b"Transfer-Encoding: identity, chunked\r\n", b"Transfer-Encoding: xchunked\r\n", b"Content-Length: -1\r\n",
+        b"Content-Length: 2\r\nContent-Length: 3\r\n", b"Content-Length: 99999999999999999999\r\n",
+        b"X\r\n", b": y\r\n",
+        b"Transfer-Encoding: chunked\r\nTrailer: Host\r\n", b"Transfer-Encoding:\x0bchunked\r\n",
+    ]
+)  # fmt: skip
+
+
+@st.composite
+def raw_requests(draw: st.DrawFn) -> bytes:
+    """Bytes of a request with an odd framing, for a connection of its own."""
+    path = draw(st.sampled_from([b"/webhook", b"/validate", b"/predict", b"/setup"]))
+    head = b"POST " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + draw(heads) + b"\r\n"
+    return head + b"".join(draw(st.lists(chunks, max_size=3))) + draw(trailers)
 
 
 def mangled(request: Request, chance: random.Random) -> Request:

@@ -4,10 +4,13 @@ python -m tests.promises.hostile requests 100000
 """
 
 import json
+import os
 import random
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,7 +20,7 @@ from hypothesis import strategies as st
 from schemathesis.core.result import Ok
 
 from inference.web.openapi import document
-from tests.promises.hostile.inputs import Request, batches, mangled, others
+from tests.promises.hostile.inputs import Request, batches, mangled, odd_requests, others, raw_requests
 from tests.support.server import Server
 from tests.support.store import VERSION
 from tests.support.web_server import Answer, Asked, Script, answer
@@ -87,8 +90,15 @@ def storm(server: Server, url: str, served: dict[str, bytes], total: int, start:
             _each(operation.as_strategy().map(_as_request), CHUNK, number, server, counts, "described API")
             continue
         served.clear()
-        drawn = batches(url, served) if number % 3 else others(POSTS)
-        _each(drawn, CHUNK, number, server, counts, "batches" if number % 3 else "any JSON, any route")
+        match number % 8:
+            case 0:
+                _each(odd_requests(), CHUNK, number, server, counts, "odd ids and headers")
+            case 1:
+                _each_raw(CHUNK, number, server, counts)
+            case 2 | 3:
+                _each(others(POSTS), CHUNK, number, server, counts, "any JSON, any route")
+            case _:
+                _each(batches(url, served), CHUNK, number, server, counts, "batches")
     counts.memory.append(server.rss)
     return counts
 
@@ -115,13 +125,49 @@ def _each(
     send()
 
 
+def _each_raw(count: int, number: int, server: Server, counts: Counts) -> None:
+    @seed(number)
+    @settings(
+        max_examples=count,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(raw_requests())
+    def send(sent: bytes) -> None:
+        counts.sent["odd framing"] += 1
+        try:
+            with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+                connection.sendall(sent)
+                connection.shutdown(socket.SHUT_WR)
+                found = connection.recv(65536)
+        except ConnectionError:  # closed while the rest was sent
+            return
+        if found:
+            counts.statuses[int(found[9:12])] += 1
+        if found and not found.startswith((b"HTTP/1.1 2", b"HTTP/1.1 4")):
+            counts.troubles.append(f"answered {found[:200]!r} to {sent[:300]!r}")
+
+    send()
+
+
+def plant(folder: Path) -> None:
+    """Records of project 3's neighbours that block, lead away or never end."""
+    for place in ("projects/5.json", "runs/6/active", "runs/7/ended/00000001.json", "model_project_8.onnx"):
+        path = folder / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(path)
+    (folder / "projects" / "9.json").symlink_to("/dev/zero")
+
+
 def look(server: Server, request: Request, counts: Counts, kind: str) -> None:
     """Send one request and compare its answer with what is promised."""
     counts.sent[kind] += 1
     if counts.requests % 1000 == 0:
         counts.memory.append(server.rss)
     try:
-        status, body = server.ask(request.method, request.path, request.body)
+        status, body = server.ask(request.method, request.path, request.body, request.headers)
     except OSError as error:
         counts.troubles.append(f"no answer: {error} to {request.path} {(request.body or b'')[:300]!r}")
         return
@@ -133,13 +179,15 @@ def look(server: Server, request: Request, counts: Counts, kind: str) -> None:
 
 def wrong(request: Request, status: int, body: bytes, counts: Counts) -> Iterator[str]:
     """What is not as promised in an answer."""
+    if status == 303 and request.path.startswith("/ui"):  # a button: back to the page
+        return
     if not (200 <= status < 300 or 400 <= status < 500):
         yield f"answered {status} {body[:300]!r}"
         return
     try:
         found: Any = json.loads(body)
     except ValueError:
-        if request.path != "/metrics":
+        if not request.path.startswith(("/metrics", "/ui")):
             yield f"answered no JSON, {body[:100]!r}"
         return
     if status >= 400:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.promises.hostile.requests import recordings, storm
+from tests.promises.hostile.requests import plant, recordings, storm
 from tests.support.server import run_server
 from tests.support.store import publish_model
 from tests.support.web_server import serve
@@ -17,6 +17,7 @@ FLAT = 100.0  # MiB that memory may rise from the first thousand requests on: ca
 
 def test_fuzzed_requests_get_an_answer_that_is_no_500_and_memory_stays_flat(tmp_path: Path) -> None:
     publish_model(tmp_path, 3)
+    plant(tmp_path)
     served: dict[str, bytes] = {}
     with (
         serve(recordings(served)) as web,
