@@ -6,7 +6,7 @@ import time
 from examples.demo.client import Client
 from tests.e2e.conftest import Serve
 from tests.e2e.project import Project
-from tests.e2e.recorder import recorder
+from tests.e2e.recording_backend import recording_backend
 
 PAIRS = 30
 WEBHOOK_SECONDS = 1.0  # Label Studio gives up then, and the event is lost
@@ -16,7 +16,7 @@ def test_submitting_takes_as_long_as_with_a_backend_that_does_nothing(
     user: Client, serve: Serve, figures: dict[str, str]
 ) -> None:
     """Side by side, submissions alternate between the two, while ours trains at the same time."""
-    with serve("annotation-times") as server, recorder() as idle:
+    with serve("annotation-times") as server, recording_backend() as idle:
         ours = Project(user, seed=7, count=PAIRS, labels=2, axis="numeric")
         ours.connect(server.url)
         theirs = Project(user, seed=7, count=PAIRS, labels=2, axis="numeric")

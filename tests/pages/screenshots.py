@@ -20,7 +20,7 @@ from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from shared.store.projects import KnownProject, KnownProjects
 from tests.pages.conftest import CHROMIUM, FLAGS
-from tests.support.label_studio import Studio
+from tests.support.label_studio import LabelStudioDouble
 from tests.support.paths import ROOT
 from tests.support.pictures import shrink
 from tests.support.server import run_server
@@ -48,7 +48,7 @@ def main() -> int:
         models = os.environ.get("MODEL_DIR", "./models")
         if not ModelStore(open_storage(models)).versions(1):
             train(Path(scratch), models)
-        with serve_web(example_studio()) as web:
+        with serve_web(example_label_studio()) as web:
             take(folder, models, web.url)
     return 0
 
@@ -65,18 +65,17 @@ def train(scratch: Path, models: str) -> None:
         subprocess.run([*command, "--label-config", str(EXAMPLE / "label_config.xml")], env=environment, check=True)
 
 
-def example_studio() -> Studio:
+def example_label_studio() -> LabelStudioDouble:
     """A Label Studio that holds the example's tasks."""
-    studio = Studio()
-    assert studio.project is not None
-    studio.project |= {"title": TITLE, "label_config": CONFIG}
+    label_studio = LabelStudioDouble()
+    label_studio.project.update(title=TITLE, label_config=CONFIG)
     for task in json.loads((EXAMPLE / "tasks.json").read_text()):
         with (EXAMPLE / task["data"]["csv_url"]).open(newline="") as file:
             rows = list(csv.DictReader(file))
         columns: dict[str, list[float]] = {name: [float(row[name]) for row in rows] for name in rows[0]}
-        studio.annotate(task["id"], result=task["annotations"][0]["result"])
-        studio.tasks[-1]["data"] = {"csv_url": columns}
-    return studio
+        label_studio.annotate(task["id"], result=task["annotations"][0]["result"])
+        label_studio.tasks[-1]["data"] = {"csv_url": columns}
+    return label_studio
 
 
 def take(folder: Path, models: str, label_studio: str) -> None:
@@ -99,7 +98,7 @@ def take(folder: Path, models: str, label_studio: str) -> None:
 
 def batch() -> dict[str, Any]:
     """What Label Studio asks for when some tasks are opened."""
-    tasks = [{"id": task["id"], "data": task["data"]} for task in example_studio().tasks[:4]]
+    tasks = [{"id": task["id"], "data": task["data"]} for task in example_label_studio().tasks[:4]]
     return {"tasks": tasks, "project": "1", "label_config": CONFIG}
 
 

@@ -15,7 +15,7 @@ from shared.store.projects import KnownProject, KnownProjects
 from shared.store.storage import Storage
 from tests.inference.conftest import CONFIG, VALUES
 from tests.pages.conftest import Look
-from tests.support.label_studio import Studio
+from tests.support.label_studio import LabelStudioDouble, make_project, make_region
 from tests.support.published import publish_with_report
 from tests.support.server import run_server
 from tests.support.tokens import TOKEN
@@ -52,13 +52,11 @@ def full(store: Storage) -> None:
 @pytest.fixture
 def recording(tmp_path: Path, store: Storage, full: None) -> Iterator[str]:
     """Address of a server whose Label Studio has one annotated task."""
-    studio = Studio()
-    value = {"start": 60, "end": 79, "instant": False, "timeserieslabels": ["Run"]}
-    region = {"type": "timeserieslabels", "from_name": "label", "to_name": "ts", "value": value}
-    studio.annotate(1, result=[region])
-    studio.tasks[0]["data"] = {"csv_url": {"value": VALUES}}
+    label_studio = LabelStudioDouble(projects={3: make_project(3)})
+    label_studio.annotate(1, project=3, result=[make_region(60, 79)])
+    label_studio.tasks[0]["data"] = {"csv_url": {"value": VALUES}}
     with (
-        serve_web(studio) as web,
+        serve_web(label_studio) as web,
         run_server(tmp_path / "models", LABEL_STUDIO_HOST=web.url, LABEL_STUDIO_API_KEY=TOKEN) as server,
     ):
         yield server.url

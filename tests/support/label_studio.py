@@ -1,6 +1,7 @@
-"""A small Label Studio on a socket: task lists, projects and tokens as 1.23.2 answers them, with faults on demand."""
+"""A double of Label Studio on a socket: answers task lists, projects, tokens, files and imports as 1.23.2 does."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,35 +16,77 @@ CONFIG = (
 )
 
 
+def make_region(first: int, last: int, label: str = "Run", name: str = "") -> dict[str, Any]:
+    """A region of an annotation of CONFIG."""
+    value = {"start": first, "end": last, "instant": False, "timeserieslabels": [label]}
+    return {
+        "id": name or str(first),
+        "from_name": "label",
+        "to_name": "ts",
+        "type": "timeserieslabels",
+        "value": value,
+    }
+
+
+def make_project(number: int = 1, title: str = "One") -> dict[str, Any]:
+    """A project as the API answers it."""
+    return {
+        "id": number,
+        "title": title,
+        "label_config": CONFIG,
+        "created_at": "2026-11-24T03:12:03.513464Z",
+        "model_version": "",
+    }
+
+
+# A recording from which a small network learns in a second, and its annotation.
+RECORDING = "value\n" + "".join(f"{math.sin(row / (2 if row % 80 < 40 else 9)):.3f}\n" for row in range(240))
+REGIONS = [make_region(first, first + 39) for first in (0, 80, 160)]
+
+
 @dataclass
-class Studio:
-    """Holds tasks as Label Studio's API writes them; call it with a request."""
+class LabelStudioDouble:
+    """Holds projects and tasks as Label Studio's API writes them. Call it with a request, or pass it to `serve`."""
 
     tasks: list[dict[str, Any]] = field(default_factory=list)
-    project: dict[str, Any] | None = field(
-        default_factory=lambda: {
-            "id": 1,
-            "title": "One",
-            "label_config": CONFIG,
-            "created_at": "2026-11-24T03:12:03.513464Z",
-            "model_version": "",
-        }
-    )
+    projects: dict[int, dict[str, Any]] = field(default_factory=lambda: {1: make_project()})
+    # The file of a task, by its id; none: every file answers 404.
+    recording: Callable[[int], str] | None = None
+    lost_files: set[int] = field(default_factory=set)  # tasks whose file answers `lost_file_answer`
+    lost_file_answer: bytes = answer(status=503)
+    # Asked before anything else; its answer is sent unless it is None.
     fault: Callable[[Asked], Answer | None] = lambda asked: None
-    clock: int = 0
     page_size_max: int = 1000  # TASK_API_PAGE_SIZE_MAX
+    unconfirmed_import: int = 0  # this import of predictions (1 is the first) is stored, but answered 502
+    imports: int = 0
+    clock: int = 0
+
+    @property
+    def project(self) -> dict[str, Any]:
+        """Project 1."""
+        return self.projects[1]
 
     def tick(self) -> str:
         """A moment later than any before."""
         self.clock += 1
-        return f"2026-11-24T03:{self.clock // 60:02d}:{self.clock % 60:02d}.5Z"
+        return f"2026-11-24T{3 + self.clock // 3600:02d}:{self.clock // 60 % 60:02d}:{self.clock % 60:02d}.5Z"
 
-    def annotate(self, task: int, **fields: Any) -> dict[str, Any]:
-        """Annotate a task, which is made if it is not there."""
+    def task(self, number: int, project: int = 1) -> dict[str, Any] | None:
+        """A task, if it is there."""
+        return next((each for each in self.tasks if each["id"] == number and each.get("project", 1) == project), None)
+
+    def annotate(self, task: int, project: int = 1, **fields: Any) -> dict[str, Any]:
+        """Annotate a task, which is made if it is not there. Returns the annotation."""
         moment = self.tick()
-        found = next((each for each in self.tasks if each["id"] == task), None)
+        found = self.task(task, project)
         if not found:
-            found = {"id": task, "data": {"csv_url": f"/data/upload/1/{task:08x}-a.csv"}, "meta": {}, "annotations": []}
+            found = {
+                "id": task,
+                "project": project,
+                "data": {"csv_url": f"/data/upload/1/{task:08x}-a.csv"},
+                "meta": {},
+                "annotations": [],
+            }
             self.tasks.append(found)
         annotation = {
             "id": self.clock,
@@ -62,6 +105,8 @@ class Studio:
         fault = self.fault(asked)
         if fault is not None:
             return fault
+        if asked.path.startswith("/data/upload/") and self.recording:
+            return self._file(int(asked.path.rpartition("/")[2].partition("-")[0], 16), self.recording)
         if asked.path == "/api/version":
             return answer_json({"release": "1.23.2"})
         if asked.headers.get("authorization") != f"Token {TOKEN}":
@@ -70,16 +115,43 @@ class Studio:
             return answer_json({"id": 1, "email": "admin@example.com", "permissions": []})
         if asked.path == "/api/tasks/":
             return self._list(parse_qs(urlsplit(asked.target).query))
-        if asked.path == "/api/projects/1/" and self.project:
-            return answer_json(self.project)
+        if asked.path.startswith("/api/projects/"):
+            return self._project(asked)
+        if asked.path in ("/api/ml", "/api/webhooks/"):
+            return answer_json([])
         if asked.path.startswith("/api/"):
-            return answer_json({"status_code": 404, "detail": "No Project matches the given query."}, 404)
+            return answer_json({"status_code": 404, "detail": "Not found."}, 404)
         return answer(b"<html>", 404, Content_Type="text/html")
+
+    def _file(self, task: int, recording: Callable[[int], str]) -> bytes:
+        if task in self.lost_files:
+            return self.lost_file_answer
+        body = recording(task).encode()
+        return answer(body, 206, Content_Range=f"bytes 0-{len(body) - 1}/{len(body)}")
+
+    def _project(self, asked: Asked) -> bytes:
+        number, _, rest = asked.path.removeprefix("/api/projects/").partition("/")
+        if not number.isdecimal() or int(number) not in self.projects:
+            return answer_json({"status_code": 404, "detail": "No Project matches the given query."}, 404)
+        if rest == "import/predictions":
+            return self._import(json.loads(asked.body))
+        return answer_json(self.projects[int(number)])
+
+    def _import(self, predictions: list[dict[str, Any]]) -> bytes:
+        self.imports += 1
+        tasks = {task["id"]: task for task in self.tasks}
+        for each in predictions:
+            tasks[each["task"]]["predictions"].append(each)
+        if self.imports == self.unconfirmed_import:
+            return answer(b"", 502)
+        return answer_json({"created": len(predictions)}, 201)
 
     def _list(self, query: dict[str, list[str]]) -> bytes:
         assert query["review"][0].lower() == "true", "or else Label Studio asks the backend for predictions"
         asked = json.loads(query["query"][0])
-        found = [task for task in self.tasks if self._fits(task, asked["filters"]["items"])]
+        project = int(query["project"][0])
+        ours = (task for task in self.tasks if task.get("project", 1) == project)
+        found = [task for task in ours if self._fits(task, asked["filters"]["items"])]
         if asked["ordering"] == ["tasks:id"]:
             found.sort(key=lambda task: int(task["id"]))
         else:
@@ -87,7 +159,7 @@ class Studio:
             found.sort(key=lambda task: str(task["updated_at"]), reverse=True)
         size = min(int(query["page_size"][0]), self.page_size_max)
         fields = query["include"][0].split(",")
-        page = [self._only(task, fields) for task in found[:size]]
+        page = [self._select(task, fields) for task in found[:size]]
         total = sum(map(self._count, found))
         return answer_json({"tasks": page, "total": len(found), "total_annotations": total, "total_predictions": 0})
 
@@ -103,10 +175,10 @@ class Studio:
         return sum(not each["was_cancelled"] for each in task["annotations"])
 
     @staticmethod
-    def _only(task: dict[str, Any], fields: list[str]) -> dict[str, Any]:
-        kept = {name: value for name, value in task.items() if name in fields}
-        if "annotations" in kept:
-            kept["annotations"] = [
+    def _select(task: dict[str, Any], fields: list[str]) -> dict[str, Any]:
+        chosen = {name: value for name, value in task.items() if name in fields}
+        if "annotations" in chosen:
+            chosen["annotations"] = [
                 {name: value for name, value in each.items() if name in fields} for each in task["annotations"]
             ]
-        return kept
+        return chosen

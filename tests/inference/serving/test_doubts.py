@@ -10,7 +10,7 @@ from inference.commands.predict import predict_files
 from shared.doubts import UNSURE_SCORE
 from shared.settings import Settings
 from tests.inference.conftest import CONFIG, VALUES, Publish, Serve, batch
-from tests.support.label_studio import Studio
+from tests.support.label_studio import LabelStudioDouble, make_project
 from tests.support.tokens import TOKEN
 from tests.support.web_server import serve as serve_web
 
@@ -41,8 +41,8 @@ def test_the_server_tells_doubts_in_answer_log_metric_and_pages(
 
 def test_the_page_of_a_task_tells_the_same_words_and_score(serve: Serve, publish: Publish) -> None:
     publish()
-    label_studio = Studio()
-    label_studio.annotate(1, result=[])
+    label_studio = LabelStudioDouble(projects={3: make_project(3)})
+    label_studio.annotate(1, project=3)
     label_studio.tasks[0]["data"] = {"csv_url": {"value": CELLS}}
     renamed = CONFIG.replace("Run", "Running")
     setup = {"project": "3.1795475439", "schema": renamed, "hostname": "http://localhost:8080", "access_token": ""}

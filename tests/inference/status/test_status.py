@@ -25,7 +25,7 @@ from shared.store.report import read_report
 from shared.store.storage import Storage
 from tests.inference.conftest import CONFIG, VALUES, Publish, Serve, batch
 from tests.shared.retraining.test_controller import RECORDS, UNREADABLE, link, pipe
-from tests.support.label_studio import Studio
+from tests.support.label_studio import LabelStudioDouble, make_project, make_region
 from tests.support.published import publish_with_report
 from tests.support.tokens import TOKEN
 from tests.support.web_server import serve as serve_web
@@ -287,16 +287,10 @@ def test_two_hundred_projects_open_no_model_and_weigh_less_than_100_kb(
 
 def test_a_tasks_page_tells_each_step_and_draws_the_recording(serve: Serve, store: Storage) -> None:
     publish_with_report(store, "20260101T000000Z-aaaaaa")
-    studio = Studio()
-    region = {
-        "type": "timeserieslabels",
-        "from_name": "label",
-        "to_name": "ts",
-        "value": {"start": 60, "end": 79, "instant": False, "timeserieslabels": ["Run"]},
-    }
-    studio.annotate(1, result=[region])
-    studio.tasks[0]["data"] = {"csv_url": {"value": VALUES}}
-    with serve_web(studio) as web, serve(label_studio_host=web.url, label_studio_api_key=TOKEN) as client:
+    label_studio = LabelStudioDouble(projects={3: make_project(3)})
+    label_studio.annotate(1, project=3, result=[make_region(60, 79)])
+    label_studio.tasks[0]["data"] = {"csv_url": {"value": VALUES}}
+    with serve_web(label_studio) as web, serve(label_studio_host=web.url, label_studio_api_key=TOKEN) as client:
         connect(client)
         found = page(client, "/ui/projects/3/task.json?number=1")
         zoomed = page(client, "/ui/projects/3/task.json?number=1&first=50&last=99")

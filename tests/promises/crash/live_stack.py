@@ -21,8 +21,7 @@ from shared.labelling.label_config import parse_label_config
 from shared.labelling.snapshots import Snapshot, take_snapshot
 from shared.net.connections import Connections
 from shared.settings import Settings
-from tests.support.label_studio import CONFIG
-from tests.support.label_studio_files import REGIONS, StudioWithFiles
+from tests.support.label_studio import CONFIG, RECORDING, REGIONS, LabelStudioDouble
 from tests.support.synthetic import FAST
 from tests.support.tokens import TOKEN
 from tests.support.waiting import NEVER_SECONDS
@@ -39,8 +38,8 @@ ELSEWHERE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-
 class Annotators:
     """People at work: what they save, and which of their events were answered 2xx."""
 
-    def __init__(self, studio: StudioWithFiles, pool: urllib3.PoolManager) -> None:
-        self._studio = studio
+    def __init__(self, label_studio: LabelStudioDouble, pool: urllib3.PoolManager) -> None:
+        self._label_studio = label_studio
         self._pool = pool
         self._lock = threading.Lock()
         self.answered = 0
@@ -50,14 +49,14 @@ class Annotators:
     def save(self, *servers: str, task: int = 1) -> bool:
         """Save an annotation and tell the servers; returns whether all answered 2xx."""
         with self._lock:
-            annotation = self._studio.annotate(task, result=REGIONS)
-        body = {"action": "ANNOTATION_CREATED", "project": self._studio.project, "annotation": annotation}
+            annotation = self._label_studio.annotate(task, result=REGIONS)
+        body = {"action": "ANNOTATION_CREATED", "project": self._label_studio.project, "annotation": annotation}
         told = [self._tell(server, json.dumps(body)) for server in servers]
         return all(told)
 
     def tell_again(self, server: str) -> bool:
         """Tell a server that something was annotated before; returns whether it answered 2xx."""
-        return self._tell(server, json.dumps({"action": "ANNOTATION_CREATED", "project": self._studio.project}))
+        return self._tell(server, json.dumps({"action": "ANNOTATION_CREATED", "project": self._label_studio.project}))
 
     def _tell(self, server: str, body: str) -> bool:
         try:
@@ -75,13 +74,13 @@ class Annotators:
 class LiveStack:
     """A Label Studio, a store, and what runs over them."""
 
-    def __init__(self, web: Web, studio: StudioWithFiles, folder: Path, model_dir: str) -> None:
+    def __init__(self, web: Web, label_studio: LabelStudioDouble, folder: Path, model_dir: str) -> None:
         self.web = web
-        self.studio = studio
+        self.label_studio = label_studio
         self.folder = folder
         self.model_dir = model_dir
         self.pool = urllib3.PoolManager(maxsize=8)
-        self.annotators = Annotators(studio, self.pool)
+        self.annotators = Annotators(label_studio, self.pool)
 
     def environ(self, **more: str) -> dict[str, str]:
         return {
@@ -143,11 +142,11 @@ class LiveStack:
 @contextmanager
 def live_stack(folder: Path, *, model_dir: str = "", tasks: int = 4) -> Iterator[LiveStack]:
     """A Label Studio of some annotated tasks over an empty store (default: a folder)."""
-    studio = StudioWithFiles()
+    label_studio = LabelStudioDouble(recording=lambda _: RECORDING)
     for task in range(1, tasks + 1):
-        studio.annotate(task, result=REGIONS)
-    with serve(studio) as web:
-        yield LiveStack(web, studio, folder, model_dir or str(folder / "models"))
+        label_studio.annotate(task, result=REGIONS)
+    with serve(label_studio) as web:
+        yield LiveStack(web, label_studio, folder, model_dir or str(folder / "models"))
 
 
 def _inherited() -> dict[str, str]:

@@ -21,7 +21,7 @@ from shared.store.opening import open_storage
 from shared.store.storage import Storage
 from tests.promises.crash.counting import COUNTS, LONG
 from tests.promises.crash.live_stack import ELSEWHERE, PROJECT, START_SECONDS, LiveStack, live_stack
-from tests.support.label_studio_files import REGIONS
+from tests.support.label_studio import REGIONS
 from tests.support.seaweed import Seaweed
 from tests.support.waiting import wait_until
 
@@ -67,7 +67,7 @@ def test_simultaneous_triggers_become_one_run(place: Place) -> None:
     two, second = play.server("two", inside=place.inside, TRAIN_LAUNCHER="process", **place.environ)
     with one.start(START_SECONDS), two.start(START_SECONDS), ThreadPoolExecutor(2 * TRIGGERS) as pool:
         for number in range(1, ROUNDS + 1):
-            play.studio.annotate(number, result=REGIONS)
+            play.label_studio.annotate(number, result=REGIONS)
             told = list(pool.map(play.annotators.tell_again, [first, second] * TRIGGERS))
             assert all(told)
             COUNTS["triggers at one moment"] += len(told)
@@ -95,7 +95,7 @@ def test_a_run_that_stood_still_publishes_nothing_after_another_has(place: Place
         with play.trainer(SHORT_LEASE, TRAIN_EPOCHS="3000", **place.environ) as sleeper:
             wait_until(fits)
             os.kill(sleeper.pid, signal.SIGSTOP)
-            play.studio.annotate(1, result=REGIONS)
+            play.label_studio.annotate(1, result=REGIONS)
             code = 75
             while code == 75:  # as long as the lease of the one that stands still is live
                 code, said = play.train(SHORT_LEASE, inside=place.inside, **place.environ)

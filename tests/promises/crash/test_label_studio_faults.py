@@ -17,7 +17,7 @@ from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from tests.promises.crash.counting import COUNTS, KINDS, LONG
 from tests.promises.crash.live_stack import FAST_RUN, PROJECT
-from tests.support.label_studio_files import REGIONS, StudioWithFiles
+from tests.support.label_studio import RECORDING, REGIONS, LabelStudioDouble
 from tests.support.tokens import TOKEN
 from tests.support.web_server import Answer, Asked, Web, answer, answer_json, serve
 from training.__main__ import main
@@ -29,7 +29,7 @@ STEP = 1 if LONG else 2  # of the requests at which something goes wrong, every 
 class Ground(NamedTuple):
     """A Label Studio with three pages of annotated tasks, one event that waits, and somebody else's host."""
 
-    studio: StudioWithFiles
+    label_studio: LabelStudioDouble
     web: Web
     elsewhere: Web
     model_dir: str
@@ -37,10 +37,10 @@ class Ground(NamedTuple):
 
 @pytest.fixture
 def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ground]:
-    studio = StudioWithFiles()
+    label_studio = LabelStudioDouble(recording=lambda _: RECORDING)
     for task in range(1, 6):
-        studio.annotate(task, result=REGIONS)
-    with serve(studio) as web, serve(lambda asked: answer_json({"id": 1})) as elsewhere:
+        label_studio.annotate(task, result=REGIONS)
+    with serve(label_studio) as web, serve(lambda asked: answer_json({"id": 1})) as elsewhere:
         for name, value in {**FAST_RUN, "LABEL_STUDIO_API_KEY": TOKEN, "LABEL_STUDIO_HOST": web.url}.items():
             monkeypatch.setenv(name, value)
         small: dict[str, object] = {
@@ -53,7 +53,7 @@ def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ground]:
         }
         for target, constant in small.items():
             monkeypatch.setattr(target, constant)
-        yield Ground(studio, web, elsewhere, str(tmp_path / "models"))
+        yield Ground(label_studio, web, elsewhere, str(tmp_path / "models"))
 
 
 def drip() -> Iterator[bytes]:
@@ -112,9 +112,9 @@ def test_a_training_reads_all_or_nothing(
         monkeypatch.setenv("MODEL_DIR", f"{ground.model_dir}-{n}")
         storage = open_storage(f"{ground.model_dir}-{n}")
         Updates(storage).add(PROJECT, "ANNOTATION_CREATED", 1.0)
-        ground.studio.fault = fault = At(ground, n, kind)
+        ground.label_studio.fault = fault = At(ground, n, kind)
         code = main(["run", "--project", str(PROJECT)])
-        ground.studio.fault = lambda asked: None
+        ground.label_studio.fault = lambda asked: None
         last = Runs(storage).last_ended(PROJECT)
         assert last is not None
         if not fault.made:
@@ -137,9 +137,9 @@ def test_a_comparison_that_was_not_answered_whole_writes_nothing(
     for n in range(1, 50, STEP):
         monkeypatch.setenv("MODEL_DIR", f"{ground.model_dir}-{n}")
         storage = open_storage(f"{ground.model_dir}-{n}")
-        ground.studio.fault = fault = At(ground, n, kind)
+        ground.label_studio.fault = fault = At(ground, n, kind)
         code = main(["reconcile", "--project", str(PROJECT)])
-        ground.studio.fault = lambda asked: None
+        ground.label_studio.fault = lambda asked: None
         if not fault.made:
             assert code == 0
             assert len(Updates(storage).of(PROJECT)) == 1

@@ -18,11 +18,10 @@ from shared.settings import Settings
 from tests.promises.kubernetes.api_server import CERTIFICATE, NAMESPACE, TOKEN, ApiServer, status
 from tests.promises.kubernetes.api_server import serve as serve_api
 from tests.promises.kubernetes.rendering import Object, command_line, environment, find, overlay
-from tests.support.label_studio import CONFIG, Studio
+from tests.support.label_studio import CONFIG, LabelStudioDouble, make_region
 from tests.support.paths import ROOT
 from tests.support.tokens import TOKEN as STUDIO_TOKEN
 from tests.support.waiting import wait_until
-from tests.support.web_server import Answer, Asked, answer
 from tests.support.web_server import serve as serve_web
 
 ROWS = 240
@@ -36,12 +35,10 @@ def recording(task: int) -> tuple[str, int, int]:
     return "value\n" + "\n".join(rows), first, last
 
 
-def annotate(studio: Studio, task: int) -> None:
+def annotate(label_studio: LabelStudioDouble, task: int) -> None:
     """Somebody marks the range of a task."""
     _, first, last = recording(task)
-    value = {"start": first, "end": last, "instant": False, "timeserieslabels": ["Run"]}
-    region = {"id": f"r{task}", "from_name": "label", "to_name": "ts", "type": "timeserieslabels", "value": value}
-    studio.annotate(task, result=[region])
+    label_studio.annotate(task, result=[make_region(first, last)])
 
 
 def event() -> dict[str, Any]:
@@ -115,18 +112,10 @@ def test_an_api_server_in_trouble_costs_no_event_and_no_readiness(
 @pytest.mark.slow
 def test_from_a_webhook_to_the_next_job(tmp_path: Path, become_pod: Callable[[ApiServer], None]) -> None:
     objects = overlay("prod")
-    studio = Studio()
+    label_studio = LabelStudioDouble(recording=lambda task: recording(task)[0])
     for task in range(1, 5):
-        annotate(studio, task)
-
-    def give_file(asked: Asked) -> Answer | None:
-        if not asked.path.startswith("/data/upload/"):
-            return None
-        task = int(asked.path.rpartition("/")[2].partition("-")[0], 16)
-        return answer(recording(task)[0].encode(), Content_Type="text/csv")
-
-    studio.fault = give_file
-    with serve_api(ApiServer(objects)) as api, serve_web(studio) as web:
+        annotate(label_studio, task)
+    with serve_api(ApiServer(objects)) as api, serve_web(label_studio) as web:
         become_pod(api)
         here = {
             "LABEL_STUDIO_HOST": web.url,
@@ -136,8 +125,7 @@ def test_from_a_webhook_to_the_next_job(tmp_path: Path, become_pod: Callable[[Ap
         }
         variables = find(objects, "ConfigMap", "settings")["data"] | here
         with TestClient(create_app(Settings.from_environment(variables)), "http://localhost") as client:
-            assert studio.project is not None
-            created = datetime.fromisoformat(studio.project["created_at"]).timestamp()
+            created = datetime.fromisoformat(label_studio.project["created_at"]).timestamp()
             setup = {"project": f"1.{int(created)}", "schema": CONFIG, "hostname": web.url, "access_token": ""}
 
             def version() -> str:
@@ -161,7 +149,7 @@ def test_from_a_webhook_to_the_next_job(tmp_path: Path, become_pod: Callable[[Ap
             assert result["model_version"] == first
             assert [region["value"]["timeserieslabels"] for region in result["result"]] == [["Run"]]
 
-            annotate(studio, 5)
+            annotate(label_studio, 5)
             client.post("/webhook", json=event())
             wait_until(lambda: "train-1-2" in api.jobs)
             assert set(api.jobs) == {"train-1-1", "train-1-2"}

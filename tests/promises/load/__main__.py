@@ -30,8 +30,10 @@ from shared.store.opening import open_storage
 from tests.promises.load.messages import event
 from tests.promises.load.slow_clients import dripping, never_reading
 from tests.promises.load.test_slow_clients import ASK, BODY, HEAD, SLOW
+from tests.promises.soak import projects
 from tests.promises.soak.__main__ import SETTINGS
-from tests.promises.soak.label_studio import PROJECTS, TASKS, Studios
+from tests.promises.soak.projects import PROJECTS, TASKS
+from tests.support.label_studio import LabelStudioDouble
 from tests.support.server import Server, run_server
 from tests.support.store import put_model
 from tests.support.web_server import serve
@@ -58,8 +60,8 @@ def main() -> None:
         put_model(models, material.make_model("ranges", project=PROJECT), PROJECT)
         (folder / f"ranges-{ROWS}.csv").write_bytes(material.csv_bytes(ROWS, "ranges"))
         files = stack.enter_context(file_server(folder))
-        studios = Studios()
-        web = stack.enter_context(serve(studios))
+        label_studio = projects.three_projects()
+        web = stack.enter_context(serve(label_studio))
         body = material.batch([address(files, "ranges", ROWS)], "ranges", PROJECT)
         settings = {
             **SETTINGS,
@@ -70,21 +72,21 @@ def main() -> None:
             "CLIENT_TIMEOUT_SECONDS": f"{CUT_OFF_SECONDS:g}",
         }
         with run_server(models, **settings) as server:
-            full_load(server, studios, body, models)
+            full_load(server, label_studio, body, models)
         with run_server(models, **settings | {"TRAIN_LAUNCHER": "none"}) as server:
             assert server.post("/predict", body).status == 200  # the model is loaded
             overload(server, body)
             slow_clients(server, body)
 
 
-def full_load(server: Server, studios: Studios, body: bytes, models: Path) -> None:
+def full_load(server: Server, label_studio: LabelStudioDouble, body: bytes, models: Path) -> None:
     """Health and events beside predictions and trainings, and with trainings alone."""
     rows = []
     predict(server, body)
     for how, clients in (("trainings go on", 0), (f"{CLIENTS} clients predict, trainings go on", CLIENTS)):
         before = trained(models)
         with ExitStack() as stack:
-            events = stack.enter_context(every(EVENT_PAUSE, partial(annotate, server, studios)))
+            events = stack.enter_context(every(EVENT_PAUSE, partial(annotate, server, label_studio)))
             health = stack.enter_context(every(HEALTH_PAUSE, partial(check, server)))
             several = [stack.enter_context(every(0, partial(predict, server, body))) for _ in range(clients)]
             time.sleep(SECONDS)
@@ -200,10 +202,10 @@ def annotate_nothing(server: Server) -> None:
     assert server.post("/webhook", event(PROJECT)).status == 201
 
 
-def annotate(server: Server, studios: Studios) -> None:
+def annotate(server: Server, label_studio: LabelStudioDouble) -> None:
     project, task = PROJECTS[0], 1 + int(time.monotonic() * 7) % TASKS
-    studios.annotate(project, task, shift=int(time.monotonic() * 13) % 6)
-    assert server.post("/webhook", studios.event(project, task)).status == 201
+    projects.annotate(label_studio, project, task, shift=int(time.monotonic() * 13) % 6)
+    assert server.post("/webhook", projects.event(label_studio, project, task)).status == 201
 
 
 def trained(models: Path) -> int:

@@ -10,8 +10,8 @@ from shared.retraining.runs import RunRecord, Runs
 from shared.retraining.updates import RECONCILE, Updates
 from shared.store.opening import open_storage
 from tests.promises.soak.__main__ import SETTINGS
-from tests.promises.soak.label_studio import EPOCH, Studios
-from tests.support.label_studio import CONFIG
+from tests.promises.soak.projects import EPOCH, annotate, three_projects
+from tests.support.label_studio import CONFIG, LabelStudioDouble
 from tests.support.server import Server, run_server
 from tests.support.waiting import wait_until
 from tests.support.web_server import Web, serve
@@ -23,13 +23,13 @@ SETUP = {"project": f"1.{EPOCH}", "schema": CONFIG, "hostname": "", "access_toke
 
 
 @pytest.fixture
-def studios() -> Studios:
-    return Studios()
+def label_studio() -> LabelStudioDouble:
+    return three_projects()
 
 
 @pytest.fixture
-def web(studios: Studios) -> Iterator[Web]:
-    with serve(studios) as web:
+def web(label_studio: LabelStudioDouble) -> Iterator[Web]:
+    with serve(label_studio) as web:
         yield web
 
 
@@ -50,7 +50,7 @@ def comparisons(web: Web) -> int:
 
 
 def test_what_a_lost_event_was_about_is_found_by_the_next_comparison_and_trained_on(
-    server: Server, studios: Studios, web: Web, tmp_path: Path
+    server: Server, label_studio: LabelStudioDouble, web: Web, tmp_path: Path
 ) -> None:
     assert server.post("/setup", SETUP).json() == {"model_version": "untrained"}  # connected, and already annotated
     wait_until(lambda: ended(tmp_path) is not None)
@@ -58,7 +58,7 @@ def test_what_a_lost_event_was_about_is_found_by_the_next_comparison_and_trained
     assert before is not None
     assert before.outcome == "published", before.reason
     wait_until(lambda: not Updates(open_storage(str(tmp_path))).of(1))
-    studios.annotate(1, 2, shift=3)  # and no event
+    annotate(label_studio, 1, 2, shift=3)  # and no event
     begun, asked = time.monotonic(), comparisons(web)
     wait_until(lambda: Updates(open_storage(str(tmp_path))).of(1))
     late = time.monotonic() - begun

@@ -18,7 +18,7 @@ from shared.retraining.active_run import begin_run
 from shared.retraining.runs import HISTORY, Progress, Runs
 from shared.store.opening import open_storage
 from tests.promises.soak.gauges import Gauges, Reading
-from tests.promises.soak.label_studio import PROJECTS, Studios
+from tests.promises.soak.projects import PROJECTS, three_projects
 from tests.promises.soak.slopes import LIMITS, after_warm_up, grows, slope
 from tests.promises.soak.traffic import Traffic
 from tests.support.tokens import TOKEN
@@ -47,8 +47,8 @@ def main() -> int:
     """Run it. Returns the exit code."""
     minutes = int(os.environ.get("SOAK_MINUTES", "30"))
     say_where(f"make soak (SOAK_MINUTES={minutes})")
-    studios = Studios()
-    with tempfile.TemporaryDirectory(prefix="soak-") as name, serve(studios) as web:
+    label_studio = three_projects()
+    with tempfile.TemporaryDirectory(prefix="soak-") as name, serve(label_studio) as web:
         folder = Path(name)
         for each in ("models", "tmp", "cache"):
             (folder / each).mkdir()
@@ -66,7 +66,7 @@ def main() -> int:
         ready = f"http://127.0.0.1:{port}/readyz"
         program = Program([sys.executable, "-m", "inference", "serve"], environ, folder / "log", ready)
         with program.start(START_SECONDS):
-            traffic = Traffic(port, studios)
+            traffic = Traffic(port, label_studio)
             gauges = Gauges(program.pid, [folder / "tmp", models / ".staging"])
             traffic.start()
             try:

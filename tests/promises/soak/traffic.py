@@ -10,8 +10,8 @@ from contextlib import suppress
 
 import urllib3
 
-from tests.promises.soak.label_studio import EPOCH, PROJECTS, TASKS, Studios
-from tests.support.label_studio import CONFIG
+from tests.promises.soak.projects import EPOCH, PROJECTS, TASKS, annotate, batch, event
+from tests.support.label_studio import CONFIG, LabelStudioDouble
 
 UNTRAINED = "untrained"
 FAILURES = 50  # that are kept to be told
@@ -21,10 +21,10 @@ PAUSES = {"predict": 0.4, "annotate": 25.0, "watch": 2.5, "go back": 100.0, "be 
 class Traffic:
     """A thread for each habit; `counts` and `failures` grow until `stop`."""
 
-    def __init__(self, port: int, studios: Studios) -> None:
+    def __init__(self, port: int, label_studio: LabelStudioDouble) -> None:
         self._url = f"http://127.0.0.1:{port}"
         self._port = port
-        self._studios = studios
+        self._label_studio = label_studio
         self._pool = urllib3.PoolManager(maxsize=8, retries=False, timeout=60)
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -69,7 +69,7 @@ class Traffic:
         project, tasks = dice.choice(PROJECTS), dice.randint(1, TASKS)
         self._ask("GET", "/health")
         version = self._setup(project)
-        found = self._ask("POST", "/predict", self._studios.batch(project, tasks))
+        found = self._ask("POST", "/predict", batch(self._label_studio, project, tasks))
         if found is None:
             return
         results = json.loads(found)["results"]
@@ -78,8 +78,8 @@ class Traffic:
 
     def _annotate(self, dice: random.Random) -> None:
         project, task = dice.choice(PROJECTS), dice.randint(1, TASKS)
-        self._studios.annotate(project, task, shift=dice.randint(0, 5))
-        self._ask("POST", "/webhook", self._studios.event(project, task), {201})
+        annotate(self._label_studio, project, task, shift=dice.randint(0, 5))
+        self._ask("POST", "/webhook", event(self._label_studio, project, task), {201})
 
     def _watch(self, dice: random.Random) -> None:
         project = dice.choice(PROJECTS)

@@ -10,7 +10,7 @@ from shared.label_studio.client import AnnotationTotals, LabelStudio
 from shared.label_studio.credentials import Credentials
 from shared.net.connections import Connections
 from shared.settings import Settings
-from tests.support.label_studio import Studio
+from tests.support.label_studio import LabelStudioDouble
 from tests.support.tokens import TOKEN
 from tests.support.web_server import Asked, answer, answer_json, serve
 
@@ -22,7 +22,7 @@ def client(host: str, key: str = TOKEN) -> LabelStudio:
 
 
 def test_version_person_and_project_are_read() -> None:
-    with serve(Studio()) as web:
+    with serve(LabelStudioDouble()) as web:
         assert client(web.url, "").version() == "1.23.2"
         assert client(web.url).whoami().email == "admin@example.com"
         project = client(web.url).project(1)
@@ -32,12 +32,12 @@ def test_version_person_and_project_are_read() -> None:
 
 
 def test_annotation_states_are_listed_over_pages_and_skips_are_left_out() -> None:
-    studio = Studio()
+    label_studio = LabelStudioDouble()
     for task in range(1, 251):
-        studio.annotate(task)
-    studio.annotate(3, was_cancelled=True)
-    studio.annotate(300, was_cancelled=True)
-    with serve(studio) as web:
+        label_studio.annotate(task)
+    label_studio.annotate(3, was_cancelled=True)
+    label_studio.annotate(300, was_cancelled=True)
+    with serve(label_studio) as web:
         found = client(web.url).annotation_states(1)
         assert [state.task for state in found] == list(range(1, 251))
         assert len(web.asked) == 3
@@ -45,10 +45,10 @@ def test_annotation_states_are_listed_over_pages_and_skips_are_left_out() -> Non
 
 
 def test_pages_shorter_than_requested_end_no_list() -> None:
-    studio = Studio(page_size_max=2)
+    label_studio = LabelStudioDouble(page_size_max=2)
     for task in range(1, 6):
-        studio.annotate(task)
-    with serve(studio) as web:
+        label_studio.annotate(task)
+    with serve(label_studio) as web:
         assert [state.task for state in client(web.url).annotation_states(1)] == [1, 2, 3, 4, 5]
 
 
@@ -74,26 +74,26 @@ def test_a_list_that_never_ends_is_refused() -> None:
 
 
 def test_a_task_deleted_between_two_pages_hides_no_other() -> None:
-    studio = Studio()
+    label_studio = LabelStudioDouble()
     for task in range(1, 251):
-        studio.annotate(task)
+        label_studio.annotate(task)
 
     def delete_first(asked: Asked) -> None:
-        studio.tasks[:] = [task for task in studio.tasks if task["id"] != len(seen) + 1]
+        label_studio.tasks[:] = [task for task in label_studio.tasks if task["id"] != len(seen) + 1]
         seen.append(asked)
 
     seen: list[Asked] = []
-    studio.fault = delete_first
-    with serve(studio) as web:
+    label_studio.fault = delete_first
+    with serve(label_studio) as web:
         assert {state.task for state in client(web.url).annotation_states(1)} >= set(range(4, 251))
 
 
 def test_the_status_is_one_request() -> None:
-    studio = Studio()
-    with serve(studio) as web:
+    label_studio = LabelStudioDouble()
+    with serve(label_studio) as web:
         assert client(web.url).annotation_totals(1) == AnnotationTotals(0, 0, "", "")
         for task in range(1, 31):
-            newest = studio.annotate(task)["updated_at"]
+            newest = label_studio.annotate(task)["updated_at"]
         found = client(web.url).annotation_totals(1)
         assert len(web.asked) == 2
     assert (found.tasks, found.annotations) == (30, 30)
@@ -152,7 +152,7 @@ def test_each_trouble_has_its_sentence(reply: bytes, sentence: str) -> None:
 
 
 def test_a_host_that_is_not_there_and_a_name_that_is_not_known_have_sentences() -> None:
-    with serve(Studio()) as web:
+    with serve(LabelStudioDouble()) as web:
         gone = web.url
     with pytest.raises(LabelStudioError, match=r"nothing answers there.*start it, or set LABEL_STUDIO_HOST"):
         client(gone).version()

@@ -18,7 +18,7 @@ from shared.settings import Settings
 from shared.store.opening import open_storage
 from shared.store.projects import KnownProject, KnownProjects
 from shared.store.storage import Storage
-from tests.support.label_studio import Studio
+from tests.support.label_studio import LabelStudioDouble
 from tests.support.tokens import TOKEN
 from tests.support.waiting import wait_until
 from tests.support.web_server import serve
@@ -137,11 +137,11 @@ def test_a_launcher_that_fails_is_complained_of_once_and_tried_again(
 
 
 def test_a_missed_event_becomes_an_update_and_a_run(folder: Storage) -> None:
-    studio = Studio()
-    studio.annotate(1)
+    label_studio = LabelStudioDouble()
+    label_studio.annotate(1)
     KnownProjects(folder).remember(KnownProject(id=1))
     launcher = Launched()
-    with serve(studio) as web:
+    with serve(label_studio) as web:
         control = control_of(folder, launcher, web.url, seconds=300)
         control.start()
         wait_until(lambda: bool(launcher.launches))
@@ -151,8 +151,8 @@ def test_a_missed_event_becomes_an_update_and_a_run(folder: Storage) -> None:
 
 
 def test_a_project_that_connects_again_and_again_is_compared_now_and_then(folder: Storage) -> None:
-    studio = Studio()
-    with serve(studio) as web:
+    label_studio = LabelStudioDouble()
+    with serve(label_studio) as web:
         control = control_of(folder, Launched(), web.url)
         control.start()
         control.reconcile_soon(1)
@@ -182,8 +182,8 @@ def test_label_studio_away_is_said_and_stops_nothing(folder: Storage, caplog: py
 def test_an_unreadable_record_of_one_project_stops_no_other(
     folder: Storage, key: str, damage: Callable[[Path], None]
 ) -> None:
-    launcher, studio = Launched(), Studio()
-    studio.annotate(1)
+    launcher, label_studio = Launched(), LabelStudioDouble()
+    label_studio.annotate(1)
     for project in (1, 7, 8):
         KnownProjects(folder).remember(KnownProject(id=project))
         with begin_run(folder, project, launcher="process", host="here") as active:
@@ -192,7 +192,7 @@ def test_an_unreadable_record_of_one_project_stops_no_other(
     path = Path(folder.address) / key
     path.unlink()
     damage(path)
-    with serve(studio) as web:
+    with serve(label_studio) as web:
         control = control_of(folder, launcher, web.url, places=3)
         control.launch_due()
         assert launcher.running() >= {1, 8}
@@ -201,7 +201,7 @@ def test_an_unreadable_record_of_one_project_stops_no_other(
 
 
 def test_events_of_an_unknown_project_train_nothing_before_label_studio_confirms_it(folder: Storage) -> None:
-    launcher, studio = Launched(), Studio()
+    launcher, label_studio = Launched(), LabelStudioDouble()
     for project in (1, 2, 9):
         Updates(folder).add(project, "ANNOTATION_CREATED", 1.0)
     Updates(folder).add(3, "ANNOTATION_CREATED", 2.0)
@@ -211,7 +211,7 @@ def test_events_of_an_unknown_project_train_nothing_before_label_studio_confirms
     with pytest.raises(LabelStudioError):
         away.confirm_strangers()
     assert Updates(folder).waiting().keys() == {1, 2, 3, 9}, "while Label Studio is away they stay"
-    with serve(studio) as web:
+    with serve(label_studio) as web:
         control = control_of(folder, launcher, web.url, places=2)
         control.launch_due()
         assert launcher.running() == {3}

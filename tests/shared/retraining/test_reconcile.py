@@ -19,7 +19,7 @@ from shared.retraining.reconcile import SETTLE_SECONDS, TRUST_SECONDS, Reconcile
 from shared.retraining.updates import Updates
 from shared.settings import Settings
 from shared.store.folder import FolderStorage
-from tests.support.label_studio import CONFIG, Studio
+from tests.support.label_studio import CONFIG, LabelStudioDouble
 from tests.support.tokens import TOKEN
 from tests.support.web_server import Web, answer_json, serve
 
@@ -29,11 +29,11 @@ FINGERPRINT = parse_label_config(CONFIG).fingerprint
 class Bench:
     """A reconciler, the Label Studio it asks and the last run it compares with."""
 
-    def __init__(self, studio: Studio, web: Web, folder: Path) -> None:
-        self.studio, self.web = studio, web
+    def __init__(self, label_studio: LabelStudioDouble, web: Web, folder: Path) -> None:
+        self.label_studio, self.web = label_studio, web
         settings = Settings(label_studio_host=web.url, label_studio_api_key=TOKEN)
         connections = Connections()
-        self.label_studio = LabelStudio(Credentials(settings, connections), connections)
+        self.client = LabelStudio(Credentials(settings, connections), connections)
         self.updates = Updates(FolderStorage(folder))
         self.last: Snapshot | None = None
         self.training = False
@@ -42,7 +42,7 @@ class Bench:
 
     def restart(self) -> None:
         self.reconciler = Reconciler(
-            self.label_studio, self.updates, lambda project: self.last, lambda project: self.training, lambda: self.now
+            self.client, self.updates, lambda project: self.last, lambda project: self.training, lambda: self.now
         )
 
     def state(self) -> str:
@@ -50,9 +50,9 @@ class Bench:
 
     def train(self) -> None:
         """A run that reads the reference and ends."""
-        config = self.studio.project["label_config"] if self.studio.project else CONFIG
+        config = self.label_studio.project["label_config"] if self.label_studio.projects else CONFIG
         fingerprint = parse_label_config(config).fingerprint
-        self.last = take_snapshot(self.label_studio.annotation_states(1), fingerprint, self.now)
+        self.last = take_snapshot(self.client.annotation_states(1), fingerprint, self.now)
         self.updates.remove(self.updates.of(1))
 
     def calls(self, act: Callable[[], object]) -> int:
@@ -63,21 +63,21 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    studio = Studio()
-    with serve(studio) as web:
-        yield Bench(studio, web, tmp_path)
+    label_studio = LabelStudioDouble()
+    with serve(label_studio) as web:
+        yield Bench(label_studio, web, tmp_path)
 
 
 def test_a_project_without_annotations_never_trains(bench: Bench) -> None:
     assert bench.state() == "empty"
-    bench.studio.annotate(1, was_cancelled=True)
+    bench.label_studio.annotate(1, was_cancelled=True)
     assert bench.state() == "empty"
     assert not bench.updates.of(1)
 
 
 def test_a_project_that_already_has_annotations_is_found_once(bench: Bench) -> None:
     for task in range(1, 4):
-        bench.studio.annotate(task)
+        bench.label_studio.annotate(task)
     assert bench.state() == "changed"
     assert bench.state() == "waiting"
     assert [update.weight for update in bench.updates.of(1)] == [3]
@@ -85,7 +85,7 @@ def test_a_project_that_already_has_annotations_is_found_once(bench: Bench) -> N
 
 def test_updates_that_wait_already_are_not_counted_twice(bench: Bench) -> None:
     for task in range(1, 4):
-        bench.studio.annotate(task)
+        bench.label_studio.annotate(task)
     bench.updates.add(1, "ANNOTATION_CREATED", 0.0)
     assert bench.state() == "changed"
     assert [update.weight for update in bench.updates.of(1)] == [1, 2]
@@ -93,7 +93,7 @@ def test_updates_that_wait_already_are_not_counted_twice(bench: Bench) -> None:
 
 def test_an_unchanged_project_costs_two_requests_once_it_was_listed(bench: Bench) -> None:
     for task in range(1, 31):
-        bench.studio.annotate(task)
+        bench.label_studio.annotate(task)
     bench.train()
     assert bench.state() == "unchanged"
     bench.now += timedelta(seconds=SETTLE_SECONDS)
@@ -107,54 +107,55 @@ def test_an_unchanged_project_costs_two_requests_once_it_was_listed(bench: Bench
     assert bench.calls(bench.state) == 2
 
 
-def change_result(studio: Studio) -> None:
-    moment = studio.tick()
-    studio.tasks[0]["annotations"][0]["updated_at"] = moment
-    studio.tasks[0]["updated_at"] = moment
+def change_result(label_studio: LabelStudioDouble) -> None:
+    moment = label_studio.tick()
+    label_studio.tasks[0]["annotations"][0]["updated_at"] = moment
+    label_studio.tasks[0]["updated_at"] = moment
 
 
-def delete_oldest(studio: Studio) -> None:
-    studio.tasks.pop(0)
+def delete_oldest(label_studio: LabelStudioDouble) -> None:
+    label_studio.tasks.pop(0)
 
 
-def delete_and_add(studio: Studio) -> None:
-    studio.tasks.pop(0)
-    studio.annotate(99)
+def delete_and_add(label_studio: LabelStudioDouble) -> None:
+    label_studio.tasks.pop(0)
+    label_studio.annotate(99)
 
 
-def add_a_label(studio: Studio) -> None:
-    assert studio.project
-    studio.project["label_config"] = CONFIG.replace("</TimeSeriesLabels>", '<Label value="Walk"/></TimeSeriesLabels>')
+def add_a_label(label_studio: LabelStudioDouble) -> None:
+    label_studio.project["label_config"] = CONFIG.replace(
+        "</TimeSeriesLabels>", '<Label value="Walk"/></TimeSeriesLabels>'
+    )
 
 
 @pytest.mark.parametrize(
-    "change", [lambda studio: studio.annotate(99), change_result, delete_oldest, delete_and_add, add_a_label]
+    "change",
+    [lambda label_studio: label_studio.annotate(99), change_result, delete_oldest, delete_and_add, add_a_label],
 )
-def test_every_kind_of_change_is_found(bench: Bench, change: Callable[[Studio], object]) -> None:
+def test_every_kind_of_change_is_found(bench: Bench, change: Callable[[LabelStudioDouble], object]) -> None:
     for task in range(1, 31):
-        bench.studio.annotate(task)
+        bench.label_studio.annotate(task)
     bench.train()
     bench.now += timedelta(seconds=SETTLE_SECONDS)
     assert bench.state() == "unchanged"
-    change(bench.studio)
+    change(bench.label_studio)
     assert bench.state() == "changed"
     bench.train()
     assert bench.state() == "unchanged"
 
 
 def test_skips_and_colours_are_no_change(bench: Bench) -> None:
-    bench.studio.annotate(1)
+    bench.label_studio.annotate(1)
     bench.train()
-    bench.studio.annotate(1, was_cancelled=True)
-    bench.studio.annotate(2, was_cancelled=True)
-    assert bench.studio.project
-    bench.studio.project["label_config"] = CONFIG.replace('value="Run"', 'value="Run" background="red"')
+    bench.label_studio.annotate(1, was_cancelled=True)
+    bench.label_studio.annotate(2, was_cancelled=True)
+    bench.label_studio.project["label_config"] = CONFIG.replace('value="Run"', 'value="Run" background="red"')
     assert bench.state() == "unchanged"
 
 
 def test_a_save_under_way_during_the_snapshot_is_found_by_the_listing_after_it(bench: Bench) -> None:
-    late = bench.studio.annotate(1)
-    bench.studio.annotate(2)
+    late = bench.label_studio.annotate(1)
+    bench.label_studio.annotate(2)
     before = late["updated_at"]
     late["updated_at"] = "2026-11-24T02:00:00Z"
     bench.train()
@@ -164,7 +165,7 @@ def test_a_save_under_way_during_the_snapshot_is_found_by_the_listing_after_it(b
 
 
 def test_a_run_under_way_is_waited_for(bench: Bench) -> None:
-    bench.studio.annotate(1)
+    bench.label_studio.annotate(1)
     bench.training = True
     assert bench.calls(bench.state) == 0
     assert bench.state() == "training"
@@ -173,13 +174,12 @@ def test_a_run_under_way_is_waited_for(bench: Bench) -> None:
 
 
 def test_a_deleted_project_a_bad_configuration_and_a_failing_label_studio_have_sentences(bench: Bench) -> None:
-    bench.studio.annotate(1)
-    assert bench.studio.project
-    bench.studio.project["label_config"] = "<View/>"
+    bench.label_studio.annotate(1)
+    bench.label_studio.project["label_config"] = "<View/>"
     assert bench.state() == "unservable"
-    bench.studio.project = None
+    bench.label_studio.projects.clear()
     assert bench.state() == "gone"
-    bench.studio.fault = lambda asked: answer_json({"detail": "database is locked"}, 500)
+    bench.label_studio.fault = lambda asked: answer_json({"detail": "database is locked"}, 500)
     finding = bench.reconciler.compare(1)
     assert finding.state == "unknown"
     assert "database is locked" in finding.sentence
@@ -189,8 +189,10 @@ def test_a_deleted_project_a_bad_configuration_and_a_failing_label_studio_have_s
 
 
 def test_one_project_that_fails_does_not_hide_the_others(bench: Bench) -> None:
-    bench.studio.annotate(1)
-    bench.studio.fault = lambda asked: answer_json({"detail": "no"}, 500) if asked.path == "/api/projects/7/" else None
+    bench.label_studio.annotate(1)
+    bench.label_studio.fault = lambda asked: (
+        answer_json({"detail": "no"}, 500) if asked.path == "/api/projects/7/" else None
+    )
     assert [finding.state for finding in bench.reconciler.compare_all([7, 2, 1])] == ["unknown", "gone", "changed"]
 
 
@@ -199,25 +201,25 @@ def test_one_project_that_fails_does_not_hide_the_others(bench: Bench) -> None:
 def test_after_any_history_a_lost_change_is_found_and_nothing_else(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str]
 ) -> None:
-    studio = Studio()
-    with serve(studio) as web:
-        bench = Bench(studio, web, tmp_path_factory.mktemp("store"))
+    label_studio = LabelStudioDouble()
+    with serve(label_studio) as web:
+        bench = Bench(label_studio, web, tmp_path_factory.mktemp("store"))
         for number, step in enumerate(steps):
             if step == "add":
-                studio.annotate(number % 6 + 1)
-            elif step == "edit" and studio.tasks:
-                change_result(studio)
-            elif step == "delete" and studio.tasks:
-                delete_oldest(studio)
+                label_studio.annotate(number % 6 + 1)
+            elif step == "edit" and label_studio.tasks:
+                change_result(label_studio)
+            elif step == "delete" and label_studio.tasks:
+                delete_oldest(label_studio)
             elif step == "skip":
-                studio.annotate(number % 6 + 1, was_cancelled=True)
+                label_studio.annotate(number % 6 + 1, was_cancelled=True)
             elif step == "train":
                 bench.train()
             elif step == "wait":
                 bench.now += timedelta(seconds=SETTLE_SECONDS)
             elif step == "restart":
                 bench.restart()
-            reference = take_snapshot(bench.label_studio.annotation_states(1), FINGERPRINT, bench.now)
+            reference = take_snapshot(bench.client.annotation_states(1), FINGERPRINT, bench.now)
             state = bench.state()
             if not reference.annotations:
                 assert state == "empty"

@@ -12,7 +12,7 @@ from shared.retraining.updates import Updates
 from shared.store.folder import FolderStorage
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
-from tests.support.label_studio_files import RECORDING, REGIONS, StudioWithFiles
+from tests.support.label_studio import RECORDING, REGIONS, LabelStudioDouble
 from tests.support.synthetic import FAST
 from tests.support.tokens import TOKEN
 from tests.support.web_server import Web, answer, answer_json, serve
@@ -21,17 +21,17 @@ from training.judging.gate import Verdict
 
 
 @pytest.fixture
-def studio() -> StudioWithFiles:
-    studio = StudioWithFiles()
-    studio.away = True
+def label_studio() -> LabelStudioDouble:
+    label_studio = LabelStudioDouble(recording=lambda _: RECORDING)
+    label_studio.lost_files = {4}
     for task in range(1, 5):
-        studio.annotate(task, result=REGIONS)
-    return studio
+        label_studio.annotate(task, result=REGIONS)
+    return label_studio
 
 
 @pytest.fixture
-def web(studio: StudioWithFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
-    with serve(studio) as web:
+def web(label_studio: LabelStudioDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    with serve(label_studio) as web:
         variables = {
             **FAST,
             "BALANCED_ACCURACY_THRESHOLD": "0",
@@ -73,7 +73,7 @@ def reconcile() -> int:
 
 @pytest.mark.usefixtures("web")
 def test_an_annotation_whose_recording_came_late_is_trained_on_after_all(
-    studio: StudioWithFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    label_studio: LabelStudioDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run() == 0
     assert last(tmp_path).trained != last(tmp_path).snapshot
@@ -82,7 +82,7 @@ def test_an_annotation_whose_recording_came_late_is_trained_on_after_all(
     monkeypatch.setattr("shared.retraining.controller.MISSING_SECONDS", 0.0)
     assert reconcile() == 0
     assert waiting(tmp_path) == ["RECONCILE"]
-    studio.away = False
+    label_studio.lost_files.clear()
     assert run() == 0
     ended = last(tmp_path)
     assert ended.trained == ended.snapshot
@@ -104,10 +104,10 @@ SOMETHING_ELSE = {
 @pytest.mark.usefixtures("web")
 @pytest.mark.parametrize("reply", SOMETHING_ELSE.values(), ids=SOMETHING_ELSE)
 def test_something_else_than_a_recording_is_left_out_named_and_requested_again(
-    studio: StudioWithFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reply: bytes
+    label_studio: LabelStudioDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reply: bytes
 ) -> None:
     monkeypatch.setenv("CACHE_DIR", str(tmp_path / "cache"))
-    studio.away_answer = reply
+    label_studio.lost_file_answer = reply
     assert run() == 0
     ended = last(tmp_path)
     assert ended.outcome == "published"
@@ -117,7 +117,7 @@ def test_something_else_than_a_recording_is_left_out_named_and_requested_again(
     assert len(list((tmp_path / "cache").iterdir())) == 3
     assert unasked_run() == 0
     assert last(tmp_path).missing_runs == 2
-    studio.away = False
+    label_studio.lost_files.clear()
     assert unasked_run() == 0
     assert last(tmp_path).missing_runs == 0
     trained = last(tmp_path).trained
@@ -126,17 +126,17 @@ def test_something_else_than_a_recording_is_left_out_named_and_requested_again(
 
 
 @pytest.mark.usefixtures("web")
-def test_a_run_that_can_read_nothing_may_work_later(studio: StudioWithFiles, tmp_path: Path) -> None:
-    studio.all_away, studio.away_answer = True, SOMETHING_ELSE["login page"]
+def test_a_run_that_can_read_nothing_may_work_later(label_studio: LabelStudioDouble, tmp_path: Path) -> None:
+    label_studio.lost_files, label_studio.lost_file_answer = {1, 2, 3, 4}, SOMETHING_ELSE["login page"]
     Updates(open_storage(str(tmp_path))).add(1, "ANNOTATION_CREATED", 1.0)
     assert run() == 75
     assert waiting(tmp_path) == ["ANNOTATION_CREATED"]
 
 
 @pytest.mark.usefixtures("web")
-def test_a_project_that_is_gone_is_given_up_at_once(studio: StudioWithFiles, tmp_path: Path) -> None:
+def test_a_project_that_is_gone_is_given_up_at_once(label_studio: LabelStudioDouble, tmp_path: Path) -> None:
     Updates(open_storage(str(tmp_path))).add(1, "ANNOTATION_CREATED", 1.0)
-    studio.project = None
+    label_studio.projects.clear()
     assert run() == 2
     assert waiting(tmp_path) == []
     assert "no project 1" in last(tmp_path).reason
@@ -160,11 +160,11 @@ class Killed(BaseException):
 @pytest.mark.usefixtures("web")
 @pytest.mark.parametrize("accepted", [True, False], ids=["published", "rejected"])
 def test_a_state_that_was_trained_on_before_the_run_was_killed_is_not_trained_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accepted: bool, studio: StudioWithFiles
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accepted: bool, label_studio: LabelStudioDouble
 ) -> None:
-    studio.away = False
+    label_studio.lost_files.clear()
     assert run() == 0
-    studio.annotate(1, result=REGIONS)
+    label_studio.annotate(1, result=REGIONS)
     Updates(open_storage(str(tmp_path))).add(1, "ANNOTATION_CREATED", 1.0)
 
     def die(*_: object, **__: object) -> None:

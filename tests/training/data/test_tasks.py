@@ -12,7 +12,7 @@ from shared.labelling.snapshots import same_annotations, take_snapshot
 from shared.net.connections import Connections
 from shared.settings import Settings
 from tests.shared.label_studio.test_credentials import PAT, token_server
-from tests.support.label_studio import Studio
+from tests.support.label_studio import LabelStudioDouble
 from tests.support.tokens import TOKEN
 from tests.support.web_server import Answer, Asked, answer, answer_json, serve
 from training.data.tasks import WAITS, Annotated, annotated_tasks, read_task
@@ -28,19 +28,19 @@ def read(host: str, key: str = TOKEN, pauses: list[float] | None = None) -> Anno
     return annotated_tasks(ours, 1, "f", now=lambda: NOW, sleep=slept.append)
 
 
-def big_studio() -> Studio:
-    studio = Studio()
+def big_studio() -> LabelStudioDouble:
+    label_studio = LabelStudioDouble()
     for task in range(1, 251):
-        studio.annotate(task, result=[REGION], ground_truth=task % 2 == 0)
-    return studio
+        label_studio.annotate(task, result=[REGION], ground_truth=task % 2 == 0)
+    return label_studio
 
 
 def test_all_annotated_tasks_come_page_by_page_with_their_annotations() -> None:
-    studio = big_studio()
-    studio.annotate(1, was_cancelled=True)
-    studio.annotate(1, result=[])
-    studio.annotate(999, was_cancelled=True)
-    with serve(studio) as web:
+    label_studio = big_studio()
+    label_studio.annotate(1, was_cancelled=True)
+    label_studio.annotate(1, result=[])
+    label_studio.annotate(999, was_cancelled=True)
+    with serve(label_studio) as web:
         found = read(web.url)
         assert len(web.asked) == 3
     assert [task.id for task in found.tasks] == list(range(1, 251))
@@ -54,10 +54,10 @@ def test_all_annotated_tasks_come_page_by_page_with_their_annotations() -> None:
 
 
 def test_pages_shorter_than_requested_lose_no_task() -> None:
-    studio = Studio(page_size_max=2)
+    label_studio = LabelStudioDouble(page_size_max=2)
     for task in range(1, 6):
-        studio.annotate(task, result=[REGION])
-    with serve(studio) as web:
+        label_studio.annotate(task, result=[REGION])
+    with serve(label_studio) as web:
         assert [task.id for task in read(web.url).tasks] == [1, 2, 3, 4, 5]
 
 
@@ -71,36 +71,36 @@ def test_the_snapshot_is_the_one_of_the_cheap_listing() -> None:
 
 
 def test_a_project_without_annotations_is_an_empty_list() -> None:
-    with serve(Studio()) as web:
+    with serve(LabelStudioDouble()) as web:
         assert read(web.url).tasks == []
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_a_passing_trouble_on_any_page_is_waited_out(status: int) -> None:
-    studio = big_studio()
+    label_studio = big_studio()
     troubles = iter([False, True, True, False, True])
-    studio.fault = lambda asked: answer_json({"detail": "busy"}, status) if next(troubles, False) else None
+    label_studio.fault = lambda asked: answer_json({"detail": "busy"}, status) if next(troubles, False) else None
     pauses: list[float] = []
-    with serve(studio) as web:
+    with serve(label_studio) as web:
         assert len(read(web.url, pauses=pauses).tasks) == 250
     assert pauses == [WAITS[0], WAITS[1], WAITS[0]]
 
 
 @pytest.mark.parametrize("reply", [answer(b'{"tasks": [', Content_Length="5000"), b" Connection: close"])
 def test_a_broken_connection_is_waited_out(reply: bytes) -> None:
-    studio = big_studio()
+    label_studio = big_studio()
     troubles = iter([False, True, False])
-    studio.fault = lambda asked: reply if next(troubles, False) else None
-    with serve(studio) as web:
+    label_studio.fault = lambda asked: reply if next(troubles, False) else None
+    with serve(label_studio) as web:
         assert len(read(web.url).tasks) == 250
 
 
 def test_a_trouble_that_stays_ends_with_a_sentence_after_all_pauses() -> None:
-    studio = big_studio()
-    studio.fault = lambda asked: answer_json({"detail": "database is locked"}, 500)
+    label_studio = big_studio()
+    label_studio.fault = lambda asked: answer_json({"detail": "database is locked"}, 500)
     pauses: list[float] = []
     with (
-        serve(studio) as web,
+        serve(label_studio) as web,
         pytest.raises(LabelStudioError, match="in 6 attempts: it answered 500: database"),
     ):
         read(web.url, pauses=pauses)
@@ -108,17 +108,20 @@ def test_a_trouble_that_stays_ends_with_a_sentence_after_all_pauses() -> None:
 
 
 def test_a_token_that_is_refused_in_the_middle_of_paging_gives_nothing() -> None:
-    studio = big_studio()
+    label_studio = big_studio()
     replies = iter([None, answer_json({"detail": "Invalid token."}, 401)])
-    studio.fault = lambda asked: next(replies, None)
+    label_studio.fault = lambda asked: next(replies, None)
     pauses: list[float] = []
-    with serve(studio) as web, pytest.raises(LabelStudioError, match="does not know the token in LABEL_STUDIO_API_KEY"):
+    with (
+        serve(label_studio) as web,
+        pytest.raises(LabelStudioError, match="does not know the token in LABEL_STUDIO_API_KEY"),
+    ):
         read(web.url, pauses=pauses)
     assert not pauses
 
 
 def test_a_personal_token_is_used_and_its_access_token_renewed_in_the_middle() -> None:
-    studio = big_studio()
+    label_studio = big_studio()
     issued: list[str] = []
 
     def script(asked: Asked) -> Answer:
@@ -128,7 +131,7 @@ def test_a_personal_token_is_used_and_its_access_token_renewed_in_the_middle() -
         expected = issued[0] if len(pages) == 1 else issued[-1]
         if asked.headers["authorization"] != f"Bearer {expected}" or (len(pages) > 1 and len(issued) < 2):
             return answer_json({"detail": "Authentication credentials were not provided."}, 401)
-        return studio(Asked(asked.method, asked.target, {"authorization": f"Token {TOKEN}"}, b""))
+        return label_studio(Asked(asked.method, asked.target, {"authorization": f"Token {TOKEN}"}, b""))
 
     with serve(script) as web:
         assert len(read(web.url, PAT).tasks) == 250
@@ -169,11 +172,11 @@ def test_a_redirect_never_carries_the_token_away() -> None:
 
 
 def test_a_path_prefix_is_kept() -> None:
-    studio = big_studio()
+    label_studio = big_studio()
 
     def script(asked: Asked) -> Answer:
         assert asked.target.startswith("/prefix/api/")
-        return studio(Asked(asked.method, asked.target.removeprefix("/prefix"), asked.headers, asked.body))
+        return label_studio(Asked(asked.method, asked.target.removeprefix("/prefix"), asked.headers, asked.body))
 
     with serve(script) as web:
         assert len(read(web.url + "/prefix").tasks) == 250

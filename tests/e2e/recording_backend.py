@@ -1,4 +1,4 @@
-"""The least backend there can be: it answers at once, events with 204, and keeps what it was sent."""
+"""A backend that does nothing: it answers at once, events with 204, and records what it was sent."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ Json = dict[str, Any]
 
 
 @dataclass
-class Recorder:
+class RecordingBackend:
     """What arrived, and what is answered to `/predict` (one entry for every task)."""
 
     url: str
@@ -21,10 +21,10 @@ class Recorder:
 
 
 @contextmanager
-def recorder() -> Iterator[Recorder]:
+def recording_backend() -> Iterator[RecordingBackend]:
     """Serve on a free port of the loopback interface until the block ends."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.record = Recorder(f"http://127.0.0.1:{server.server_port}")  # type: ignore[attr-defined]
+    server.record = RecordingBackend(f"http://127.0.0.1:{server.server_port}")  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server.record  # type: ignore[attr-defined]
@@ -41,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        record: Recorder = self.server.record  # type: ignore[attr-defined]
+        record: RecordingBackend = self.server.record  # type: ignore[attr-defined]
         record.requests.append((self.path, body))
         if self.path == "/predict":
             self._answer(200, {"results": [record.prediction] * len(body["tasks"])})
