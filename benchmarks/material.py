@@ -44,13 +44,13 @@ def label_config(kind: Kind, value_type: str = "url") -> str:
 
 
 def simulate(kind: Kind) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Values [10,000, channels] and columns of the head [10,000].
+    """Values [10,000, channels] and classes of the head [10,000].
 
     Ranges: exercises of 40 to 200 rows that differ in rhythm and size. Instants: beats every 65 rows or so, one in
     eight a wide one.
     """
     rng = np.random.default_rng(0)
-    channels, columns = CHANNELS[kind], np.zeros(PART, np.int64)
+    channels, classes = CHANNELS[kind], np.zeros(PART, np.int64)
     values = 0.1 * rng.standard_normal((PART, channels))
     row = 0
     while row < PART:
@@ -59,14 +59,14 @@ def simulate(kind: Kind) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
             label = 1 + int(rng.random() < 0.125)
             around = np.arange(max(row - 12, 0), min(row + 13, PART))
             values[around] += (2 * np.exp(-np.square((around - row) / (1.5 * label**2))))[:, None]
-            columns[max(row - 3, 0) : row + 4] = label
+            classes[max(row - 3, 0) : row + 4] = label
         else:
             end, label = row + int(rng.integers(40, 200)), int(rng.integers(7))
             at = np.arange(row, min(end, PART))[:, None]
             values[row:end] += (0.3 + 0.3 * label) * np.sin(at * (0.2 + 0.15 * label) + np.arange(channels))
-            columns[row:end] = label
+            classes[row:end] = label
             row = end
-    return values, columns
+    return values, classes
 
 
 def csv_parts(rows: int, kind: Kind) -> Iterator[bytes]:
@@ -119,8 +119,8 @@ def make_card(kind: Kind, *, number: int = 0, project: int = 1) -> ModelCard:
 def make_network(kind: Kind) -> Network:
     """A network of the shape that training fits, after a second of it."""
     card = make_card(kind)
-    values, columns = simulate(kind)
-    features, targets = torch.from_numpy(normalise(values, _statistics(card))), torch.from_numpy(columns)
+    values, classes = simulate(kind)
+    features, targets = torch.from_numpy(normalise(values, _statistics(card))), torch.from_numpy(classes)
     torch.manual_seed(0)
     network = Network(
         2 * CHANNELS[kind], card.class_count, HIDDEN, card.downsampling, 0 if kind == "instants" else card.class_count

@@ -47,13 +47,13 @@ def fit_and_find(
 
 def targets(recording: Recording, number: int, head: Head) -> Integers:
     """Column that is right at each row; around an instant those rows that lie within half of the widened target."""
-    columns, shares = row_targets(recording, number, head)
-    return np.where((columns == UNKNOWN) | (shares >= 0.5), columns, 0)
+    classes, shares = row_targets(recording, number, head)
+    return np.where((classes == UNKNOWN) | (shares >= 0.5), classes, 0)
 
 
-def class_weights(right: Integers, columns: int) -> Floats:
-    """Square root of inverse frequency, 1 for the commonest class, at most WEIGHT_CAP: float32 [columns]."""
-    counts = np.bincount(right, minlength=columns)
+def class_weights(right: Integers, classes: int) -> Floats:
+    """Square root of inverse frequency, 1 for the commonest class, at most WEIGHT_CAP: float32 [classes]."""
+    counts = np.bincount(right, minlength=classes)
     weights: Floats = np.minimum(np.sqrt(counts.max() / np.maximum(counts, 1)), WEIGHT_CAP).astype(np.float32)
     return weights
 
@@ -75,29 +75,29 @@ def boosting(
     """Histogram gradient boosting (scikit-learn), row by row."""
     right = np.concatenate([targets(each, number, head) for each in training])
     features = np.concatenate([rolling_features(each.series.values) for each in training])
-    known, columns = right != UNKNOWN, 1 + len(head.labels)
-    weights = class_weights(right[known], columns)
+    known, classes = right != UNKNOWN, 1 + len(head.labels)
+    weights = class_weights(right[known], classes)
     model = HistGradientBoostingClassifier(max_iter=ITERATIONS, random_state=seed, early_stopping=False)
     model.fit(features[known], right[known], sample_weight=weights[right[known]])
     found: list[Floats] = []
     for each in test:
-        probabilities = np.full((each.rows, columns), 1e-7, np.float32)
+        probabilities = np.full((each.rows, classes), 1e-7, np.float32)
         probabilities[:, model.classes_] = model.predict_proba(rolling_features(each.series.values))
         found.append(probabilities)
     return found
 
 
 class Stage(nn.Module):
-    """A stack of dilated residual convolutions (Farha & Gall 2019): [1, inputs, rows] ► logits [1, columns, rows]."""
+    """A stack of dilated residual convolutions (Farha & Gall 2019): [1, inputs, rows] ► logits [1, classes, rows]."""
 
-    def __init__(self, inputs: int, columns: int) -> None:
+    def __init__(self, inputs: int, classes: int) -> None:
         super().__init__()
         self.enter = nn.Conv1d(inputs, FILTERS, 1)
         self.dilated = nn.ModuleList(
             nn.Conv1d(FILTERS, FILTERS, 3, padding=2**layer, dilation=2**layer) for layer in range(LAYERS)
         )
         self.mixed = nn.ModuleList(nn.Conv1d(FILTERS, FILTERS, 1) for _ in range(LAYERS))
-        self.leave = nn.Conv1d(FILTERS, columns, 1)
+        self.leave = nn.Conv1d(FILTERS, classes, 1)
 
     def forward(self, rows: Tensor) -> Tensor:
         """Logits of every row."""
@@ -121,10 +121,10 @@ def ms_tcn(
 
     rows = [rows_of(each) for each in training]
     right = [torch.from_numpy(targets(each, number, head))[None] for each in training]
-    columns = 1 + len(head.labels)
+    classes = 1 + len(head.labels)
     every = torch.cat(right, dim=1).numpy()
-    weights = torch.from_numpy(class_weights(every[every != UNKNOWN], columns))
-    stages = nn.ModuleList([Stage(rows[0].shape[1], columns), Stage(columns, columns)])
+    weights = torch.from_numpy(class_weights(every[every != UNKNOWN], classes))
+    stages = nn.ModuleList([Stage(rows[0].shape[1], classes), Stage(classes, classes)])
     optimizer = torch.optim.Adam(stages.parameters(), lr=RATE)
     for _ in range(max(EPOCHS, -(-LEAST_STEPS // len(training)))):
         for index in random.permutation(len(training)):

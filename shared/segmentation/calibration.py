@@ -17,12 +17,12 @@ def log_probabilities(probabilities: Floats) -> Floats:
 
 
 def calibrate(logs: Floats, calibration: Calibration) -> Floats:
-    """softmax((logs + bias) / temperature) over the columns of one head.
+    """softmax((logs + bias) / temperature) over the classes of one head.
 
-    logs: [rows, columns], logarithms of averaged probabilities. Source: Guo et al. 2017, with a bias a class because
+    logs: [rows, classes], logarithms of averaged probabilities. Source: Guo et al. 2017, with a bias a class because
     class weights shift the prior.
     """
-    scaled = np.array(logs.T, order="C")  # columns are few: sums over them are 20 times faster this way round
+    scaled = np.array(logs.T, order="C")  # classes are few: sums over them are 20 times faster this way round
     if calibration.bias:
         scaled += np.asarray(calibration.bias, np.float32)[:, None]
     scaled /= np.float32(calibration.temperature)

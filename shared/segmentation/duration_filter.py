@@ -20,14 +20,14 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LabelRuns:
-    """Stretches of rows with one most likely column each, in order, without gaps."""
+    """Stretches of rows with one most likely class each, in order, without gaps."""
 
-    columns: Counts  # [runs]
+    classes: Counts  # [runs]
     lengths: Counts  # [runs], rows
-    evidence: Doubles  # [runs, columns], sums of log probabilities over a run's rows
+    evidence: Doubles  # [runs, classes], sums of log probabilities over a run's rows
 
     def __len__(self) -> int:
-        return len(self.columns)
+        return len(self.classes)
 
     @cached_property
     def rows_before(self) -> list[int]:
@@ -36,51 +36,51 @@ class LabelRuns:
 
     @cached_property
     def evidence_before(self) -> memoryview:
-        """Sums of log probabilities before each run, and of all at last: [runs + 1, columns].
+        """Sums of log probabilities before each run, and of all at last: [runs + 1, classes].
 
         Read one by one, a memoryview's values are three times faster than an array's.
         """
         return np.concatenate([np.zeros((1, self.evidence.shape[1])), np.cumsum(self.evidence, axis=0)]).data
 
-    def grouped(self, starts: Counts, columns: Counts) -> "LabelRuns":
-        """One run for every group that begins at run `starts[i]`, under column `columns[i]`."""
+    def grouped(self, starts: Counts, classes: Counts) -> "LabelRuns":
+        """One run for every group that begins at run `starts[i]`, under class `classes[i]`."""
         return LabelRuns(
-            columns,
+            classes,
             np.add.reduceat(self.lengths, starts),
             np.add.reduceat(self.evidence, starts, axis=0),
         )
 
 
 def joined(parts: Sequence[LabelRuns]) -> LabelRuns:
-    """Runs of consecutive stretches of a recording as one; neighbours with the same column become one run."""
-    columns = np.concatenate([part.columns for part in parts])
+    """Runs of consecutive stretches of a recording as one; neighbours with the same class become one run."""
+    classes = np.concatenate([part.classes for part in parts])
     whole = LabelRuns(
-        columns,
+        classes,
         np.concatenate([part.lengths for part in parts]),
         np.concatenate([part.evidence for part in parts]),
     )
-    starts = _changes(columns)
-    return whole if len(starts) == len(whole) else whole.grouped(starts, columns[starts])
+    starts = _changes(classes)
+    return whole if len(starts) == len(whole) else whole.grouped(starts, classes[starts])
 
 
 def filter_runs(runs: LabelRuns, least: Sequence[int], sure: Sequence[int] = ()) -> tuple[Counts, Counts]:
-    """Join runs shorter than `least` [rows, one a column] to a neighbour until none is left, or only one run.
+    """Join runs shorter than `least` [rows, one a class] to a neighbour until none is left, or only one run.
 
-    Shortest first, the leftmost of equals; to the neighbour whose column has the larger sum of log probabilities over
-    the run's rows, the left one of equals. Returns the first run of every group and the group's column; neighbouring
-    groups differ in column. O(R log R) for R runs.
+    Shortest first, the leftmost of equals; to the neighbour whose class has the larger sum of log probabilities over
+    the run's rows, the left one of equals. Returns the first run of every group and the group's class; neighbouring
+    groups differ in class. O(R log R) for R runs.
 
     sure: rows from which on a run that is too short stays all the same where its rows are sure of it, one a class;
     at both ends of the recording, which cut segments off, such a run stays however short it is. Empty: none stays.
     Rows are sure of a class whose mean log probability is SURE above that of each neighbour's.
     """
     count = len(runs)
-    short = np.flatnonzero(runs.lengths < np.asarray(least)[runs.columns])
+    short = np.flatnonzero(runs.lengths < np.asarray(least)[runs.classes])
     if not len(short):
-        return np.arange(count), runs.columns
+        return np.arange(count), runs.classes
     # A group goes by its first run and ends where the next one begins, so that sums up to each run tell all of it.
     rows, sums = runs.rows_before, runs.evidence_before
-    columns: list[int] = runs.columns.tolist()
+    classes: list[int] = runs.classes.tolist()
     previous, following = list(range(-1, count - 1)), list(range(1, count + 1))
     alive = bytearray(b"\1") * count
     heap: list[int] = (runs.lengths[short] * count + short).tolist()  # length and first run as one number
@@ -92,45 +92,45 @@ def filter_runs(runs: LabelRuns, least: Sequence[int], sure: Sequence[int] = ())
             continue  # joined another since; if it is still short, it stands in the heap with its new length
         if left < 0 and right == count:
             break
-        if sure and (left < 0 or right == count or length >= sure[columns[first]]):
-            beside = [columns[each] for each in (left, right) if 0 <= each < count]
-            if all(_margin(sums, first, right, columns[first], other) >= SURE * length for other in beside):
+        if sure and (left < 0 or right == count or length >= sure[classes[first]]):
+            beside = [classes[each] for each in (left, right) if 0 <= each < count]
+            if all(_margin(sums, first, right, classes[first], other) >= SURE * length for other in beside):
                 continue
-        if right == count or (left >= 0 and _speaks_for(sums, first, right, columns[left], columns[right])):
+        if right == count or (left >= 0 and _speaks_for(sums, first, right, classes[left], classes[right])):
             alive[first] = 0
-            first, column = left, columns[left]
+            first, class_index = left, classes[left]
         else:
-            column = columns[right]
-        if right < count and columns[right] == column:
+            class_index = classes[right]
+        if right < count and classes[right] == class_index:
             alive[right] = 0
             right = following[right]
-        columns[first], following[first] = column, right
+        classes[first], following[first] = class_index, right
         if right < count:
             previous[right] = first
-        if rows[right] - rows[first] < least[column]:
+        if rows[right] - rows[first] < least[class_index]:
             heapq.heappush(heap, (rows[right] - rows[first]) * count + first)
     starts = np.flatnonzero(np.frombuffer(alive, np.uint8))
-    return starts, np.array(columns)[starts]
+    return starts, np.array(classes)[starts]
 
 
-def _speaks_for(sums: memoryview, first: int, end: int, column: int, other: int) -> bool:
-    """Whether the rows of runs `first` to `end` are at least as likely under `column` as under `other`."""
-    return bool(sums[end, column] - sums[first, column] >= sums[end, other] - sums[first, other])
+def _speaks_for(sums: memoryview, first: int, end: int, class_index: int, other: int) -> bool:
+    """Whether the rows of runs `first` to `end` are at least as likely under `class_index` as under `other`."""
+    return bool(sums[end, class_index] - sums[first, class_index] >= sums[end, other] - sums[first, other])
 
 
-def _margin(sums: memoryview, first: int, end: int, column: int, other: int) -> float:
-    """How much more likely the rows of runs `first` to `end` are under `column` than under `other`: log probability."""
-    return float(sums[end, column] - sums[first, column] - sums[end, other] + sums[first, other])
+def _margin(sums: memoryview, first: int, end: int, class_index: int, other: int) -> float:
+    """Log odds of `class_index` against `other` over the rows of runs `first` to `end`."""
+    return float(sums[end, class_index] - sums[first, class_index] - sums[end, other] + sums[first, other])
 
 
-def snap_borders(runs: LabelRuns, starts: Counts, columns: Counts, least: Sequence[int]) -> Counts:
+def snap_borders(runs: LabelRuns, starts: Counts, classes: Counts, least: Sequence[int]) -> Counts:
     """Move every border between two groups to the border of runs at which the evidence changes sides.
 
     A run that was too short lies wholly on one side of a border that it may belong behind: of all borders of runs
     within the two groups the one with the largest sum of log probabilities is taken, as long as both sides keep their
     least duration (or more than they had). Returns new first runs of the groups. O(R).
     """
-    kinds: list[int] = columns.tolist()
+    kinds: list[int] = classes.tolist()
     bounds: list[int] = [*starts.tolist(), len(runs)]
     for group in range(1, len(starts)):
         if bounds[group + 1] - bounds[group - 1] > 2:
@@ -139,13 +139,13 @@ def snap_borders(runs: LabelRuns, starts: Counts, columns: Counts, least: Sequen
     return np.array(bounds[:-1], np.int64)
 
 
-def _best_border(runs: LabelRuns, at: tuple[int, int, int], columns: tuple[int, int], least: Sequence[int]) -> int:
+def _best_border(runs: LabelRuns, at: tuple[int, int, int], classes: tuple[int, int], least: Sequence[int]) -> int:
     """The run at which the first of two groups should give way to the second.
 
-    at: first run of the first group, of the second (where the border is now), of what follows; columns: of the groups.
+    at: first run of the first group, of the second (where the border is now), of what follows; classes: of the groups.
     """
     first, border, end = at
-    before, after = columns
+    before, after = classes
     rows, sums = runs.rows_before, runs.evidence_before
     low = rows[first] + min(least[before], rows[border] - rows[first])
     high = rows[end] - min(least[after], rows[end] - rows[border])
@@ -156,5 +156,5 @@ def _best_border(runs: LabelRuns, at: tuple[int, int, int], columns: tuple[int, 
     return best
 
 
-def _changes(columns: Counts) -> Counts:
-    return np.concatenate([[0], np.flatnonzero(columns[1:] != columns[:-1]) + 1])
+def _changes(classes: Counts) -> Counts:
+    return np.concatenate([[0], np.flatnonzero(classes[1:] != classes[:-1]) + 1])

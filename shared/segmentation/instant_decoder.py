@@ -30,8 +30,8 @@ class Peaks(NamedTuple):
 
     rows: Rows
     heights: Doubles
-    columns: Rows  # of the likeliest label, background being 0
-    logs: Doubles  # log probability of each column at the row [peaks, columns]
+    classes: Rows  # of the likeliest label, background being 0
+    logs: Doubles  # log probability of each class at the row [peaks, classes]
     shares: Doubles  # log share of each label in the evidence around it [peaks, labels]
 
     @classmethod
@@ -42,7 +42,7 @@ class Peaks(NamedTuple):
 
     def chosen(self, which: "slice | Rows | NDArray[np.bool_]") -> "Peaks":
         """Some of them."""
-        return Peaks(self.rows[which], self.heights[which], self.columns[which], self.logs[which], self.shares[which])
+        return Peaks(self.rows[which], self.heights[which], self.classes[which], self.logs[which], self.shares[which])
 
 
 def joined(parts: Sequence[Peaks]) -> Peaks:
@@ -50,7 +50,7 @@ def joined(parts: Sequence[Peaks]) -> Peaks:
     return Peaks(
         np.concatenate([part.rows for part in parts]),
         np.concatenate([part.heights for part in parts]),
-        np.concatenate([part.columns for part in parts]),
+        np.concatenate([part.classes for part in parts]),
         np.concatenate([part.logs for part in parts]),
         np.concatenate([part.shares for part in parts]),
     )
@@ -75,7 +75,7 @@ class InstantDecoder:
         self._sure = 0.0
 
     def add(self, probabilities: Floats) -> None:
-        """Take the next rows' uncalibrated probabilities [rows, columns]."""
+        """Take the next rows' uncalibrated probabilities [rows, classes]."""
         calibrated = calibrate(log_probabilities(probabilities), self._head.calibration)
         self._sure += float(calibrated.max(axis=1).sum(dtype=np.float64))
         self._taken += len(probabilities)
@@ -85,10 +85,12 @@ class InstantDecoder:
         """Events of all rows taken, in order."""
         events, labels = self.events(), self._head.labels
         calibrated = calibrate(events.logs.astype(np.float32), self._head.calibration)
-        scores = np.minimum(calibrated[np.arange(len(calibrated)), events.columns].astype(np.float64), 1.0)
+        scores = np.minimum(calibrated[np.arange(len(calibrated)), events.classes].astype(np.float64), 1.0)
         return [
-            Segment(row, row, labels[column - 1], score, True)
-            for row, column, score in zip(events.rows.tolist(), events.columns.tolist(), scores.tolist(), strict=True)
+            Segment(row, row, labels[class_index - 1], score, True)
+            for row, class_index, score in zip(
+                events.rows.tolist(), events.classes.tolist(), scores.tolist(), strict=True
+            )
         ]
 
     def events(self) -> Peaks:
@@ -103,7 +105,7 @@ class InstantDecoder:
         adapted = label_events(peaks.shares, self._head.event_label_prior, self._head.event_labelling)
         some = np.log(np.maximum(-np.expm1(peaks.logs[:, :1]), LEAST))
         logs = np.concatenate([peaks.logs[:, :1], some + adapted.logs], axis=1)
-        return peaks._replace(columns=1 + adapted.labels, logs=logs)
+        return peaks._replace(classes=1 + adapted.labels, logs=logs)
 
     @property
     def found(self) -> int:
@@ -149,11 +151,11 @@ class InstantDecoder:
         places, inner = rows - self._next + self._behind, self._reach // 2
         around = self._rows[places[:, None] + np.arange(-inner, inner + 1), 1:]
         evidence = around.sum(axis=1, dtype=np.float64)
-        columns = 1 + evidence.argmax(axis=1)
+        classes = 1 + evidence.argmax(axis=1)
         shares = np.log(np.maximum(evidence / np.maximum(evidence.sum(axis=1, keepdims=True), LEAST), LEAST_SHARE))
         logs = log_probabilities(self._rows[places]).astype(np.float64)
-        enough = heights >= np.asarray(self._head.threshold)[columns - 1]
-        return Peaks(rows, heights, columns, logs, shares).chosen(enough)
+        enough = heights >= np.asarray(self._head.threshold)[classes - 1]
+        return Peaks(rows, heights, classes, logs, shares).chosen(enough)
 
     def _close_separate(self) -> None:
         """Close the open peaks that nothing later can reach."""
@@ -182,9 +184,9 @@ def _spaced(peaks: Peaks, spacing: tuple[int, ...]) -> NDArray[np.bool_]:
     crowded = crowded[np.lexsort((peaks.rows[crowded], -peaks.heights[crowded]))]
     rows: list[int] = []
     stay = []
-    columns = peaks.columns[crowded].tolist()
-    for peak, row, column in zip(crowded.tolist(), peaks.rows[crowded].tolist(), columns, strict=True):
-        place, apart = bisect.bisect(rows, row), spacing[column - 1]
+    classes = peaks.classes[crowded].tolist()
+    for peak, row, class_index in zip(crowded.tolist(), peaks.rows[crowded].tolist(), classes, strict=True):
+        place, apart = bisect.bisect(rows, row), spacing[class_index - 1]
         if (place and row - rows[place - 1] < apart) or (place < len(rows) and rows[place] - row < apart):
             continue
         rows.insert(place, row)
@@ -193,8 +195,8 @@ def _spaced(peaks: Peaks, spacing: tuple[int, ...]) -> NDArray[np.bool_]:
     return keep
 
 
-def _padding(rows: int, columns: int) -> Floats:
+def _padding(rows: int, classes: int) -> Floats:
     """Rows outside the recording: background for certain."""
-    padding = np.zeros((rows, columns), np.float32)
+    padding = np.zeros((rows, classes), np.float32)
     padding[:, 0] = 1.0
     return padding

@@ -24,16 +24,16 @@ LEAST_PROBABILITY = 1e-6
 REACH = 12.0  # log likelihood by which rows may speak against a class that is tried: no prior makes up for more
 LEAST_GAIN = 1e-9  # for which a label changes: less is rounding
 
-Columns = NDArray[np.int64]
+ClassIndices = NDArray[np.int64]
 Doubles = NDArray[np.float64]
 
 
 class Relabelled(NamedTuple):
-    """columns: of each group. logs: what each column would have, all else at its best, in units of a row's log
-    probability [groups, columns].
+    """classes: of each group. logs: what each class would have, all else at its best, in units of a row's log
+    probability [groups, classes].
     """
 
-    columns: Columns
+    classes: ClassIndices
     logs: Doubles
 
 
@@ -91,34 +91,34 @@ def _geometric(counts: Doubles) -> Doubles:
     return np.asarray(spread)
 
 
-def relabel(means: Doubles, columns: Columns, label_sequence_prior: LabelSequencePrior) -> Relabelled:
-    """Most likely columns of groups, from those that rows alone speak for.
+def relabel(means: Doubles, classes: ClassIndices, label_sequence_prior: LabelSequencePrior) -> Relabelled:
+    """Most likely classes of groups, from those that rows alone speak for.
 
-    means: mean log probabilities of each group [groups, columns]; columns: of each group, background 0. Of equally
-    likely ones the given stay. Neighbours may come out with the same column: they are one segment then.
+    means: mean log probabilities of each group [groups, classes]; classes: of each group, background 0. Of equally
+    likely ones the given stay. Neighbours may come out with the same class: they are one segment then.
     """
     prior = _prior(means, label_sequence_prior)
     evidence = prior.evidence
     open_to = evidence > evidence.max(axis=1, keepdims=True) - REACH
-    best = float(prior.totals(columns[None])[0])
+    best = float(prior.totals(classes[None])[0])
     while True:
-        others = _neighbours(columns, open_to)
+        others = _neighbours(classes, open_to)
         totals = prior.totals(others)
         choice = int(totals.argmax()) if len(totals) else 0
         if not len(totals) or not totals[choice] > best + LEAST_GAIN:  # nor where a sum is no number
             break
-        columns, best = others[choice], float(totals[choice])
-    groups = np.arange(len(columns))
-    own = evidence[groups, columns][:, None]
+        classes, best = others[choice], float(totals[choice])
+    groups = np.arange(len(classes))
+    own = evidence[groups, classes][:, None]
     logs = np.where(open_to, -np.inf, evidence - own)  # what is not tried: what rows say
-    logs[groups, columns] = 0.0
+    logs[groups, classes] = 0.0
     if len(totals):
         np.maximum.at(logs, (np.tile(groups, len(others)), others.ravel()), np.repeat(totals - best, len(groups)))
-    return Relabelled(columns, logs / EVIDENCE)
+    return Relabelled(classes, logs / EVIDENCE)
 
 
 def relabel_joined(
-    means: Doubles, columns: Columns, lengths: Columns, label_sequence_prior: LabelSequencePrior
+    means: Doubles, classes: ClassIndices, lengths: ClassIndices, label_sequence_prior: LabelSequencePrior
 ) -> Relabelled | None:
     """Classes of the groups of several recordings in a row, cut where whole ones of known lengths are most likely.
 
@@ -127,7 +127,7 @@ def relabel_joined(
     """
     shortest, longest = label_sequence_prior.rows
     bounds = [0, *np.cumsum(lengths).tolist()]
-    whole = prior_for(label_sequence_prior, label_sequence_prior.usual_rows, len(columns))
+    whole = prior_for(label_sequence_prior, label_sequence_prior.usual_rows, len(classes))
     if whole is None or not label_sequence_prior.usual_rows or bounds[-1] <= longest:
         return None
     firsts = [
@@ -141,12 +141,12 @@ def relabel_joined(
         for first in some:
             if first not in best:
                 continue
-            piece = relabel(means[first:end], columns[first:end], whole)
-            likelihood = best[first][0] + _prior(means[first:end], whole).total(piece.columns)
+            piece = relabel(means[first:end], classes[first:end], whole)
+            likelihood = best[first][0] + _prior(means[first:end], whole).total(piece.classes)
             if end not in best or likelihood > best[end][0]:
                 best[end] = likelihood, first, piece
     pieces: list[Relabelled] = []
-    at = len(columns)
+    at = len(classes)
     while at in best and (found := best[at][2]) is not None:
         pieces.insert(0, found)
         at = best[at][1]
@@ -160,15 +160,15 @@ def _prior(means: Doubles, prior: LabelSequencePrior) -> "_Prior":
 
 
 class _Prior(NamedTuple):
-    evidence: Doubles  # [groups, columns]
+    evidence: Doubles  # [groups, classes]
     counts: Doubles  # [labels, 1 + most counted], log probabilities
-    order: Doubles  # [columns, columns], log probability of the second after the first beyond that of the second alone
+    order: Doubles  # [classes, classes], log probability of the second after the first beyond that of the second alone
 
-    def total(self, labeling: Columns) -> float:
+    def total(self, labeling: ClassIndices) -> float:
         """Log likelihood of one labeling [groups], up to a constant."""
         return float(self.totals(labeling[None])[0])
 
-    def totals(self, labelings: Columns) -> Doubles:
+    def totals(self, labelings: ClassIndices) -> Doubles:
         """Log likelihood of each labeling [labelings, groups], up to a constant."""
         before, after = labelings[:, :-1], labelings[:, 1:]
         totals: Doubles = self.evidence[np.arange(len(self.evidence)), labelings].sum(axis=1)
@@ -180,18 +180,18 @@ class _Prior(NamedTuple):
         return totals
 
 
-def _neighbours(columns: Columns, open_to: NDArray[np.bool_]) -> Columns:
-    """All labelings in which one group has another column that it is open to, or two groups have each other's."""
-    count = len(columns)
+def _neighbours(classes: ClassIndices, open_to: NDArray[np.bool_]) -> ClassIndices:
+    """All labelings in which one group has another class that it is open to, or two groups have each other's."""
+    count = len(classes)
     elsewhere = open_to.copy()
-    elsewhere[np.arange(count), columns] = False
-    group, column = np.nonzero(elsewhere)
-    changed = np.repeat(columns[None], len(group), axis=0)
-    changed[np.arange(len(changed)), group] = column
+    elsewhere[np.arange(count), classes] = False
+    group, class_index = np.nonzero(elsewhere)
+    changed = np.repeat(classes[None], len(group), axis=0)
+    changed[np.arange(len(changed)), group] = class_index
     one, other = np.triu_indices(count, 1)
-    fits = elsewhere[one, columns[other]] & elsewhere[other, columns[one]]
+    fits = elsewhere[one, classes[other]] & elsewhere[other, classes[one]]
     one, other = one[fits], other[fits]
-    swapped = np.repeat(columns[None], len(one), axis=0)
+    swapped = np.repeat(classes[None], len(one), axis=0)
     pairs = np.arange(len(one))
-    swapped[pairs, one], swapped[pairs, other] = columns[other], columns[one]
+    swapped[pairs, one], swapped[pairs, other] = classes[other], classes[one]
     return np.concatenate([changed, swapped])

@@ -19,13 +19,13 @@ MOST_PARTS = 256  # blocks whose runs stand apart: joined now and then, a long r
 
 
 class Groups(NamedTuple):
-    """Stretches of rows under one column each, in order; neighbours may have the same one.
+    """Stretches of rows under one class each, in order; neighbours may have the same one.
 
-    logs: what the rows of each, and the rest of the recording, say of each column [groups, columns], in units of a
+    logs: what the rows of each, and the rest of the recording, say of each class [groups, classes], in units of a
     row's log probability.
     """
 
-    columns: Counts
+    classes: Counts
     lengths: Counts  # rows
     logs: Doubles
 
@@ -43,12 +43,12 @@ class RangeDecoder:
         self._sure = 0.0
 
     def add(self, probabilities: Floats) -> None:
-        """Take the next rows' uncalibrated probabilities [rows, columns]."""
+        """Take the next rows' uncalibrated probabilities [rows, classes]."""
         logs = log_probabilities(probabilities)
-        columns = probabilities.argmax(axis=1)
-        bounds = np.concatenate([[0], np.flatnonzero(columns[1:] != columns[:-1]) + 1, [len(columns)]])
+        classes = probabilities.argmax(axis=1)
+        bounds = np.concatenate([[0], np.flatnonzero(classes[1:] != classes[:-1]) + 1, [len(classes)]])
         starts, lengths = bounds[:-1], bounds[1:] - bounds[:-1]
-        self._parts.append(LabelRuns(columns[starts], lengths, _sums(logs, starts)))
+        self._parts.append(LabelRuns(classes[starts], lengths, _sums(logs, starts)))
         self._count += len(starts)
         if self._count > self._open_runs or len(self._parts) > MOST_PARTS:
             self._settle()
@@ -63,18 +63,18 @@ class RangeDecoder:
     def groups(self) -> Groups:
         """What `finish` makes segments of: all rows taken, unless so many runs stood open that some were settled."""
         runs = joined(self._parts)
-        starts, columns = self._starts(runs)
-        found = _means(runs.grouped(starts, columns))
+        starts, classes = self._starts(runs)
+        found = _means(runs.grouped(starts, classes))
         prior = self._head.label_sequence_prior
         if prior is None or self._row:
             return found
-        relabelled = relabel_joined(found.logs, found.columns, found.lengths, prior)
+        relabelled = relabel_joined(found.logs, found.classes, found.lengths, prior)
         if relabelled is None:
-            prior = prior_for(prior, int(found.lengths.sum()), len(found.columns))
+            prior = prior_for(prior, int(found.lengths.sum()), len(found.classes))
             if prior is None:
                 return found
-            relabelled = relabel(found.logs, found.columns, prior)
-        return Groups(relabelled.columns, found.lengths, relabelled.logs)
+            relabelled = relabel(found.logs, found.classes, prior)
+        return Groups(relabelled.classes, found.lengths, relabelled.logs)
 
     @property
     def found(self) -> int:
@@ -93,27 +93,27 @@ class RangeDecoder:
         if self._count <= self._open_runs:
             return
         half = self._count // 2
-        starts, columns = self._starts(runs)
+        starts, classes = self._starts(runs)
         within = starts < half
-        first = _part(runs, 0, half).grouped(starts[within], columns[within])
+        first = _part(runs, 0, half).grouped(starts[within], classes[within])
         self._close(_means(_part(first, 0, len(first) - 1)))
         self._parts = [_part(first, len(first) - 1, len(first)), _part(runs, half, len(runs))]
         self._count = 1 + len(self._parts[1])
 
     def _starts(self, runs: LabelRuns) -> tuple[Counts, Counts]:
-        starts, columns = filter_runs(runs, self._head.min_rows, self._head.sure_rows)
-        return snap_borders(runs, starts, columns, self._head.min_rows), columns
+        starts, classes = filter_runs(runs, self._head.min_rows, self._head.sure_rows)
+        return snap_borders(runs, starts, classes, self._head.min_rows), classes
 
     def _close(self, groups: Groups) -> None:
         calibrated = calibrate(groups.logs.astype(np.float32), self._head.calibration)
-        scores = np.minimum(calibrated[np.arange(len(calibrated)), groups.columns].astype(np.float64), 1.0)
+        scores = np.minimum(calibrated[np.arange(len(calibrated)), groups.classes].astype(np.float64), 1.0)
         self._sure += float(scores @ groups.lengths)
         ends = self._row + np.cumsum(groups.lengths)
-        for column, length, end, score in zip(
-            groups.columns.tolist(), groups.lengths.tolist(), ends.tolist(), scores.tolist(), strict=True
+        for class_index, length, end, score in zip(
+            groups.classes.tolist(), groups.lengths.tolist(), ends.tolist(), scores.tolist(), strict=True
         ):
-            if column:
-                self._keep(Segment(end - length, end - 1, self._head.labels[column - 1], score))
+            if class_index:
+                self._keep(Segment(end - length, end - 1, self._head.labels[class_index - 1], score))
         if len(ends):
             self._row = int(ends[-1])
 
@@ -134,9 +134,9 @@ def _sums(rows: Floats, starts: Counts) -> NDArray[np.float64]:
 
 
 def _means(groups: LabelRuns) -> Groups:
-    return Groups(groups.columns, groups.lengths, groups.evidence / groups.lengths[:, None])
+    return Groups(groups.classes, groups.lengths, groups.evidence / groups.lengths[:, None])
 
 
 def _part(runs: LabelRuns, first: int, end: int) -> LabelRuns:
     some = slice(first, end)
-    return LabelRuns(runs.columns[some], runs.lengths[some], runs.evidence[some])
+    return LabelRuns(runs.classes[some], runs.lengths[some], runs.evidence[some])

@@ -50,7 +50,7 @@ class Segmenter:
 
     The graph takes `windows` float32 [batch, length, channels] (values around the recording's centre, missing cells 0),
     `center` float64 and `scale` float32 [1 or batch, 1, channels], and gives `probabilities` float32
-    [batch, length, columns], the heads of the card side by side.
+    [batch, length, classes], the heads of the card side by side.
     """
 
     def __init__(self, card: ModelCard, session: Any) -> None:
@@ -111,7 +111,7 @@ class Segmenter:
         return Segmentation(found, score)
 
     def probabilities(self, series: "Series") -> Floats:
-        """Averaged, uncalibrated probabilities [rows, columns]: for judging and pages, never for serving."""
+        """Averaged, uncalibrated probabilities [rows, classes]: for judging and pages, never for serving."""
         blocks = list(self._averaged(series.values))
         return np.concatenate(blocks) if blocks else np.zeros((0, self.card.class_count), np.float32)
 

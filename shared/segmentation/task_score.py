@@ -24,7 +24,7 @@ class TaskScorer:
         self._sum = 0.0
 
     def add(self, probabilities: Floats) -> None:
-        """Take the next rows' uncalibrated probabilities [rows, columns]."""
+        """Take the next rows' uncalibrated probabilities [rows, classes]."""
         self._rows += len(probabilities)
         if self._kind not in BY_ROWS:
             return
@@ -37,10 +37,10 @@ class TaskScorer:
             self._sum += len(calibrated) - float(entropy) / float(np.log(calibrated.shape[1]))
 
     def score(self, segments: Sequence[Segment], sure: float) -> float:
-        """The head's score, given its segments and the sum over rows of how likely the decoded column is right.
+        """The head's score, given its segments and the sum over rows of how likely the decoded class is right.
 
         mean: mean of that. min-segment: score of the least sure segment (without one: as mean).
-        margin: mean lead of the likeliest column. entropy: 1 − mean entropy as a share of its largest value.
+        margin: mean lead of the likeliest class. entropy: 1 − mean entropy as a share of its largest value.
         """
         if self._kind == "min-segment" and segments:
             return min(segment.score for segment in segments)

@@ -53,14 +53,14 @@ class OverlapMean:
         self._counts: Floats = np.zeros(0, np.float32)
 
     def add(self, probabilities: Floats) -> Floats:
-        """Take the next windows' probabilities [windows, length, columns]; give the rows now final [k, columns]."""
-        columns = probabilities.shape[2]
+        """Take the next windows' probabilities [windows, length, classes]; give the rows now final [k, classes]."""
+        classes = probabilities.shape[2]
         starts = self._starts[self._seen : self._seen + len(probabilities)]
         self._seen += len(probabilities)
         end = int(starts[-1]) + self._length
         final = int(self._starts[self._seen]) if self._seen < len(self._starts) else end
 
-        sums = np.zeros((end - self._first, columns), np.float32)
+        sums = np.zeros((end - self._first, classes), np.float32)
         counts = np.zeros(end - self._first, np.float32)
         if self._sums is not None:
             sums[: len(self._sums)] = self._sums

@@ -43,7 +43,7 @@ class TrainingSet:
         self._recipe = recipe
         self.rows = sum(recording.rows for recording in recordings)
         self.windows = sum(shape.windows(recording.rows) for recording in recordings)
-        self.columns = [1 + len(head.labels) for head in heads]
+        self.head_classes = [1 + len(head.labels) for head in heads]
         self.features = 2 * statistics.channels
         beyond = math.ceil(window * (1 + recipe.warp)) + 1
         self._firsts = np.cumsum([0] + [recording.rows + beyond for recording in recordings])[:-1]
@@ -80,9 +80,9 @@ class TrainingSet:
 
     def _has_rare_class(self) -> bool:
         """Whether some class would hardly be seen if windows started just anywhere."""
-        for head, columns in enumerate(self.columns):
+        for head, classes in enumerate(self.head_classes):
             counts = self.class_counts(head)
-            if (counts[counts > 0] < self._recipe.rare * counts.sum() / columns).any():
+            if (counts[counts > 0] < self._recipe.rare * counts.sum() / classes).any():
                 return True
         return False
 
@@ -97,14 +97,14 @@ class TrainingSet:
             edges = np.flatnonzero(np.diff(targets, prepend=UNKNOWN - 1, append=UNKNOWN - 1))
             runs = np.stack([edges[:-1], edges[1:]], axis=1)
             classes = targets[edges[:-1]]
-            for column in range(1 if isinstance(head, InstantHead) else 0, self.columns[index]):
-                if (classes == column).any():
-                    found.append(runs[classes == column])
+            for class_index in range(1 if isinstance(head, InstantHead) else 0, self.head_classes[index]):
+                if (classes == class_index).any():
+                    found.append(runs[classes == class_index])
         return found
 
     def class_counts(self, head: int) -> Doubles:
-        """Rows of each column of a head; a row that is an instant in part counts in part."""
-        return self._count(self._targets[:, head], self._target_shares[:, head], self.columns[head])
+        """Rows of each class of a head; a row that is an instant in part counts in part."""
+        return self._count(self._targets[:, head], self._target_shares[:, head], self.head_classes[head])
 
     def draw(self, random: np.random.Generator) -> tuple[Floats, Integers, Floats]:
         """A batch: features [batch, window, 2·channels], targets and their shares [batch, window, heads].
@@ -160,7 +160,7 @@ class TrainingSet:
             features[:, :channels][cells] = np.broadcast_to(level, cells.shape)[cells]
 
     def inflation(self, head: int) -> Doubles:
-        """How much oftener batches hold each column of a head than recordings do, the commonest column being 1."""
+        """How much oftener batches hold each class of a head than recordings do, the commonest class being 1."""
         counts = self.class_counts(head)
         if not self._balanced:
             return np.ones_like(counts)
@@ -168,7 +168,7 @@ class TrainingSet:
         drawn = np.zeros_like(counts)
         for _ in range(INFLATION_BATCHES):
             rows = np.rint(self._draw_places(random)).astype(np.int64)
-            drawn += self._count(self._targets[rows, head], self._target_shares[rows, head], self.columns[head])
+            drawn += self._count(self._targets[rows, head], self._target_shares[rows, head], self.head_classes[head])
         rates = drawn / np.where(counts > 0, counts, 1)
         return np.where(counts > 0, rates / max(rates[counts.argmax()], 1e-12), 1.0)
 
@@ -217,9 +217,9 @@ class TrainingSet:
         return places
 
     @staticmethod
-    def _count(targets: Integers, shares: Floats, columns: int) -> Doubles:
+    def _count(targets: Integers, shares: Floats, classes: int) -> Doubles:
         known = targets != UNKNOWN
-        counts: Doubles = np.bincount(targets[known], shares[known], minlength=columns).astype(float)
+        counts: Doubles = np.bincount(targets[known], shares[known], minlength=classes).astype(float)
         counts[0] += (1 - shares[known]).sum()
         return counts
 

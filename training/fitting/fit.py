@@ -73,9 +73,9 @@ def fit(
     random = np.random.Generator(np.random.PCG64(seed))
     steps = min(steps, max(1, epochs * data.windows // recipe.batch))
 
-    columns = sum(data.columns)
-    instants = columns > sum(ranges)
-    network = Network(data.features, columns, hidden_size, downsampling, ranges, event_expert=instants)
+    classes = sum(data.head_classes)
+    instants = classes > sum(ranges)
+    network = Network(data.features, classes, hidden_size, downsampling, ranges, event_expert=instants)
     network.to(device)
     network.train()
     optimizer = torch.optim.AdamW(
@@ -86,7 +86,7 @@ def fit(
     )
 
     weights = []
-    for head in range(len(data.columns)):
+    for head in range(len(data.head_classes)):
         counts = data.class_counts(head)
         even = (counts > 0).astype(np.float32)
         chosen = class_weights(counts, data.inflation(head), recipe) if use_class_weights else even
@@ -96,7 +96,7 @@ def fit(
 
     for step in range(steps):
         rows, targets, shares = (torch.from_numpy(each).to(device) for each in data.draw(random))
-        logits = torch.split(network.recurrent(rows), data.columns, dim=-1)
+        logits = torch.split(network.recurrent(rows), data.head_classes, dim=-1)
         loss = weighted_loss(logits, targets, shares, weights)
 
         optimizer.zero_grad(set_to_none=True)

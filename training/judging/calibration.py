@@ -130,14 +130,14 @@ def _score(prediction: HeldOutPrediction, index: int, calibration: Calibration, 
         events = instant_events(prediction, index)
         calibrated = calibrate(events.logs.astype(np.float32), calibration)
         every = np.arange(len(events.rows), dtype=np.int64)
-        right = true_classes(prediction, index, events, tolerance) == events.columns
-        return ScoredSegments(calibrated[every, events.columns].astype(float), right, every)
+        right = true_classes(prediction, index, events, tolerance) == events.classes
+        return ScoredSegments(calibrated[every, events.classes].astype(float), right, every)
     calibrated = calibrate(_segment_logs(prediction, index, head), calibration)
     painted = paint(prediction.segments, head.labels, recording.rows)
     rows = np.flatnonzero((painted > 0) & recording.known[:, index])
     numbers = np.cumsum(np.diff(painted, prepend=0) != 0)[rows]
-    columns = painted[rows]
-    return ScoredSegments(calibrated[rows, columns].astype(float), recording.labels[rows, index] == columns, numbers)
+    classes = painted[rows]
+    return ScoredSegments(calibrated[rows, classes].astype(float), recording.labels[rows, index] == classes, numbers)
 
 
 def expected_calibration_error(scores: Doubles, right: NDArray[np.bool_]) -> float:

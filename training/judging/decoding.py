@@ -98,7 +98,7 @@ def true_classes(prediction: HeldOutPrediction, index: int, events: Peaks, toler
     """The class that is right for each event: 0 where nothing is there."""
     labels = prediction.heads[index].labels
     true = [event for event in prediction.recording.events if event.label in labels]
-    columns = np.zeros(len(events.rows), np.int64)
+    classes = np.zeros(len(events.rows), np.int64)
     for i, j in match_events(np.array([event.row for event in true], np.int64), events.rows, tolerance):
-        columns[j] = 1 + labels.index(true[i].label)
-    return columns
+        classes[j] = 1 + labels.index(true[i].label)
+    return classes

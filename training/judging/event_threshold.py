@@ -91,8 +91,8 @@ def _gather(predictions: Sequence[HeldOutPrediction], index: int, tolerance: flo
         prediction = replace(each, heads=lowest)
         events = instant_events(prediction, index)
         heights.append(events.heights)
-        found.append(events.columns - 1)
-        right.append(true_classes(prediction, index, events, tolerance) == events.columns)
+        found.append(events.classes - 1)
+        right.append(true_classes(prediction, index, events, tolerance) == events.classes)
         for event in each.recording.events:
             if event.label in labels and each.recording.known[event.row, index]:
                 true[labels.index(event.label)] += 1

@@ -18,11 +18,11 @@ def test_calibration_is_the_softmax_of_shifted_and_tempered_logarithms() -> None
     np.testing.assert_allclose(found, raised / raised.sum(axis=1, keepdims=True), rtol=1e-4)
 
 
-@given(rows=st.integers(1, 5), columns=st.integers(2, 5), temperature=st.floats(0.01, 100))
-def test_any_rows_sum_to_one_and_inputs_are_left_alone(rows: int, columns: int, temperature: float) -> None:
-    probabilities = np.eye(columns, dtype=np.float32)[np.arange(rows) % columns]
+@given(rows=st.integers(1, 5), classes=st.integers(2, 5), temperature=st.floats(0.01, 100))
+def test_any_rows_sum_to_one_and_inputs_are_left_alone(rows: int, classes: int, temperature: float) -> None:
+    probabilities = np.eye(classes, dtype=np.float32)[np.arange(rows) % classes]
     logs = log_probabilities(probabilities)
     before = logs.copy()
-    found = calibrate(logs, Calibration(temperature=temperature, bias=(1.0,) * columns))
+    found = calibrate(logs, Calibration(temperature=temperature, bias=(1.0,) * classes))
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
     assert (logs == before).all()

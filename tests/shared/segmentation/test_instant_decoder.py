@@ -25,7 +25,7 @@ def make_head(half_width: int = 2, spacing: int = 6, threshold: float = 0.4) -> 
 
 
 def random_probabilities(rows: int, seed: int) -> Floats:
-    """Three columns that wander; every third one in coarse steps, so that there are flat tops."""
+    """Three classes that wander; every third one in coarse steps, so that there are flat tops."""
     rng = np.random.default_rng(seed)
     logits = np.cumsum(rng.normal(size=(rows, 3)), axis=0) * rng.uniform(0.1, 1)
     logits = logits if seed % 3 else np.round(logits)
@@ -51,17 +51,17 @@ def naive(head: InstantHead, probabilities: Floats) -> list[Segment]:
             continue
         middle = min(row + (end - row - 1) // 2, rows - 1)
         around = probabilities[max(middle - reach // 2, 0) : middle + reach // 2 + 1]
-        column = 1 + int(around[:, 1:].sum(axis=0, dtype=np.float64).argmax())
-        if smooth[row] >= head.threshold[column - 1]:
-            peaks.append((-smooth[row], middle, column))
+        class_index = 1 + int(around[:, 1:].sum(axis=0, dtype=np.float64).argmax())
+        if smooth[row] >= head.threshold[class_index - 1]:
+            peaks.append((-smooth[row], middle, class_index))
     kept: list[tuple[int, int]] = []
-    for _, row, column in sorted(peaks):
-        if all(abs(row - other) >= head.spacing[column - 1] for other, _ in kept):
-            kept.append((row, column))
+    for _, row, class_index in sorted(peaks):
+        if all(abs(row - other) >= head.spacing[class_index - 1] for other, _ in kept):
+            kept.append((row, class_index))
     segments = []
-    for row, column in sorted(kept):
-        score = float(calibrate(log_probabilities(probabilities[row : row + 1]), head.calibration)[0, column])
-        segments.append(Segment(row, row, head.labels[column - 1], score, instant=True))
+    for row, class_index in sorted(kept):
+        score = float(calibrate(log_probabilities(probabilities[row : row + 1]), head.calibration)[0, class_index])
+        segments.append(Segment(row, row, head.labels[class_index - 1], score, instant=True))
     return segments
 
 

@@ -14,8 +14,8 @@ ONCE = (-4.0, -0.05, -4.0)
 
 
 def make_prior(counts: list[tuple[float, ...]], order: Doubles | None = None) -> LabelSequencePrior:
-    columns = 1 + len(counts)
-    table = np.zeros((columns, columns)) if order is None else order
+    classes = 1 + len(counts)
+    table = np.zeros((classes, classes)) if order is None else order
     return LabelSequencePrior(counts=tuple(counts), order=tuple(map(tuple, table.tolist())), rows=(100, 200))
 
 
@@ -42,8 +42,8 @@ def test_no_single_change_and_no_swap_is_better(groups: int, seed: int) -> None:
     label_sequence_prior = make_prior(
         [tuple(np.log(random.dirichlet(np.ones(3))).tolist()) for _ in range(2)], random.normal(size=(3, 3))
     )
-    columns, logs = relabel(means, means.argmax(axis=1), label_sequence_prior)
-    found = tuple(columns.tolist())
+    classes, logs = relabel(means, means.argmax(axis=1), label_sequence_prior)
+    found = tuple(classes.tolist())
     best = likelihood(means, found, label_sequence_prior)
     start = tuple(means.argmax(axis=1).tolist())
     assert best >= likelihood(means, start, label_sequence_prior)
@@ -55,26 +55,26 @@ def test_no_single_change_and_no_swap_is_better(groups: int, seed: int) -> None:
             assert total <= best + 1e-6
             for place in changed:
                 assert logs[place, other[place]] >= (total - best) / EVIDENCE - 1e-6
-    np.testing.assert_allclose(logs[np.arange(groups), columns], 0, atol=1e-9)
+    np.testing.assert_allclose(logs[np.arange(groups), classes], 0, atol=1e-9)
 
 
 def test_of_two_twins_each_gets_its_label() -> None:
     means = np.log([[0.02, 0.58, 0.4], [0.02, 0.5, 0.48]])
-    columns, logs = relabel(means, np.array([1, 1]), make_prior([ONCE, ONCE]))
-    assert columns.tolist() == [1, 2]
+    classes, logs = relabel(means, np.array([1, 1]), make_prior([ONCE, ONCE]))
+    assert classes.tolist() == [1, 2]
     assert (logs[:, 1:] > -1).all()  # the other way round is nearly as likely, and said to be
 
 
 def test_clear_rows_outweigh_what_recordings_are_made_of() -> None:
     means = np.log([[0.01, 0.98, 0.01], [0.98, 0.01, 0.01], [0.01, 0.98, 0.01]])
-    columns, _ = relabel(means, np.array([1, 0, 1]), make_prior([ONCE, ONCE]))
-    assert columns.tolist() == [1, 0, 1]
+    classes, _ = relabel(means, np.array([1, 0, 1]), make_prior([ONCE, ONCE]))
+    assert classes.tolist() == [1, 0, 1]
 
 
 def test_what_rows_rule_out_is_not_tried() -> None:
     means = np.log([[1e-7, 1.0, 1e-7], [1e-7, 0.6, 0.4]])
-    columns, logs = relabel(means, np.array([1, 1]), make_prior([ONCE, ONCE]))
-    assert columns.tolist() == [1, 2]
+    classes, logs = relabel(means, np.array([1, 1]), make_prior([ONCE, ONCE]))
+    assert classes.tolist() == [1, 2]
     assert logs[0, 0] == pytest.approx(np.log(1e-7))
 
 
@@ -83,9 +83,9 @@ def test_what_follows_what_decides_a_close_call() -> None:
     order[1, 2], order[1, 0] = 1.5, -1.5
     means = np.log([[0.05, 0.9, 0.05], [0.5, 0.02, 0.48]])
     level = make_prior([(-1.0, -1.0, -1.0)] * 2)
-    assert relabel(means, np.array([1, 0]), level).columns.tolist() == [1, 0]
+    assert relabel(means, np.array([1, 0]), level).classes.tolist() == [1, 0]
     ordered = make_prior([(-1.0, -1.0, -1.0)] * 2, order)
-    assert relabel(means, np.array([1, 0]), ordered).columns.tolist() == [1, 2]
+    assert relabel(means, np.array([1, 0]), ordered).classes.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -150,8 +150,8 @@ def test_a_missing_label_is_not_forced_upon_a_part() -> None:
     assert whole is not None
     assert half is not None
     start = np.array([1, 0])
-    assert relabel(means, start, half).columns.tolist() == [1, 0]
-    assert relabel(means, start, whole).columns.tolist() == [1, 2]
+    assert relabel(means, start, half).classes.tolist() == [1, 0]
+    assert relabel(means, start, whole).classes.tolist() == [1, 2]
 
 
 def test_joined_recordings_hold_each_label_once_in_each() -> None:
@@ -160,9 +160,9 @@ def test_joined_recordings_hold_each_label_once_in_each() -> None:
     start, lengths = np.array([1, 2, 1, 1]), np.array([50, 50, 50, 50])
     found = relabel_joined(means, start, lengths, once_each())
     assert found is not None
-    assert found.columns.tolist() == [1, 2, 1, 2]
+    assert found.classes.tolist() == [1, 2, 1, 2]
     assert found.logs.shape == means.shape
-    np.testing.assert_allclose(found.logs[np.arange(4), found.columns], 0, atol=1e-9)
+    np.testing.assert_allclose(found.logs[np.arange(4), found.classes], 0, atol=1e-9)
 
 
 @pytest.mark.parametrize("lengths", [(25, 25, 25, 25), (90, 90, 60, 60)])
@@ -184,7 +184,7 @@ def test_cuts_lie_where_whole_recordings_are_most_likely() -> None:
     start, lengths = np.array([1, 2, 0, 2, 1]), np.array([40, 40, 30, 40, 40])
     found = relabel_joined(means, start, lengths, once_each((80, 120)))
     assert found is not None
-    assert found.columns.tolist() == [1, 2, 0, 2, 1]
+    assert found.classes.tolist() == [1, 2, 0, 2, 1]
 
 
 def test_ways_to_cut_are_not_tried_without_end() -> None:

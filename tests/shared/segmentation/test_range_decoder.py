@@ -18,10 +18,10 @@ CALIBRATED = RangeHead(
 )
 
 
-def random_probabilities(rows: int, columns: int, seed: int, sharpness: float = 2.0) -> Floats:
+def random_probabilities(rows: int, classes: int, seed: int, sharpness: float = 2.0) -> Floats:
     """Rows that change their mind now and then."""
     rng = np.random.default_rng(seed)
-    logits = rng.normal(size=(rows, columns)) + np.repeat(rng.normal(size=(rows // 9 + 1, columns)), 9, axis=0)[:rows]
+    logits = rng.normal(size=(rows, classes)) + np.repeat(rng.normal(size=(rows // 9 + 1, classes)), 9, axis=0)[:rows]
     raised = np.exp(sharpness * logits)
     return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float32)
 
@@ -29,9 +29,9 @@ def random_probabilities(rows: int, columns: int, seed: int, sharpness: float = 
 def naive(head: RangeHead, probabilities: Floats) -> tuple[list[Segment], float]:
     """All rows at once; a segment's score comes from the mean logarithms of its rows."""
     logs = log_probabilities(probabilities).astype(np.float64)
-    columns = probabilities.argmax(axis=1)
-    firsts = np.flatnonzero(np.diff(columns, prepend=-1))
-    runs = LabelRuns(columns[firsts], np.diff(firsts, append=len(columns)), np.add.reduceat(logs, firsts))
+    classes = probabilities.argmax(axis=1)
+    firsts = np.flatnonzero(np.diff(classes, prepend=-1))
+    runs = LabelRuns(classes[firsts], np.diff(firsts, append=len(classes)), np.add.reduceat(logs, firsts))
     starts, groups = filter_runs(runs, head.min_rows)
     starts = snap_borders(runs, starts, groups, head.min_rows)
     decoded = np.repeat(groups, np.add.reduceat(runs.lengths, starts))
