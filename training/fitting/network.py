@@ -113,7 +113,7 @@ class Network(nn.Module):
         if self.event_expert is None:
             return self
         features, hidden_size = self.convolution.in_channels, self.lstm.hidden_size
-        found = Network(features, self.classes, hidden_size, self.downsampling, self.ranges)
+        found = Network(features, self.classes, hidden_size, self.downsampling, self.range_heads)
         found.load_state_dict({key: each for key, each in self.state_dict().items() if key in found.state_dict()})
         return found.eval()
 

@@ -164,6 +164,12 @@ def test_several_heads_of_ranges_load_from_stored_weights() -> None:
     assert Network(6, 3, 8, 1, 3).range_heads == (3,)
 
 
+def test_without_its_event_expert_a_network_keeps_its_heads_of_ranges() -> None:
+    network = make_network([RANGES, PLACES, INSTANTS], 1)
+    assert network.event_expert is not None
+    assert network.without_event_expert().range_heads == (3, 2)
+
+
 def test_the_same_network_gives_the_same_bytes() -> None:
     one, other = (export_model(make_network([RANGES], 4), STATISTICS, make_card([RANGES], 4)) for _ in range(2))
     assert one == other
