@@ -13,10 +13,12 @@ from shared.model_file.card import KnownRecordings, ModelCard
 from shared.settings import Settings
 from training.data.training_data import TrainingData
 from training.fitting.export import packages
+from training.fitting.network import Network
 from training.fitting.trainer import FittedModel
 from training.judging.step_search import StepSearch
 from training.publishing.report import calibrated_heads, make_metrics
 
+RENAMED_ARGUMENTS = {"stem": "downsampling"}  # of `Network`, as 0.1.0 stored them
 CARD_SETTINGS = (
     "train_epochs",
     "sequence_size",
@@ -71,6 +73,14 @@ def make_weights(model: FittedModel, card: ModelCard) -> bytes:
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getvalue()
+
+
+def read_weights(data: bytes) -> Network:
+    """The network of a stored `.pt` file, of this version or an older one, in evaluation mode."""
+    content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    network = Network(**{RENAMED_ARGUMENTS.get(name, name): value for name, value in content["arguments"].items()})
+    network.load_state_dict(content["states"][0])
+    return network.eval()
 
 
 def _digest(model: FittedModel, snapshot: Snapshot) -> str:

@@ -29,8 +29,8 @@ from shared.store.report import ReportFile, read_held_out
 from shared.store.storage import Storage
 from tests.support.synthetic import FAST, draw_instants, draw_ranges
 from training.__main__ import main
-from training.fitting.network import Network
 from training.judging.references import read_card
+from training.publishing import read_weights
 
 Export = Callable[..., tuple[Path, Path]]
 ANY_MODEL = {"BALANCED_ACCURACY_THRESHOLD": "0", "MIN_CLASS_F1_THRESHOLD": "0"}
@@ -174,10 +174,12 @@ def test_same_data_and_seed_give_the_same_graph(trainer: Trainer, write_export: 
 
 def test_weights_load_into_pytorch_without_trusting_them(trainer: Trainer, write_export: Export) -> None:
     assert trainer.run(write_export()) == 0
-    found = torch.load(trainer.folder / "model_project_0.pt", weights_only=True)
-    network = Network(**found["arguments"])
-    network.load_state_dict(found["states"][0])
+    data = (trainer.folder / "model_project_0.pt").read_bytes()
+    found = torch.load(io.BytesIO(data), weights_only=True)
     assert json.loads(found["card"])["project"] == 0
+    network = read_weights(data)
+    assert network.arguments == found["arguments"]
+    assert all(torch.equal(network.state()[name], value) for name, value in found["states"][0].items())
 
 
 def test_the_report_keeps_what_was_held_out(trainer: Trainer, write_export: Export) -> None:
