@@ -4,11 +4,16 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.metrics import balanced_accuracy_score
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import RangeHead
-from training.data.annotations import Recording, event_tolerance
-from training.judging.evaluate import HeldOutPrediction, decode, score
+from training.data.annotations import LabelKinds, Recording, event_tolerance
+from training.judging.evaluate import HeldOutPrediction, Scores, decode, score
+from training.judging.metrics import Classes, class_scores
 
 EMPTY = np.zeros((0, 3), np.float32)
 
@@ -62,6 +67,36 @@ def test_class_figures_say_how_many_segments_there_are(make_recordings: Callable
     metrics = scores.class_metrics()[1]
     assert (metrics.true_segments, metrics.predicted_segments, metrics.f1) == (true, true, 1.0)
     assert sum(map(sum, scores.confusion())) == sum(recording.rows for recording in recordings)
+
+
+@given(seed=st.integers(0, 2**32 - 1), density=st.sampled_from([0.0, 0.3, 1.0]))
+def test_class_figures_are_those_that_sums_of_counts_give(seed: int, density: float) -> None:
+    """Two heads of ranges and instants, classes that never occur or are never predicted among them."""
+    random = np.random.default_rng(seed)
+
+    def drawn(*shape: int) -> NDArray[np.float64]:
+        return (random.integers(0, 50, shape) * (random.random(shape) < density)).astype(float)
+
+    kinds = LabelKinds((("Run", "Walk"), ("Day",)), ("Step", "Jump", "Fall"), ())
+    rows = np.zeros((5, 5))
+    rows[:3, :3], rows[3:, 3:] = drawn(3, 3), drawn(2, 2)
+    hits = drawn(3)
+    events = np.stack([hits, hits + drawn(3), hits + drawn(3)], axis=1)
+    counts = {"rows": rows, "segments": drawn(3, 3, 3), "events": events}
+    found = Scores(Classes(kinds, np.ones(8, bool)), ("a",), (counts,)).class_metrics()
+    expected = [np.nan_to_num(each) for each in class_scores(counts)]
+    np.testing.assert_allclose([(each.precision, each.recall, each.f1) for each in found], np.transpose(expected))
+    assert [each.support for each in found] == [*rows.sum(axis=1), *events[:, 1]]
+
+
+def test_balanced_accuracy_is_that_of_scikit_learn(make_recordings: Callable[..., list[Recording]]) -> None:
+    recordings = make_recordings(4)
+    scores = score(predictions(recordings, wrong=[0]), recordings[0].kinds, 1.0)
+    confusion = np.array(scores.confusion())
+    true, predicted = np.nonzero(confusion)
+    weights = confusion[true, predicted]
+    expected = balanced_accuracy_score(true, predicted, sample_weight=weights)
+    assert scores.metrics()["balanced_accuracy"] == pytest.approx(expected)
 
 
 def test_decoding_is_that_of_serving() -> None:

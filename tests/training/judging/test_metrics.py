@@ -88,7 +88,7 @@ def test_counts_of_rows_agree_with_a_naive_count(true: list[int], predicted: lis
 
 @given(Labels, Labels)
 def test_row_metrics_agree_with_scikit_learn(true: list[int], predicted: list[int]) -> None:
-    """Counted here because sums of counts can be resampled, and importing sklearn.metrics takes 1 s of CPU."""
+    """Counted here because sums of counts can be resampled."""
     from training.judging.metrics import _count_rows
 
     rows = min(len(true), len(predicted))
