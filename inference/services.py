@@ -28,7 +28,6 @@ from inference.version import program_version
 from shared.label_studio import Credentials, Fetcher, LabelStudio, display_url
 from shared.logs import Redaction
 from shared.net import Connections
-from shared.recordings import cell_limit
 from shared.retraining import Controller, Runs, Updates
 from shared.retraining.controller import make_reconciler
 from shared.settings import Settings
@@ -59,12 +58,10 @@ class Services:
             label_studio, credentials, projects, display_url(credentials.base_url), asked=self.metrics.label_studio
         )
 
-        models = ModelCache(store, cache_size=settings.model_cache_size)
+        models = ModelCache(store, cache_size=settings.model_cache_size, aliases=aliases.of)
         self.metrics.watch(models, statuses)
         self.predictor = Predictor(models, fetcher, settings, observe=outcomes.task, stage=self.metrics.stage)
-        self._diagnoser = Diagnoser(
-            models, fetcher, label_studio, projects, cell_limit(settings.max_series_mb), settings.task_score
-        )
+        self._diagnoser = Diagnoser(models, fetcher, label_studio, projects, settings)
 
         self._launcher = choose_launcher(settings, runs, credentials)
         reconciler = make_reconciler(storage, credentials, connections)
@@ -79,9 +76,9 @@ class Services:
         self.pools = ThreadPools()
         self.background = BackgroundLoops(models, monitor)
         self.setup = ProjectSetup(projects, self._tokens, models, self._controller)
-        self.events = EventRecorder(queue, runs, self._controller, self.metrics, self.activity_log)
+        self.events = EventRecorder(queue, runs, self._controller, self.metrics, self.activity_log, aliases.of)
         self.trainings = Trainings(queue, updates, runs, self.activity_log)
-        self.labels = Labels(queue, aliases, settings)
+        self.labels = Labels(queue, aliases, projects, settings)
         self.versions = Versions(store, statuses, self.activity_log)
         self.pages = Pages.of(
             settings,

@@ -195,10 +195,11 @@ def _renames(storage: Storage, store: ModelStore, project: int) -> Iterator[Chec
     if known is None or model_info is None or not known.label_config:
         return
     try:
-        labels = parse_label_config(known.label_config).labels
+        config = parse_label_config(known.label_config)
     except LabelConfigError:
         return
-    for old, new in suggest_renames(model_info.labels, labels, LabelAliases(storage).of(project)):
+    aliases = LabelAliases(storage).of(project)
+    for old, new in suggest_renames(model_info.labels, config, aliases, model_info.renames):
         yield Check(False, f"Project {project}: a label may have been renamed.", rename_sentence(project, old, new))
 
 

@@ -5,8 +5,7 @@ import getpass
 import json
 import time
 
-from shared.errors import LabelConfigError
-from shared.labelling.label_config import parse_label_config
+from inference.operations.labels import configured_labels
 from shared.retraining.updates import LABEL_ALIAS, Updates
 from shared.settings import Settings
 from shared.store.aliases import LabelAliases
@@ -36,8 +35,8 @@ def main(options: argparse.Namespace, settings: Settings) -> int:
         return 0
     old, new = options.old or "", options.new or ""
     if options.action == "alias":
-        known = KnownProjects(storage).get(project)
-        aliases.add(project, old, new, by=getpass.getuser(), labels=_labels(known.label_config if known else ""))
+        labels = configured_labels(KnownProjects(storage), project)
+        aliases.add(project, old, new, by=getpass.getuser(), labels=labels)
         said = f"{old} is read as {new} from the next training on, which is requested."
     else:
         aliases.remove(project, old)
@@ -46,10 +45,3 @@ def main(options: argparse.Namespace, settings: Settings) -> int:
     Updates(storage).add(project, LABEL_ALIAS, time.time(), weight=weight)
     print(said)  # noqa: T201
     return 0
-
-
-def _labels(xml: str) -> tuple[str, ...]:
-    try:
-        return parse_label_config(xml).labels if xml else ()
-    except LabelConfigError:
-        return ()

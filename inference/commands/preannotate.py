@@ -28,6 +28,7 @@ from shared.label_studio.fetcher import Fetcher
 from shared.net.connections import Connections
 from shared.settings import Settings
 from shared.store import keys
+from shared.store.aliases import LabelAliases
 from shared.store.keys import read_project
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
@@ -112,7 +113,8 @@ class Preannotation:
         self._sleep = sleep
         self._clock = clock
         self._label_studio = LabelStudio(credentials, connections)
-        self._models = ModelCache(ModelStore(storage, keep_versions=settings.keep_versions), cache_size=1)
+        store = ModelStore(storage, keep_versions=settings.keep_versions)
+        self._models = ModelCache(store, cache_size=1, aliases=LabelAliases(storage).of)
         self._reasons: Counter[str] = Counter()
         self._doubts: dict[str, DoubtCount] = {}
         self._predictor = Predictor(

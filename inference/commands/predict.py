@@ -4,20 +4,28 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from inference.serving.model_cache import ModelCache
 from inference.serving.protocol import ProjectRef
-from shared.errors import SegmenterError, SeriesError
+from shared.errors import LabelConfigError, SegmenterError, SeriesError
+from shared.labelling.label_config import LabelConfig, parse_label_config
 from shared.labelling.regions import to_regions
+from shared.labelling.renames import with_aliases
 from shared.recordings.series import read_series
 from shared.segmentation.answer import answer_series
 from shared.segmentation.segmenter import Segmenter
 from shared.settings import Settings
+from shared.store.aliases import LabelAliases
 from shared.store.keys import read_project
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
+from shared.store.projects import KnownProjects
+from shared.store.storage import Storage
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,11 +49,15 @@ def predict_files(project: str, files: Sequence[str], settings: Settings, *, as_
 
     Returns 0, or 1 if a file failed. Raises UntrainedError without a model, RefusedError on a bad project id.
     """
-    store = ModelStore(open_storage(settings.model_dir), keep_versions=settings.keep_versions)
-    served = ModelCache(store, cache_size=1).serving(ProjectRef(read_project(project)))
+    storage = open_storage(settings.model_dir)
+    number = read_project(project)
+    served = ModelCache(ModelStore(storage, keep_versions=settings.keep_versions), cache_size=1).serving(
+        ProjectRef(number)
+    )
+    config = _label_config(storage, number, served.segmenter.card.label_config)
     answers: list[dict[str, Any]] = []
     for name in files:
-        answer = _segment(name, served.segmenter, served.version, settings)
+        answer = _segment(name, served.segmenter, served.version, config, settings)
         answers.append(answer)
         for note in answer.get("notes", ()):
             print(f"{name}: {note}", file=sys.stderr)  # noqa: T201
@@ -58,15 +70,24 @@ def predict_files(project: str, files: Sequence[str], settings: Settings, *, as_
     return int(any("error" in answer for answer in answers))
 
 
-def _segment(name: str, segmenter: Segmenter, version: str, settings: Settings) -> dict[str, Any]:
+def _label_config(storage: Storage, project: int, trained: LabelConfig) -> LabelConfig:
+    """The configuration under which the server answers: the project's as last seen, else the model's; renamed labels
+    that were confirmed are read as the new ones.
+    """
+    known = KnownProjects(storage).get(project)
+    with suppress(LabelConfigError):
+        trained = parse_label_config(known.label_config) if known and known.label_config else trained
+    return with_aliases(trained, LabelAliases(storage).of(project))
+
+
+def _segment(name: str, segmenter: Segmenter, version: str, config: LabelConfig, settings: Settings) -> dict[str, Any]:
     answer: dict[str, Any] = {"file": name, "result": [], "score": 0.0, "model_version": version}
-    config = segmenter.card.label_config
     try:
         try:
             data = Path(name).read_bytes()
         except OSError as error:
             raise SeriesError(f"The file cannot be read: {error.strerror}.") from None
-        series = read_series(data, config)
+        series = read_series(data, replace(config, channels=segmenter.card.label_config.channels))
         found = answer_series(segmenter, series, config, task_score=settings.task_score)
         answer |= {"result": to_regions(found.segments, series.axis, config), "score": found.score}
         answer |= {"notes": [doubt.sentence for doubt in found.doubts]} if found.doubts else {}

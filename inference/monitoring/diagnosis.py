@@ -10,20 +10,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.monitoring.annotated import annotated_strips
 from inference.serving.model_cache import ModelCache, ServedModel
 from inference.serving.protocol import ProjectRef
 from shared.errors import RefusedError, SegmenterError
 from shared.label_studio.client import LabelStudio, TaskWithAnnotations
 from shared.label_studio.fetcher import Fetcher
-from shared.labelling.annotations import Annotation, read_annotation, select_annotations
 from shared.labelling.label_config import LabelConfig, parse_label_config
-from shared.labelling.left_out import count_by_kind
-from shared.labelling.regions import from_regions
+from shared.labelling.renames import with_aliases
 from shared.labelling.segments import Segment
-from shared.recordings.csv_reader import MAX_CELLS
-from shared.recordings.series import Series, is_address, read_series
+from shared.recordings.series import Series, cell_limit, is_address, read_series
 from shared.segmentation.answer import Answer, answer_series
-from shared.settings import TaskScore
+from shared.settings import Settings, TaskScore
 from shared.store.projects import KnownProjects
 from shared.store.report import HeldOut
 
@@ -90,15 +88,13 @@ class Diagnoser:
         fetcher: Fetcher,
         label_studio: LabelStudio,
         projects: KnownProjects,
-        max_cells: int = MAX_CELLS,
-        task_score: TaskScore = "mean",
+        settings: Settings,
     ) -> None:
         self._models = models
         self._fetcher = fetcher
         self._label_studio = label_studio
         self._projects = projects
-        self._max_cells = max_cells
-        self._task_score = task_score
+        self._settings = settings
         self._thread = ThreadPoolExecutor(1, "examine")
 
     def close(self) -> None:
@@ -114,6 +110,8 @@ class Diagnoser:
         steps: list[Step] = []
         served = self._served(project, steps)
         config = self._config(project, served, steps)
+        if config is not None:
+            config = with_aliases(config, self._models.aliases(project))
         annotated = self._task(project, task, steps)
         if config is None or annotated is None:
             return Diagnosis(steps=steps, version=served.version if served else "")
@@ -123,14 +121,15 @@ class Diagnoser:
         series = self._series(annotated, read, steps)
         if series is None:
             return Diagnosis(steps=steps, version=served.version if served else "")
-        strips = {"annotated": _annotated_segments(annotated, series, config, steps)}
+        strips, doubts = annotated_strips(annotated, series, config, self._settings)
+        steps += [Step(holds=False, sentence=each) for each in doubts]
         score = None
         if held_out is not None:
             strips["predicted by a network that had not seen it"] = [
                 Segment(each.first, each.last, each.label, each.score, each.instant) for each in held_out.predicted
             ]
         if served is not None:
-            found = _answer(served, series, config, self._task_score, steps)
+            found = _answer(served, series, config, self._settings.task_score, steps)
             if found is not None:
                 strips["predicted"], score = found.segments, found.score
         else:
@@ -184,7 +183,9 @@ class Diagnoser:
         try:
             value = config.value_of(task.data)
             with self._fetcher.held(value, task_id=task.id, deadline=monotonic() + BUDGET_SECONDS) as data:
-                series = read_series(data, config, max_cells=self._max_cells, fetched=is_address(value))
+                series = read_series(
+                    data, config, max_cells=cell_limit(self._settings.max_series_mb), fetched=is_address(value)
+                )
         except SegmenterError as error:
             steps.append(Step(holds=False, sentence=str(error)))
             return None
@@ -244,25 +245,6 @@ def _pieces(segments: Iterable[Segment], series: Series, first: int, last: int) 
                 start=series.axis.value(each.first),
                 end=series.axis.value(each.last),
             )
-
-
-def _annotated_segments(
-    task: TaskWithAnnotations, series: Series, config: LabelConfig, steps: list[Step]
-) -> list[Segment]:
-    """Segments of the annotations that training would learn from."""
-    annotations: list[Annotation] = []
-    for raw in task.annotations:
-        try:
-            annotations.append(read_annotation(raw))
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            steps.append(Step(holds=False, sentence=f"An annotation cannot be read: {error}."))
-    found: list[Segment] = []
-    for annotation in select_annotations(annotations):
-        parsed = from_regions(annotation.result, series.axis, config)
-        found += parsed.segments
-        found_out = count_by_kind((f"annotation {annotation.id}", each) for each in parsed.left_out)
-        steps += [Step(holds=False, sentence=doubt.sentence) for doubt in found_out]
-    return found
 
 
 def _answer(

@@ -163,9 +163,8 @@ class StatusCollector:
             config, config_error = self._config(project, known, before)
             none: list[LabelAlias] = []
             aliases = _readable(self._confirmed, project, none, errors)
-            renames = suggest_renames(
-                info.labels if info else (), config.labels if config else (), {each.old: each.new for each in aliases}
-            )
+            confirmed = {each.old: each.new for each in aliases}
+            renames = suggest_renames(info.labels, config, confirmed, info.renames) if info and config else []
             return ProjectStatus(
                 project=project,
                 known=_with_digest(known),

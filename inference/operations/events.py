@@ -1,6 +1,7 @@
 """Events of Label Studio: stored as updates if training would learn from them."""
 
 import logging
+from collections.abc import Callable, Mapping
 
 from inference.monitoring.activity_log import ActivityLog
 from inference.monitoring.metrics import ServerMetrics
@@ -8,6 +9,8 @@ from inference.operations.update_queue import UpdateQueue
 from inference.serving.protocol import ProjectRef
 from inference.serving.webhooks import WebhookEvent
 from shared.errors import RecordError, RefusedError, StoreError
+from shared.labelling.label_config import LabelConfig
+from shared.labelling.renames import with_aliases
 from shared.retraining.controller import Controller
 from shared.retraining.runs import Runs
 
@@ -24,12 +27,15 @@ class EventRecorder:
         controller: Controller,
         metrics: ServerMetrics,
         activity_log: ActivityLog,
+        aliases: Callable[[int], Mapping[str, str]],
     ) -> None:
+        """`aliases`: renamed labels of a project that an operator confirmed, which fingerprints of runs hold."""
         self._queue = queue
         self._runs = runs
         self._controller = controller
         self._metrics = metrics
         self._activity_log = activity_log
+        self._aliases = aliases
 
     def record(self, event: WebhookEvent) -> str:
         """Store an event if it matters, and return its job; "" if it does not matter."""
@@ -42,7 +48,7 @@ class EventRecorder:
                     None, event.action, "It names no project: all projects are compared with Label Studio."
                 )
             return ""
-        if not (event.matters or self._has_new_config(event.project, event.fingerprint)):
+        if not (event.matters or self._has_new_config(event.project, event.label_config)):
             self._activity_log.note(event.project.id, event.action, "It changes nothing that training reads.")
             return ""
         if self._controller.is_full(event.project.id):
@@ -53,14 +59,15 @@ class EventRecorder:
         effect = f"Recorded as {event.weight} waiting update(s)."
         return self._queue.add(event.project.id, event.action, effect, weight=event.weight)
 
-    def _has_new_config(self, project: ProjectRef, fingerprint: str) -> bool:
-        """Whether a labelling configuration differs from that of the last finished run; "" is no configuration.
+    def _has_new_config(self, project: ProjectRef, config: LabelConfig | None) -> bool:
+        """Whether a labelling configuration differs from that of the last finished run.
 
         While a run is active, it may have read an older or a newer one: only its own is not new.
         """
-        if not fingerprint:
+        if config is None:
             return False
         try:
+            fingerprint = with_aliases(config, self._aliases(project.id)).fingerprint
             state = self._runs.state(project.id)
         except (RecordError, RefusedError):  # not known: the comparison with Label Studio tells
             return False

@@ -1,23 +1,36 @@
 """Labels that were renamed in Label Studio: confirmed, and undone."""
 
 from inference.operations.update_queue import UpdateQueue
+from shared.errors import LabelConfigError
+from shared.labelling.label_config import parse_label_config
 from shared.retraining.updates import LABEL_ALIAS
 from shared.settings import Settings
 from shared.store.aliases import LabelAliases
+from shared.store.projects import KnownProjects
+
+
+def configured_labels(projects: KnownProjects, project: int) -> tuple[str, ...]:
+    """Labels of a project's labelling configuration as last seen; none where it is not known or cannot be served."""
+    known = projects.get(project)
+    try:
+        return parse_label_config(known.label_config).labels if known and known.label_config else ()
+    except LabelConfigError:
+        return ()
 
 
 class Labels:
     """What the page's buttons ask for. Each change starts a training: it changes what annotations mean."""
 
-    def __init__(self, queue: UpdateQueue, aliases: LabelAliases, settings: Settings) -> None:
+    def __init__(self, queue: UpdateQueue, aliases: LabelAliases, projects: KnownProjects, settings: Settings) -> None:
         self._queue = queue
+        self._projects = projects
         self._aliases = aliases
         self._weight = settings.start_training_each_n_updates
         self._by = f"{settings.basic_auth_user} on the page" if settings.basic_auth_user else "the page"
 
     def confirm(self, project: int, old: str, new: str) -> None:
-        """Read an old label as a new one. Raises RefusedError for a chain or a circle."""
-        self._aliases.add(project, old, new, by=self._by)
+        """Read an old label as a new one. Raises RefusedError for a chain, a circle, or another configuration."""
+        self._aliases.add(project, old, new, by=self._by, labels=configured_labels(self._projects, project))
         self._queue.add(project, LABEL_ALIAS, f"{old} is read as {new}.", weight=self._weight)
 
     def undo(self, project: int, old: str) -> None:

@@ -4,14 +4,15 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cachetools import LRUCache
 
 from inference.serving.protocol import ProjectRef
-from shared.errors import ModelError, RefusedError, StoreError, UntrainedError
+from shared.errors import ModelError, RecordError, RefusedError, StoreError, UntrainedError
 from shared.segmentation.segmenter import Segmenter
 from shared.store.model_info import ModelInfo, StoredModel
 from shared.store.models import ModelStore
@@ -48,6 +49,7 @@ class _Project:
     lock: threading.Lock = field(default_factory=threading.Lock)
     loading: threading.Lock = field(default_factory=threading.Lock)
     model_info: ModelInfo | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
     looked_at: float = float("-inf")
     away: bool = False  # the store could not be read: until it can, only `refresh` reads it, which no request waits for
     refused: dict[str, str] = field(default_factory=dict)  # sha256, or tag where the bytes have none ► why
@@ -63,8 +65,17 @@ class ModelCache:
     from the kept versions.
     """
 
-    def __init__(self, store: ModelStore, *, cache_size: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        store: ModelStore,
+        *,
+        cache_size: int,
+        aliases: Callable[[int], Mapping[str, str]] = lambda _: {},
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`aliases`: renamed labels of a project that an operator confirmed."""
         self._store = store
+        self._read_aliases = aliases
         self._cache_size = cache_size
         self._clock = clock
         self._lock = threading.Lock()
@@ -88,6 +99,10 @@ class ModelCache:
                     served = self._cached(project.id, good.version) or self._load(project.id, state, good)
             if served is not None:
                 return served
+
+    def aliases(self, project: int) -> Mapping[str, str]:
+        """Old label ► new label, as of when the store was last asked for the project's version; nothing is read."""
+        return self._state(project).aliases
 
     def refresh(self) -> None:
         """Load new versions of models in use, so that no request has to."""
@@ -143,6 +158,8 @@ class ModelCache:
                 try:
                     state.model_info = self._store.model_info(project)
                     state.away = False
+                    with suppress(RecordError, RefusedError):  # named on the project's page
+                        state.aliases = self._read_aliases(project)
                 except StoreError as error:
                     log.warning("%s The last known model serves on.", error, extra={"project": project})
                     state.away = True

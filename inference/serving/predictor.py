@@ -39,6 +39,7 @@ from shared.errors import (
 from shared.label_studio.fetcher import Fetcher
 from shared.labelling.label_config import LabelConfig, parse_label_config
 from shared.labelling.regions import to_regions
+from shared.labelling.renames import with_aliases
 from shared.recordings.series import cell_limit, is_address, read_series
 from shared.segmentation.answer import answer_series
 from shared.settings import Settings
@@ -182,7 +183,7 @@ class Predictor:
 
     def _segment(self, task: Task, project: ProjectRef, served: ServedModel, batch: "_Batch") -> Outcome:
         card = served.segmenter.card
-        config = batch.label_config(card.label_config)
+        config = with_aliases(batch.label_config(card.label_config), self._models.aliases(project.id))
         self._check_time(batch)
         value = _value(task, config)
         number = task.id if isinstance(task.id, int) else None

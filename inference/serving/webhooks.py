@@ -11,7 +11,7 @@ import msgspec
 
 from inference.serving.protocol import ProjectRef, RequestError, decode_object, parse_project
 from shared.errors import LabelConfigError
-from shared.labelling.label_config import parse_label_config
+from shared.labelling.label_config import LabelConfig, parse_label_config
 
 START_TRAINING = "START_TRAINING"
 ANNOTATED = frozenset(
@@ -33,7 +33,7 @@ class WebhookEvent(msgspec.Struct, frozen=True, kw_only=True):
     project: ProjectRef | None  # None: the event names no project, so it may concern any
     matters: bool
     weight: int = 1  # annotations it carries, by which START_TRAINING_EACH_N_UPDATES counts
-    fingerprint: str = ""  # of the label configuration that PROJECT_UPDATED carries; matters only if it is new
+    label_config: LabelConfig | None = None  # that PROJECT_UPDATED carries; matters only if it is new
 
 
 def parse_event(body: bytes) -> WebhookEvent:
@@ -49,7 +49,7 @@ def parse_event(body: bytes) -> WebhookEvent:
     if project is not None and project.id == 0:
         raise RequestError("The event is of project 0; Label Studio counts from 1.")
     if action == "PROJECT_UPDATED":
-        return WebhookEvent(action=action, project=project, matters=False, fingerprint=_fingerprint(payload))
+        return WebhookEvent(action=action, project=project, matters=False, label_config=_label_config(payload))
     weight = _weight(action, payload)
     return WebhookEvent(action=action, project=project, matters=weight > 0, weight=max(weight, 1))
 
@@ -108,12 +108,12 @@ def _epoch(created_at: Any) -> str:
         return ""
 
 
-def _fingerprint(payload: dict[str, Any]) -> str:
+def _label_config(payload: dict[str, Any]) -> LabelConfig | None:
     for project in _objects(payload, "project"):
         text = project.get("label_config")
         if isinstance(text, str):
             try:
-                return parse_label_config(text).fingerprint
+                return parse_label_config(text)
             except LabelConfigError:
-                return ""  # nothing to train with; the next good configuration has another fingerprint
-    return ""
+                return None  # nothing to train with; the next good configuration has another fingerprint
+    return None

@@ -23,6 +23,10 @@ T = TypeVar("T")
 ASK_SECONDS = 20.0  # s for one answer; a page of 100 annotated tasks took 0.7
 PAGE_SIZE = 100  # tasks requested, fewer may come; larger pages save little
 RECENT_TASKS = 20  # tasks looked at for the newest annotation; comments and single predictions touch tasks, too
+ONE_TASK = (
+    "id,data,annotations,predictions,result,created_at,updated_at,was_cancelled,ground_truth,"
+    "completed_by,parent_prediction,lead_time,last_action"
+)
 ANNOTATED = {"filter": "filter:tasks:total_annotations", "operator": "greater", "type": "Number", "value": 0}
 
 
@@ -115,6 +119,7 @@ class TaskWithAnnotations(msgspec.Struct, frozen=True):
     id: int
     data: dict[str, Any]
     annotations: list[dict[str, Any]] = []
+    predictions: list[Any] = []  # objects, from which it is told whether people changed what they accepted
 
 
 class UnpredictedTasks(NamedTuple):
@@ -215,7 +220,7 @@ class LabelStudio:
     def task(self, project: int, task: int) -> TaskWithAnnotations | None:
         """One task of a project with its annotations, None if the project has none of this id."""
         query = _query([{**after(task), "operator": "equal"}], "tasks:id", 1)
-        query |= {"project": project, "include": "id,data,annotations,result,was_cancelled,ground_truth"}
+        query |= {"project": project, "include": ONE_TASK}
         page = self._read("/api/tasks/", _TaskPage, query)
         return next((each for each in page.tasks if each.id == task), None)
 

@@ -1,6 +1,6 @@
 """Annotations of a task as Label Studio writes them, and which of them count."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -42,6 +42,11 @@ def read_annotation(raw: Mapping[str, Any], predictions: Mapping[int, Any] | Non
         annotator=_annotator(raw.get("completed_by")),
         machine_made=is_from_prediction(raw) and not _is_edited(raw, result, predictions or {}),
     )
+
+
+def results_by_id(predictions: Iterable[Any]) -> dict[int, Any]:
+    """Results of a task's predictions; exports may hold their numbers alone, which say nothing."""
+    return {each["id"]: each.get("result") for each in predictions if isinstance(each, Mapping) and "id" in each}
 
 
 def is_from_prediction(raw: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from shared.doubts import Doubt, Kind
 
 MOST_NAMED = 5  # topics of a kind that are named with their numbers
+LONGEST_LABEL = 80  # characters of it in a topic
 
 TITLES: dict[Kind, str] = {
     "unreadable-region": "regions that cannot be read, so their rows are unknown",
@@ -23,6 +24,11 @@ class LeftOut(NamedTuple):
     kind: Kind
     topic: str  # what it is about, by which those of one kind are told apart: a label, a tag; "" where there is none
     sentence: str  # what was found
+
+
+def label_topic(label: str) -> str:
+    """The topic of what is about a label."""
+    return repr(label[:LONGEST_LABEL])
 
 
 def count_by_kind(found: Iterable[tuple[str, LeftOut]]) -> list[Doubt]:

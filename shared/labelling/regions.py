@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from shared.errors import SeriesError
 from shared.labelling.label_config import LabelConfig
-from shared.labelling.left_out import LeftOut
+from shared.labelling.left_out import LeftOut, label_topic
 from shared.labelling.segments import Segment
 from shared.labelling.time_axis import Time, TimeAxis
 
@@ -112,7 +112,7 @@ def _read_region(value: Any, axis: TimeAxis, config: LabelConfig, parsed: Parsed
             parsed.segments.append(Segment(first, last, name, instant=instant))
         else:
             parsed.unclear.append(UnclearRegion(first, last, None, instant))
-            parsed.left_out.append(LeftOut("unknown-label", repr(name[:80]), f"from {start!r} to {end!r}"))
+            parsed.left_out.append(LeftOut("unknown-label", label_topic(name), f"from {start!r} to {end!r}"))
 
 
 def _region(segment: Segment, start: Time, end: Time, config: LabelConfig) -> dict[str, Any]:

@@ -1,18 +1,49 @@
 """Labels that were renamed in a labelling configuration, while annotations keep the old name."""
 
 from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
 
 from msgspec.structs import replace
 
 from shared.labelling.label_config import LabelConfig
 
+Rename = tuple[str, str]  # old label, new label
 
-def suggest_renames(before: Sequence[str], now: Sequence[str], aliases: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Pairs of an old label that is gone and a new one at its place in the list, without those confirmed."""
-    if len(before) != len(now):
+
+def suggest_renames(
+    before: Sequence[str], config: LabelConfig, aliases: Mapping[str, str], earlier: Sequence[Rename] = ()
+) -> list[Rename]:
+    """Pairs of an old label that is gone and a new one that seems to be the same, without those confirmed.
+
+    The new label stands in the old one's place in the list; where a single new label stands in the place of several,
+    they seem to be merged; a name that differs in case or blanks only is the same wherever it stands.
+    before: labels of the configuration that the model was trained with. earlier: pairs that were offered when it was
+    trained, while annotations had the old label.
+    """
+    now = config.labels
+    if tuple(before) == now and not earlier:
         return []
-    pairs = [(old, new) for old, new in zip(before, now, strict=True) if old not in now and new not in before]
-    return [(old, new) for old, new in pairs if old not in aliases]
+    known = frozenset(before)
+    gone, added = [each for each in before if each not in config.label_set], [each for each in now if each not in known]
+    same = {_folded(new): new for new in reversed(added)}
+    pairs = [(old, same[_folded(old)]) for old in gone if _folded(old) in same]
+    named = {label for pair in pairs for label in pair}
+    for _, first, end, new_first, new_end in SequenceMatcher(None, before, now, autojunk=False).get_opcodes():
+        old_ones = [label for label in before[first:end] if label not in config.label_set | named]
+        new_ones = [label for label in now[new_first:new_end] if label not in known | named]
+        if len(old_ones) == len(new_ones):
+            pairs += zip(old_ones, new_ones, strict=True)
+        elif len(new_ones) == 1:
+            pairs += [(old, new_ones[0]) for old in old_ones]
+    paired = {old for old, _ in pairs}
+    labels = config.label_set
+    pairs += [(old, new) for old, new in earlier if old not in paired and old not in labels and new in labels]
+    settled = {*config.synonyms, *(old for old, new in aliases.items() if new in labels)}
+    return [(old, new) for old, new in pairs if old not in settled]
+
+
+def _folded(label: str) -> str:
+    return " ".join(label.split()).casefold()
 
 
 def rename_sentence(project: int, old: str, new: str) -> str:

@@ -224,6 +224,7 @@ class ModelCard(msgspec.Struct, rename=STORED_NAMES, frozen=True, kw_only=True):
     known: KnownRecordings | None = None  # None: a recording is never unlike the training recordings
     metrics: ModelMetrics
     snapshot: Snapshot
+    renames: tuple[tuple[str, str], ...] = ()  # old label of annotations, new one of the configuration: not confirmed
     folds: dict[str, int] = {}  # group of recordings ► fold, kept as recordings are added
     settings: dict[str, str] = {}  # the training settings that were in force
     packages: dict[str, str] = {}

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from shared.errors import ConflictError, RefusedError, StoreError
 from shared.store import keys
@@ -38,7 +39,9 @@ class LabelAliases:
     def add(self, project: int, old: str, new: str, *, by: str, labels: Sequence[str] = ()) -> None:
         """Confirm a rename; `labels` are those of the configuration, where it is known.
 
-        Raises RefusedError for a rename that makes a chain or a circle, or that the configuration speaks against.
+        A confirmation whose old label is a label again has no effect any more and goes; one whose new label is
+        renamed now, or renamed back, follows. Raises RefusedError for a rename that makes a chain or a circle, or that
+        the configuration speaks against.
         """
         if labels and new not in labels:
             raise RefusedError(f"The configuration has no label {new!r}; it has {', '.join(map(repr, labels))}.")
@@ -48,13 +51,16 @@ class LabelAliases:
             raise RefusedError(f"A label is renamed to another one, not {old!r} to {new!r}.")
 
         def change(known: list[LabelAlias]) -> list[LabelAlias]:
-            for each in known:
+            valid = [each for each in known if each.old not in labels]
+            if labels:  # `old` is no label, so what was read as it is now read as `new`
+                valid = [replace(each, new=new) if each.new == old else each for each in valid]
+            for each in valid:
                 if each.old == new:
                     raise RefusedError(f"{new!r} is read as {each.new!r}: use that, or remove it first. No chains.")
                 if each.new == old:
                     raise RefusedError(f"{each.old!r} is read as {old!r}: remove that first. No chains.")
             added = LabelAlias(old=old, new=new, by=by, at=self._storage.now())
-            return [*(each for each in known if each.old != old), added]
+            return [*(each for each in valid if each.old != old), added]
 
         self._change(project, change)
 

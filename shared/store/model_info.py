@@ -20,6 +20,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     project_created: str = ""
     snapshot: Snapshot | None = None
     labels: tuple[str, ...] = ()  # of its labelling configuration, in its order
+    renames: tuple[tuple[str, str], ...] = ()  # offered while annotations had the old label, not confirmed then
     refused: str = ""  # why the file is not a valid model; the other fields are empty then
 
     def mismatch(self, created: str) -> str:
@@ -53,6 +54,7 @@ class _Card(msgspec.Struct):
     snapshot: Snapshot
     project_created: str = ""
     label_config: _Labels = msgspec.field(default_factory=_Labels)
+    renames: tuple[tuple[str, str], ...] = ()
 
 
 def read_model_info(data: bytes, tag: str, project: int) -> ModelInfo:
@@ -82,6 +84,7 @@ def read_model_info(data: bytes, tag: str, project: int) -> ModelInfo:
         project_created=card.project_created,
         snapshot=card.snapshot,
         labels=card.label_config.labels,
+        renames=card.renames,
     )
 
 

@@ -32,6 +32,7 @@ from training.fitting.trainer import Trainer
 from training.judging.cross_validation import HeldOutPredictions
 from training.judging.evaluate import LEAST_GROUPS, Scores, draw_groups, resample, score
 from training.judging.metrics import compute_metrics
+from training.judging.references import serving_heads
 from training.planning.decoding_parameters import choose_shape
 from training.planning.plan import Plan, make_plan
 
@@ -61,7 +62,8 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
         raise PermanentError("curve needs --project N, or --tasks EXPORT.json with --label-config CONFIG.xml.")
     torch.set_num_threads(settings.train_threads)
     project = arguments.project or 0
-    aliases = LabelAliases(open_storage(settings.model_dir)).of(project)
+    storage = open_storage(settings.model_dir)
+    aliases = LabelAliases(storage).of(project)
     if arguments.tasks:
         data = training_data_of_export(arguments.tasks, arguments.label_config, settings, aliases)
     else:
@@ -73,10 +75,11 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
         settings.unlabelled,
         annotators=settings.annotators,
         machine_annotations=settings.machine_annotations,
+        previous=serving_heads(storage, project),
     )
     plan = make_plan(loaded.recordings, loaded.kinds, settings, {})
     curve = measure(plan, data.config, settings, [*data.notes, *loaded.notes])
-    keep_curve(open_storage(settings.model_dir), project, curve)
+    keep_curve(storage, project, curve)
     text = json.dumps(msgspec.to_builtins(curve), indent=1) if arguments.json else "\n".join(table(curve))
     sys.stdout.write(text + "\n")
     return 0

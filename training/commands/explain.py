@@ -15,6 +15,7 @@ from shared.store.aliases import LabelAliases
 from shared.store.opening import open_storage
 from training.data.recordings import Loaded, load_recordings
 from training.data.training_data import training_data_of_export, training_data_of_project
+from training.judging.references import serving_heads
 
 
 class ClassCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,9 +43,9 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 def main(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print what would be trained on. Returns 0, or 2 where nothing could be learned from it."""
-    aliases: dict[str, str] = {}
-    if "://" in settings.model_dir or Path(settings.model_dir).exists():  # telling makes no store
-        aliases = LabelAliases(open_storage(settings.model_dir)).of(arguments.project or 0)
+    exists = "://" in settings.model_dir or Path(settings.model_dir).exists()  # telling makes no store
+    storage = open_storage(settings.model_dir) if exists else None
+    aliases = LabelAliases(storage).of(arguments.project or 0) if storage else {}
     if arguments.tasks:
         data = training_data_of_export(arguments.tasks, arguments.label_config, settings, aliases)
     else:
@@ -57,6 +58,7 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
             settings.unlabelled,
             annotators=settings.annotators,
             machine_annotations=settings.machine_annotations,
+            previous=serving_heads(storage, arguments.project or 0) if storage else (),
         )
         found = explain(len(data.tasks), loaded, data.notes)
     except TrainingDataError as error:

@@ -13,7 +13,8 @@ import msgspec
 import torch
 
 from shared.errors import ExitCode, LeaseHeldError, PermanentError, RunCancelledError, SegmenterError
-from shared.labelling.renames import rename_sentence, suggest_renames
+from shared.labelling.left_out import label_topic
+from shared.labelling.renames import Rename, rename_sentence, suggest_renames
 from shared.labelling.snapshots import Snapshot
 from shared.reporting import render_report
 from shared.retraining.active_run import ActiveRun, begin_run
@@ -155,10 +156,12 @@ class _Run:
             previous=champion_card.range_labels if champion_card else (),
         )
         notes = [*data.notes, *loaded.notes]
+        renames: list[Rename] = []
         if champion_card:
-            before = champion_card.label_config.labels
-            renamed = suggest_renames(before, data.config.labels, data.config.aliases)
-            notes += [rename_sentence(self._project, *each) for each in renamed]
+            before, earlier = champion_card.label_config.labels, champion_card.renames
+            renames = suggest_renames(before, data.config, data.config.aliases, earlier)
+            renames = [each for each in renames if label_topic(each[0]) in loaded.unknown_labels]
+            notes += [rename_sentence(self._project, *each) for each in renames]
         for note in notes:
             log.warning("%s", note)
         if loaded.missing:  # reconciling then finds annotations that no run has seen
@@ -182,6 +185,7 @@ class _Run:
         self.active.report(state="exporting")
         known = known_recordings(trainer, search.best, timed=bool(data.config.time_column))
         card = make_card(trainer.draft_card(), self._project, data, search, model, self.settings, notes, known)
+        card = msgspec.structs.replace(card, renames=tuple(renames))
         graph, weights = trainer.export(model, card), make_weights(model, card)
         report = make_report(card, search, model, verdict, next_number(store, self._project))
         reports = {"report.json": msgspec.json.encode(report), "report.html": render_report(report, data.config)}

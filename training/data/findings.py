@@ -15,6 +15,10 @@ class Findings:
     left_out: list[tuple[str, LeftOut]] = field(default_factory=list)
     series: list[tuple[str, Doubt]] = field(default_factory=list)  # about recordings
 
+    def topics(self, kind: Kind) -> frozenset[str]:
+        """What was left out of a kind is about."""
+        return frozenset(each.topic for _, each in self.left_out if each.kind == kind)
+
     def doubts(self) -> list[Doubt]:
         """One for each kind, with its number and one example."""
         by_kind: dict[Kind, list[tuple[str, Doubt]]] = {}

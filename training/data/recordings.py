@@ -50,6 +50,7 @@ class Loaded(NamedTuple):
     notes: list[str]  # sentences about what was left out, those of `doubts` among them
     doubts: list[Doubt]
     missing: list[AnnotatedTask]  # whose recordings did not arrive, but may another time
+    unknown_labels: frozenset[str] = frozenset()  # `label_topic` of labels that annotations have and no configuration
 
 
 def load_recordings(
@@ -159,7 +160,7 @@ def _label(
     doubts += covered
     notes += [doubt.sentence for doubt in covered]
     _check_learnable(recordings, kinds, config)
-    return Loaded(recordings, kinds, notes, doubts, missing)
+    return Loaded(recordings, kinds, notes, doubts, missing, findings.topics("unknown-label"))
 
 
 def _read_with_retries(

@@ -5,6 +5,7 @@ from shared.model_file.card import ModelCard, decode_card
 from shared.model_file.onnx_file import read_metadata
 from shared.store.models import ModelStore
 from shared.store.report import read_held_out, read_number
+from shared.store.storage import Storage
 from training.judging.gate import Reference
 
 MOST_REFERENCES = 5  # newest accepted versions
@@ -33,6 +34,12 @@ def next_number(store: ModelStore, project: int) -> int:
     versions = store.versions(project)
     reports = (store.file(project, each.name, "report.json") for each in versions)
     return 1 + max([len(versions), *(read_number(report) for report in reports if report is not None)])
+
+
+def serving_heads(storage: Storage, project: int) -> tuple[tuple[str, ...], ...]:
+    """Labels of each head of ranges of the model that serves a project, which a training keeps where it can."""
+    champion = ModelStore(storage, keep_versions=1).current(project)
+    return read_card(champion.data).range_labels if champion else ()
 
 
 def read_card(data: bytes) -> ModelCard:

@@ -9,6 +9,8 @@ import pytest
 from inference.commands.predict import predict_files
 from shared.doubts import UNSURE_SCORE
 from shared.settings import Settings
+from shared.store.aliases import LabelAliases
+from shared.store.opening import open_storage
 from tests.inference.conftest import CONFIG, VALUES, Publish, Serve, batch
 from tests.support.label_studio import LabelStudioDouble, make_project
 from tests.support.tokens import TOKEN
@@ -58,6 +60,25 @@ def test_the_page_of_a_task_tells_the_same_words_and_score(serve: Serve, publish
     assert found["last_doubts"] == answer["notes"]
     assert found["found"]["score"] == answer["score"] <= UNSURE_SCORE
     assert text.count("9 of 180 cells") == 1
+
+
+def test_a_confirmed_rename_holds_for_the_model_that_serves_already(
+    serve: Serve, publish: Publish, model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish()
+    renamed = CONFIG.replace("Run", "Running")
+    LabelAliases(open_storage(str(model_dir))).add(3, "Run", "Running", by="test")
+    with serve() as client:
+        client.post("/setup", json={"project": "3.1795475439", "schema": renamed, "hostname": "http://ls.example"})
+        (answer,) = client.post("/predict", content=batch({"value": VALUES}, label_config=renamed)).json()["results"]
+        (old,) = client.post("/predict", content=batch({"value": VALUES})).json()["results"]
+    assert [each["value"]["timeserieslabels"] for each in answer["result"]] == [["Running"]]
+    assert "notes" not in answer
+    assert [each["value"]["timeserieslabels"] for each in old["result"]] == [["Run"]]
+    (tmp_path / "a.csv").write_text("value\n" + "\n".join(map(str, VALUES)) + "\n")
+    assert predict_files("3", [str(tmp_path / "a.csv")], Settings(model_dir=str(model_dir)), as_json=True) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["result"] == answer["result"]
 
 
 def test_the_command_writes_the_same_words_to_its_array_and_to_stderr(

@@ -73,7 +73,7 @@ def test_a_list_payload_is_read_like_a_single_one() -> None:
     assert parse_event(json.dumps(body).encode()).project == ProjectRef(5)
 
 
-def test_a_project_update_carries_the_fingerprint_of_its_configuration() -> None:
+def test_a_project_update_carries_its_configuration() -> None:
     config = (
         '<View><TimeSeriesLabels name="l" toName="ts"><Label value="Run"/></TimeSeriesLabels>'
         '<TimeSeries name="ts" valueType="url" value="$csv_url"><Channel column="value"/></TimeSeries></View>'
@@ -83,11 +83,12 @@ def test_a_project_update_carries_the_fingerprint_of_its_configuration() -> None
         parse_event(event(action="PROJECT_UPDATED", project={**PROJECT, "label_config": xml, "title": title}))
         for xml, title in [(config, "a"), (config, "b"), (changed, "a")]
     )
-    assert first.fingerprint
-    assert first.fingerprint == same.fingerprint != other.fingerprint
-    assert (
-        parse_event(event(action="PROJECT_UPDATED", project={**PROJECT, "label_config": "<broken"})).fingerprint == ""
-    )
+    assert first.label_config
+    assert same.label_config
+    assert other.label_config
+    assert first.label_config.fingerprint == same.label_config.fingerprint != other.label_config.fingerprint
+    broken = event(action="PROJECT_UPDATED", project={**PROJECT, "label_config": "<broken"})
+    assert parse_event(broken).label_config is None
 
 
 @pytest.mark.parametrize(

@@ -309,6 +309,49 @@ def test_a_tasks_page_tells_each_step_and_draws_the_recording(serve: Serve, stor
     assert any("no task 8" in step["sentence"] for step in missing["found"]["steps"])
 
 
+def marked(first: int, last: int) -> dict[str, Any]:
+    """A region of Run."""
+    value = {"start": first, "end": last, "instant": False, "timeserieslabels": ["Run"]}
+    return {"type": "timeserieslabels", "from_name": "label", "to_name": "ts", "value": value}
+
+
+@pytest.mark.parametrize(
+    ("settings", "strips", "told"),
+    [
+        (
+            {},
+            {"annotated by 1": [(60, 79)], "annotated by 2": [(60, 69)]},
+            ["2 annotators differ on 5.6 %", "Left out 1"],
+        ),
+        ({"annotators": "latest"}, {"annotated": [(60, 69)]}, ["Left out 1"]),
+    ],
+)
+def test_a_tasks_page_shows_what_training_would_learn_from(
+    serve: Serve, store: Storage, settings: dict[str, Any], strips: dict[str, Any], told: list[str]
+) -> None:
+    publish_with_report(store, "20260101T000000Z-aaaaaa")
+    studio = Studio()
+    studio.annotate(1, result=[marked(60, 79)], completed_by=1, lead_time=9.0)
+    studio.annotate(1, result=[marked(60, 69)], completed_by=2, lead_time=9.0)
+    studio.annotate(1, result=[marked(0, 19)], completed_by=3, parent_prediction=7, lead_time=None)
+    studio.tasks[0] |= {"data": {"csv_url": {"value": VALUES}}, "predictions": [{"id": 7, "result": [marked(0, 19)]}]}
+    with (
+        serve_web(studio) as web,
+        serve(label_studio_host=web.url, label_studio_api_key=TOKEN, **settings) as client,
+    ):
+        connect(client)
+        found = page(client, "/ui/projects/3/task.json?number=1")["found"]
+    shown = {
+        name: [(each["first"], each["last"]) for each in segments]
+        for name, segments in found["drawing"]["strips"].items()
+        if name.startswith("annotated")
+    }
+    assert shown == strips
+    said = [step["sentence"] for step in found["steps"] if not step["holds"]]
+    assert [any(part in each for each in said) for part in told] == [True] * len(told)
+    assert len(said) == len(told)
+
+
 def test_why_nothing_says_so_when_label_studio_is_away(serve: Serve) -> None:
     with serve(label_studio_host="http://127.0.0.1:1") as client:
         connect(client)
@@ -414,6 +457,16 @@ def test_words_of_later_releases_are_other(serve: Serve, publish: Publish, store
         assert page(client, "/ui/projects/7.json")["missing"] == []
 
 
+def test_a_rename_is_offered_after_a_training_too_until_it_is_confirmed(serve: Serve, publish: Publish) -> None:
+    publish(3, labels=("Jog", "Walk"), renames=(("Run", "Jog"),))
+    with serve() as client:
+        connect(client, CONFIG.replace('"Run"', '"Jog"'))
+        assert page(client, "/ui/projects/3.json")["renames"] == [["Run", "Jog"]]
+        form = {"old": "Run", "new": "Jog"}
+        assert client.post("/ui/projects/3/alias", data=form, headers=OURS, follow_redirects=False).status_code == 303
+        assert page(client, "/ui/projects/3.json")["renames"] == []
+
+
 def test_a_renamed_label_is_offered_confirmed_and_undone(serve: Serve, publish: Publish, store: Storage) -> None:
     publish(3)
     with serve() as client:
@@ -430,6 +483,9 @@ def test_a_renamed_label_is_offered_confirmed_and_undone(serve: Serve, publish: 
         form = {"old": "Jog", "new": "Run"}
         assert client.post("/ui/projects/3/alias", data=form, headers=OURS, follow_redirects=False).status_code == 409
         assert "is read as Jog" in client.get("/ui/projects/3", headers=HTML).text
+        form = {"old": "Sprint", "new": "Running"}
+        refused = client.post("/ui/projects/3/alias", data=form, headers=OURS, follow_redirects=False)
+        assert (refused.status_code, "has no label" in refused.text) == (409, True)
         undo = client.post("/ui/projects/3/unalias", data={"old": "Run"}, headers=OURS, follow_redirects=False)
         assert undo.status_code == 303
         assert page(client, "/ui/projects/3.json")["aliases"] == []

@@ -7,9 +7,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from shared.labelling.label_config import parse_label_config
+from shared.labelling.renames import with_aliases
 from shared.labelling.snapshots import Snapshot, take_snapshot
 from shared.retraining.active_run import begin_run
 from shared.retraining.updates import Updates
+from shared.store.aliases import LabelAliases
 from shared.store.opening import open_storage
 from tests.inference.conftest import CONFIG, VALUES, Publish, Serve, batch
 from tests.support.web_server import answer
@@ -231,6 +233,20 @@ def test_events_that_change_nothing_leave_no_update(serve: Serve, model_dir: Pat
         ):
             assert client.post("/webhook", json=event).status_code == 201
     assert waiting(model_dir) == {}
+
+
+def test_a_configuration_is_not_new_because_a_renamed_label_was_confirmed(serve: Serve, model_dir: Path) -> None:
+    storage = open_storage(str(model_dir))
+    LabelAliases(storage).add(3, "Running", "Run", by="test")
+    trained = with_aliases(parse_label_config(CONFIG), {"Running": "Run"})
+    with begin_run(storage, 3, launcher="process", host="here") as run:
+        run.report(snapshot=take_snapshot([], trained.fingerprint, datetime.now(UTC)))
+        run.end("published", exit_code=0)
+    with serve() as client:
+        for xml in (CONFIG, CONFIG.replace("Walk", "Stroll")):
+            event = {"action": "PROJECT_UPDATED", "project": {"id": 3, "label_config": xml}}
+            assert client.post("/webhook", json=event).status_code == 201
+            assert waiting(model_dir) == ({} if xml is CONFIG else {3: ["PROJECT_UPDATED"]})
 
 
 def test_a_configuration_changed_back_during_a_run_is_an_update(serve: Serve, model_dir: Path) -> None:

@@ -29,6 +29,15 @@ def test_two_labels_onto_one_are_merged(storage: Storage) -> None:
     assert aliases.of(3) == {"Run": "Move", "Walk": "Move"}
 
 
+def test_a_label_renamed_twice_or_back_is_read_as_its_present_name(storage: Storage) -> None:
+    aliases = LabelAliases(storage)
+    aliases.add(3, "Running", "Pumping", by="a", labels=("Pumping",))
+    aliases.add(3, "Pumping", "Jogging", by="b", labels=("Jogging",))
+    assert aliases.of(3) == {"Running": "Jogging", "Pumping": "Jogging"}
+    aliases.add(3, "Jogging", "Running", by="c", labels=("Running",))
+    assert aliases.of(3) == {"Pumping": "Running", "Jogging": "Running"}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "labels", "sentence"),
     [

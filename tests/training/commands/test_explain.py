@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
+from shared.model_file.card import RangeHead
+from tests.inference.conftest import CONFIG
 from tests.support.paths import ROOT
+from tests.support.store import publish_model
 from training.__main__ import main
 
 EXAMPLES = ROOT / "examples"
@@ -56,3 +59,33 @@ def test_without_json_it_is_told_in_words(capsys: pytest.CaptureFixture[str]) ->
     words = ["run", "--explain", "--tasks", str(folder / "tasks.json")]
     assert main([*words, "--label-config", str(folder / "label_config.xml")]) == 0
     assert capsys.readouterr().out.endswith("This can be trained on.\n")
+
+
+def test_labels_stay_side_by_side_where_the_serving_model_has_them_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def region(first: int, label: str) -> dict[str, Any]:
+        value = {"start": first, "end": first + 5, "instant": False, "timeserieslabels": [label]}
+        return {"type": "timeserieslabels", "from_name": "label", "to_name": "ts", "value": value}
+
+    places = [(first, ("Run", "Walk")[place % 2]) for place, first in enumerate(range(0, 270, 10))]
+    result = [*(region(*each) for each in places), region(0, "Walk")]  # one of 14 overlaps
+    values = [float(row % 7) for row in range(280)]
+    tasks = [
+        {"id": number, "data": {"csv_url": {"value": values}}, "annotations": [{"id": number, "result": result}]}
+        for number in (1, 2)
+    ]
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks))
+    (tmp_path / "config.xml").write_text(CONFIG)
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path / "models"))
+
+    def told() -> list[str]:
+        words = ["run", "--explain", "--json", "--tasks", str(tmp_path / "tasks.json")]
+        assert main([*words, "--label-config", str(tmp_path / "config.xml")]) == 0
+        found: list[str] = json.loads(capsys.readouterr().out)["left_out"]
+        return found
+
+    assert not any("side by side" in each for each in told())
+    heads = tuple(RangeHead(labels=(label,), min_rows=(1, 1)) for label in ("Run", "Walk"))
+    publish_model(tmp_path / "models", 0, heads=heads)
+    assert any("side by side: Run; Walk" in each for each in told())

@@ -151,6 +151,16 @@ def test_a_renamed_label_is_learned_once_it_is_confirmed(trainer: Trainer, write
     assert "Jog" in [label for head in card.heads for label in head.labels]
 
 
+def test_a_rename_that_nobody_confirmed_stays_offered_by_the_next_model(trainer: Trainer, write_export: Export) -> None:
+    tasks, config = write_export()
+    assert trainer.run((tasks, config)) == 0
+    assert read_card(trainer.model()).renames == ()
+    config.write_text(config.read_text().replace('"Run"', '"Jog"'))
+    for _ in range(2):
+        assert trainer.run((tasks, config)) == 0
+        assert read_card(trainer.model()).renames == (("Run", "Jog"),)
+
+
 def test_instants_become_instants(trainer: Trainer, write_export: Export) -> None:
     trainer.set(TRAIN_EPOCHS="120")
     assert trainer.run(write_export(count=5, draw=draw_instants)) == 0
