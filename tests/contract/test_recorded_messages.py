@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.inference.conftest import Publish, Serve
+from inference.serving.webhooks import parse_event
+from tests.inference.conftest import CONFIG, Publish, Serve
 from tests.support.paths import RECORDED
+from training.__main__ import main
+from training.data.tasks import read_task
 
 MESSAGES = sorted(RECORDED.glob("*.json"))
 BASIC = {"basic_auth_user": "ann", "basic_auth_pass": "secret"}
@@ -76,3 +79,41 @@ def test_a_recorded_exchange_with_credentials_passes_and_only_annotation_events_
             action = (request["body"] or {}).get("action", "")
             free = request["path"] == "/health" or (request["path"] == "/webhook" and action != "START_TRAINING")
             assert bare.is_success is free
+
+
+def test_creating_annotations_from_predictions_sends_a_list_and_each_annotation_counts() -> None:
+    """With a version chosen, then without one: every prediction that has no annotation yet becomes one."""
+    for request in requests_of(RECORDED / "webhook_annotations_created_from_predictions.json"):
+        event = parse_event(json.dumps(request["body"]).encode())
+        assert (event.action, event.matters, event.weight) == ("ANNOTATIONS_CREATED", True, 2)
+        assert event.project is not None
+        assert event.project.id == 1
+
+
+@pytest.mark.parametrize("source", ["api", "export"])
+def test_annotations_created_from_predictions_are_known_as_such(source: str) -> None:
+    tasks = json.loads((RECORDED / "accepted_predictions.json").read_text())[source]
+    found = [read_task(each) for each in tasks]
+    assert [[each.machine_made for each in task.annotations] for task in found if task] == [[True, True]] * 2
+    for each in tasks:
+        each["annotations"][0]["lead_time"] = 3.1  # somebody looked at it and pressed Update
+    found = [read_task(each) for each in tasks]
+    assert [[each.machine_made for each in task.annotations] for task in found if task] == [[False, True]] * 2
+
+
+@pytest.mark.parametrize("setting", ["leave-out", "learn"])
+def test_an_export_of_accepted_predictions_is_learned_from_only_where_that_is_set(
+    setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export = tmp_path / "tasks.json"
+    export.write_text(json.dumps(json.loads((RECORDED / "accepted_predictions.json").read_text())["export"]))
+    (tmp_path / "config.xml").write_text(CONFIG)
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path / "models"))
+    monkeypatch.setenv("MACHINE_ANNOTATIONS", setting)
+    words = ["run", "--explain", "--json", "--tasks", str(export), "--label-config", str(tmp_path / "config.xml")]
+    code, found = main(words), json.loads(capsys.readouterr().out)
+    if setting == "learn":
+        assert (code, found["recordings"], found["complaint"]) == (0, 2, "")
+    else:
+        assert (code, found["recordings"]) == (2, 0)
+        assert "are predictions accepted without a change" in found["complaint"]
