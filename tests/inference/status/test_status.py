@@ -330,7 +330,7 @@ def test_a_tasks_page_shows_what_training_would_learn_from(
     serve: Serve, store: Storage, settings: dict[str, Any], strips: dict[str, Any], told: list[str]
 ) -> None:
     publish_with_report(store, "20260101T000000Z-aaaaaa")
-    studio = Studio()
+    studio = LabelStudioDouble()
     studio.annotate(1, result=[marked(60, 79)], completed_by=1, lead_time=9.0)
     studio.annotate(1, result=[marked(60, 69)], completed_by=2, lead_time=9.0)
     studio.annotate(1, result=[marked(0, 19)], completed_by=3, parent_prediction=7, lead_time=None)
