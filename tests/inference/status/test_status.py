@@ -309,12 +309,6 @@ def test_a_tasks_page_tells_each_step_and_draws_the_recording(serve: Serve, stor
     assert any("no task 8" in step["sentence"] for step in missing["found"]["steps"])
 
 
-def marked(first: int, last: int) -> dict[str, Any]:
-    """A region of Run."""
-    value = {"start": first, "end": last, "instant": False, "timeserieslabels": ["Run"]}
-    return {"type": "timeserieslabels", "from_name": "label", "to_name": "ts", "value": value}
-
-
 @pytest.mark.parametrize(
     ("settings", "strips", "told"),
     [
@@ -330,11 +324,14 @@ def test_a_tasks_page_shows_what_training_would_learn_from(
     serve: Serve, store: Storage, settings: dict[str, Any], strips: dict[str, Any], told: list[str]
 ) -> None:
     publish_with_report(store, "20260101T000000Z-aaaaaa")
-    studio = LabelStudioDouble()
-    studio.annotate(1, result=[marked(60, 79)], completed_by=1, lead_time=9.0)
-    studio.annotate(1, result=[marked(60, 69)], completed_by=2, lead_time=9.0)
-    studio.annotate(1, result=[marked(0, 19)], completed_by=3, parent_prediction=7, lead_time=None)
-    studio.tasks[0] |= {"data": {"csv_url": {"value": VALUES}}, "predictions": [{"id": 7, "result": [marked(0, 19)]}]}
+    studio = LabelStudioDouble(projects={3: make_project(3)})
+    studio.annotate(1, project=3, result=[make_region(60, 79)], completed_by=1, lead_time=9.0)
+    studio.annotate(1, project=3, result=[make_region(60, 69)], completed_by=2, lead_time=9.0)
+    studio.annotate(1, project=3, result=[make_region(0, 19)], completed_by=3, parent_prediction=7, lead_time=None)
+    studio.tasks[0] |= {
+        "data": {"csv_url": {"value": VALUES}},
+        "predictions": [{"id": 7, "result": [make_region(0, 19)]}],
+    }
     with (
         serve_web(studio) as web,
         serve(label_studio_host=web.url, label_studio_api_key=TOKEN, **settings) as client,
