@@ -22,6 +22,7 @@ KNOWN = 10  # recordings
 DRAWS = 3  # of the known recordings, for each held-out one
 SWAPS = 3  # pairs of channels
 G = 9.81
+GAPS = 0.4  # share of cells that are emptied
 
 Change = Callable[[Series, np.random.Generator], Series]
 
@@ -62,6 +63,15 @@ def _quarter(series: Series, random: np.random.Generator) -> Series:
     return Series(series.values[part], TimeAxis(series.axis.times[part], series.axis.time_format))
 
 
+def _fortieth(series: Series, _: np.random.Generator) -> Series:
+    part = slice(0, series.rows // 40)
+    return Series(series.values[part], TimeAxis(series.axis.times[part], series.axis.time_format))
+
+
+def _with_gaps(series: Series, random: np.random.Generator) -> Series:
+    return Series(np.where(random.random(series.values.shape) < GAPS, np.nan, series.values), series.axis)
+
+
 CHANGES: dict[str, tuple[Change, int]] = {
     "as it is": (lambda series, _: series, 1),
     "a quarter of it": (_quarter, 1),
@@ -70,6 +80,8 @@ CHANGES: dict[str, tuple[Change, int]] = {
     f"× {G}": (_scaled, 1),
     "a channel dead": (_dead, 1),
     "two channels swapped": (_swapped, SWAPS),
+    "a 40th of it": (_fortieth, 1),
+    f"{GAPS:.0%} of the cells empty": (_with_gaps, 1),
 }
 
 

@@ -31,6 +31,8 @@ Kind = Literal[
     "value-range",  # values of another unit or scale than those of the training recordings
     "constant-channel",  # a channel that varied in the training recordings and does not here
     "swapped-channels",  # channels whose values look like each other's
+    "length",  # a recording far shorter or longer than all training recordings
+    "missing-cells",  # far more cells without a value than in any training recording
     "missing-label",  # segments of a label that the configuration no longer has
     "value-type",  # valueType and data do not go together, and were read all the same
     "unterminated",  # the last line does not end with a line break
@@ -54,6 +56,8 @@ EFFECTS: dict[Kind, Effect] = {
     "value-range": Effect.UNSURE,
     "constant-channel": Effect.UNSURE,
     "swapped-channels": Effect.UNSURE,
+    "length": Effect.UNSURE,
+    "missing-cells": Effect.UNSURE,
     "missing-label": Effect.UNSURE,
     "value-type": Effect.NOTE,
     "unterminated": Effect.NOTE,

@@ -177,7 +177,9 @@ class KnownRecordings(msgspec.Struct, frozen=True, kw_only=True):
 
     recordings: int
     rows: tuple[int, int]  # of the shortest and the longest
+    length_limit: float | None = None  # logarithm of times that one may be shorter or longer than these; None: any
     missing_share: float  # of cells, in the recording that lacks most
+    missing_limit: float | None = None  # share of cells that a recording may lack; None: any
     log_step: float | None = None  # logarithm of the median step of time; None: no times, or no constant step
     step_limit: float = 0.0  # a logarithm may be off by at most
     varied: tuple[bool, ...]  # whether each channel varies in all of them
@@ -189,7 +191,8 @@ class KnownRecordings(msgspec.Struct, frozen=True, kw_only=True):
     profile_std: tuple[tuple[float, ...], ...] = ()
     correlation_mean: tuple[tuple[float, ...], ...] = ()
     correlation_std: tuple[tuple[float, ...], ...] = ()
-    swap_limit: float = 0.0
+    distinct: tuple[tuple[int, int], ...] = ()  # pairs of channels that all training recordings tell apart
+    swap_limit: float = 0.0  # gain of swapping such a pair
     accuracy_without: tuple[float, ...] = ()  # balanced accuracy out of fold with each channel emptied; empty: unknown
     chance: float = 0.0  # balanced accuracy that guessing may reach
 
@@ -201,6 +204,8 @@ class KnownRecordings(msgspec.Struct, frozen=True, kw_only=True):
         _require(len({len(table) for table in tables}) == 1, "profiles of the known recordings differ")
         _require(len(self.scales) == 3 and self.scale_measure in (None, 0, 1, 2), "there are three measures of scale")
         _require(all(std > 0 for table in tables[1::2] for row in table for std in row), "a deviation is not above 0")
+        within = all(0 <= place < len(self.profile_mean) for pair in self.distinct for place in pair)
+        _require(within, "channels that are told apart are not among the known ones")
         square = all(len(row) == channels for table in tables[2:] for row in table)
         _require(square and len({len(row) for table in tables[:2] for row in table}) < 2, "profiles differ in length")
 

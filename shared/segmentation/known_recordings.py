@@ -1,6 +1,7 @@
 """What recordings look like in a few numbers, and whether one is unlike those that a model learned from.
 
-Compared are the sampling rate, the scale of the values, which channels vary, and which channel is which. Training
+Compared are the sampling rate, the length, the share of missing cells, the scale of the values, which channels vary,
+and which channel is which. Training
 learns the limits (training/planning/known_recordings.py); how often they are right: research/unlike_recordings.py.
 """
 
@@ -20,6 +21,7 @@ from shared.segmentation.recording_doubts import empty_channels
 SAMPLE_BLOCKS, SAMPLE_ROWS = 8, 256  # rows that are looked at: a recording's own, or evenly spaced blocks of it
 MAX_SWAPPABLE = 24  # channels; pairs grow with their square
 GROSS_STEP, GROSS_SHIFT, GROSS_GAIN = float(np.log(1.5)), float(np.log(5)), 0.5  # where little is known
+GROSS_LENGTH, GROSS_MISSING = float(np.log(10)), 0.5
 PART = 0.75  # of the shortest known recording: a shorter one is a part, which shows less
 CONSTANT_STEP = 0.1  # share of the median step of time that most steps differ by at most
 WORST = 9.0  # squared deviation that a feature counts for at most: one odd feature must not decide
@@ -32,6 +34,7 @@ class Description(NamedTuple):
     """One recording. scales: logarithms of RMS, spread and spread of steps [3, channels]; profiles [channels, 4]."""
 
     log_step: float | None  # logarithm of the median step of time; None without times of constant step
+    lacking: Doubles  # [channels], share of missing cells
     constant: NDArray[np.bool_]  # [channels], those without values among them
     scales: Doubles
     profiles: Doubles
@@ -43,6 +46,7 @@ def describe(series: Series, *, timed: bool, outlying: bool = True) -> Descripti
     values = np.array(_sample(series.values).T, order="C")  # a copy [channels, rows]: numpy is faster along rows
     rows = max(values.shape[1], 1)
     odd: NDArray[np.bool_] = missing(values)
+    lacking: Doubles = odd.mean(axis=1)
     if outlying:
         low, high = usual_limits(values.T)
         odd |= (values < low[:, None]) | (values > high[:, None])
@@ -65,7 +69,7 @@ def describe(series: Series, *, timed: bool, outlying: bool = True) -> Descripti
     profiles = np.stack([log_rms, np.arctanh(lagged), skew, mean / (rms + TINY)], axis=1)
     correlations = np.arctanh(np.clip(unit @ unit.T / rows, -0.99, 0.99))
     scales = np.stack([log_rms, log_spread, log_steps])
-    return Description(_log_step(series) if timed else None, constant, scales, profiles, correlations)
+    return Description(_log_step(series) if timed else None, lacking, constant, scales, profiles, correlations)
 
 
 def scale_shifts(scales: Doubles, known: Doubles, constant: NDArray[np.bool_]) -> Doubles:
@@ -74,26 +78,29 @@ def scale_shifts(scales: Doubles, known: Doubles, constant: NDArray[np.bool_]) -
     return np.abs(np.median(shifts, axis=1)) if shifts.shape[1] else np.zeros(len(scales))
 
 
-def swapped(found: Description, known: KnownRecordings) -> tuple[float, tuple[int, int]]:
-    """How much better two channels fit each other's places than their own (mean squared deviations), and which two."""
+def swap_gains(found: Description, known: KnownRecordings) -> Doubles:
+    """How much better two channels fit each other's places than their own (mean squared deviations).
+
+    [channels, channels], symmetric; −∞ on the diagonal.
+    """
     mean, std, z_mean, z_std = (
         np.asarray(table)
         for table in (known.profile_mean, known.profile_std, known.correlation_mean, known.correlation_std)
     )
     channels = len(mean)
-    pairs = np.triu_indices(channels, 1)
-    i, j = pairs
     profile = _deviations(found.profiles[:, None] - mean, std).sum(axis=2)  # [channel, place it is put to]
     with_other = _deviations(found.correlations[:, None] - z_mean, z_std)  # [channel, place, other channel]
     total = profile + with_other.sum(axis=2)
+    i, j = np.triu_indices(channels, 1)
 
     def misfit(channel: NDArray[np.int64], place: NDArray[np.int64]) -> Doubles:
         found: Doubles = total[channel, place] - with_other[channel, place, i] - with_other[channel, place, j]
         return found
 
-    gains = misfit(i, i) + misfit(j, j) - misfit(j, i) - misfit(i, j)
-    best = int(gains.argmax())
-    return float(gains[best]) / (2 * mean.shape[1] + 2 * (channels - 2)), (int(i[best]), int(j[best]))
+    gains: Doubles = np.full((channels, channels), -np.inf)
+    gains[i, j] = misfit(i, i) + misfit(j, j) - misfit(j, i) - misfit(i, j)
+    gains[j, i] = gains[i, j]
+    return gains / (2 * mean.shape[1] + 2 * (channels - 2))
 
 
 def unlike_doubts(
@@ -110,6 +117,7 @@ def unlike_doubts(
                 f"{np.exp(found.log_step):.3g}, it was {np.exp(known.log_step):.3g}): durations learned do not "
                 "fit.",
             )
+    yield from _length(series.rows, known)
     varied = np.asarray(known.varied)
     empty: list[int] = []
     still: list[int] = []
@@ -117,6 +125,7 @@ def unlike_doubts(
         empty = empty_channels(series.values)
         places = [place for place in np.flatnonzero(found.constant & varied).tolist() if place not in empty]
         still = [place for place in places if _constant(series, place)]
+    yield from _missing_cells(series, known, found.lacking, empty)
     for place in still:
         yield Doubt(
             kind="constant-channel",
@@ -132,14 +141,50 @@ def unlike_doubts(
             sentence=f"The values are {np.exp(shift):.3g} times as large or as small as those of the training "
             "recordings: another unit or range of the sensor?",
         )
-    if known.profile_mean and not still and not empty and not part:
-        gain, pair = swapped(found, known)
-        if gain > known.swap_limit:
-            yield Doubt(
-                kind="swapped-channels",
-                sentence=f"Channels {quoted(channels[pair[0]])} and {quoted(channels[pair[1]])} look like each "
-                "other's in the training recordings: are they swapped?",
-            )
+    if known.distinct and not still and not empty and not part:
+        yield from _swapped_channels(found, known, channels)
+
+
+def _length(rows: int, known: KnownRecordings) -> Iterator[Doubt]:
+    shortest, longest = known.rows
+    if known.length_limit is None or not shortest:
+        return
+    times = float(np.exp(known.length_limit))
+    if rows * times < shortest or rows > times * longest:
+        yield Doubt(
+            kind="length",
+            sentence=f"The recording has {rows} rows, far {'fewer' if rows < shortest else 'more'} than the training "
+            f"recordings ({shortest} to {longest}): how good answers are at this length is not known.",
+        )
+
+
+def _missing_cells(series: Series, known: KnownRecordings, lacking: Doubles, empty: Sequence[int]) -> Iterator[Doubt]:
+    """A doubt about cells without a value, in channels that have some. lacking: the shares in the sample."""
+    if known.missing_limit is None or lacking.mean() <= known.missing_limit:
+        return
+    filled = [place for place in range(len(lacking)) if place not in empty and known.filled[place]]
+    if not filled:
+        return
+    share = float(np.mean([missing(series.values[:, place]).mean() for place in filled]))
+    if share > known.missing_limit:
+        yield Doubt(
+            kind="missing-cells",
+            sentence=f"{share:.0%} of the cells hold no value; in the training recordings at most "
+            f"{known.missing_share:.0%} did.",
+            share=share,
+        )
+
+
+def _swapped_channels(found: Description, known: KnownRecordings, channels: Sequence[str]) -> Iterator[Doubt]:
+    one, other = np.array(known.distinct).T
+    gains = swap_gains(found, known)[one, other]
+    best = int(gains.argmax())
+    if gains[best] > known.swap_limit:
+        yield Doubt(
+            kind="swapped-channels",
+            sentence=f"Channels {quoted(channels[one[best]])} and {quoted(channels[other[best]])} look like each "
+            "other's in the training recordings: are they swapped?",
+        )
 
 
 def _sample(values: Doubles) -> Doubles:

@@ -10,24 +10,24 @@ from shared.model_file.card import KnownRecordings
 from shared.recordings.series import Series
 from shared.segmentation.known_recordings import (
     GROSS_GAIN,
+    GROSS_LENGTH,
+    GROSS_MISSING,
     GROSS_SHIFT,
     GROSS_STEP,
     MAX_SWAPPABLE,
     Description,
     describe,
     scale_shifts,
-    swapped,
+    swap_gains,
 )
 from shared.segmentation.normalisation import missing
 
 # On all five sets (research/unlike_recordings.py, 10 recordings known): 3 % of held-out recordings are doubted, and of
-# those changed on purpose 99 % of another scale, all of another rate or with a dead channel, 93 % with two swapped.
+# those changed on purpose 99 % of another scale, all of another rate or with a dead channel, 90 % with two swapped.
 FACTOR = 1.5  # of the largest distance of a training recording from the rest
-LEAST_STEP, LEAST_SHIFT, LEAST_GAIN = (
-    0.18,
-    0.3,
-    0.2,
-)  # distances that recordings of one kind have, where these have less
+# distances that recordings of one kind have, where these have less
+LEAST_STEP, LEAST_SHIFT, LEAST_GAIN, LEAST_LENGTH, LEAST_MISSING = 0.18, 0.3, 0.2, float(np.log(4)), 0.1
+DISTINCT = 0.8  # of the recordings must be caught if two channels are swapped; others look alike, and nothing is said
 ENOUGH = 5  # recordings; with fewer only what is gross is doubted
 Doubles = NDArray[np.float64]
 PROFILE_SPREAD = np.array([0.2, 0.2, 0.1, 0.1])  # of features between recordings of one kind, added to what they show
@@ -43,12 +43,18 @@ def learn_known_recordings(recordings: Sequence[Series], *, timed: bool) -> Know
     known = _summary(found, varied)
     enough = len(found) >= ENOUGH
     shifts: Doubles = np.zeros((1, 3))
-    gains: Doubles = np.zeros(1)
+    rests = [known] * len(found)
     if enough:
         rests = [_summary([*found[:place], *found[place + 1 :]], varied) for place in range(len(found))]
-        pairs = list(zip(found, rests, strict=True))
-        shifts = np.array([scale_shifts(each.scales, np.asarray(rest.scales), ~varied) for each, rest in pairs])
-        gains = np.array([swapped(each, rest)[0] for each, rest in pairs if rest.profile_mean] or [0.0])
+        shifts = np.array(
+            [
+                scale_shifts(each.scales, np.asarray(rest.scales), ~varied)
+                for each, rest in zip(found, rests, strict=True)
+            ]
+        )
+    distinct, swap_limit = _swaps(found, rests, enough=enough) if known.profile_mean else ((), 0.0)
+    rows = np.log([series.rows for series in recordings])
+    lacking = max(float(each.mean()) for each in gaps)
     furthest = shifts.max(axis=0)
     measure = int(furthest.argmin()) if enough else None
     steady = len(steps) == len(found)
@@ -56,7 +62,11 @@ def learn_known_recordings(recordings: Sequence[Series], *, timed: bool) -> Know
     return KnownRecordings(
         recordings=len(found),
         rows=(min(series.rows for series in recordings), max(series.rows for series in recordings)),
-        missing_share=max(float(each.mean()) for each in gaps),
+        length_limit=FACTOR * max(float(np.ptp(rows)), LEAST_LENGTH)
+        if enough
+        else FACTOR * float(np.ptp(rows)) + GROSS_LENGTH,
+        missing_share=lacking,
+        missing_limit=max(FACTOR * max(lacking, LEAST_MISSING), 0.0 if enough else GROSS_MISSING),
         log_step=float(np.median(steps)) if steady else None,
         step_limit=FACTOR * max(off, LEAST_STEP) if enough else max(GROSS_STEP, FACTOR * off),
         varied=tuple(varied.tolist()),
@@ -68,8 +78,22 @@ def learn_known_recordings(recordings: Sequence[Series], *, timed: bool) -> Know
         profile_std=known.profile_std,
         correlation_mean=known.correlation_mean,
         correlation_std=known.correlation_std,
-        swap_limit=FACTOR * max(float(gains.max()), LEAST_GAIN) if enough else GROSS_GAIN,
+        distinct=distinct,
+        swap_limit=swap_limit,
     )
+
+
+def _swaps(
+    found: Sequence[Description], rests: Sequence[KnownRecordings], *, enough: bool
+) -> tuple[tuple[tuple[int, int], ...], float]:
+    """Pairs of channels that each recording tells apart by the rest, and the gain of a swap that is doubted."""
+    gains = np.array([swap_gains(each, rest) for each, rest in zip(found, rests, strict=True)])
+    limits = FACTOR * np.maximum(gains.max(axis=0), LEAST_GAIN) if enough else np.full(gains.shape[1:], GROSS_GAIN)
+    caught = (-gains > limits).mean(axis=0)
+    pairs = [
+        (int(i), int(j)) for i, j in zip(*np.triu_indices(len(limits), 1), strict=True) if caught[i, j] >= DISTINCT
+    ]
+    return tuple(pairs), max((float(limits[pair]) for pair in pairs), default=0.0)
 
 
 def _summary(found: Sequence[Description], varied: NDArray[np.bool_]) -> KnownRecordings:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from msgspec import json
 
+from shared.doubts import Effect
 from shared.labelling.time_axis import TimeAxis
 from shared.model_file.card import KnownRecordings
 from shared.recordings.series import Series
@@ -70,6 +71,52 @@ def test_recordings_of_the_same_kind_are_not_doubted(known: KnownRecordings, see
 )
 def test_a_recording_changed_on_purpose_is_doubted(known: KnownRecordings, change: Change, kind: str) -> None:
     assert kind in kinds(change(recording(200)), known)
+
+
+def cut(series: Series) -> Series:
+    return Series(series.values[:20], TimeAxis(series.axis.times[:20]))
+
+
+def repeated(series: Series) -> Series:
+    return Series(np.tile(series.values, (12, 1)), TimeAxis.of_rows(12 * series.rows))
+
+
+def with_gaps(series: Series) -> Series:
+    values = series.values.copy()
+    values[np.random.default_rng(0).random(values.shape) < 0.6] = np.nan
+    return Series(values, series.axis)
+
+
+@pytest.mark.parametrize(("change", "kind"), [(cut, "length"), (repeated, "length"), (with_gaps, "missing-cells")])
+def test_lengths_and_shares_of_missing_cells_are_compared(known: KnownRecordings, change: Change, kind: str) -> None:
+    changed = change(recording(200))
+    (doubt,) = [each for each in unlike_doubts(changed, known, NAMES, timed=False) if each.kind == kind]
+    assert doubt.effect is Effect.UNSURE
+    expected = (
+        f"has {changed.rows} rows"
+        if kind == "length"
+        else "of the cells hold no value; in the training recordings at most 0% did"
+    )
+    assert expected in doubt.sentence
+
+
+def test_gaps_that_training_recordings_have_are_not_doubted() -> None:
+    known = learn_known_recordings([with_gaps(recording(seed)) for seed in range(6)], timed=True)
+    assert "missing-cells" not in kinds(with_gaps(recording(100)), known)
+
+
+def test_channels_that_training_recordings_do_not_tell_apart_are_never_called_swapped() -> None:
+    """Two channels of the same kind, with larger differences between people than between the two."""
+
+    def alike(seed: int) -> Series:
+        random = np.random.default_rng(seed)
+        gains = np.exp(random.normal(0, 1, 2))
+        return Series(gains * random.normal(0, 1, (600, 2)), TimeAxis.of_rows(600))
+
+    known = learn_known_recordings([alike(seed) for seed in range(8)], timed=False)
+    assert known.distinct == ()
+    doubted = [kinds(alike(seed), known, timed=False) for seed in range(100, 160)]
+    assert not any("swapped-channels" in each for each in doubted)
 
 
 def test_a_rate_is_compared_only_where_steps_are_constant(known: KnownRecordings) -> None:
