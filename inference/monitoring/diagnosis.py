@@ -21,6 +21,7 @@ from shared.labelling.renames import with_aliases
 from shared.labelling.segments import Segment
 from shared.recordings.series import Series, cell_limit, is_address, read_series
 from shared.segmentation.answer import Answer, answer_series
+from shared.segmentation.known_recordings import reading_doubts
 from shared.settings import Settings, TaskScore
 from shared.store.projects import KnownProjects
 from shared.store.report import HeldOut
@@ -133,7 +134,7 @@ class Diagnoser:
             if found is not None:
                 strips["predicted"], score = found.segments, found.score
         else:
-            steps += [Step(holds=False, sentence=doubt.sentence) for doubt in series.doubts]
+            steps += [Step(holds=False, sentence=doubt.sentence) for doubt in reading_doubts(series, None)]
         return Diagnosis(
             steps=steps,
             version=served.version if served else "",
@@ -263,7 +264,7 @@ def _answer(
     try:
         found = answer_series(served.segmenter, series, config, task_score=task_score)
     except SegmenterError as error:
-        steps += [Step(holds=False, sentence=doubt.sentence) for doubt in series.doubts]
+        steps += [Step(holds=False, sentence=doubt.sentence) for doubt in reading_doubts(series, card.known)]
         steps.append(Step(holds=False, sentence=str(error)))
         return None
     steps += [Step(holds=False, sentence=doubt.sentence) for doubt in found.doubts]

@@ -180,6 +180,7 @@ class KnownRecordings(msgspec.Struct, frozen=True, kw_only=True):
     length_limit: float | None = None  # logarithm of times that one may be shorter or longer than these; None: any
     missing_share: float  # of cells, in the recording that lacks most
     missing_limit: float | None = None  # share of cells that a recording may lack; None: any
+    terminated: bool = False  # whether the files of all of them end with a line break
     log_step: float | None = None  # logarithm of the median step of time; None: no times, or no constant step
     step_limit: float = 0.0  # a logarithm may be off by at most
     varied: tuple[bool, ...]  # whether each channel varies in all of them

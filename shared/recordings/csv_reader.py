@@ -23,7 +23,7 @@ from shared.labelling.label_config import LabelConfig
 from shared.recordings.cells import BOOLEANS, boolean_cells, parse_number, parse_value, read_times, unreadable_cells
 from shared.recordings.csv_header import MAX_LINE, CsvLayout, line_too_long, mend_quotes, read_layout, split_line
 from shared.recordings.csv_numbers import read_numbers
-from shared.recordings.foreign_files import second_header
+from shared.recordings.foreign_files import quote, second_header
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +60,23 @@ def read_table(data: memoryview, config: LabelConfig, max_cells: int) -> Table:
     if not row:
         raise SeriesError("The recording has a header, but no rows below it.")
     reader.check_times()
-    return Table(values[:row], None if times is None else times[:row], tuple(reader.doubts(values[:row])))
+    doubts = (*reader.doubts(values[:row]), *_unterminated(data, layout, row - 1))
+    return Table(values[:row], None if times is None else times[:row], doubts)
+
+
+def _unterminated(data: memoryview, layout: CsvLayout, row: int) -> Iterator[Doubt]:
+    """A doubt about a file that ends without a line break; whether others do, their reader knows."""
+    end = bytes(data[-MAX_LINE:])
+    if end.endswith((b"\n", b"\r")):
+        return
+    line = end[max(end.rfind(b"\n"), end.rfind(b"\r")) + 1 :].decode(errors="replace")
+    cells = len(split_line(line, layout.separator)) if line.strip() else layout.columns
+    short = f"holds {cells} of {layout.columns} cells and " if cells < layout.columns else ""
+    yield Doubt(
+        kind="unterminated",
+        sentence=f"The last line, {quote(line)}, {short}does not end with a line break: is the file whole?",
+        first_row=row,
+    )
 
 
 def _count_lines(data: memoryview, start: int) -> int:

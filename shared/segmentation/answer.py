@@ -16,7 +16,7 @@ from shared.labelling.segments import Segment
 from shared.model_file.card import ModelCard
 from shared.quoting import quoted
 from shared.recordings.series import Series
-from shared.segmentation.known_recordings import unlike_doubts
+from shared.segmentation.known_recordings import reading_doubts, unlike_doubts
 from shared.segmentation.recording_doubts import empty_channels, names, outliers
 from shared.segmentation.segmenter import Segmenter
 from shared.settings import TaskScore
@@ -49,7 +49,7 @@ def answer_series(
     found = segmenter.segment(series, task_score=task_score, check=check)
     named = [_renamed(segment, config.synonyms) for segment in found.segments]
     known = [segment for segment in named if segment.label in config.label_set]
-    doubts = (*series.doubts, *reading, *_missing_labels(named, config.label_set))
+    doubts = (*reading_doubts(series, segmenter.card.known), *reading, *_missing_labels(named, config.label_set))
     return Answer(known, doubtful_score(found.score, doubts), doubts)
 
 

@@ -103,6 +103,12 @@ def swap_gains(found: Description, known: KnownRecordings) -> Doubles:
     return gains / (2 * mean.shape[1] + 2 * (channels - 2))
 
 
+def reading_doubts(series: Series, known: KnownRecordings | None) -> list[Doubt]:
+    """What was doubted while a recording was read: a missing last line break only if all known ones have theirs."""
+    terminated = known is not None and known.terminated
+    return [doubt for doubt in series.doubts if terminated or doubt.kind != "unterminated"]
+
+
 def unlike_doubts(
     series: Series, known: KnownRecordings, channels: Sequence[str], *, timed: bool, outlying: bool = True
 ) -> Iterator[Doubt]:

@@ -19,11 +19,16 @@ class Findings:
         """What was left out of a kind is about."""
         return frozenset(each.topic for _, each in self.left_out if each.kind == kind)
 
-    def doubts(self) -> list[Doubt]:
-        """One for each kind, with its number and one example."""
+    def doubts(self, recordings: int) -> list[Doubt]:
+        """One for each kind, with its number and one example; recordings: how many were read.
+
+        Files without a line break at their end are named where most others have one.
+        """
         by_kind: dict[Kind, list[tuple[str, Doubt]]] = {}
         for where, doubt in self.series:
             by_kind.setdefault(doubt.kind, []).append((where, doubt))
+        if 2 * len(by_kind.get("unterminated", ())) >= recordings:
+            by_kind.pop("unterminated", None)
         return [*count_by_kind(self.left_out), *map(_together, by_kind.values())]
 
 

@@ -139,7 +139,7 @@ def _label(
     notes += [f"Task {task.id} was skipped: {error}" for task, error in failures[:MOST_NAMED]]
     if len(failures) > MOST_NAMED:
         notes.append(f"{len(failures) - MOST_NAMED} more tasks were skipped.")
-    doubts = findings.doubts()
+    doubts = findings.doubts(len(layered))
     notes += [doubt.sentence for doubt in doubts]
     kinds = separate_labels(choose_label_kinds(layered, config.labels), layered, previous)
     if not kinds.ranges and not kinds.instants:

@@ -67,6 +67,7 @@ def learn_known_recordings(recordings: Sequence[Series], *, timed: bool) -> Know
         else FACTOR * float(np.ptp(rows)) + GROSS_LENGTH,
         missing_share=lacking,
         missing_limit=max(FACTOR * max(lacking, LEAST_MISSING), 0.0 if enough else GROSS_MISSING),
+        terminated=not any(doubt.kind == "unterminated" for series in recordings for doubt in series.doubts),
         log_step=float(np.median(steps)) if steady else None,
         step_limit=FACTOR * max(off, LEAST_STEP) if enough else max(GROSS_STEP, FACTOR * off),
         varied=tuple(varied.tolist()),

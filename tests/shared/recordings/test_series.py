@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shared.doubts import Effect
 from shared.errors import SeriesError
 from shared.labelling.label_config import LabelConfig, parse_label_config
 from shared.recordings.series import is_address, read_series
@@ -257,6 +258,23 @@ def test_true_and_false_are_told_as_numbers() -> None:
         assert series.values[:3, 0].tolist() == [1, 0, 0]
         (doubt,) = series.doubts
         assert (doubt.kind, doubt.share) == ("boolean-cells", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        ("1,2\n", ""),
+        ("1,2\r", ""),
+        ("1,2\n\n", ""),
+        ("1,2", "The last line, '1,2', does not end with a line break: is the file whole?"),
+        ("1", "The last line, '1', holds 1 of 2 cells and does not end with a line break"),
+    ],
+)
+def test_a_last_line_without_a_line_break_is_a_note(end: str, told: str) -> None:
+    series = read_series(f"time,value\n0,1\n{end}".encode(), config())
+    assert series.rows == 2
+    assert [doubt.sentence[: len(told)] for doubt in series.doubts] == ([told] if told else [])
+    assert all((doubt.first_row, doubt.effect) == (1, Effect.NOTE) for doubt in series.doubts)
 
 
 def test_an_address_where_columns_belong_is_read_with_a_doubt() -> None:

@@ -34,6 +34,18 @@ def test_doubts_of_the_recording_reach_the_answer() -> None:
     assert found.score > 0.9
 
 
+@pytest.mark.parametrize("terminated", [None, False, True])
+def test_a_missing_last_line_break_is_told_only_where_all_training_recordings_had_one(terminated: bool | None) -> None:
+    note = Doubt(kind="unterminated", sentence="The last line, '1,2', does not end with a line break.")
+    one_channel = {"varied": (True,), "filled": (True,), "scales": ((0.0,),) * 3}
+    card = None if terminated is None else known(terminated=terminated, **one_channel)
+    segmenter = Segmenter.load(make_model(kind="threshold"))
+    segmenter.card = msgspec.structs.replace(segmenter.card, known=card)
+    found = answer_series(segmenter, series(note), make_config())
+    assert found.doubts == ((note,) if terminated else ())
+    assert found.score > 0.9
+
+
 def test_segments_whose_label_is_gone_are_told_and_lower_the_score() -> None:
     found = answer_series(Segmenter.load(make_model(kind="threshold")), series(), make_config(("Running", "Walk")))
     assert [each.label for each in found.segments] == ["Walk"]

@@ -145,3 +145,15 @@ def test_without_a_row_that_is_known_nothing_can_be_learned() -> None:
     whole = [Annotation(id=n, result=[run_between(0, 59, label)]) for n, label in ((1, "Run"), (2, "Walk"))]
     with pytest.raises(TrainingDataError, match="No row of the 1 annotated recordings is known for certain"):
         load(task(7, *whole))
+
+
+@pytest.mark.parametrize(("cut", "named"), [(1, True), (3, False)])
+def test_files_without_a_last_line_break_are_named_where_others_have_one(cut: int, named: bool) -> None:
+    class Cut(Recordings):
+        def fetch(self, value: Any, *, task_id: int | None = None) -> bytes:
+            whole = super().fetch(value)
+            return whole.rstrip() if task_id and task_id <= cut else whole
+
+    loaded = load_recordings(TASKS, parse_label_config(CONFIG), Cut({}), "background")
+    told = [doubt.sentence for doubt in loaded.doubts if doubt.kind == "unterminated"]
+    assert [each[:7] for each in told] == (["Task 1:"] if named else [])

@@ -1,10 +1,11 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from msgspec import json
 
-from shared.doubts import Effect
+from shared.doubts import Doubt, Effect
 from shared.labelling.time_axis import TimeAxis
 from shared.model_file.card import KnownRecordings
 from shared.recordings.series import Series
@@ -98,6 +99,13 @@ def test_lengths_and_shares_of_missing_cells_are_compared(known: KnownRecordings
         else "of the cells hold no value; in the training recordings at most 0% did"
     )
     assert expected in doubt.sentence
+
+
+def test_the_card_keeps_whether_all_files_end_with_a_line_break() -> None:
+    note = Doubt(kind="unterminated", sentence="The last line, '1,2', does not end with a line break.")
+    whole = [recording(seed) for seed in range(3)]
+    assert learn_known_recordings(whole, timed=True).terminated
+    assert not learn_known_recordings([*whole, replace(recording(4), doubts=(note,))], timed=True).terminated
 
 
 def test_gaps_that_training_recordings_have_are_not_doubted() -> None:
