@@ -29,9 +29,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         plugins.unregister(name="hypothesispytest")
 
 
-def pytest_collect_file(file_path: Path) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> None:
     """Lift the limit of 200 ms an example before a file that uses hypothesis is imported: it is noise under load."""
-    if file_path.suffix == ".py" and b"hypothesis" in file_path.read_bytes():
+    if isinstance(collector, pytest.Module) and b"hypothesis" in collector.path.read_bytes():
         from hypothesis import settings
 
         settings.register_profile("any machine", deadline=None)
