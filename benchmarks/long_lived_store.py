@@ -7,8 +7,6 @@ first, 100,000 updates that wait. CPU is that of the server's process; a look is
 
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -18,7 +16,7 @@ import psutil
 
 from benchmarks.material import batch, csv_bytes, label_config, make_model
 from benchmarks.measure import milliseconds, resident, say_where, table
-from benchmarks.processes import Client, child, file_server, free_port, wait_for
+from benchmarks.processes import Client, file_server, segmenter_server, wait_for
 from benchmarks.serve import address
 from shared.store.opening import open_storage
 from shared.store.projects import KnownProject, KnownProjects
@@ -82,7 +80,8 @@ def fill(store: Path, size: Size) -> None:
 def figures(store: Path, files: str) -> dict[str, float]:
     """Costs of a server over a store."""
     found: dict[str, float] = {}
-    with server(store) as (port, process, found["to the first /health, CPU s"]), Client(port) as client:
+    with segmenter_server(store, ready="/health") as (port, process), Client(port) as client:
+        found["to the first /health, CPU s"] = cpu(process)
         wait_for(port, "/readyz")
         body = batch([address(files, "ranges", ROWS)], "ranges")
         setup = msgspec.json.encode({"project": "1.1", "schema": label_config("ranges")})
@@ -115,19 +114,6 @@ def figures(store: Path, files: str) -> dict[str, float]:
             found[f"{what}, p50 ms"] = float(milliseconds(median(waits)))
         found["resident, MiB"] = resident(process)
     return found
-
-
-@contextmanager
-def server(store: Path) -> Iterator[tuple[int, psutil.Process, float]]:
-    """A server over a store, and the CPU seconds until it answered first."""
-    port = free_port()
-    environment = {
-        "MODEL_DIR": str(store), "PORT": str(port), "TRAIN_LAUNCHER": "none", "RECONCILE_SECONDS": "0",
-        "DATA_HOSTS_ALLOWED": "127.0.0.1", "LOG_LEVEL": "error",
-    }  # fmt: skip
-    with child(["-m", "inference", "serve"], environment) as process:
-        wait_for(port, "/health")
-        yield port, process, cpu(process)
 
 
 def cpu(process: psutil.Process) -> float:

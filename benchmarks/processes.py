@@ -14,6 +14,9 @@ from pathlib import Path
 
 import psutil
 
+from examples.demo.program import free_port
+from tests.support.server import run_server
+
 
 class _Files(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -21,13 +24,6 @@ class _Files(SimpleHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -52,16 +48,13 @@ def file_server(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def segmenter_server(model_dir: Path, **settings: str) -> Iterator[tuple[int, psutil.Process]]:
-    """The server of this project on a free port, ready; training off."""
-    port = free_port()
-    environment = {
-        "MODEL_DIR": str(model_dir), "PORT": str(port), "TRAIN_LAUNCHER": "none", "RECONCILE_SECONDS": "0",
-        "DATA_HOSTS_ALLOWED": "127.0.0.1", "LOG_LEVEL": "error", "LOG_FORMAT": "json", **settings,
-    }  # fmt: skip
-    with child(["-m", "inference", "serve"], environment) as process:
-        wait_for(port, "/readyz")
-        yield port, process
+def segmenter_server(
+    model_dir: Path, *, ready: str = "/readyz", **settings: str
+) -> Iterator[tuple[int, psutil.Process]]:
+    """The server of this project on a free port, once it answers `ready`; training off."""
+    settings = {"DATA_HOSTS_ALLOWED": "127.0.0.1", "LOG_LEVEL": "error", **settings}
+    with run_server(model_dir, ready=ready, **settings) as server:
+        yield server.port, psutil.Process(server.process.pid)
 
 
 @contextmanager

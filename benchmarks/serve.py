@@ -17,7 +17,7 @@ import psutil
 
 from benchmarks.material import KINDS, Kind, batch, csv_bytes, make_model
 from benchmarks.measure import milliseconds, resident, say_where, table, tree_cpu
-from benchmarks.processes import Client, baseline_server, child, file_server, free_port, segmenter_server, wait_for
+from benchmarks.processes import Client, baseline_server, file_server, segmenter_server, wait_for
 from tests.support.store import put_model
 
 PROJECTS: dict[Kind, int] = {kind: number for number, kind in enumerate(KINDS, 1)}
@@ -55,13 +55,7 @@ def cold_start(model_dir: Path) -> None:
     """CPU seconds from the start of the process to the first answer of /health, and until it is ready."""
     health, ready, sizes = [], [], []
     for _ in range(5):
-        port = free_port()
-        environment = {
-            "MODEL_DIR": str(model_dir), "PORT": str(port), "TRAIN_LAUNCHER": "none", "LOG_LEVEL": "error",
-            "LOG_FORMAT": "json",
-        }  # fmt: skip
-        with child(["-m", "inference", "serve"], environment) as process:
-            wait_for(port, "/health")
+        with segmenter_server(model_dir, ready="/health") as (port, process):
             health.append(tree_cpu(process))
             wait_for(port, "/readyz")
             ready.append(tree_cpu(process))

@@ -64,7 +64,7 @@ class Program:
             if time.monotonic() > deadline:
                 self.stop()
                 raise self.failed(f"did not answer {self.ready} within {seconds:g} s")
-            time.sleep(0.1)
+            time.sleep(0.02)
         return self
 
     def answers(self) -> bool:

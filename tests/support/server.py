@@ -111,8 +111,10 @@ class Server:
 
 
 @contextmanager
-def run_server(model_dir: Path | str, folder: Path = ROOT, /, **settings: str) -> Iterator[Server]:
-    """Run a server that is ready. It trains only where the settings say so, and ends with the block at the latest.
+def run_server(
+    model_dir: Path | str, folder: Path = ROOT, /, *, ready: str = "/readyz", **settings: str
+) -> Iterator[Server]:
+    """Run a server, once it answers `ready`. It trains only where the settings say so, and ends with the block.
 
     It is started in `folder`, whose code is found first.
     """
@@ -130,7 +132,7 @@ def run_server(model_dir: Path | str, folder: Path = ROOT, /, **settings: str) -
     with tempfile.TemporaryDirectory(prefix="server-") as logs:
         program = segmenter.program(port, model_dir, label_studio, Path(logs) / "log", **environment)
         program.folder = folder
-        program.ready = f"http://127.0.0.1:{port}/readyz"
+        program.ready = f"http://127.0.0.1:{port}{ready}"
         server = Server(program, port, auth)
         try:
             program.start(NEVER_SECONDS)

@@ -1,4 +1,6 @@
 import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,9 @@ import pytest
 from inference.web.server import check_exposure
 from shared.errors import SettingsError
 from shared.settings import Settings
+from tests.support.commands import run_inference
+from tests.support.server import run_server
+from tests.support.waiting import NEVER_SECONDS
 
 SECRETS: dict[str, Any] = {"basic_auth_user": "ann", "basic_auth_pass": "secret"}
 
@@ -47,3 +52,19 @@ def test_connections_leave_half_of_the_files_to_everything_else() -> None:
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["128", "100"]
     assert "ulimit -n" in run.stderr
+
+
+def test_a_taken_port_stops_the_program_with_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run_inference("serve", MODEL_DIR=str(tmp_path), PORT=str(port))
+    assert done.returncode == 2
+    assert str(port) in done.stderr
+
+
+def test_sigterm_ends_the_server_in_order(tmp_path: Path) -> None:
+    with run_server(tmp_path) as server:
+        assert server.json("GET", "/health")[1]["status"] == "UP"
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(NEVER_SECONDS) == 0
+        assert "Traceback" not in server.log

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.processes import free_port
+from examples.demo.program import free_port
 from tests.support.paths import ROOT
 
 EXAMPLE = ROOT / "examples" / "falls"

@@ -13,7 +13,6 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.measure import say_where
-from examples.demo.program import Program, free_port
 from shared.retraining.active_run import begin_run
 from shared.retraining.runs import HISTORY, Progress, Runs
 from shared.store.opening import open_storage
@@ -21,11 +20,11 @@ from tests.promises.soak.gauges import Gauges, Reading
 from tests.promises.soak.projects import PROJECTS, three_projects
 from tests.promises.soak.slopes import LIMITS, after_warm_up, grows, slope
 from tests.promises.soak.traffic import Traffic
+from tests.support.server import run_server
 from tests.support.tokens import TOKEN
 from tests.support.web_server import serve
 
 LOOK_SECONDS = 2.0
-START_SECONDS = 240
 SETTINGS = {
     "SEQUENCE_SIZE": "16",  # what is learned does not matter here, that it is does
     "HIDDEN_SIZE": "8",
@@ -54,27 +53,19 @@ def main() -> int:
             (folder / each).mkdir()
         models = folder / "models"
         age(models)
-        port = free_port()
-        environ = {
-            **SETTINGS,
-            "MODEL_DIR": str(models),
-            "CACHE_DIR": str(folder / "cache"),
-            "TMPDIR": str(folder / "tmp"),
-            "PORT": str(port),
-            "LABEL_STUDIO_HOST": web.url,
-        }
-        ready = f"http://127.0.0.1:{port}/readyz"
-        program = Program([sys.executable, "-m", "inference", "serve"], environ, folder / "log", ready)
-        with program.start(START_SECONDS):
-            traffic = Traffic(port, label_studio)
-            gauges = Gauges(program.pid, [folder / "tmp", models / ".staging"])
+        places = {"CACHE_DIR": str(folder / "cache"), "TMPDIR": str(folder / "tmp"), "LABEL_STUDIO_HOST": web.url}
+        with run_server(models, **SETTINGS, **places) as server:
+            traffic = Traffic(server.port, label_studio)
+            gauges = Gauges(server.process.pid, [folder / "tmp", models / ".staging"])
             traffic.start()
             try:
                 readings = watch(minutes, gauges, traffic, models)
                 ended = outcomes(models)  # before the server ends with the training that goes on
             finally:
                 traffic.stop()
-        return judge(readings, traffic, ended, complaints(folder / "log"))
+            server.program.stop()
+            found = complaints(server.log)
+        return verdict(readings, traffic, ended, found)
 
 
 def watch(minutes: int, gauges: Gauges, traffic: Traffic, models: Path) -> list[Reading]:
@@ -93,7 +84,7 @@ def watch(minutes: int, gauges: Gauges, traffic: Traffic, models: Path) -> list[
     return readings
 
 
-def judge(readings: list[Reading], traffic: Traffic, ended: Counter[str], complaints: list[str]) -> int:
+def verdict(readings: list[Reading], traffic: Traffic, ended: Counter[str], complaints: list[str]) -> int:
     """Say what grew and what failed."""
     print(f"\nRequests: {told(traffic.counts)}\nTrainings: {told(ended)}")
     troubles = list(traffic.failures)
@@ -105,12 +96,12 @@ def judge(readings: list[Reading], traffic: Traffic, ended: Counter[str], compla
     for index, limit in enumerate(LIMITS):
         values = [reading[index] for reading in readings]
         found = slope(*after_warm_up(values))
-        verdict = "grows" if grows(found, limit) else "flat"
+        growth = "grows" if grows(found, limit) else "flat"
         print(
             f"{limit.name}: {found.value:+.4f} ± {found.error:.4f} {limit.unit} a minute over the last {found.points} "
-            f"minutes, {verdict} (allowed: {limit.most:g}); {values[0]:.6g} at first, {values[-1]:.6g} at last"
+            f"minutes, {growth} (allowed: {limit.most:g}); {values[0]:.6g} at first, {values[-1]:.6g} at last"
         )
-        if verdict == "grows":
+        if growth == "grows":
             troubles.append(f"{limit.name} grows")
     print("\n".join(["", *troubles, "FAILED" if troubles else "passed"]))
     return 1 if troubles else 0
@@ -136,9 +127,9 @@ def outcomes(models: Path) -> Counter[str]:
     return found
 
 
-def complaints(log: Path) -> list[str]:
+def complaints(log: str) -> list[str]:
     """Log lines above warnings."""
-    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     return [line["message"] for line in lines if line["level"] not in ("debug", "info", "warning")]
 
 

@@ -6,34 +6,34 @@ from tests.promises.soak.slopes import LIMITS, after_warm_up, grows, slope
 RSS, FILES = LIMITS[0], LIMITS[1]
 
 
-def judged(values: list[float], limit: object = RSS) -> bool:
+def found_growing(values: list[float], limit: object = RSS) -> bool:
     return grows(slope(*after_warm_up(values)), limit)  # type: ignore[arg-type]
 
 
 def test_a_leak_is_seen_through_noise() -> None:
     noise = np.random.default_rng(0).normal(0, 2, 30)
-    assert judged([150 + 0.5 * minute + float(noise[minute]) for minute in range(30)])
+    assert found_growing([150 + 0.5 * minute + float(noise[minute]) for minute in range(30)])
 
 
 def test_noise_without_growth_is_no_leak() -> None:
     for seed in range(50):
-        assert not judged([150 + float(each) for each in np.random.default_rng(seed).normal(0, 2, 30)])
+        assert not found_growing([150 + float(each) for each in np.random.default_rng(seed).normal(0, 2, 30)])
 
 
 def test_growth_that_ends_with_the_warm_up_is_no_leak() -> None:
-    assert not judged([100.0 + 10 * min(minute, 9) for minute in range(30)])
+    assert not found_growing([100.0 + 10 * min(minute, 9) for minute in range(30)])
 
 
 def test_one_descriptor_at_each_of_sixty_trainings_is_a_leak() -> None:
-    assert judged([40.0 + 2 * minute for minute in range(30)], FILES)
+    assert found_growing([40.0 + 2 * minute for minute in range(30)], FILES)
 
 
 def test_one_descriptor_in_ten_minutes_is_a_leak() -> None:
-    assert judged([40.0 + minute // 10 for minute in range(60)], FILES)
+    assert found_growing([40.0 + minute // 10 for minute in range(60)], FILES)
 
 
 def test_a_burst_at_the_end_is_not_taken_for_a_line() -> None:
-    assert not judged([*[40.0] * 29, 41.0], FILES)
+    assert not found_growing([*[40.0] * 29, 41.0], FILES)
 
 
 def test_the_slope_and_its_error_are_those_of_textbooks() -> None:
@@ -44,7 +44,7 @@ def test_the_slope_and_its_error_are_those_of_textbooks() -> None:
 
 def test_what_wanders_slowly_is_no_leak() -> None:
     minutes = np.arange(30)
-    assert not judged(list(150 + 2 * np.sin(minutes / 6.0)))
+    assert not found_growing(list(150 + 2 * np.sin(minutes / 6.0)))
 
 
 def test_too_few_minutes_are_refused() -> None:
