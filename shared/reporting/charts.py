@@ -1,5 +1,6 @@
 """Geometry of the drawings: numbers ► what SVG's attributes take. All in the units of a viewBox."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -50,6 +51,65 @@ def curve(points: Sequence[tuple[float, float]], width: float, height: float) ->
     """Points of a polyline through (x, y), x from 0, y from 0 to 1."""
     right = max((x for x, _ in points), default=1) or 1
     return " ".join(f"{x / right * width:.1f},{(1 - y) * height:.1f}" for x, y in points)
+
+
+class Plot(NamedTuple):
+    """A line with its axes, in a viewBox of PLOT_WIDTH by PLOT_HEIGHT."""
+
+    line: str  # points of a polyline
+    dots: list[tuple[float, float, str]]  # x, y, title; none where there are many
+    errors: str  # path of the bars of one standard error in either direction
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+
+
+PLOT_WIDTH, PLOT_HEIGHT = 360, 150
+LEFT, RIGHT, TOP, BOTTOM = 34, 352, 8, 124  # of the area of the line
+MOST_DOTS = 40
+
+
+def plot(
+    points: Sequence[tuple[float, float]],
+    *,
+    errors: Sequence[float] = (),
+    low: float | None = None,
+    high: float | None = None,
+    whole: bool = False,
+    prefix: str = "",
+) -> Plot:
+    """A line through (x, y) in order of x. low, high: of the y axis; whole: x are whole numbers, after `prefix`."""
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    spreads = list(errors) or [0.0] * len(points)
+    bottom = min(y - e for y, e in zip(ys, spreads, strict=True)) if low is None else low
+    top = max(y + e for y, e in zip(ys, spreads, strict=True)) if high is None else high
+    y_values = ticks(bottom, max(top, bottom + 1e-9))
+    bottom, top = min(bottom, y_values[0]), max(top, y_values[-1])
+    first, last = min(xs), max(xs)
+    x_values = [x for x in ticks(first, max(last, first + 1e-9)) if first <= x <= last and (not whole or x == int(x))]
+
+    def across(x: float) -> float:
+        return round(LEFT + (x - first) / ((last - first) or 1.0) * (RIGHT - LEFT), 1)
+
+    def down(y: float) -> float:
+        return round(BOTTOM - (min(max(y, bottom), top) - bottom) / ((top - bottom) or 1.0) * (BOTTOM - TOP), 1)
+
+    dots = [(across(x), down(y), f"{prefix}{x:g}: {y:.3f}") for x, y in points] if len(points) <= MOST_DOTS else []
+    bars = "".join(f"M{across(x)} {down(y - e)}V{down(y + e)}" for (x, y), e in zip(points, spreads, strict=True) if e)
+    return Plot(
+        line=" ".join(f"{across(x)},{down(y)}" for x, y in points),
+        dots=dots,
+        errors=bars,
+        x_ticks=[(across(x), f"{prefix}{x:g}") for x in x_values],
+        y_ticks=[(down(y), f"{y:g}") for y in y_values],
+    )
+
+
+def ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Round numbers from `low` to `high` or a little beyond: about `most` steps of 1, 2 or 5 times a power of 10."""
+    step = 10.0 ** math.floor(math.log10(max(high - low, 1e-300) / most))
+    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= most)
+    start, end = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [float(f"{index * step:.10g}") for index in range(start, end + 1)]
 
 
 def lanes(segments: Sequence[Drawn]) -> dict[str, tuple[float, float]]:

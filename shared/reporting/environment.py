@@ -28,7 +28,7 @@ def template_environment(*folders: Path) -> jinja2.Environment:
         "EVALUATION": EVALUATION,
         "METRIC_TITLES": METRIC_TITLES,
         "line": charts.line,
-        "curve": charts.curve,
+        "plot": charts.plot,
         "strip": charts.strip,
         "lanes": charts.lanes,
     }

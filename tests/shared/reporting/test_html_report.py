@@ -84,7 +84,7 @@ def test_all_parts_stand_in_the_page() -> None:
     text = page.decode()
     for words in ("Accepted", "0.850", "± 0.020", "Reliability", "Training loss", "Confusion", "Task 7 was skipped"):
         assert words in text
-    assert len(re.findall("<circle", text)) == 2
+    assert len(re.findall("<title>score ", text)) == 2
     assert 'fill="#ff0000"' in text
     assert_self_contained(page)
 
