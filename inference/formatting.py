@@ -19,6 +19,25 @@ def ago(at: float | None, now: float) -> str:
     return "now"
 
 
+def duration(seconds: float) -> str:
+    """A length of time, such as "40 s", "3 min" or "2 h 5 min"."""
+    whole = max(0, round(seconds))
+    if whole < 100:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours // 24} days"
+
+
+def signed(value: float) -> str:
+    """A difference, such as +0.021."""
+    return f"{value:+.3f}"
+
+
 def iso(at: float | None) -> str:
     """A time in ISO 8601, "" for None."""
     return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

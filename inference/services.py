@@ -10,6 +10,7 @@ from inference.monitoring import (
     ServerMetrics,
     StatusCollector,
 )
+from inference.monitoring.task_table import TaskTable
 from inference.operations import (
     BackgroundLoops,
     EventRecorder,
@@ -21,6 +22,7 @@ from inference.operations import (
     Versions,
 )
 from inference.operations.labels import Labels
+from inference.operations.operator_log import OperatorLog
 from inference.serving import ModelCache, Predictor
 from inference.serving.predictor import share_of_threads
 from inference.status import Pages
@@ -42,9 +44,10 @@ class Services:
         """redaction: of the log; tokens received by /setup are added to it."""
         self.metrics = ServerMetrics(program_version())
         self.activity_log = ActivityLog()
-        outcomes = OutcomeRecorder(self.metrics, self.activity_log)
 
         storage = CountingStorage(open_storage(settings.model_dir), self.metrics.store_failed)
+        tasks, self.operators = TaskTable(storage), OperatorLog(storage)
+        outcomes = OutcomeRecorder(self.metrics, self.activity_log, tasks)
         store = ModelStore(storage, keep_versions=settings.keep_versions)
         updates, projects, runs = Updates(storage), KnownProjects(storage), Runs(storage)
         aliases = LabelAliases(storage)
@@ -54,7 +57,7 @@ class Services:
         credentials = Credentials(settings, connections)
         label_studio = LabelStudio(credentials, connections)
         fetcher = Fetcher(settings, credentials, connections, share=share_of_threads(settings))
-        monitor = LabelStudioMonitor(
+        self._monitor = monitor = LabelStudioMonitor(
             label_studio, credentials, projects, display_url(credentials.base_url), asked=self.metrics.label_studio
         )
 
@@ -74,16 +77,18 @@ class Services:
         monitor.token_sentence = lambda: self._tokens.sentence
         queue = UpdateQueue(updates, self._controller, statuses, self.activity_log)
         self.pools = ThreadPools()
-        self.background = BackgroundLoops(models, monitor)
+        self.background = BackgroundLoops(models, monitor, tasks)
         self.setup = ProjectSetup(projects, self._tokens, models, self._controller)
         self.events = EventRecorder(queue, runs, self._controller, self.metrics, self.activity_log, aliases.of)
-        self.trainings = Trainings(queue, updates, runs, self.activity_log)
-        self.labels = Labels(queue, aliases, projects, settings)
-        self.versions = Versions(store, statuses, self.activity_log)
+        self.trainings = Trainings(queue, updates, runs, self.activity_log, self.operators)
+        self.labels = Labels(queue, aliases, projects, self.operators, settings)
+        self.versions = Versions(store, statuses, self.activity_log, self.operators)
         self.pages = Pages.of(
             settings,
             statuses=statuses,
             activity_log=self.activity_log,
+            tasks=tasks,
+            operators=self.operators,
             storage=storage,
             models=models,
             launcher=self._launcher.name,
@@ -92,6 +97,10 @@ class Services:
             monitor=monitor,
             diagnoser=self._diagnoser,
         )
+
+    def label_studio_problem(self) -> str:
+        """Why annotations are not seen, "" if they are."""
+        return self._monitor.state.problem
 
     def start(self) -> None:
         """Start the loops."""

@@ -6,6 +6,7 @@ import json
 import time
 
 from inference.operations.labels import configured_labels
+from inference.operations.operator_log import Actor, OperatorLog
 from shared.retraining.updates import LABEL_ALIAS, Updates
 from shared.settings import Settings
 from shared.store.aliases import LabelAliases
@@ -43,5 +44,7 @@ def main(options: argparse.Namespace, settings: Settings) -> int:
         said = f"{old} is no longer read as another label from the next training on, which is requested."
     weight = settings.start_training_each_n_updates
     Updates(storage).add(project, LABEL_ALIAS, time.time(), weight=weight)
+    undo = {"action": "unalias", "old": old} if options.action == "alias" else {}
+    OperatorLog(storage).record(project, Actor.of_command(), options.action, said, undo)
     print(said)  # noqa: T201
     return 0

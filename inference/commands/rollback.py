@@ -3,6 +3,8 @@
 import argparse
 import json
 
+from inference.operations.operator_log import Actor, OperatorLog
+from inference.operations.versions import record_served
 from shared.settings import Settings
 from shared.store.keys import read_project
 from shared.store.models import ModelStore
@@ -23,8 +25,12 @@ def main(options: argparse.Namespace, settings: Settings) -> int:
 
 def roll_back(project: str, version: str | None, settings: Settings, *, as_json: bool) -> int:
     """Let a kept version serve again; running servers notice within a second."""
-    store = ModelStore(open_storage(settings.model_dir), keep_versions=settings.keep_versions)
-    served = store.roll_back(read_project(project), version)
+    storage, number = open_storage(settings.model_dir), read_project(project)
+    store = ModelStore(storage, keep_versions=settings.keep_versions)
+    before = store.model_info(number)
+    served = store.roll_back(number, version)
+    action = "promote" if version else "roll-back"
+    record_served(OperatorLog(storage), number, Actor.of_command(), action, served, before.version if before else "")
     said = json.dumps({"project": int(project), "version": served})
     print(said if as_json else f"Project {project} is served by {served} from now on; no restart is needed.")  # noqa: T201
     return 0

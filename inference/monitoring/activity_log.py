@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 EVENTS = 200  # kept of all projects together
 PROJECTS = 500
-TASKS = 200  # kept of each project: skipped ones, doubtful ones, and ones with a score
+TASKS = 200  # kept of each project: skipped ones and doubtful ones
 DOUBTS = 10  # kept of each task
 MINUTES = 60
 
@@ -47,16 +47,6 @@ class DoubtfulTask(msgspec.Struct, frozen=True, kw_only=True):
     doubts: tuple[Doubt, ...]
 
 
-class ScoredTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A task's last prediction."""
-
-    at: float
-    task: str
-    version: str
-    score: float
-    segments: int
-
-
 class HourlyRequests(msgspec.Struct, frozen=True, kw_only=True):
     """Requests of the last hour; errors are answers of 500 and above."""
 
@@ -72,7 +62,6 @@ class ActivityLog:
         self._lock = threading.Lock()
         self._events: deque[LoggedEvent] = deque(maxlen=EVENTS)
         self._skipped: LRUCache[int, FIFOCache[str, SkippedTask]] = LRUCache(PROJECTS)
-        self._scored: LRUCache[int, FIFOCache[str, ScoredTask]] = LRUCache(PROJECTS)
         self._doubtful: LRUCache[int, FIFOCache[str, DoubtfulTask]] = LRUCache(PROJECTS)
         self._minutes: deque[tuple[int, int, int]] = deque(maxlen=MINUTES)
 
@@ -86,18 +75,13 @@ class ActivityLog:
         """Add a task without segments."""
         name = str(task)[:64]
         with self._lock:
-            _recent(self._scored, project).pop(name, None)
             _put(_recent(self._skipped, project), name, SkippedTask(at=self._clock(), task=name, reason=reason[:500]))
 
-    def score(self, project: int, task: int | str | None, version: str, score: float, segments: int) -> None:
-        """Add the score of a task's prediction."""
-        if task is None:
-            return
-        name = str(task)[:64]
-        found = ScoredTask(at=self._clock(), task=name, version=version, score=score, segments=segments)
+    def answered(self, project: int, task: int | str | None) -> None:
+        """Forget that a task got no segments: it has some now."""
         with self._lock:
-            _recent(self._skipped, project).pop(name, None)
-            _put(_recent(self._scored, project), name, found)
+            if project in self._skipped:
+                self._skipped[project].pop(str(task)[:64], None)
 
     def doubt(self, project: int, task: int | str | None, doubts: Sequence[Doubt]) -> None:
         """Keep what was not understood in a task's last answer; nothing, if all was."""
@@ -146,12 +130,6 @@ class ActivityLog:
         """Tasks with doubts about their last answer, latest first."""
         with self._lock:
             return list(self._doubtful.get(project, {}).values())[::-1]
-
-    def least_sure(self, project: int, most: int) -> list[ScoredTask]:
-        """Tasks with the lowest scores, lowest first."""
-        with self._lock:
-            found = list(self._scored.get(project, {}).values())
-        return sorted(found, key=lambda each: each.score)[:most]
 
 
 def _recent(projects: LRUCache[int, FIFOCache[str, T]], project: int) -> FIFOCache[str, T]:

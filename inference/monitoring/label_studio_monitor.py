@@ -14,6 +14,11 @@ from shared.store.projects import KnownProjects
 LOOK_SECONDS = 30.0
 TITLE_SECONDS = 3600.0  # titles rarely change
 TITLES_AT_ONCE = 20
+NO_TOKEN = "This server has no token for Label Studio: annotations are not seen, and nothing is trained."  # noqa: S105
+REMEDY = (
+    "Open the Data Manager of a connected project, which sends one, or set LABEL_STUDIO_API_KEY. KEEP_TOKEN=true keeps "
+    "it over restarts."
+)
 
 
 class LabelStudioState(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +28,7 @@ class LabelStudioState(msgspec.Struct, frozen=True, kw_only=True):
     reachable: bool | None = None  # None: not asked yet
     sentence: str = "Not asked yet."
     token: str = "none"  # noqa: S105 - legacy, personal or none: a kind, not a token
+    problem: str = ""  # why annotations are not seen and nothing can be read, "" if all is well or nothing connected
 
 
 class LabelStudioMonitor:
@@ -57,20 +63,33 @@ class LabelStudioMonitor:
     def look(self) -> None:
         """Check once. A failure becomes a sentence."""
         reachable = False
+        problem = ""
         try:
             sentence = f"Label Studio {self._label_studio.version()} answers."
             reachable = True
             if self._credentials.kind != "none":
                 sentence = f"{sentence[:-1]}, the token is {self._label_studio.whoami().email[:100]}'s."
                 self._name_projects()
-            elif self.token_sentence():
-                sentence = f"{sentence} {self.token_sentence()}"
+            else:
+                told = self.token_sentence()
+                sentence = f"{sentence} {told}" if told else sentence
+                problem = f"{NO_TOKEN} {told or REMEDY}"
         except SegmenterError as error:
-            sentence = str(error)
+            sentence = problem = str(error)
         self.state = msgspec.structs.replace(
-            self.state, reachable=reachable, sentence=sentence, token=self._credentials.kind
+            self.state,
+            reachable=reachable,
+            sentence=sentence,
+            token=self._credentials.kind,
+            problem=problem if self._has_connected() else "",
         )
         self._asked(reachable)
+
+    def _has_connected(self) -> bool:
+        try:
+            return any(self._projects.ids())  # without 0, which is no project of Label Studio
+        except SegmenterError:  # the pages name it
+            return False
 
     def _name_projects(self) -> None:
         due = [each for each in self._projects.ids() if self._clock() >= self._titled.get(each, float("-inf"))]

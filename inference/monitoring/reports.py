@@ -5,10 +5,13 @@ import threading
 import msgspec
 from cachetools import LRUCache
 
+from inference.monitoring.evaluation import EvaluationSummary, summarise_report
+from shared.errors import ModelError
 from shared.model_file.card import Estimate
 from shared.store.models import UNFINISHED, ModelStore
-from shared.store.report import ReportFile, read_report
+from shared.store.report import Comparison, ReportFile, read_report
 
+EVALUATIONS = 100  # of versions, a few hundred bytes a task
 KEPT = 4000  # summaries of about 1 kB
 SHOWN = ("balanced_accuracy", "macro_f1", "segment_f1_50", "event_f1", "ece")
 
@@ -16,10 +19,12 @@ SHOWN = ("balanced_accuracy", "macro_f1", "segment_f1_50", "event_f1", "ece")
 class ReportSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Summary of a version for the overview."""
 
+    number: int = 0  # 0 in reports made before versions were numbered
     created_at: str = ""
     recordings: int = 0
     outcome: str = ""
     reason: str = ""
+    comparisons: tuple[Comparison, ...] = ()  # with earlier versions
     how: str = ""
     estimates: dict[str, Estimate] = {}  # the standard names in SHOWN
     size: int = 0  # bytes of the model
@@ -32,9 +37,11 @@ class _ShortMetrics(msgspec.Struct, frozen=True):
 
 
 class _Short(msgspec.Struct, rename={"metrics": "figures"}, frozen=True):
+    number: int = 0
     created_at: str = ""
     outcome: str = ""
     reason: str = ""
+    comparisons: tuple[Comparison, ...] = ()
     metrics: _ShortMetrics = _ShortMetrics()
 
 
@@ -46,6 +53,7 @@ class Reports:
         self._lock = threading.Lock()
         self._rejections: LRUCache[tuple[int, str], str] = LRUCache(KEPT)
         self._summaries: LRUCache[tuple[int, str], ReportSummary] = LRUCache(KEPT)
+        self._evaluations: LRUCache[tuple[int, str], EvaluationSummary] = LRUCache(EVALUATIONS)
 
     def summary(self, project: int, version: str) -> ReportSummary:
         """Summary of a version; only its size if it has no report."""
@@ -79,6 +87,25 @@ class Reports:
             return None
         return read_report(data, version)
 
+    def evaluation(self, project: int, version: str) -> EvaluationSummary:
+        """Summary of a version's held-out predictions; empty if it has no readable report."""
+        if not version:
+            return EvaluationSummary()
+        key = (project, version)
+        with self._lock:
+            found = self._evaluations.get(key)
+        if found is None:
+            try:
+                report = self.report(project, version)
+            except ModelError:  # named among the project's problems
+                return EvaluationSummary()
+            if report is None:
+                return EvaluationSummary()
+            found = summarise_report(report)
+            with self._lock:
+                self._evaluations[key] = found
+        return found
+
 
 def _summarise(data: bytes) -> ReportSummary:
     try:
@@ -87,10 +114,17 @@ def _summarise(data: bytes) -> ReportSummary:
         return ReportSummary(reason=f"Its report cannot be read: {error}.")
     estimates = {name: short.metrics.estimates[name] for name in SHOWN if name in short.metrics.estimates}
     return ReportSummary(
+        number=short.number,
         created_at=short.created_at,
         recordings=short.metrics.recordings,
         outcome=short.outcome,
         reason=short.reason,
+        comparisons=tuple(_compact(each) for each in short.comparisons),
         how=short.metrics.how,
         estimates=estimates,
     )
+
+
+def _compact(comparison: Comparison) -> Comparison:
+    kept = {name: value for name, value in comparison.differences.items() if name in SHOWN}
+    return msgspec.structs.replace(comparison, differences=kept)

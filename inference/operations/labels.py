@@ -1,5 +1,6 @@
 """Labels that were renamed in Label Studio: confirmed, and undone."""
 
+from inference.operations.operator_log import NOBODY, Actor, OperatorLog
 from inference.operations.update_queue import UpdateQueue
 from shared.errors import LabelConfigError
 from shared.labelling.label_config import parse_label_config
@@ -21,19 +22,33 @@ def configured_labels(projects: KnownProjects, project: int) -> tuple[str, ...]:
 class Labels:
     """What the page's buttons ask for. Each change starts a training: it changes what annotations mean."""
 
-    def __init__(self, queue: UpdateQueue, aliases: LabelAliases, projects: KnownProjects, settings: Settings) -> None:
+    def __init__(
+        self,
+        queue: UpdateQueue,
+        aliases: LabelAliases,
+        projects: KnownProjects,
+        operators: OperatorLog,
+        settings: Settings,
+    ) -> None:
         self._queue = queue
         self._projects = projects
         self._aliases = aliases
+        self._operators = operators
         self._weight = settings.start_training_each_n_updates
         self._by = f"{settings.basic_auth_user} on the page" if settings.basic_auth_user else "the page"
 
-    def confirm(self, project: int, old: str, new: str) -> None:
+    def confirm(self, project: int, old: str, new: str, actor: Actor = NOBODY) -> None:
         """Read an old label as a new one. Raises RefusedError for a chain, a circle, or another configuration."""
         self._aliases.add(project, old, new, by=self._by, labels=configured_labels(self._projects, project))
-        self._queue.add(project, LABEL_ALIAS, f"{old} is read as {new}.", weight=self._weight)
+        sentence = f"{old} is read as {new}."
+        self._queue.add(project, LABEL_ALIAS, sentence, weight=self._weight)
+        self._operators.record(project, actor, "alias", sentence, {"action": "unalias", "old": old})
 
-    def undo(self, project: int, old: str) -> None:
+    def undo(self, project: int, old: str, actor: Actor = NOBODY) -> None:
         """Read a label under its own name again. Raises RefusedError if it is."""
+        new = self._aliases.of(project).get(old, "")
         self._aliases.remove(project, old)
-        self._queue.add(project, LABEL_ALIAS, f"{old} is read as itself again.", weight=self._weight)
+        sentence = f"{old} is read as itself again."
+        self._queue.add(project, LABEL_ALIAS, sentence, weight=self._weight)
+        undo = {"action": "alias", "old": old, "new": new} if new else {}
+        self._operators.record(project, actor, "unalias", sentence, undo)

@@ -1,21 +1,27 @@
-"""The first page: the server, and a row a project."""
+"""The first page: what is broken, what is queued, and a row a project."""
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 import msgspec
 
+from inference.formatting import duration
 from inference.monitoring.activity_log import ActivityLog, HourlyRequests, LoggedEvent
 from inference.monitoring.label_studio_monitor import LabelStudioMonitor, LabelStudioState
 from inference.monitoring.project_status import ProjectStatus, StatusCollector
 from inference.monitoring.reports import ReportSummary
 from inference.operations import BackgroundLoops
+from inference.status.moments import created_at
+from inference.status.versions_table import number_versions
 from inference.version import program_version
 from shared.model_file.card import Estimate
 from shared.retraining.runs import NO_END_RECORDED
 from shared.retraining.scheduler import due_at
+from shared.retraining.updates import START_TRAINING
 from shared.settings import Settings
+
+PAGE = 50  # projects on a page
+EXAMPLE = "Example"  # title of project 0, which `make run` trains: no project of Label Studio has this number
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,19 +35,31 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A project in the overview."""
 
+    now: float
     project: int
     title: str
+    level: str  # "", good, attention or broken, as the pages' colours
     link: str  # to Label Studio, "" where that is not known
     recordings: int
     waiting: int
     needed: int  # START_TRAINING_EACH_N_UPDATES
     state: State
     version: str
+    number: int  # of the version, as in v7; 0 without one
     created_at: float | None  # of the version
     balanced_accuracy: Estimate | None
     segment_f1_50: Estimate | None
     history: list[float]  # balanced accuracy of kept versions, oldest first
     last_event: LoggedEvent | None
+
+
+class QueueEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A run, or a project that waits for one."""
+
+    project: int
+    title: str
+    sentence: str
+    fraction: float | None = None  # of the run
 
 
 class Overview(
@@ -58,6 +76,14 @@ class Overview(
     store: str
     store_error: str
     url: str  # to paste into Label Studio
+    connected: bool  # whether a project of Label Studio is
+    queue: list[QueueEntry]  # what runs, then what waits, in the order in which it starts
+    total: int  # projects
+    need: int  # of them, those that need somebody
+    shown: str  # which are listed: all, or attention
+    search: str  # part of the title of those that are listed
+    page: int
+    pages: int
     projects: list[Row]
 
 
@@ -80,15 +106,19 @@ class RowBuilder:
             if "balanced_accuracy" in status.summaries[each.name].estimates
         ]
         known = status.known
+        state = self.state(status)
         return Row(
+            now=self._clock(),
             project=status.project,
-            title=(known.title if known else "") or f"Project {status.project}",
+            title=title_of(status),
+            level=_level(status, state),
             link=_link(known.hostname if known else "", self._settings.label_studio_host, status.project),
             recordings=summary.recordings or (trained.tasks if trained else 0),
             waiting=status.waiting,
             needed=self._settings.start_training_each_n_updates,
-            state=self._state(status),
+            state=state,
             version=status.version,
+            number=number_versions(status.versions, status.summaries).get(status.version, 0),
             created_at=created_at(summary, status.version),
             balanced_accuracy=summary.estimates.get("balanced_accuracy"),
             segment_f1_50=summary.estimates.get("segment_f1_50"),
@@ -96,11 +126,16 @@ class RowBuilder:
             last_event=last_event,
         )
 
-    def _state(self, status: ProjectStatus) -> State:
+    def level(self, status: ProjectStatus) -> str:
+        """Colour of a project: "", attention or broken."""
+        return _level(status, self.state(status))
+
+    def state(self, status: ProjectStatus) -> State:
+        """What training does about a project."""
         active, last = status.runs.active, status.runs.last
         if active is not None:
             progress = active.progress
-            left = f", about {progress.eta_seconds / 60:.0f} min left" if progress.eta_seconds else ""
+            left = f", {duration(progress.eta_seconds)} left" if progress.eta_seconds else ""
             sentence = f"{active.state} {progress.fraction:.0%}{left}"
             return State(name="training", sentence=sentence, fraction=progress.fraction)
         if status.runs.abandoned is not None:
@@ -110,7 +145,7 @@ class RowBuilder:
             return State(name="waiting", sentence=self._needed(status))
         if status.updates and due is not None and due > self._clock():
             why = f" after: {last.reason}" if last and last.reason else ""
-            return State(name="backing off", sentence=f"next try in {due - self._clock():.0f} s{why}")
+            return State(name="backing off", sentence=f"next try in {duration(due - self._clock())}{why}")
         if status.updates:
             next_step = "starts at the next free slot" if self._trains else "waits for `python -m training watch`"
             return State(name="queued", sentence=f"queued: {next_step}")
@@ -141,7 +176,7 @@ class OverviewBuilder:
         monitor: LabelStudioMonitor,
         clock: Callable[[], float],
     ) -> None:
-        self._store = settings.model_dir
+        self._settings = settings
         self._rows = rows
         self._statuses = statuses
         self._activity_log = activity_log
@@ -150,10 +185,15 @@ class OverviewBuilder:
         self._monitor = monitor
         self._clock = clock
 
-    def build(self, url: str) -> Overview:
-        """The page. url: by which the browser reached this server."""
+    def build(self, url: str, *, page: int = 1, shown: str = "all", search: str = "") -> Overview:
+        """The page. url: by which the browser reached this server; shown: all, or attention."""
         last = self._activity_log.last_events()
         statuses = self._statuses.statuses()
+        levels = {each.project: self._rows.level(each) for each in statuses}
+        needy = [each for each in statuses if levels[each.project] in ("attention", "broken")]
+        listed = [each for each in (needy if shown == "attention" else statuses) if _matches(each, search)]
+        pages = max(1, -(-len(listed) // PAGE))
+        page = min(max(page, 1), pages)
         return Overview(
             now=self._clock(),
             program_version=program_version(),
@@ -161,16 +201,66 @@ class OverviewBuilder:
             launcher=self._launcher,
             label_studio=self._monitor.state,
             hour=self._activity_log.last_hour(),
-            store=self._store,
+            store=self._settings.model_dir,
             store_error=self._statuses.error,
             url=url,
-            projects=[self._rows.row(each, last.get(each.project)) for each in statuses],
+            connected=any(each.project for each in statuses),
+            queue=self._queue(statuses),
+            total=len(statuses),
+            need=len(needy),
+            shown=shown,
+            search=search,
+            page=page,
+            pages=pages,
+            projects=[self._rows.row(each, last.get(each.project)) for each in listed[(page - 1) * PAGE : page * PAGE]],
         )
 
+    def _queue(self, statuses: Sequence[ProjectStatus]) -> list[QueueEntry]:
+        """What runs, then what waits; the scheduler starts pressed buttons first, then the oldest update."""
+        running, waiting = [], []
+        for each in statuses:
+            state = self._rows.state(each)
+            if state.name == "training":
+                running.append(
+                    QueueEntry(
+                        project=each.project, title=title_of(each), sentence=state.sentence, fraction=state.fraction
+                    )
+                )
+            elif state.name == "queued":
+                waiting.append(each)
+        pressed = {each.project: any(update.action == START_TRAINING for update in each.updates) for each in waiting}
+        waiting.sort(key=lambda each: (not pressed[each.project], min(u.at for u in each.updates), each.project))
+        before = [entry.title for entry in running]
+        for each in waiting:
+            why = "the train button was pressed" if pressed[each.project] else f"{each.waiting} updates"
+            if self._launcher == "none":
+                behind = "for `python -m training watch`"
+            elif before:
+                behind = f"behind {before[-1]}"
+            else:
+                behind = "and starts within seconds"
+            running.append(QueueEntry(project=each.project, title=title_of(each), sentence=f"waits {behind} ({why})"))
+            before.append(title_of(each))
+        return running
 
-def created_at(summary: ReportSummary, version: str) -> float | None:
-    """When a version was made: from its report, else from its name, 20261123T231501Z-9f3c2a."""
-    return _seconds(summary.created_at) or (_seconds(version.partition("Z-")[0] + "+00:00") if version else None)
+
+def title_of(status: ProjectStatus) -> str:
+    """A project's title in Label Studio, as far as that is known."""
+    if not status.project:
+        return EXAMPLE
+    return (status.known.title if status.known else "") or f"Project {status.project}"
+
+
+def _matches(status: ProjectStatus, search: str) -> bool:
+    return not search or search.lower() in title_of(status).lower() or search == str(status.project)
+
+
+def _level(status: ProjectStatus, state: State) -> str:
+    if status.error or status.config_error or status.refused or state.name == "failed":
+        return "broken"
+    if state.name == "backing off" or status.renames or status.outdated:
+        return "attention"
+    return ""
 
 
 def _link(hostname: str, host: str, project: int) -> str:
@@ -181,10 +271,3 @@ def _link(hostname: str, host: str, project: int) -> str:
             place = parts.netloc.rpartition("@")[2]  # no password on a page
             return f"{parts.scheme}://{place}{parts.path.rstrip('/')}/projects/{project}"
     return ""
-
-
-def _seconds(moment: str) -> float | None:
-    try:
-        return datetime.fromisoformat(moment).timestamp()
-    except ValueError:
-        return None

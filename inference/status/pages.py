@@ -8,11 +8,14 @@ from inference.monitoring.activity_log import ActivityLog
 from inference.monitoring.diagnosis import Diagnoser
 from inference.monitoring.label_studio_monitor import LabelStudioMonitor
 from inference.monitoring.project_status import StatusCollector
+from inference.monitoring.task_table import TaskTable
 from inference.operations import BackgroundLoops
+from inference.operations.operator_log import OperatorLog
 from inference.serving.model_cache import ModelCache
 from inference.status.overview import OverviewBuilder, RowBuilder
 from inference.status.project_page import ProjectPageBuilder
 from inference.status.task_page import TaskPageBuilder
+from inference.status.tasks_page import TasksPageBuilder
 from shared.retraining.reconcile import Finding
 from shared.settings import Settings
 from shared.store.storage import Storage
@@ -23,6 +26,7 @@ class Pages(NamedTuple):
 
     overview: OverviewBuilder
     project: ProjectPageBuilder
+    tasks: TasksPageBuilder
     task: TaskPageBuilder
 
     @classmethod
@@ -32,6 +36,8 @@ class Pages(NamedTuple):
         *,
         statuses: StatusCollector,
         activity_log: ActivityLog,
+        tasks: TaskTable,
+        operators: OperatorLog,
         storage: Storage,
         models: ModelCache,
         launcher: str,
@@ -55,13 +61,18 @@ class Pages(NamedTuple):
             clock=clock,
         )
         project = ProjectPageBuilder(
+            settings,
             rows,
             statuses,
             activity_log,
+            tasks=tasks,
+            operators=operators,
+            trouble=lambda: monitor.state.problem,
             storage=storage,
             models=models,
             findings=findings,
             trains=trains,
             clock=clock,
         )
-        return cls(overview, project, TaskPageBuilder(project, statuses, activity_log, diagnoser))
+        table = TasksPageBuilder(rows, statuses, tasks, clock)
+        return cls(overview, project, table, TaskPageBuilder(project, statuses, activity_log, diagnoser))

@@ -1,24 +1,28 @@
-"""The page of one project: what it lacks, its versions and their metrics, its runs, tasks and events."""
+"""The page of one project: four answers, its versions and their metrics, its runs, tasks and events."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import msgspec
 
-from inference.monitoring.activity_log import ActivityLog, DoubtfulTask, LoggedEvent, ScoredTask, SkippedTask
+from inference.monitoring.activity_log import ActivityLog, DoubtfulTask, LoggedEvent, SkippedTask
 from inference.monitoring.project_status import ProjectStatus, StatusCollector
-from inference.monitoring.reports import ReportSummary
+from inference.monitoring.task_table import TaskRecord, TaskTable
+from inference.operations.operator_log import OperatorAction, OperatorLog
 from inference.serving.model_cache import ModelCache
-from inference.status.overview import Row, RowBuilder, created_at
+from inference.status.answers import PageAnswer, ProjectFacts, answer_all
+from inference.status.overview import Row, RowBuilder
+from inference.status.versions_table import VersionRow, version_rows, with_numbers
 from inference.version import program_version
 from shared.errors import RecordError, RefusedError, SegmenterError
 from shared.label_studio.webhook_address import webhook_objection
 from shared.labelling.renames import rename_sentence
-from shared.model_file.card import Estimate, ModelMetrics
+from shared.model_file.card import ModelMetrics
 from shared.reporting import class_names
 from shared.retraining.reconcile import Finding
 from shared.retraining.runs import RunRecord, Runs
 from shared.retraining.updates import START_TRAINING
+from shared.settings import Settings
 from shared.store.aliases import LabelAlias
 from shared.store.learning_curve import LearningCurve, read_curve
 from shared.store.report import Bin, ReportFile
@@ -30,19 +34,37 @@ OUTDATED = (
     "The model was trained by older rules for what annotations mean (docs/how-it-learns.md); Train now trains it anew."
 )
 TASKS = 20
+ACTIONS = 20
 
 
-class VersionRow(msgspec.Struct, rename={"status": "standing"}, frozen=True, kw_only=True):
-    """A kept version."""
+class ScoredTask(msgspec.Struct, frozen=True, kw_only=True):
+    """A task's last prediction."""
 
-    name: str
-    created_at: float | None
-    status: str  # serves, kept, rejected, rolled back
-    reason: str
-    recordings: int
-    estimates: dict[str, Estimate]
-    size: int  # bytes
-    has_report: bool
+    at: float
+    task: str
+    version: str
+    score: float
+    segments: int
+
+    @classmethod
+    def of(cls, record: TaskRecord) -> "ScoredTask":
+        """From the table of tasks; one with a score."""
+        return cls(
+            at=record.at,
+            task=record.task,
+            version=record.version,
+            score=record.score or 0.0,
+            segments=record.segments,
+        )
+
+
+class Button(msgspec.Struct, frozen=True, kw_only=True):
+    """A button, and why it can do nothing now; "" if it can."""
+
+    action: str
+    title: str
+    disabled: str = ""
+    confirm: str = ""  # a question to be answered first
 
 
 class ProjectPage(
@@ -56,6 +78,9 @@ class ProjectPage(
     now: float
     program_version: str
     row: Row
+    answers: list[PageAnswer]
+    buttons: list[Button]
+    trouble: str  # what is broken for all projects
     problems: list[str]  # what keeps the project from predictions
     finding: str  # of the last comparison with Label Studio
     left_out: list[str]  # of the labelling configuration
@@ -68,15 +93,18 @@ class ProjectPage(
     losses: list[float]
     reliability: list[Bin]
     learning: list[tuple[int, float]]  # recordings, balanced accuracy of kept versions
+    history: list[tuple[int, float, float]]  # number, balanced accuracy and its standard error of kept versions
     curve: LearningCurve | None  # that `python -m training curve` measured
     held_out: list[str]  # tasks with an out-of-fold prediction
     run: RunRecord | None
     runs: list[RunRecord]
     log: str
     least_sure: list[ScoredTask]
+    task_count: int  # with a known prediction
     skipped: list[SkippedTask]
     doubtful: list[DoubtfulTask]
     events: list[LoggedEvent]
+    actions: list[OperatorAction]  # who did what
 
 
 class ProjectPageBuilder:
@@ -84,17 +112,25 @@ class ProjectPageBuilder:
 
     def __init__(
         self,
+        settings: Settings,
         rows: RowBuilder,
         statuses: StatusCollector,
         activity_log: ActivityLog,
         *,
+        tasks: TaskTable,
+        operators: OperatorLog,
+        trouble: Callable[[], str],
         storage: Storage,
         models: ModelCache,
         findings: Mapping[int, Finding],
         trains: bool,
         clock: Callable[[], float],
     ) -> None:
-        """`trains`: whether this server starts trainings; without it a worker does."""
+        """`trains`: whether this server starts trainings; `trouble`: what is broken for all projects."""
+        self._settings = settings
+        self._tasks = tasks
+        self._operators = operators
+        self._trouble = trouble
         self._rows = rows
         self._statuses = statuses
         self._activity_log = activity_log
@@ -116,32 +152,63 @@ class ProjectPageBuilder:
         logged = active or last
         finding = self._findings.get(project)
         row = self._rows.row(status, self._activity_log.last_events().get(project))
-        problems = [*self._problems(status, row), *(each for each in (report_error, curve_error) if each)]
+        actions, actions_error = self._actions(project)
+        errors = (report_error, curve_error, actions_error)
+        problems = [*self._problems(status, row), *(each for each in errors if each)]
+        versions = version_rows(status, self._statuses.reports)
+        numbers = {each.name: each.number for each in versions}
+        tasks = self._tasks.tasks(project)
+        trouble = self._trouble() if project else ""  # the example needs no Label Studio
+        given = ProjectFacts(
+            status=status,
+            row=row,
+            versions=versions,
+            metrics=report.metrics if report else None,
+            evaluation=self._statuses.reports.evaluation(project, status.version),
+            tasks=tasks,
+            problem=trouble,
+            trains=self._trains,
+        )
+        scored = sorted(
+            (each for each in tasks if each.score is not None), key=lambda each: (each.score or 0.0, each.task)
+        )
         return ProjectPage(
             now=self._clock(),
             program_version=program_version(),
             row=row,
+            answers=answer_all(given, self._settings),
+            buttons=_buttons(status, versions),
+            trouble=trouble,
             problems=problems,
             finding=finding.sentence if finding else "",
             left_out=list(status.config.left_out) if status.config else [],
             aliases=list(status.aliases),
             renames=list(status.renames),
-            versions=self._versions(status),
+            versions=versions,
             metrics=report.metrics if report else None,
             labels=list(status.config.labels) if status.config else [],
             names=class_names(report.metrics) if report else [],
             losses=[point[1] for point in active.progress.losses] if active else list(report.losses) if report else [],
             reliability=list(report.reliability) if report else [],
             learning=_learning(status),
+            history=_history(versions),
             curve=curve,
             held_out=[each.task for each in report.held_out] if report else [],
             run=active,
-            runs=self._history(status),
+            runs=[
+                msgspec.structs.replace(each, reason=with_numbers(each.reason, numbers))
+                for each in self._history(status)
+            ],
             log=self._log(project, logged.number) if logged else "",
-            least_sure=self._activity_log.least_sure(project, TASKS),
+            least_sure=[ScoredTask.of(each) for each in scored[:TASKS]],
+            task_count=len(tasks),
             skipped=self._activity_log.skipped(project)[:TASKS],
             doubtful=self._activity_log.doubtful(project)[:TASKS],
             events=self._activity_log.events(project, EVENTS),
+            actions=[
+                msgspec.structs.replace(each, sentence=with_numbers(each.sentence, numbers))
+                for each in actions[:ACTIONS]
+            ],
         )
 
     def _problems(self, status: ProjectStatus, row: Row) -> list[str]:
@@ -170,9 +237,6 @@ class ProjectPageBuilder:
         if status.updates and not self._trains:
             found.append("This server trains nothing itself: run `python -m training watch` over the same store.")
         found += [rename_sentence(status.project, *each) for each in status.renames]
-        pressed = any(update.action == START_TRAINING for update in status.updates)
-        if pressed and row.state.name == "queued":
-            found.append("The train button was pressed.")
         return found
 
     def _report(self, status: ProjectStatus) -> tuple[ReportFile | None, str]:
@@ -189,30 +253,11 @@ class ProjectPageBuilder:
         except SegmenterError as error:
             return None, str(error)
 
-    def _versions(self, status: ProjectStatus) -> list[VersionRow]:
-        reports = self._statuses.reports
-        rows = []
-        for each in status.versions:
-            summary = status.summaries.get(each.name, ReportSummary())
-            place = "serves" if each.current else "kept" if each.accepted else "rejected"
-            if place == "kept" and status.version and each.name > status.version:
-                place = "rolled back"
-            reason = summary.reason
-            if not each.accepted:
-                reason = reports.rejection(status.project, each.name) or reason
-            rows.append(
-                VersionRow(
-                    name=each.name,
-                    created_at=created_at(summary, each.name),
-                    status=place,
-                    reason=reason,
-                    recordings=summary.recordings,
-                    estimates=summary.estimates,
-                    size=summary.size,
-                    has_report="report.html" in each.files,
-                )
-            )
-        return rows
+    def _actions(self, project: int) -> tuple[list[OperatorAction], str]:
+        try:
+            return self._operators.actions(project), ""
+        except SegmenterError as error:
+            return [], str(error)
 
     def _log(self, project: int, number: int) -> str:
         try:
@@ -236,3 +281,25 @@ def _learning(status: ProjectStatus) -> list[tuple[int, float]]:
         if summary.recordings and "balanced_accuracy" in summary.estimates
     }
     return sorted(points.items())
+
+
+def _history(versions: list[VersionRow]) -> list[tuple[int, float, float]]:
+    accuracies = [(each.number, each.estimates.get("balanced_accuracy")) for each in reversed(versions)]
+    return [(number, each.value, each.standard_error or 0.0) for number, each in accuracies if each is not None]
+
+
+def _buttons(status: ProjectStatus, versions: list[VersionRow]) -> list[Button]:
+    running = status.runs.active is not None
+    pressed = any(update.action == START_TRAINING for update in status.updates)
+    train = "A training was asked for already." if pressed and not running else ""
+    older = any(each.status == "kept" for each in versions)
+    return [
+        Button(action="train", title="Train now", disabled=train),
+        Button(action="stop", title="Stop", disabled="" if running else "Nothing is running."),
+        Button(
+            action="roll-back",
+            title="Roll back",
+            disabled="" if older else "There is no earlier version.",
+            confirm="Let the version before the current one serve?",
+        ),
+    ]

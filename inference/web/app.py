@@ -25,6 +25,7 @@ from inference.serving.protocol import (
     parse_project,
 )
 from inference.serving.webhooks import START_TRAINING, parse_event
+from inference.status.actions import actor_of
 from inference.status.routes import status_routes
 from inference.version import program_version
 from inference.web.auth import Authentication, unauthorized
@@ -111,6 +112,7 @@ class Answers:
     """One method a route."""
 
     def __init__(self, settings: Settings, services: Services) -> None:
+        self._settings = settings
         self._limit = settings.max_body_mb * 2**20
         self._services = services
         self._document = cache(lambda: msgspec.json.encode(document()))
@@ -133,7 +135,10 @@ class Answers:
     async def readyz(self, request: Request) -> Response:
         """Ready for requests, or why not."""
         reason = self._services.background.unready_reason()
-        return json_answer({"status": reason or "ready"}, 503 if reason else 200)
+        if reason:
+            return json_answer({"status": reason}, 503)
+        problem = self._services.label_studio_problem()  # no cause to take the server away: it predicts what it can
+        return json_answer({"status": "ready", "problem": problem} if problem else {"status": "ready"})
 
     async def metrics(self, request: Request) -> Response:
         """For Prometheus."""
@@ -172,6 +177,9 @@ class Answers:
         if event.action == START_TRAINING and not request.state.authorized:
             return unauthorized()
         job = await self._services.pools.run_in_io_pool(self._services.events.record, event)
+        if event.action == START_TRAINING and event.project is not None:
+            actor = actor_of(request, self._settings)
+            await self._services.pools.run_in_io_pool(self._services.trainings.note_start, event.project.id, actor)
         return json_answer({"status": "stored" if job else "ignored", "job": job}, 201)
 
     async def versions(self, request: Request) -> Response:
@@ -188,7 +196,9 @@ class Answers:
         project = parse_project(payload.get("project"))
         if project is None:
             raise RequestError('Expected {"project": "3"}: the project to train.')
-        job = await self._services.pools.run_in_io_pool(self._services.trainings.start, project.id)
+        job = await self._services.pools.run_in_io_pool(
+            self._services.trainings.start, project.id, actor_of(request, self._settings)
+        )
         return json_answer({"status": "stored", "job": job}, 201)
 
     async def job_status(self, request: Request) -> Response:

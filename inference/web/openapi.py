@@ -8,6 +8,7 @@ import msgspec
 from inference.serving.protocol import PredictCall, Prediction, SetupCall, Task
 from inference.status.overview import Overview
 from inference.status.project_page import ProjectPage
+from inference.status.tasks_page import FILTERS, SORTS, TasksPage
 from inference.version import program_version
 
 TEMPLATE = "#/components/schemas/{name}"
@@ -51,7 +52,7 @@ class ConfigCall(msgspec.Struct):
 
 TYPES = (
     PredictCall, Task, Prediction, SetupCall, EventCall, ProjectCall, JobCall, ConfigCall, ErrorResponse, Overview,
-    ProjectPage,
+    ProjectPage, TasksPage,
 )  # fmt: skip
 
 
@@ -76,6 +77,10 @@ def document() -> dict[str, Any]:
 def _paths() -> dict[str, Any]:
     answers = {"type": "object", "properties": {"results": _list({"anyOf": [_ref("Prediction"), _list({})]})}}
     project = _query("project", NUMBER, "Id of a project; all without it.")
+    listed = [
+        _query("page", NUMBER, "Number of the page, from 1."),
+        _query("search", {"type": "string"}, "Part of a title or number."),
+    ]
     return {
         "/health": {"get": _get("Alive, as Label Studio expects it", _strings("status", "model_class", "version"))},
         "/livez": {"get": _get("Alive", _strings("status"))},
@@ -109,11 +114,23 @@ def _paths() -> dict[str, Any]:
                 "responses": {"200": {"description": "Metrics", "content": {"text/plain": {}}}, "401": _failure()},
             }
         },
-        "/ui/index.json": {"get": _get("The overview", _ref("Overview"))},
+        "/ui/index.json": {"get": {**_get("The overview", _ref("Overview")), "parameters": listed}},
         "/ui/projects/{project}.json": {
             "get": {
                 **_get("One project", _ref("ProjectPage"), failures=("404",)),
                 "parameters": [{"name": "project", "in": "path", "required": True, "schema": NUMBER}],
+            }
+        },
+        "/ui/projects/{project}/tasks.json": {
+            "get": {
+                **_get("The tasks of one project", _ref("TasksPage"), failures=("404",)),
+                "parameters": [
+                    {"name": "project", "in": "path", "required": True, "schema": NUMBER},
+                    *listed,
+                    _query("sort", {"enum": list(SORTS)}, "Field to sort by."),
+                    _query("order", {"enum": ["asc", "desc"]}, "Direction."),
+                    _query("shown", {"enum": list(FILTERS)}, "Which tasks."),
+                ],
             }
         },
     }

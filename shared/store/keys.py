@@ -76,6 +76,16 @@ def aliases(project: int) -> str:
     return f"{runs(project)}/aliases.json"
 
 
+def operators(project: int) -> str:
+    """Who did what: the last actions of operators."""
+    return f"{runs(project)}/operators.json"
+
+
+def tasks(project: int) -> str:
+    """The last prediction of each task."""
+    return f"{runs(project)}/tasks.json.gz"
+
+
 def curve(project: int) -> str:
     """Learning curve: metrics against the number of recordings."""
     return f"{runs(project)}/curve.json"

@@ -7,7 +7,8 @@ async function refresh() {
   if (!document.hidden && document.querySelector("[data-live]")) {
     try {
       const headers = tag ? { "If-None-Match": tag } : {};
-      const answer = await fetch(location.pathname, { headers: { Accept: "text/html", ...headers }, cache: "no-store" });
+      const address = location.pathname + location.search.replace(/[?&]done=[^&]*/, "");
+      const answer = await fetch(address, { headers: { Accept: "text/html", ...headers }, cache: "no-store" });
       if (answer.ok) {
         tag = answer.headers.get("ETag") || "";
         swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
@@ -23,10 +24,16 @@ async function refresh() {
 function swap(fresh) {
   for (const part of document.querySelectorAll("[data-live]")) {
     const other = fresh.getElementById(part.id);
-    if (other && other.innerHTML !== part.innerHTML && !part.contains(document.activeElement)) {
-      part.replaceChildren(...other.childNodes);
-    }
+    if (!other || part.contains(document.activeElement)) continue;
+    const open = new Set([...part.querySelectorAll("details[open]")].map(named));
+    for (const details of other.querySelectorAll("details")) if (open.has(named(details))) details.open = true;
+    if (other.innerHTML !== part.innerHTML) part.replaceChildren(...other.childNodes);
   }
+}
+
+function named(details) {
+  const place = details.closest("[data-key]");
+  return (place ? place.dataset.key : "") + details.querySelector("summary").textContent;
 }
 
 document.addEventListener("click", (event) => {

@@ -24,10 +24,8 @@ def test_a_task_is_either_skipped_or_scored_by_what_came_last() -> None:
     activity_log = ActivityLog()
     activity_log.skip(3, 7, "No model yet.")
     assert [each.reason for each in activity_log.skipped(3)] == ["No model yet."]
-    activity_log.score(3, 7, "v1", 0.25, 2)
+    activity_log.answered(3, 7)
     assert activity_log.skipped(3) == []
-    activity_log.score(3, 8, "v1", 0.125, 1)
-    assert [each.task for each in activity_log.least_sure(3, 10)] == ["8", "7"]
 
 
 def test_doubts_about_a_task_are_those_of_its_last_answer() -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from inference.monitoring.activity_log import ActivityLog
 from inference.monitoring.project_status import StatusCollector
+from inference.monitoring.task_table import TaskTable
+from inference.operations.operator_log import OperatorLog
 from inference.serving.model_cache import ModelCache
 from inference.serving.protocol import ProjectRef
 from inference.status.overview import RowBuilder
@@ -99,9 +101,13 @@ def test_a_second_look_at_a_project_costs_the_same_with_500_versions() -> None:
         store = ModelStore(storage)
         statuses = StatusCollector(store, Runs(storage), Updates(storage), KnownProjects(storage), ended=lambda _: None)
         builder = ProjectPageBuilder(
+            Settings(),
             RowBuilder(Settings(), trains=False, clock=time.time),
             statuses,
             ActivityLog(),
+            tasks=TaskTable(storage),
+            operators=OperatorLog(storage),
+            trouble=str,
             storage=storage,
             models=ModelCache(store, cache_size=1),
             findings={},

@@ -28,6 +28,7 @@ from tests.shared.retraining.test_controller import RECORDS, UNREADABLE, link, p
 from tests.support.label_studio import LabelStudioDouble, make_project, make_region
 from tests.support.published import publish_with_report
 from tests.support.tokens import TOKEN
+from tests.support.waiting import wait_until
 from tests.support.web_server import serve as serve_web
 
 OURS = {"Origin": "http://localhost"}
@@ -114,7 +115,7 @@ def test_progress_of_a_run_is_shown_with_the_time_left(serve: Serve, store: Stor
             run.beat()
             found = page(client, "/ui/projects/3.json")
             run.end("cancelled", exit_code=75)
-    assert found["row"]["state"]["sentence"] == "fitting 62%, about 2 min left"
+    assert found["row"]["state"]["sentence"] == "fitting 62%, 2 min left"
     assert found["losses"] == [1.0, 0.5]
     assert "epoch 1" in found["log"]
 
@@ -197,7 +198,7 @@ def test_train_writes_an_update_and_stop_asks_the_run(serve: Serve, store: Stora
         assert client.post("/ui/projects/3/train", headers=OURS).is_success
         assert page(client, "/ui/projects/3.json")["row"]["state"]["name"] == "queued"
         answer = client.post("/ui/projects/3/stop", headers={**OURS, "Accept": "application/json"})
-        assert answer.json() == {"done": "No run goes on."}
+        assert answer.json() == {"done": "Nothing was running."}
         with begin_run(store, 3, launcher="test", host="here") as run:
             client.post("/ui/projects/3/stop", headers=OURS)
             with pytest.raises(RunCancelledError):
@@ -256,6 +257,7 @@ def test_nothing_inline_and_nothing_from_elsewhere(serve: Serve, store: Storage)
 def test_a_page_that_did_not_change_is_not_sent_again(serve: Serve) -> None:
     with serve() as client:
         connect(client)
+        wait_until(lambda: page(client, "/ui/index.json")["studio"]["reachable"] is not None)
         tag = client.get("/ui/projects/3", headers=HTML).headers["ETag"]
         assert client.get("/ui/projects/3", headers={**HTML, "If-None-Match": tag}).status_code == 304
         client.post("/ui/projects/3/train", headers=OURS)
@@ -279,7 +281,11 @@ def test_two_hundred_projects_open_no_model_and_weigh_less_than_100_kb(
     monkeypatch.setattr(Segmenter, "load", lambda *_: pytest.fail("a model was opened"))
     with serve() as client:
         answers = [client.get(path, headers=HTML) for path in ("/ui/", "/ui/projects/3")]
-        assert len(page(client, "/ui/index.json")["projects"]) == 200
+        found = [page(client, f"/ui/index.json?page={number}") for number in (1, 4)]
+        assert [row["project"] for each in found for row in each["projects"]] == [*range(1, 51), *range(151, 201)]
+        assert (found[0]["total"], found[0]["pages"]) == (200, 4)
+        (row,) = page(client, "/ui/index.json?search=project%20177")["projects"]
+        assert row["project"] == 177
         files = [client.get(f"/ui/static/{name}") for name in ("style.css", "live.js", "icon.svg")]
     assert all(answer.headers["content-encoding"] == "gzip" for answer in answers)
     assert sum(int(answer.headers["content-length"]) for answer in (answers[0], *files)) < 100_000
