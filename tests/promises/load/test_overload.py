@@ -59,19 +59,29 @@ def test_ten_times_too_many_predictions_are_bounded_and_the_rest_come_again_late
 
 
 def test_health_and_events_are_answered_while_every_thread_that_predicts_waits_for_a_recording(
-    server: Server, web: Web, gate: Gate
+    web: Web, gate: Gate, tmp_path: Path
 ) -> None:
-    threads = 8  # PREDICT_THREADS=2, four fetches each
-    body = batch(*[f"{web.url}/{number}.csv" for number in range(threads)], kind="url")
-    with ThreadPoolExecutor(4) as clients:
-        asked = [clients.submit(server.post, "/predict", body) for _ in range(4)]
-        wait_until(lambda: len(web.asked) == threads)
-        assert server.get("/health").status == 200
-        assert server.post("/webhook", event()).status == 201
-        setup = {"project": f"{PROJECT}.1795475439", "schema": CONFIG.format(kind="url")}
-        assert server.post("/setup", setup).json()["model_version"].startswith("2026")
-        assert not any(each.done() for each in asked)
-        gate.open()
+    threads = 8  # PREDICT_THREADS=2, four fetches each; one host gets half of them
+    publish_after(tmp_path)
+    settings = {"DATA_HOSTS_ALLOWED": "127.0.0.1", "PREDICT_THREADS": "2", "FETCH_TIMEOUT_SECONDS": "600"}
+    with (
+        serve(gate) as other,
+        run_server(tmp_path, **settings, PREDICT_BUDGET_SECONDS="600") as server,
+        ThreadPoolExecutor(5) as clients,
+    ):
+        bodies = [batch(*[f"{each.url}/{n}.csv" for n in range(threads)], kind="url") for each in (web, other)]
+        try:
+            asked = [clients.submit(server.post, "/predict", body) for body in bodies * 2]
+            wait_until(lambda: len(web.asked) + len(other.asked) == threads)
+            assert server.get("/health").status == 200
+            told = clients.submit(server.post, "/webhook", event())
+            wait_until(told.done, 120)
+            assert told.result().status == 201
+            setup = {"project": f"{PROJECT}.1795475439", "schema": CONFIG.format(kind="url")}
+            assert server.post("/setup", setup).json()["model_version"].startswith("2026")
+            assert not any(each.done() for each in asked)
+        finally:
+            gate.open()
         assert [each.result().status for each in asked] == [200] * 4
 
 
