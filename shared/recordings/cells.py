@@ -42,6 +42,10 @@ MISSING_WORDS = frozenset(
 BOOLEANS = {"true": 1.0, "false": 0.0}
 LEAST_SHARE = 0.01  # of cells that are not empty: below, they are glitches that a channel has room for
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?", re.ASCII)
+THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:[ '\u00a0\u202f]\d{3})+(?:[.,]\d+)?|[+-]?\d{1,3}(?:\.\d{3}){2,}", re.ASCII)
+WITH_UNIT = re.compile(r"[+-]?\d+(?:[.,]\d+)?\s*[^\W\d_]*[°%µ/^²³]?[^\W\d_]+[²³]?|[+-]?\d+(?:[.,]\d+)?\s*[%°\ufffd]")
+DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?!\d)|\d{1,2}:\d{2}")
+LONGEST_EXPLAINED = 40  # characters of a cell whose kind is told
 BLOCK = 1 << 16  # times read at once: their bytes stay within a few MiB
 
 
@@ -95,8 +99,22 @@ def _brief(cell: Any) -> str:
 
 
 def _advice(cell: Any) -> str:
-    if isinstance(cell, str) and DECIMAL_COMMA.fullmatch(cell.strip()):
+    text = cell.strip() if isinstance(cell, str) and len(cell) <= LONGEST_EXPLAINED else ""
+    if DECIMAL_COMMA.fullmatch(text):
         return " Is its comma a decimal one? Numbers are written with a point."
+    if THOUSANDS.fullmatch(text):
+        return " Numbers are written without separators of thousands, and with a decimal point."
+    if WITH_UNIT.fullmatch(text):
+        return " Is that a unit behind the number? Numbers are written alone."
+    return ""
+
+
+def time_advice(text: str, name: str) -> str:
+    """A sentence about a time that is no number, with a blank before it; name: of its column."""
+    if text.strip().lower() == name:
+        return " It is the header again: were files joined?"
+    if len(text) <= LONGEST_EXPLAINED and DATE.match(text.strip()):
+        return " It looks like a date or a time of day: say how to read it by timeFormat in the TimeSeries tag."
     return ""
 
 

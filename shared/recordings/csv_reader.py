@@ -20,7 +20,15 @@ from shared.doubts import Doubt
 from shared.errors import SeriesError
 from shared.labelling.d3_time import LONGEST_TEXT
 from shared.labelling.label_config import LabelConfig
-from shared.recordings.cells import BOOLEANS, boolean_cells, parse_number, parse_value, read_times, unreadable_cells
+from shared.recordings.cells import (
+    BOOLEANS,
+    boolean_cells,
+    parse_number,
+    parse_value,
+    read_times,
+    time_advice,
+    unreadable_cells,
+)
 from shared.recordings.csv_header import MAX_LINE, CsvLayout, line_too_long, mend_quotes, read_layout, split_line
 from shared.recordings.csv_numbers import read_numbers
 from shared.recordings.foreign_files import quote, second_header
@@ -157,7 +165,7 @@ class _BlockReader:
             text, row = self.first[self.layout.time]
             raise SeriesError(
                 f"The time of row {row} (the first is 0) is {text[:60]!r}, which is no number; every row needs a time."
-                f"{second_header(row, [text])}"
+                f"{second_header(row, [text]) or time_advice(text, self.config.time_column)}"
             )
 
     def doubts(self, values: NDArray[np.float64]) -> Iterator[Doubt]:
@@ -220,6 +228,12 @@ class _BlockReader:
                 continue
             if line.count(self.separator) >= self.layout.columns:
                 cells = len(split_line(line.decode(errors="replace"), self.layout.separator))
+                if cells == self.layout.columns + 1 and line.rstrip().endswith(self.separator):
+                    raise SeriesError(
+                        f"Row {row} (the first is 0) ends with a separator, {line[:60].decode(errors='replace')!r}, "
+                        f"and so has {cells} cells where the first line has {self.layout.columns}: end the first line "
+                        "with one, too, or no line."
+                    )
                 if cells > self.layout.columns:
                     raise SeriesError(
                         f"Row {row} (the first is 0) has {cells} cells where the first line has {self.layout.columns}: "

@@ -34,7 +34,9 @@ ELEMENT = re.compile(rb"\s*+<([A-Za-z][\w:.-]*+)")
 LIST_OF_ROWS = re.compile(rb"\s*+\[\s*+[\[{]")
 UTF16 = re.compile(rb"(?:[\x09\x0a\x0d\x20-\x7e]\0){8}|(?:\0[\x09\x0a\x0d\x20-\x7e]){8}")
 
+SINGLE_QUOTES = re.compile(r"\s*'[^']*'\s*[,;\t]")
 COMMENT = re.compile(r"\s*(?:#|//|%|;|--|')")
+UNIT = re.compile(r"\s*[^\W\d_]|\s*[\[(°%µ]")
 INFLUX = re.compile(r"\s*#(?:group|datatype|default)\b", re.IGNORECASE)
 SEPARATOR_LINE = re.compile(r"\s*\"?sep=", re.IGNORECASE)
 
@@ -67,6 +69,8 @@ def explain_header(data: memoryview, begin: int, config: LabelConfig) -> str:
     """
     lines = bytes(data[begin : begin + LOOKED_AT]).decode(errors="replace").splitlines()[:LINES_LOOKED_AT] or [""]
     shown = f" The line taken for the header is {quote(lines[0])}"
+    if b"\r" in data[begin : begin + LOOKED_AT].tobytes() and b"\n" not in data[begin : begin + LOOKED_AT].tobytes():
+        return f"{shown}; the lines end with a carriage return alone, as on old Macs: save it with line feeds."
     wanted = [name for name in (config.time_column, *config.channels[:MOST_NAMES]) if name and not name.isdigit()]
     header = next((place for place, line in enumerate(lines) if wanted and _holds(line, wanted)), 0)
     looks = _what(lines, header > 0)
@@ -85,7 +89,7 @@ def quote(line: str) -> str:
 
 def second_header(row: int, cells: Sequence[str]) -> str:
     """A sentence about a row of cells that are no numbers or times, if it looks like a second header; else ""."""
-    if row or any(character.isdigit() for cell in cells for character in cell):
+    if row or not all(UNIT.match(cell) or cell.strip() in ("", "-", "1") for cell in cells):
         return ""
     return " It looks like a line of units or a second header line: remove it."
 
@@ -103,6 +107,8 @@ def _what(lines: Sequence[str], above: bool) -> str:
             ", which is not UTF-8 text: the encoding is perhaps that of Windows (cp1252), as in Excel's plain CSV; "
             "save it as UTF-8"
         )
+    if SINGLE_QUOTES.match(first):
+        return ", whose names stand in single quotes: write them without"
     if INFLUX.match(first):
         return ", which looks like an annotation of InfluxDB: export without annotations (#group, #datatype, #default)"
     if SEPARATOR_LINE.match(first):

@@ -84,7 +84,7 @@ def read_series(
     if isinstance(data, str) and data.lstrip().startswith("["):
         raise SeriesError(f"The task holds a JSON list, {data.strip()[:40]!r} …, {COLUMNS}")
     view = memoryview(data.encode(errors="replace") if isinstance(data, str) else data).cast("B")
-    if bytes(view[:3]) == b"\xef\xbb\xbf":
+    while bytes(view[:3]) == b"\xef\xbb\xbf":  # some programs write two
         view = view[3:]
     doubts = tuple(_value_type(config)) if fetched else ()
     if JSON.match(view):

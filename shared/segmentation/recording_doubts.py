@@ -19,6 +19,7 @@ def outliers(values: Doubles, channels: Sequence[str]) -> Iterator[Doubt]:
     """A doubt for each channel with values that statistics leave out; values: [rows, channels]."""
     if not _may_hold_absurd(values):
         return
+    yield from _infinite(values, channels)
     rows, places = absurd_cells(values)
     for place in np.unique(places)[:MAX_NAMED]:
         found = rows[places == place]
@@ -37,6 +38,20 @@ def outliers(values: Doubles, channels: Sequence[str]) -> Iterator[Doubt]:
             first_row=int(found[0]),
             share=len(found) / len(values),
         )
+
+
+def _infinite(values: Doubles, channels: Sequence[str]) -> Iterator[Doubt]:
+    """A doubt for each channel with values that are infinite or beyond what float32 holds."""
+    for place in range(values.shape[1]):
+        found = np.flatnonzero(np.abs(values[:, place]) > LARGEST)
+        if len(found):
+            yield Doubt(
+                kind="outliers",
+                sentence=f"{_rows(found)} of {quoted(channels[place])}: infinite, or beyond {LARGEST:g}; these cells "
+                "count as missing.",
+                first_row=int(found[0]),
+                share=len(found) / len(values),
+            )
 
 
 def _may_hold_absurd(values: Doubles) -> bool:

@@ -261,6 +261,52 @@ def test_true_and_false_are_told_as_numbers() -> None:
 
 
 @pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ("1,5", "a decimal one"),
+        ("1 234,5", "separators of thousands"),
+        ("1'000", "separators of thousands"),
+        ("1.234.567", "separators of thousands"),
+        ("12.5 °C", "a unit behind"),
+        ("3%", "a unit behind"),
+        ("7 m/s²", "a unit behind"),
+        ("\uff11\uff12", ""),
+        ("-", ""),
+        ("#DIV/0!", ""),
+        ("2^15", ""),
+    ],
+)
+def test_a_cell_that_looks_like_a_number_written_another_way_is_explained(cell: str, told: str) -> None:
+    data = "time,value\n0,1\n" + f'1,"{cell}"\n'
+    (doubt,) = read_series(data.encode(), config()).doubts
+    assert f"{cell!r} in row 1." in doubt.sentence
+    assert told in doubt.sentence
+    assert doubt.sentence.endswith("in row 1.") == (not told)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ("time,value\n2024-01-01T00:00:00Z,1\n", "timeFormat"),
+        ("time,value\n12:30:00,1\n", "timeFormat"),
+        ("time,value\n0,1\ntime,value\n0,1\n", "It is the header again: were files joined?"),
+        ("time,value\ns,m/s2\n0,1\n", "a line of units"),
+        ("time,value\n0,1,\n1,2,\n", "ends with a separator, '0,1,', and so has 3 cells where the first line has 2"),
+        ("time,value\r0,1\r1,2\r", "a carriage return alone"),
+        ("'time','value'\n0,1\n", "single quotes"),
+    ],
+)
+def test_what_stops_reading_is_explained(data: str, told: str) -> None:
+    with pytest.raises(SeriesError) as caught:
+        read_series(data.encode(), config(timeColumn="time"))
+    assert told in str(caught.value)
+
+
+def test_byte_order_marks_are_no_part_of_a_name() -> None:
+    assert read_series("\ufeff\ufefftime,value\n0,1\n".encode(), config()).rows == 1
+
+
+@pytest.mark.parametrize(
     ("end", "told"),
     [
         ("1,2\n", ""),

@@ -30,6 +30,14 @@ def test_rows_of_another_kind_are_told_with_rows_channel_and_size() -> None:
     assert second.share == 0.05
 
 
+def test_infinite_values_are_told_and_count_as_missing() -> None:
+    odd = values()
+    odd[7, 1], odd[8, 1] = np.inf, -1e39
+    (doubt,) = outliers(odd, NAMES)
+    assert (doubt.kind, doubt.first_row, doubt.share) == ("outliers", 7, 2 / 5000)
+    assert doubt.sentence.startswith("Rows 7 to 8 of 'acc': infinite, or beyond 1e+38")
+
+
 def test_channels_without_a_value_are_found_wherever_others_begin() -> None:
     some = values(40_000)
     some[:39_999] = np.nan
