@@ -18,6 +18,7 @@ from shared.quoting import quoted
 from shared.recordings.series import Series
 from shared.segmentation.known_recordings import reading_doubts, unlike_doubts
 from shared.segmentation.recording_doubts import empty_channels, names, outliers
+from shared.segmentation.resampling import at_known_rate, at_own_rows
 from shared.segmentation.segmenter import Segmenter
 from shared.settings import TaskScore
 
@@ -45,16 +46,24 @@ def answer_series(
     series: read with the channels of the model. check: called every few thousand rows; what it raises ends the work.
     Raises SeriesError where the recording cannot be segmented.
     """
-    reading = _about_values(series, segmenter.card)
-    found = segmenter.segment(series, task_score=task_score, check=check)
-    named = [_renamed(segment, config.synonyms) for segment in found.segments]
+    card = segmenter.card
+    at_rate = at_known_rate(series, card.known) if card.known and card.label_config.time_column else None
+    fed = at_rate.series if at_rate else series
+    reading = _about_values(series, fed, card)
+    found = segmenter.segment(fed, task_score=task_score, check=check)
+    own = at_own_rows(found.segments, at_rate.ratio, series.rows) if at_rate else found.segments
+    named = [_renamed(segment, config.synonyms) for segment in own]
     known = [segment for segment in named if segment.label in config.label_set]
-    doubts = (*reading_doubts(series, segmenter.card.known), *reading, *_missing_labels(named, config.label_set))
+    reading = [*reading_doubts(series, card.known), *([at_rate.doubt] if at_rate else []), *reading]
+    doubts = (*reading, *_missing_labels(named, config.label_set))
     return Answer(known, doubtful_score(found.score, doubts), doubts)
 
 
-def _about_values(series: Series, card: ModelCard) -> list[Doubt]:
-    """Doubts about a recording's values. Raises SeriesError where too few channels have any."""
+def _about_values(series: Series, fed: Series, card: ModelCard) -> list[Doubt]:
+    """Doubts about a recording's values. Raises SeriesError where too few channels have any.
+
+    fed: the same at the rate of the training recordings.
+    """
     channels, known = card.label_config.channels, card.known
     if series.values.shape[1] != len(channels) or not series.rows:
         return []  # segmenting says so
@@ -65,7 +74,7 @@ def _about_values(series: Series, card: ModelCard) -> list[Doubt]:
     if known is not None:
         outlying = bool(doubts)
         timed = bool(card.label_config.time_column)
-        doubts += unlike_doubts(series, known, channels, timed=timed, outlying=outlying)
+        doubts += unlike_doubts(fed, known, channels, timed=timed, outlying=outlying)
     return doubts
 
 

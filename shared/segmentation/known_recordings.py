@@ -109,20 +109,32 @@ def reading_doubts(series: Series, known: KnownRecordings | None) -> list[Doubt]
     return [doubt for doubt in series.doubts if terminated or doubt.kind != "unterminated"]
 
 
+def other_rate(series: Series, known: KnownRecordings) -> float | None:
+    """The sampling rate over that of the known recordings, where it lies outside; None where it does not."""
+    found = _log_step(series)
+    if known.log_step is None or found is None or abs(known.log_step - found) <= known.step_limit:
+        return None
+    return float(np.exp(known.log_step - found))
+
+
+def rate_doubt(times: float, known: KnownRecordings, outcome: str) -> Doubt:
+    """The doubt about another sampling rate; outcome: what becomes of it."""
+    step = float(np.exp(known.log_step or 0.0))
+    return Doubt(
+        kind="sampling-rate",
+        sentence=f"The sampling rate is {times:.3g} times that of the training recordings (a step of time is "
+        f"{step / times:.3g}, it was {step:.3g}): {outcome}.",
+    )
+
+
 def unlike_doubts(
     series: Series, known: KnownRecordings, channels: Sequence[str], *, timed: bool, outlying: bool = True
 ) -> Iterator[Doubt]:
     """Doubts about a recording that is unlike the known ones; timed, outlying: as `describe` takes them."""
     found = describe(series, timed=timed, outlying=outlying)
-    if known.log_step is not None and found.log_step is not None:
-        times = float(np.exp(known.log_step - found.log_step))
-        if abs(np.log(times)) > known.step_limit:
-            yield Doubt(
-                kind="sampling-rate",
-                sentence=f"The sampling rate is {times:.3g} times that of the training recordings (a step of time is "
-                f"{np.exp(found.log_step):.3g}, it was {np.exp(known.log_step):.3g}): durations learned do not "
-                "fit.",
-            )
+    times = other_rate(series, known) if timed else None
+    if times is not None:
+        yield rate_doubt(times, known, "durations learned do not fit")
     yield from _length(series.rows, known)
     varied = np.asarray(known.varied)
     empty: list[int] = []

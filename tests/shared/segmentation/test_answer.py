@@ -116,3 +116,18 @@ def test_a_recording_unlike_the_known_ones_lowers_the_score() -> None:
 def wave(size: float) -> Series:
     values = size * np.sin(np.arange(800).reshape(400, 2) / 30)
     return Series(values, TimeAxis.of_rows(400))
+
+
+@pytest.mark.parametrize("step", [0.5, 1.0, 2.0])
+def test_a_recording_of_another_rate_is_resampled_and_its_segments_are_put_back(step: float) -> None:
+    card = known(varied=(True,), filled=(True,), scales=((0.0,),) * 3, log_step=0.0, step_limit=0.3)
+    segmenter = Segmenter.load(make_model(kind="threshold"))
+    config = msgspec.structs.replace(segmenter.card.label_config, time_column="time")
+    segmenter.card = msgspec.structs.replace(segmenter.card, known=card, label_config=config)
+    rows = np.arange(0, len(VALUES), step).astype(int)
+    changed = Series(VALUES[rows], TimeAxis(np.arange(len(rows), dtype=np.float64) * step))
+    found = answer_series(segmenter, changed, make_config())
+    bounds = [(each.first * step, (each.last + 1) * step) for each in found.segments]
+    assert np.array(bounds) == pytest.approx(np.array([(100, 180), (250, 300)]), abs=2)
+    assert [doubt.kind for doubt in found.doubts] == ([] if step == 1 else ["sampling-rate"])
+    assert (found.score <= UNSURE_SCORE) == (step != 1)
