@@ -28,6 +28,7 @@ from inference.serving.predictor import share_of_threads
 from inference.status import Pages
 from inference.version import program_version
 from shared.label_studio import Credentials, Fetcher, LabelStudio, display_url
+from shared.label_studio.token_file import open_token_file
 from shared.logs import Redaction
 from shared.net import Connections
 from shared.retraining import Controller, Runs, Updates
@@ -35,6 +36,8 @@ from shared.retraining.controller import make_reconciler
 from shared.settings import Settings
 from shared.store import KnownProjects, ModelStore, open_storage
 from shared.store.aliases import LabelAliases
+
+NOT_SEEN = "Label Studio cannot be read: annotations are not seen. The page /ui/ says why."
 
 
 class Services:
@@ -54,7 +57,7 @@ class Services:
         statuses = StatusCollector(store, runs, updates, projects, aliases=aliases, ended=outcomes.run_ended)
 
         connections = Connections()
-        credentials = Credentials(settings, connections)
+        credentials = Credentials(settings, connections, token_file=open_token_file(settings))
         label_studio = LabelStudio(credentials, connections)
         fetcher = Fetcher(settings, credentials, connections, share=share_of_threads(settings))
         self._monitor = monitor = LabelStudioMonitor(
@@ -99,8 +102,8 @@ class Services:
         )
 
     def label_studio_problem(self) -> str:
-        """Why annotations are not seen, "" if they are."""
-        return self._monitor.state.problem
+        """That annotations are not seen, "" if they are. For anybody: the pages say why, and name addresses."""
+        return NOT_SEEN if self._monitor.state.problem else ""
 
     def start(self) -> None:
         """Start the loops."""

@@ -114,7 +114,13 @@ class Settings:
         "",
         TEXT,
         "Legacy token or personal access token. Empty: the token that Label Studio sends with /setup is used if it "
-        "connects under LABEL_STUDIO_HOST and that accepts the token; it is held in memory only.",
+        "connects under LABEL_STUDIO_HOST and that accepts the token; it is held in memory, see KEEP_TOKEN.",
+    )
+    keep_token: bool = setting(
+        False,
+        FLAG,
+        "Keep the token that Label Studio sends with /setup over restarts, in a file of mode 600 outside MODEL_DIR, "
+        "until Label Studio refuses it. Only where MODEL_DIR is a folder; ignored with LABEL_STUDIO_API_KEY.",
     )
     data_hosts_allowed: tuple[str, ...] = setting(
         (),
@@ -331,6 +337,11 @@ class Settings:
         if bool(self.basic_auth_user) != bool(self.basic_auth_pass):
             raise SettingsError(
                 "BASIC_AUTH_USER and BASIC_AUTH_PASS go together: one is set, the other is empty; set both or neither."
+            )
+        if self.keep_token and "://" in self.model_dir:
+            raise SettingsError(
+                f"KEEP_TOKEN is true, but MODEL_DIR is {self.model_dir!r}: tokens are kept on one machine only; set "
+                "LABEL_STUDIO_API_KEY instead."
             )
 
     @classmethod

@@ -15,6 +15,7 @@ from shared.errors import ExitCode, LabelConfigError, ModelError, SegmenterError
 from shared.label_studio.client import Backend, LabelStudio
 from shared.label_studio.credentials import Credentials
 from shared.label_studio.request import send_request
+from shared.label_studio.token_file import open_token_file
 from shared.label_studio.webhook_address import webhook_objection
 from shared.labelling.label_config import parse_label_config
 from shared.labelling.renames import rename_sentence, suggest_renames
@@ -75,7 +76,7 @@ def examine(settings: Settings) -> Iterator[Check]:
         yield Check(False, f"MODEL_DIR={settings.model_dir} cannot be used.", str(error))
         return
     connections = Connections()
-    credentials = Credentials(settings, connections)
+    credentials = Credentials(settings, connections, token_file=open_token_file(settings))
     label_studio = LabelStudio(credentials, connections)
     reached = _attempt(lambda: f"Label Studio {label_studio.version()} answers at {settings.label_studio_host}.")
     yield reached
@@ -134,7 +135,8 @@ def _token(credentials: Credentials, label_studio: LabelStudio, storage: Storage
         return Check(
             False,
             "LABEL_STUDIO_API_KEY is empty; a running server uses the token that Label Studio sends when it connects.",
-            "For this check, and where legacy tokens are disabled, set it to a token from Account & Settings.",
+            "After a restart it has none until somebody opens the Data Manager: set it to a token from Account & "
+            "Settings, or KEEP_TOKEN=true.",
         )
     return _attempt(lambda: f"The token is a {credentials.kind} one, of {label_studio.whoami().email}.")
 

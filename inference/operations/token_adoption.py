@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from cachetools import TTLCache
 
-from shared.label_studio.credentials import Credentials
+from shared.label_studio.credentials import KEY, Credentials
 from shared.logs import Redaction
 from shared.store.projects import without_user
 
@@ -29,6 +29,8 @@ class TokenAdoption:
     def __init__(self, credentials: Credentials, redaction: Redaction, adopted: Callable[[], None]) -> None:
         self._credentials = credentials
         self._redaction = redaction
+        if credentials.adopted:  # it was kept over a restart
+            redaction.add(credentials.environment()[KEY])
         self._adopted = adopted
         self._thread = ThreadPoolExecutor(1, "token")
         self._lock = threading.Lock()

@@ -269,6 +269,8 @@ class LabelStudio:
             if not (reply.status == 401 and not last and self._credentials.discard_access_token(headers)):
                 break
         if reply.status in (401, 403) and reply.detail:
+            if authenticated:
+                self._credentials.refused(reply.status)
             raise LabelStudioError(self._credentials.explain_refusal(reply.status, reply.detail))
         if reply.status == 404 and not reply.detail:
             raise self._unexpected_response(f"{method} {path}", reply)

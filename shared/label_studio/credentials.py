@@ -11,6 +11,7 @@ from typing import Literal
 
 from shared.errors import LabelStudioError, RefusedError, SettingsError
 from shared.label_studio.request import display_url, send_request
+from shared.label_studio.token_file import TokenFile
 from shared.net.connections import Connections
 from shared.net.urls import Url, read_url
 from shared.settings import Settings
@@ -34,17 +35,27 @@ def token_kind(token: str) -> Kind:
 
 
 class Credentials:
-    """Label Studio's address and token, for any number of threads. Neither is written to disk."""
+    """Label Studio's address and token, for any number of threads. No token is written to disk but to `token_file`."""
 
     def __init__(
-        self, settings: Settings, connections: Connections, monotonic: Callable[[], float] = time.monotonic
+        self,
+        settings: Settings,
+        connections: Connections,
+        monotonic: Callable[[], float] = time.monotonic,
+        *,
+        token_file: TokenFile | None = None,
     ) -> None:
+        """token_file: where a token of /setup outlives this process; None: nowhere."""
         self._connections = connections
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._base_url = _read_base_url(settings.label_studio_host)
         self._token = settings.label_studio_api_key
         self._adopted = False
+        self._token_file = token_file
+        if token_file is not None and not self._token:
+            self._token = token_file.read(display_url(self._base_url))
+            self._adopted = bool(self._token)
         self._access = ""
         self._renew_at = 0.0
 
@@ -104,7 +115,7 @@ class Credentials:
         )
 
     def adopt(self, hostname: str, access_token: str) -> bool:
-        """Use the token of a /setup, in memory only, once LABEL_STUDIO_HOST has accepted it; whether it is new.
+        """Use the token of a /setup once LABEL_STUDIO_HOST has accepted it; whether it is new.
 
         A token that works is never replaced. Asks Label Studio, for up to two times ADOPT_SECONDS.
         """
@@ -116,7 +127,14 @@ class Credentials:
             return False
         with self._lock:
             self._token, self._adopted, self._access = access_token, True, ""
+        if self._token_file is not None:
+            self._token_file.write(display_url(self._base_url), access_token)
         return True
+
+    def refused(self, status: int) -> None:
+        """Label Studio refused the token: one that was kept over restarts is deleted after a 401."""
+        if status == 401 and self._adopted and self._token_file is not None:
+            self._token_file.delete()
 
     def _is_accepted(self, token: str) -> bool | None:
         """Whether Label Studio knows the user of a token; None if it does not say."""
@@ -185,6 +203,7 @@ class Credentials:
             seconds=seconds,
         )
         if reply.status in (401, 403) and reply.detail:
+            self.refused(401)
             raise LabelStudioError(self.explain_refusal(401, reply.detail))
         try:
             access = json.loads(reply.body)["access"]

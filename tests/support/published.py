@@ -1,9 +1,11 @@
 """Versions in a store with a report, as a training leaves them."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from shared.model_file.card import ClassMetrics, Estimate, ModelMetrics
-from shared.store.report import Bin, HeldOut, ReportFile, StoredSegment
+from shared.store.report import Bin, Comparison, HeldOut, ReportFile, StoredSegment
 from shared.store.storage import Storage
 from tests.support.store import publish_model
 
@@ -35,11 +37,21 @@ def make_report(version: str, accuracy: float, recordings: int = 5) -> ReportFil
 
 
 def publish_with_report(
-    storage: Storage, version: str, accuracy: float = 0.9, project: int = 3, recordings: int = 5
+    storage: Storage,
+    version: str,
+    accuracy: float = 0.9,
+    project: int = 3,
+    recordings: int = 5,
+    compared: Mapping[str, tuple[float, float]] | None = None,
 ) -> str:
-    """Publish a version with a report."""
+    """Publish a version with a report. compared: earlier versions ► difference and its standard error."""
+    comparisons = tuple(
+        Comparison(version=earlier, groups=10, differences={"balanced_accuracy": Estimate(*found)})
+        for earlier, found in (compared or {}).items()
+    )
+    report = msgspec.structs.replace(make_report(version, accuracy, recordings), comparisons=comparisons)
     reports = {
-        "report.json": msgspec.json.encode(make_report(version, accuracy, recordings)),
+        "report.json": msgspec.json.encode(report),
         "report.html": b"<p>All.",
     }
     publish_model(storage, project, version, reports=reports)
