@@ -17,7 +17,7 @@ UNSURE_SCORE = 0.5  # highest score of an answer that a doubt speaks against; go
 class Effect(Enum):
     """What a doubt does to the answer that carries it."""
 
-    NOTE = "note"  # it is said, nothing else
+    NOTE = "note"  # it is reported, nothing else
     UNSURE = "unsure"  # the score is at most UNSURE_SCORE
     PASSING = "passing"  # nothing is stored for the task, so that Label Studio asks again
 

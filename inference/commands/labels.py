@@ -38,13 +38,13 @@ def main(options: argparse.Namespace, settings: Settings) -> int:
     if options.action == "alias":
         labels = configured_labels(KnownProjects(storage), project)
         aliases.add(project, old, new, by=getpass.getuser(), labels=labels)
-        said = f"{old} is read as {new} from the next training on, which is requested."
+        sentence = f"{old} is read as {new} from the next training on, which is requested."
     else:
         aliases.remove(project, old)
-        said = f"{old} is no longer read as another label from the next training on, which is requested."
+        sentence = f"{old} is no longer read as another label from the next training on, which is requested."
     weight = settings.start_training_each_n_updates
     Updates(storage).add(project, LABEL_ALIAS, time.time(), weight=weight)
     undo = {"action": "unalias", "old": old} if options.action == "alias" else {}
-    OperatorLog(storage).record(project, Actor.of_command(), options.action, said, undo)
-    print(said)  # noqa: T201
+    OperatorLog(storage).record(project, Actor.of_command(), options.action, sentence, undo)
+    print(sentence)  # noqa: T201
     return 0

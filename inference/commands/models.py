@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     each.add_argument("file", metavar="FILE.onnx")
     each = verbs.add_parser("import", parents=[json], help="keep a version from a file, to be promoted")
     each.add_argument("file", metavar="FILE.onnx")
-    each = verbs.add_parser("delete", parents=[json], help="delete models, updates and runs of a project, for good")
+    each = verbs.add_parser("delete", parents=[json], help="permanently delete models, updates and runs of a project")
     each.add_argument("--project", required=True, metavar="N")
     each.add_argument("--yes", action="store_true", help="confirm")
 
@@ -119,8 +119,8 @@ class ModelsCommand:
             Path(file).write_bytes(found.data)
         except OSError as error:
             raise RefusedError(f"{file} cannot be written: {error.strerror}.") from None
-        said = {"project": number, "version": found.model_info.version, "file": file, "bytes": len(found.data)}
-        return self._write(said, f"Version {found.model_info.version} of project {number} is in {file}.")
+        answer = {"project": number, "version": found.model_info.version, "file": file, "bytes": len(found.data)}
+        return self._write(answer, f"Version {found.model_info.version} of project {number} is in {file}.")
 
     def import_version(self, file: str) -> int:
         """Keep a model from a file, after all checks; it serves when it is promoted."""
@@ -136,17 +136,17 @@ class ModelsCommand:
         return self._write({"project": project, "version": version}, f"It is stored; to let it serve: {promote}")
 
     def delete(self, project: str, *, sure: bool) -> int:
-        """Delete models, updates and runs of a project, for good, and all cached recordings, of whichever project."""
+        """Permanently delete models, updates and runs of a project, and the cached recordings of all projects."""
         number = read_project(project)
         if not sure:
             raise RefusedError(
                 f"This deletes all {len(self._store.versions(number))} versions of project {number}, its waiting "
-                "updates and its runs, for good, and empties CACHE_DIR: confirm with --yes."
+                "updates and its runs permanently, and empties CACHE_DIR: confirm with --yes."
             )
         count = self._store.delete(number)
         cached = self._cache.clear() if self._cache else 0
-        said = {"project": number, "deleted": count, "cached": cached}
-        return self._write(said, f"{count} objects of project {number} and {cached} cached recordings are deleted.")
+        answer = {"project": number, "deleted": count, "cached": cached}
+        return self._write(answer, f"{count} objects of project {number} and {cached} cached recordings are deleted.")
 
     def _projects(self, project: str | None) -> Iterator[int]:
         if project is not None:
@@ -164,12 +164,12 @@ class ModelsCommand:
                     continue
                 Segmenter.load(stored.data)
                 shown = f"{stored.model_info.version} (serves)" if name is None else name
-            except ModelError as trouble:
-                error, shown = str(trouble), name or "the model that serves"
-            except SegmenterError as trouble:
-                error, shown = f"It cannot be read: {trouble}", name or "the model that serves"
+            except ModelError as reason:
+                error, shown = str(reason), name or "the model that serves"
+            except SegmenterError as reason:
+                error, shown = f"It cannot be read: {reason}", name or "the model that serves"
             yield {"project": project, "version": shown, "error": error}
 
-    def _write(self, said: object, sentence: str = "") -> int:
-        sys.stdout.write((json.dumps(said, indent=1) if self._json else sentence) + "\n")
+    def _write(self, answer: object, sentence: str = "") -> int:
+        sys.stdout.write((json.dumps(answer, indent=1) if self._json else sentence) + "\n")
         return 0

@@ -31,6 +31,6 @@ def roll_back(project: str, version: str | None, settings: Settings, *, as_json:
     served = store.roll_back(number, version)
     action = "promote" if version else "roll-back"
     record_served(OperatorLog(storage), number, Actor.of_command(), action, served, before.version if before else "")
-    said = json.dumps({"project": int(project), "version": served})
-    print(said if as_json else f"Project {project} is served by {served} from now on; no restart is needed.")  # noqa: T201
+    answer = json.dumps({"project": int(project), "version": served})
+    print(answer if as_json else f"Project {project} is served by {served} from now on; no restart is needed.")  # noqa: T201
     return 0

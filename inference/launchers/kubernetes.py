@@ -117,9 +117,9 @@ class KubernetesLauncher:
             return
         verb = "completed" if end.type == "Complete" else "failed"
         why = CAUSES.get(end.reason, "it could not record its end")
-        said = ": ".join(part for part in (end.reason, end.message) if part) or "without a reason"
+        status = ": ".join(part for part in (end.reason, end.message) if part) or "without a reason"
         reason = (
-            f"Job {name} {verb} ({said.rstrip('.')}): {why}; "
+            f"Job {name} {verb} ({status.rstrip('.')}): {why}; "
             f"see `kubectl -n {self._api.namespace} describe job {name}`."
         )
         if self._runs.record_failed(launch.project, launch.number, reason):

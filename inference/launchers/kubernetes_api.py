@@ -18,7 +18,7 @@ from shared.net.connections import describe_error
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 20.0  # a loaded API server took 0.3 s
-WATCH_SECONDS = 60  # a watch ends after this and is begun again: a dead connection is noticed by then
+WATCH_SECONDS = 60  # then a new watch starts: a broken connection is noticed at the latest by then
 PAGE = 500  # Jobs a page of a list
 FIELDS = {"fieldValidation": "Strict"}  # a misspelt field would be dropped silently
 

@@ -47,7 +47,7 @@ def annotated_strips(
 
 
 def _differing(marked: Sequence[Sequence[Segment]], rows: int) -> float:
-    """Share of the rows to which annotators give different labels; of instants only the strips tell."""
+    """Share of the rows to which annotators give different labels. Instants are compared in the strips only."""
     different = np.zeros(rows, bool)
     for label in sorted({each.label for segments in marked for each in segments}):
         carries = np.zeros((len(marked), rows), bool)

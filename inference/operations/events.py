@@ -69,7 +69,7 @@ class EventRecorder:
         try:
             fingerprint = with_aliases(config, self._aliases(project.id)).fingerprint
             state = self._runs.state(project.id)
-        except (RecordError, RefusedError):  # not known: the comparison with Label Studio tells
+        except (RecordError, RefusedError):  # not known: reconciling will find out
             return False
         if state.active is not None:
             return state.active.snapshot is None or state.active.snapshot.fingerprint != fingerprint

@@ -1,4 +1,4 @@
-"""Tokens that arrive with /setup: used once Label Studio has accepted them, which is asked in a thread of its own.
+"""Tokens that arrive with /setup: used once Label Studio has accepted them, which a separate thread checks.
 
 Label Studio waits for the answer to /setup, and a single process of it could not answer a question meanwhile.
 """

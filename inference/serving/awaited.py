@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from cachetools import LRUCache
 
-AWAITED_SECONDS = 3600.0  # a login, a maintenance page or an upload that is under way is over by then
+AWAITED_SECONDS = 3600.0  # a login page, maintenance or a running upload is over by then
 TASKS = 10_000  # remembered, about 200 bytes each
 
 

@@ -51,7 +51,7 @@ class _Project:
     model_info: ModelInfo | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
     looked_at: float = float("-inf")
-    away: bool = False  # the store could not be read: until it can, only `refresh` reads it, which no request waits for
+    unreachable: bool = False  # the store could not be read: until it can, only `refresh` reads it, not requests
     refused: dict[str, str] = field(default_factory=dict)  # sha256, or tag where the bytes have none ► why
     last_good: _Good | None = None
     refusals: int = 0
@@ -109,7 +109,7 @@ class ModelCache:
         with self._lock:
             used = [(project, served.created) for project, served in self._loaded.items()]
         for project, created in used:
-            if self._state(project).away:
+            if self._state(project).unreachable:
                 self._look(project, self._state(project), waiting=False)
             try:
                 self.serving(ProjectRef(project, created))
@@ -149,7 +149,7 @@ class ModelCache:
         once it has failed, requests (`waiting`) no longer read it: only `refresh` does.
         """
         in_use = project in self._loaded
-        if in_use and state.away and waiting:
+        if in_use and state.unreachable and waiting:
             return state.model_info
         if not state.lock.acquire(blocking=not in_use):
             return state.model_info
@@ -157,12 +157,12 @@ class ModelCache:
             if self._clock() - state.looked_at >= REVALIDATE_SECONDS:
                 try:
                     state.model_info = self._store.model_info(project)
-                    state.away = False
+                    state.unreachable = False
                     with suppress(RecordError, RefusedError):  # named on the project's page
                         state.aliases = self._read_aliases(project)
                 except StoreError as error:
                     log.warning("%s The last known model serves on.", error, extra={"project": project})
-                    state.away = True
+                    state.unreachable = True
                 state.looked_at = self._clock()
             model_info = state.model_info
             if model_info is not None and model_info.refused and model_info.tag not in state.refused:

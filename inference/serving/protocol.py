@@ -26,7 +26,7 @@ class RequestError(SegmenterError):
 
 
 class ProjectRef(msgspec.Struct, frozen=True):
-    """Which project a message means. `created` tells a recreated database apart; "" when not said."""
+    """The project of a message. `created` differs after a database was recreated; "" when missing."""
 
     id: int = 0
     created: str = ""
@@ -145,7 +145,7 @@ def _decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, expecte
 
 
 def is_interactive(call: PredictCall) -> bool:
-    """Whether an annotator waits in the editor; Label Studio then wants an object, not an empty list."""
+    """Whether an annotator waits in the editor; Label Studio then expects an object, not an empty list."""
     try:
         return isinstance(_params.decode(call.params).get("context"), dict)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -31,7 +31,7 @@ from shared.store.storage import Storage
 EVENTS = 50
 RUNS = 10
 OUTDATED = (
-    "The model was trained by older rules for what annotations mean (docs/how-it-learns.md); Train now trains it anew."
+    "The model was trained by older rules for what annotations mean (docs/how-it-learns.md); Train now trains it again."
 )
 TASKS = 20
 ACTIONS = 20

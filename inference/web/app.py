@@ -103,7 +103,7 @@ def create_app(settings: Settings, services: Services | None = None) -> Starlett
 
 
 def _called_as(request: Request) -> str:
-    """Host and port under which Label Studio called, also through a proxy that says so."""
+    """Host and port under which Label Studio called, also through a proxy that forwards them."""
     headers = request.headers
     return (headers.get("x-forwarded-host") or headers.get("host") or "").partition(",")[0].strip()[:LONGEST_HOST]
 

@@ -1,7 +1,7 @@
 """How often credentials may be guessed: a few times a minute from one address, ten times a second from all.
 
 Beyond that, credentials are not even compared, except those that an address has just used with success: Label Studio
-and people who are logged in notice nothing of somebody else's guesses.
+and people who are logged in are not affected by the guesses of others.
 """
 
 import hashlib

@@ -96,7 +96,7 @@ def most_connections(wanted: int) -> int:
 
 
 def check_exposure(settings: Settings) -> None:
-    """Raise SettingsError where anybody on the network could do everything, and the operator has not said so."""
+    """Raise SettingsError where anybody on the network could do everything and the operator has not allowed it."""
     if is_loopback(settings.host) or settings.allow_open:
         return
     if not settings.basic_auth_user:

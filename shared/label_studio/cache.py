@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import msgspec
 
-STALE_SECONDS = 3600.0  # age of a half-written file whose writer must be dead
+STALE_SECONDS = 3600.0  # age of a half-written file whose writer must have ended
 SUFFIX = ".recording"
 
 

@@ -119,7 +119,7 @@ class TaskWithAnnotations(msgspec.Struct, frozen=True):
     id: int
     data: dict[str, Any]
     annotations: list[dict[str, Any]] = []
-    predictions: list[Any] = []  # objects, from which it is told whether people changed what they accepted
+    predictions: list[Any] = []  # objects; show whether people changed what they accepted
 
 
 class UnpredictedTasks(NamedTuple):

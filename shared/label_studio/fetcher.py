@@ -227,7 +227,7 @@ class Fetcher:
         if own_media:
             headers |= self._credentials.headers()
             if not _RESOLVE.search(url.path):
-                # Label Studio tells the size of a part only, not of a whole file; a body without a size that breaks
+                # Label Studio gives the size of a part only, not of a whole file; a body without a size that breaks
                 # off looks complete
                 headers |= {"Range": "bytes=0-", "Accept-Encoding": "identity"}
         return headers

@@ -1,4 +1,4 @@
-"""How many downloads one host may have at a time, and how many large recordings are held: nobody waits in a thread."""
+"""How many downloads one host may have at a time, and how many large recordings are held. No thread waits here."""
 
 import threading
 from collections import Counter
@@ -15,7 +15,7 @@ SLOW_SECONDS = 60.0  # for which no large recording is read from a source that t
 
 
 class HostShares:
-    """Counts downloads by host. For any number of threads; nobody waits here."""
+    """Counts downloads by host. Thread-safe, and never blocks."""
 
     def __init__(self, share: int | None) -> None:
         """`share`: downloads of one host at a time; None: any number."""
@@ -40,7 +40,7 @@ class HostShares:
 
 
 class LargePlace:
-    """The place for the one large recording that is in memory. For any number of threads; nobody waits here."""
+    """The place for the one large recording that is in memory. Thread-safe, and never blocks."""
 
     def __init__(self) -> None:
         self._busy = threading.Lock()

@@ -11,7 +11,7 @@ from typing import Any
 
 from shared.errors import NotDataError
 
-LOOKED_AT = 1 << 16  # bytes at the beginning that tell what a body is
+LOOKED_AT = 1 << 16  # bytes at the beginning that show what a body is
 LINES_LOOKED_AT = 200
 SHOWN = 60  # bytes quoted in a message
 
@@ -72,7 +72,7 @@ def _has_rows(body: bytes) -> bool:
 
 
 def _is_announced(headers: Mapping[str, str]) -> bool:
-    """Whether a server told how long the body is, so that one that breaks off is noticed; a last chunk tells, too."""
+    """Whether the length of the body is known, so that a truncated one is noticed: by a header, or a last chunk."""
     names = {name.lower(): value.lower() for name, value in headers.items()}
     return "content-length" in names or "content-range" in names or "chunked" in names.get("transfer-encoding", "")
 

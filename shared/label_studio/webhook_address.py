@@ -1,7 +1,7 @@
 """Which addresses Label Studio accepts for webhooks.
 
 Label Studio takes any address for a backend, but holds that of the backend's webhook against Django's rule for URLs. If
-it does not match, the webhook is dropped without a word: predictions work, annotations arrive by reconciling only.
+it does not match, the webhook is dropped silently: predictions work, annotations arrive by reconciling only.
 Source: https://docs.djangoproject.com/en/5.2/ref/validators/#urlvalidator, of which this is the part for http(s).
 """
 
@@ -40,7 +40,7 @@ def accepts_webhook(url: str) -> bool:
 
 
 def webhook_objection(url: str) -> str:
-    """Why annotations do not arrive by events at a backend of this address, and the cure; "" if they do."""
+    """Why events do not arrive at a backend of this address, and what to do; "" if they do."""
     if accepts_webhook(url):
         return ""
     return (

@@ -154,7 +154,7 @@ class _Object:
         self._read: LabelConfig | LabelConfigError | None = None
 
     def read(self) -> LabelConfig:
-        """What the tag itself says. Raises LabelConfigError."""
+        """What the tag itself holds. Raises LabelConfigError."""
         if self._read is None:
             try:
                 self._read = _read_object(self.tag)
@@ -236,7 +236,7 @@ def _read_labels(control: Element) -> tuple[tuple[str, ...], tuple[str, ...], di
 
 
 def _read_object(tag: Element) -> LabelConfig:
-    """What a TimeSeries tag says; names and labels are still empty."""
+    """What a TimeSeries tag holds; names and labels are still empty."""
     attributes = _attributes(tag)
     value = attributes.get("value", "")
     value_type = attributes.get("valuetype", "url")
@@ -321,8 +321,8 @@ def _attributes(tag: Element) -> dict[str, str]:
 
 def _list_names(names: Collection[str]) -> str:
     """At most MOST_QUOTED names, for a sentence."""
-    told = ", ".join(repr(name[:LONGEST_NAME]) for name in islice(names, MOST_QUOTED))
-    return told + (f" and {len(names) - MOST_QUOTED} more" if len(names) > MOST_QUOTED else "")
+    shown = ", ".join(repr(name[:LONGEST_NAME]) for name in islice(names, MOST_QUOTED))
+    return shown + (f" and {len(names) - MOST_QUOTED} more" if len(names) > MOST_QUOTED else "")
 
 
 def _quote(tag: Element) -> str:

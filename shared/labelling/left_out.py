@@ -1,4 +1,4 @@
-"""What of the annotations was left out: counted by kind, told with one example of each."""
+"""What of the annotations was left out: counted by kind, with one example of each."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ class LeftOut(NamedTuple):
     """One region, or one annotation, that is not learned from."""
 
     kind: Kind
-    topic: str  # what it is about, by which those of one kind are told apart: a label, a tag; "" where there is none
+    topic: str  # what it is about: a label, a tag; entries of one kind differ by it; "" where there is none
     sentence: str  # what was found
 
 

@@ -192,7 +192,7 @@ class KnownRecordings(msgspec.Struct, frozen=True, kw_only=True):
     profile_std: tuple[tuple[float, ...], ...] = ()
     correlation_mean: tuple[tuple[float, ...], ...] = ()
     correlation_std: tuple[tuple[float, ...], ...] = ()
-    distinct: tuple[tuple[int, int], ...] = ()  # pairs of channels that all training recordings tell apart
+    distinct: tuple[tuple[int, int], ...] = ()  # pairs of channels that differ in all training recordings
     swap_limit: float = 0.0  # gain of swapping such a pair
     accuracy_without: tuple[float, ...] = ()  # balanced accuracy out of fold with each channel emptied; empty: unknown
     chance: float = 0.0  # balanced accuracy that guessing may reach
@@ -206,7 +206,7 @@ class KnownRecordings(msgspec.Struct, frozen=True, kw_only=True):
         _require(len(self.scales) == 3 and self.scale_measure in (None, 0, 1, 2), "there are three measures of scale")
         _require(all(std > 0 for table in tables[1::2] for row in table for std in row), "a deviation is not above 0")
         within = all(0 <= place < len(self.profile_mean) for pair in self.distinct for place in pair)
-        _require(within, "channels that are told apart are not among the known ones")
+        _require(within, "channels that differ are not among the known ones")
         square = all(len(row) == channels for table in tables[2:] for row in table)
         _require(square and len({len(row) for table in tables[:2] for row in table}) < 2, "profiles differ in length")
 

@@ -177,12 +177,12 @@ class _BlockReader:
                 yield from unreadable_cells(name, bad, filled, *self.first.get(column, ("", 0)))
                 yield from boolean_cells(name, booleans, filled)
         at_first = [self.first.get(column, ("", 1)) for column in self.layout.channels]
-        told = "" if any(row for _, row in at_first) else second_header(0, [text for text, _ in at_first])
-        if told:
+        hint = "" if any(row for _, row in at_first) else second_header(0, [text for text, _ in at_first])
+        if hint:
             cells = ", ".join(repr(text[:20]) for text, _ in at_first[:5])
             yield Doubt(
                 kind="unreadable-cells",
-                sentence=f"Row 0 holds no number in any channel, but {cells}.{told}",
+                sentence=f"Row 0 holds no number in any channel, but {cells}.{hint}",
                 first_row=0,
             )
 
@@ -215,7 +215,7 @@ class _BlockReader:
         return frame
 
     def _pad(self, block: bytes, row: int) -> bytes:
-        """The block with a first line that has all columns: pandas wants one to have them."""
+        """The block with a first line that has all columns, which pandas requires."""
         line = block[: block.find(b"\n")] if b"\n" in block else block
         self._check_widths(line, row)
         missing = self.layout.columns - len(split_line(line.decode(errors="replace"), self.layout.separator))
@@ -269,7 +269,7 @@ class _BlockReader:
         texts = cells.to_numpy()
         for index in np.flatnonzero(np.isnan(numbers)):
             text = texts[index]
-            if isinstance(text, str) and text.strip():  # else empty, or a word for a missing value
+            if isinstance(text, str) and text.strip():  # else empty, or a token for a missing value
                 parse = parse_value if column in self.values else parse_number
                 numbers[index] = parse(text.strip('"'))  # the page drops a quote that has no partner
                 self.booleans[column] += text.strip(BLANK_OR_QUOTE).lower() in BOOLEANS

@@ -6,8 +6,8 @@ from statistics import median
 
 from shared.labelling.label_config import LabelConfig
 
-START = 1 << 10  # bytes that tell a format, blank lines before it included
-LOOKED_AT = 1 << 16  # bytes that tell a page, and hold the lines above a header
+START = 1 << 10  # bytes that show a format, blank lines before it included
+LOOKED_AT = 1 << 16  # bytes that show whether it is a page, and hold the lines above a header
 LINES_LOOKED_AT = 200
 LONGEST_QUOTE = 60  # characters
 MOST_NAMES = 20  # of channels that are looked for
@@ -65,7 +65,7 @@ def foreign_format(data: memoryview) -> str:
 def explain_header(data: memoryview, begin: int, config: LabelConfig) -> str:
     """A sentence about the line at `begin`, taken for the header although it does not hold the configured names.
 
-    Starts with a blank; shows the line, and says what it looks like and where the header seems to be.
+    Starts with a blank; shows the line, what it looks like, and where the header seems to be.
     """
     lines = bytes(data[begin : begin + LOOKED_AT]).decode(errors="replace").splitlines()[:LINES_LOOKED_AT] or [""]
     shown = f" The line taken for the header is {quote(lines[0])}"

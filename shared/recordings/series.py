@@ -216,5 +216,5 @@ def _is_boolean(cell: Any) -> bool:
 
 
 def _is_empty(cell: Any) -> bool:
-    """Whether a cell says that nothing was measured, as in a CSV: null, a blank text, a word for a missing value."""
+    """Whether a cell is missing, as in a CSV: null, a blank text, a token for a missing value."""
     return cell is None or (isinstance(cell, str) and cell.strip() in MISSING_WORDS)

@@ -22,7 +22,7 @@ LOG_LINES = 200
 class ActiveRun:
     """A run between `begin_run` and `end`.
 
-    As a context manager it sends heartbeats from a thread of its own, so that a long step of the fit does not cost the
+    As a context manager it sends heartbeats from its own thread, so that a long step of the fit does not cost the
     lease. Leaving it without `end` releases the lease. The run is then abandoned: it is recorded as failed by a
     controller, or continued by a second attempt.
     """

@@ -52,7 +52,7 @@ class Child(NamedTuple):
 
 
 class ChildProcessLauncher:
-    """`python -m training run` as a child in a process group of its own, nice 19, one thread unless told otherwise.
+    """`python -m training run` as a child in a process group of its own, nice 19, one thread by default.
 
     The child ends when the pipe on its standard input does, so that it never outlives this process, kill -9 included.
     """

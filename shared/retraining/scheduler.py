@@ -13,7 +13,7 @@ from shared.settings import Settings
 
 FIRST_WAIT = 30.0  # seconds after a first failure: Label Studio or the store restarting takes about as long
 LONGEST_WAIT = 3600.0
-NEW_UPDATES_WAIT = 60.0  # somebody is at work: one try a minute
+NEW_UPDATES_WAIT = 60.0  # an annotator is at work: one attempt a minute
 SET_BACK_SECONDS = 60.0  # an end less far in the future was recorded during this very pass, not by a wrong clock
 
 

@@ -66,7 +66,7 @@ def _about_values(series: Series, fed: Series, card: ModelCard) -> list[Doubt]:
     """
     channels, known = card.label_config.channels, card.known
     if series.values.shape[1] != len(channels) or not series.rows:
-        return []  # segmenting says so
+        return []  # reported when it is segmented
     doubts = list(outliers(series.values, channels))
     empty = [place for place in empty_channels(series.values) if known is None or known.filled[place]]
     if empty:
@@ -83,19 +83,19 @@ def _without(empty: Sequence[int], series: Series, card: ModelCard) -> Doubt:
     channels = card.label_config.channels
     left = len(channels) - len(empty)
     reasons = " ".join(doubt.sentence for doubt in series.doubts if doubt.kind == "unreadable-cells")
-    told = f"{names(channels, empty)} hold{'s' if len(empty) == 1 else ''} no value. {reasons}".strip()
+    sentence = f"{names(channels, empty)} hold{'s' if len(empty) == 1 else ''} no value. {reasons}".strip()
     if 2 * left < len(channels):
-        raise SeriesError(f"Only {left} of {len(channels)} channels have values: {told}")
+        raise SeriesError(f"Only {left} of {len(channels)} channels have values: {sentence}")
     known = card.known
     if known is not None and known.accuracy_without:
         needed = [place for place in empty if known.accuracy_without[place] <= known.chance]
         if needed:
             raise SeriesError(
-                f"{told} Without {names(channels, needed)} the model did no better than chance on held-out recordings."
+                f"{sentence} Without {names(channels, needed)} the model did no better than chance when evaluated."
             )
     return Doubt(
         kind="empty-channel",
-        sentence=f"Channel{'s' * (len(empty) > 1)} {told} Its cells are missing; the other channels answer.",
+        sentence=f"Channel{'s' * (len(empty) > 1)} {sentence} Its cells are missing; the other channels answer.",
         share=len(empty) / len(channels),
     )
 
@@ -111,11 +111,11 @@ def _missing_labels(segments: Iterable[Segment], labels: Collection[str]) -> Ite
     every = Counter(segment.label for segment in segments)
     gone = {label: count for label, count in every.items() if label not in labels}
     if gone:
-        told = ", ".join(f"{count} × {quoted(label)}" for label, count in list(gone.items())[:MOST_NAMED])
+        counts = ", ".join(f"{count} × {quoted(label)}" for label, count in list(gone.items())[:MOST_NAMED])
         yield Doubt(
             kind="missing-label",
             sentence=f"{sum(gone.values())} of {every.total()} segments are left out, because their labels are not in "
-            f"the labelling configuration ({told}{' …' if len(gone) > MOST_NAMED else ''}): a training with the "
+            f"the labelling configuration ({counts}{' …' if len(gone) > MOST_NAMED else ''}): a training with the "
             "present labels is needed.",
             share=sum(gone.values()) / every.total(),
         )

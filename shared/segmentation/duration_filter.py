@@ -1,4 +1,4 @@
-"""Runs that are too short to be true join the neighbour that their rows speak for: shortest first.
+"""Runs that are too short join the neighbour that their rows favour: shortest first.
 
 The measured effect is the largest of all of decoding (segment F1@50 .77 ► .91 on one set, .43 ► .78 on another).
 """
@@ -78,7 +78,7 @@ def filter_runs(runs: LabelRuns, least: Sequence[int], sure: Sequence[int] = ())
     short = np.flatnonzero(runs.lengths < np.asarray(least)[runs.classes])
     if not len(short):
         return np.arange(count), runs.classes
-    # A group goes by its first run and ends where the next one begins, so that sums up to each run tell all of it.
+    # A group goes by its first run and ends where the next one begins, so that sums up to each run describe all of it.
     rows, sums = runs.rows_before, runs.evidence_before
     classes: list[int] = runs.classes.tolist()
     previous, following = list(range(-1, count - 1)), list(range(1, count + 1))

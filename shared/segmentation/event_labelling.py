@@ -97,7 +97,7 @@ class _Mixture:
         return EventLabels(labels, self._logs(labels))
 
     def _divided(self, labels: Integers, one: int, other: int) -> Integers:
-        """The events of two labels shared out anew: those that speak most for `one` to it, the rest to `other`."""
+        """The events of two labels divided again: those with most evidence for `one` to it, the rest to `other`."""
         theirs = (labels == one) | (labels == other)
         if not theirs.any():
             return labels
@@ -144,8 +144,8 @@ class _Mixture:
             found = self._log_gamma[counts] - shape * np.log(prior + scatter / 2)
             found += self._shape[0] * math.log(prior) - self._log_gamma[0]
         own = variance / some  # of the mean of these events around the centre
-        away = np.square(sums / some[..., None] - self._centers[label]).sum(axis=-1)
-        found -= (away / (own + BETWEEN) + freedom * np.log(1 + BETWEEN / own)) / 2
+        distances = np.square(sums / some[..., None] - self._centers[label]).sum(axis=-1)
+        found -= (distances / (own + BETWEEN) + freedom * np.log(1 + BETWEEN / own)) / 2
         return np.asarray(np.where(counts > 0, found, 0.0) + self._shares[counts, label])
 
     def _variance(self, counts: Integers, scatter: Doubles) -> Doubles:

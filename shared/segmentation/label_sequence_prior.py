@@ -21,7 +21,7 @@ KNOWN = 0.9  # probability that a recording as long as known ones is a whole one
 SURPRISE = 0.02  # that one of another length is made of something else: .01 to .1 are level
 MOST_JOINED = 8  # recordings
 LEAST_PROBABILITY = 1e-6
-REACH = 12.0  # log likelihood by which rows may speak against a class that is tried: no prior makes up for more
+REACH = 12.0  # log likelihood by which rows may contradict a class that is tried: no prior makes up for more
 LEAST_GAIN = 1e-9  # for which a label changes: less is rounding
 
 ClassIndices = NDArray[np.int64]
@@ -38,7 +38,7 @@ class Relabelled(NamedTuple):
 
 
 def prior_for(prior: LabelSequencePrior | None, rows: int, groups: int) -> LabelSequencePrior | None:
-    """The prior of a recording of `rows` rows; None where it says nothing of such a one.
+    """The prior of a recording of `rows` rows; None where it does not apply to one of that length.
 
     A recording may be a part of one like those known, or several joined: it holds each of their segments with the
     probability that a part of so many rows meets it. Between the shortest and the longest known it is more likely a
@@ -92,7 +92,7 @@ def _geometric(counts: Doubles) -> Doubles:
 
 
 def relabel(means: Doubles, classes: ClassIndices, label_sequence_prior: LabelSequencePrior) -> Relabelled:
-    """Most likely classes of groups, from those that rows alone speak for.
+    """Most likely classes of groups, starting from those that rows alone favour.
 
     means: mean log probabilities of each group [groups, classes]; classes: of each group, background 0. Of equally
     likely ones the given stay. Neighbours may come out with the same class: they are one segment then.

@@ -16,7 +16,7 @@ LARGEST = 1e38  # values beyond it count as missing, as infinities do: their dif
 BLOCK_ROWS = 16384  # rows looked at together: 1 MiB at 8 channels, which stays in the cache
 LANES = 128
 FLAT = 1e-6  # a spread below this share of the level is rounding noise of the file, not a signal
-SAMPLE_ROWS = 1 << 14  # rows, evenly spaced, that tell which values are usual: exact up to there, bounded beyond
+SAMPLE_ROWS = 1 << 14  # evenly spaced rows that define the usual values: exact up to there, bounded beyond
 USUAL = 0.1  # share of values at each end that may be absurd: a sentinel in 5 % of the rows is
 ABSURD = 10.0  # ranges of the usual values that an absurd one is away from all of them: rare peaks are nearer
 
@@ -90,8 +90,8 @@ def recording_statistics(
     """Centre and scale of every channel, from one recording.
 
     values: [rows, channels], NaN and ±inf missing; read twice, block by block, never copied as a whole.
-    mean, std: [channels], of the training rows: `mean` is the centre of a channel without values, `std` tells what a
-    small spread is. how: what the card says; None: mean and standard deviation of all values. Returns centre (mean,
+    mean, std: [channels], of the training rows: `mean` is the centre of a channel without values, `std` shows what a
+    small spread is. how: as the card has it; None: mean and standard deviation of all values. Returns centre (mean,
     float64 [channels]) and scale (standard deviation, float32 [channels]; 1 for a channel without values, and where it
     is at most 1e-6 of the centre or of `std`).
     """

@@ -11,7 +11,7 @@ from shared.segmentation.normalisation import ABSURD, BLOCK_ROWS, LANES, LARGEST
 
 MAX_NAMED = 10  # channels that are named
 FEW_ROWS = 256
-NEAR = 0.8 * ABSURD  # ranges, as few rows tell them
+NEAR = 0.8 * ABSURD  # ranges, as estimated from few rows
 Doubles = NDArray[np.float64]
 
 
@@ -70,7 +70,7 @@ def _may_hold_absurd(values: Doubles) -> bool:
 
 
 def empty_channels(values: Doubles) -> list[int]:
-    """Channels that hold no value at all."""
+    """Channels without a single value."""
     left: NDArray[np.int64] = np.arange(values.shape[1])
     for first in range(0, len(values), BLOCK_ROWS):
         block = values[first : first + BLOCK_ROWS, left]
@@ -81,7 +81,7 @@ def empty_channels(values: Doubles) -> list[int]:
 
 
 def without_values(values: Doubles, channels: Sequence[str]) -> Iterator[Doubt]:
-    """A doubt about channels of a training recording that hold no value at all."""
+    """A doubt about channels of a training recording without a single value."""
     empty = empty_channels(values)
     if empty:
         yield Doubt(

@@ -174,7 +174,7 @@ class Segmenter:
 def _check_count(segments: int) -> None:
     if segments > MOST_SEGMENTS:
         raise SeriesError(
-            f"The recording gives more than {MOST_SEGMENTS} segments, which nobody can look through: it is not like "
+            f"The recording gives more than {MOST_SEGMENTS} segments, more than anybody can review: it is not like "
             "those the model was trained on, or has to be cut."
         )
 

@@ -1,7 +1,7 @@
-"""Sessions of onnxruntime, and the first run of a graph that nobody knows yet: within bounds of memory.
+"""Sessions of onnxruntime, and the first run of an unknown graph: within bounds of memory.
 
 A file of 4 kB can ask for terabytes: a value joined to itself forty times, two vectors added to a matrix. No reading of
-the file tells, so the first run allocates from an arena that ends.
+the file shows, so the first run allocates from an arena that ends.
 """
 
 import threading

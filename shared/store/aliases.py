@@ -10,7 +10,7 @@ from shared.store import keys
 from shared.store.storage import Storage, decode_record
 
 ATTEMPTS = 5
-REMEDY = "Delete it and confirm the renamed labels anew (`tss labels alias`)."
+REMEDY = "Delete it and confirm the renamed labels again (`tss labels alias`)."
 
 
 class LabelAlias(msgspec.Struct, frozen=True, kw_only=True):

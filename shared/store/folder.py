@@ -34,7 +34,7 @@ from shared.store.storage import Blob, Stat, check_key, check_size
 _logger = logging.getLogger(__name__)
 STAGING = ".staging"
 HIDDEN, STAGED = "t", "s"  # first letters of files being written, and of files ready to be renamed
-LEFT_BEHIND = 86400.0  # seconds after which an unfinished file is taken for left behind by a dead writer
+LEFT_BEHIND = 86400.0  # seconds after which the writer of an unfinished file must have ended
 ATTEMPTS = 50  # with pauses up to 0.1 s: seconds of contention, where milliseconds are normal
 _REMEDIES = {
     errno.ENOSPC: "the volume is full: free some space or lower KEEP_VERSIONS",
@@ -118,7 +118,7 @@ class FolderStorage:
             names = check_key(key)
             folders.setdefault(tuple(names[:-1]), []).append(names[-1])
         with _explained(self._root, "deleted from"):
-            turns = set(self._names([STAGING]))  # of conditional writes, or left by a dead writer
+            turns = set(self._names([STAGING]))  # of conditional writes, or left by a writer that has ended
             for folder, doomed in folders.items():
                 self._delete_in(folder, doomed)
                 for name in doomed:
@@ -242,7 +242,7 @@ class FolderStorage:
         return []
 
     def _sweep(self, folder: Sequence[str]) -> None:
-        """Delete files that dead writers left behind."""
+        """Delete files that ended writers left behind."""
         with suppress(FileNotFoundError), self._folder(folder) as opened:
             for name in os.listdir(opened):  # noqa: PTH208
                 if name[0] in (HIDDEN, STAGED) and abs(time.time() - files.modified(opened, name)) > LEFT_BEHIND:

@@ -61,7 +61,7 @@ class Lease:
         self._change(self._record.commit, released=False)
 
     def commit(self, commit: Commit) -> None:
-        """Record an intended publication; from now on it is completed by whoever holds the lease."""
+        """Record an intended publication; from now on each holder of the lease completes it."""
         self._change(commit, released=False)
 
     def settle(self) -> None:

@@ -162,7 +162,7 @@ def _verdict(measured: Sequence[_Measured]) -> str:
     last = measured[-1]
     before = next((each for each in reversed(measured) if 2 * each.point.groups <= last.point.groups), None)
     if before is None or len(last.scores.groups) < LEAST_GROUPS:
-        return "Too few recordings to tell whether labelling more is worth it: with three or more, measure again."
+        return "Too few recordings to measure whether labelling more is worth it: measure again with three or more."
     draws = draw_groups(len(last.scores.groups), seed=0)
     classes = last.scores.classes
     many, few = (
@@ -181,7 +181,7 @@ def say(gain: float, error: float, before: Point, last: Point) -> str:
         return f"Labelling more is worth it: {change}; the next doubling should bring part of that again."
     if gain + 2 * error < MATTERS:
         return f"Labelling more of the same is hardly worth it: {change}."
-    return f"Whether labelling more is worth it cannot be told yet: {change}, which may be chance."
+    return f"It is not clear yet whether labelling more is worth it: {change}, which may be chance."
 
 
 def table(curve: LearningCurve) -> list[str]:

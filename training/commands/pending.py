@@ -45,7 +45,7 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
             "project {project}: {updates} waiting, the oldest for {oldest_seconds:.0f} s; {verdict}\n".format(**row)
         )
     if not rows:
-        sys.stdout.write("Nothing waits: every annotation that was heard of is trained on.\n")
+        sys.stdout.write("Nothing waits: every known annotation is trained on.\n")
     return 0
 
 

@@ -94,7 +94,7 @@ class RunProgress:
             self._say(f"{self._what}: step {step} of {self._steps}, epoch {epoch:.1f}, loss {loss:.3f}.")
 
     def evaluated(self, metrics: Mapping[str, float], *, more: bool) -> None:
-        """A schedule was evaluated; `more` says that another one follows."""
+        """A schedule was evaluated; `more`: whether another one follows."""
         self._metrics = {name: round(value, 4) for name, value in metrics.items()}
         if more:
             self._fits += self._fit

@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace, settings: Settings) -> int:
-    """One pass. Returns DONE, or TEMPORARY where a project could not be compared; Label Studio being away raises."""
+    """One pass. Returns DONE, or TEMPORARY where a project was not compared; raises without Label Studio."""
     storage = open_storage(settings.model_dir)
     connections = Connections()
     reconciler = make_reconciler(storage, Credentials(settings, connections), connections)

@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Write an update for each; whoever launches trainings for this store starts them one after another. Returns 0."""
+    """Write an update for each; the launcher of this store starts the trainings one after another. Returns 0."""
     storage = open_storage(settings.model_dir)
     projects = KnownProjects(storage).ids() if arguments.project is None else [arguments.project]
     request_trainings(storage, projects)

@@ -55,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label-config", type=Path, help="labelling configuration (XML) that goes with --tasks")
     parser.add_argument("--attached", action="store_true", help="end when standard input does (child of a server)")
     parser.add_argument("--number", type=int, help="number that the launcher has given this run")
-    parser.add_argument("--explain", action="store_true", help="tell what would be trained on, and train nothing")
+    parser.add_argument("--explain", action="store_true", help="show what would be trained on, and train nothing")
     parser.add_argument(
         "--all-outdated",
         action="store_true",
@@ -109,7 +109,7 @@ def _conduct(
         active.end("cancelled", exit_code=0, reason=str(error))
         log.warning("%s", error)
     except LeaseHeldError:
-        raise  # whoever has it now records what was left
+        raise  # its new holder records what was left
     except SegmenterError as error:
         active.end("failed", exit_code=error.exit_code, reason=str(error))
         raise

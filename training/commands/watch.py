@@ -41,7 +41,7 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG
     log.info("Watching %s; Label Studio is %s.", storage.address, settings.label_studio_host)
     control.start()
     ended.wait()
-    log.info("Ending: trainings under way are stopped, what waits stays.")
+    log.info("Ending: running trainings are stopped; waiting updates stay.")
     control.stop()
     launcher.close()
     return 0

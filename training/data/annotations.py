@@ -1,6 +1,6 @@
 """Annotations ► recordings with labelled rows: which labels are ranges and which instants, and which rows are known.
 
-Instants stand beside ranges and never split them. What annotators say together: training/data/opinions.py.
+Instants stand beside ranges and never split them. How annotators are combined: training/data/opinions.py.
 """
 
 from collections import Counter
@@ -113,7 +113,7 @@ class Recording:
         return sorted(runs + instants, key=lambda segment: (segment.first, segment.last, segment.label))
 
     def known_labels(self, head: int) -> NDArray[np.int16]:
-        """The label of every row by one head of ranges, UNKNOWN where nobody said: int16 [rows]."""
+        """The label of every row by one head of ranges, UNKNOWN where nobody annotated: int16 [rows]."""
         return np.where(self.known[:, head], self.labels[:, head], np.int16(UNKNOWN))
 
     def class_sizes(self) -> NDArray[np.float64]:
@@ -154,7 +154,7 @@ class Recording:
 
 
 def by_annotator(recordings: Iterable[Recording]) -> Iterator[Recording]:
-    """Recordings as each annotator marked them: what several say together has segments that nobody drew."""
+    """Recordings as each annotator marked them: several combined have segments that nobody drew."""
     for recording in recordings:
         yield from recording.annotators or (recording,)
 

@@ -1,11 +1,11 @@
-"""What reading the annotated tasks found that people should know: collected task by task, told by kind."""
+"""What people should know about the annotated tasks that were read: collected by task, reported by kind."""
 
 from dataclasses import dataclass, field
 
 from shared.doubts import Doubt, Kind
 from shared.labelling.left_out import LeftOut, count_by_kind
 
-MOST_NAMED = 20  # tasks that are told about one by one
+MOST_NAMED = 20  # tasks that are named one by one
 
 
 @dataclass

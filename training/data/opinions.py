@@ -1,4 +1,4 @@
-"""What each annotator says of the rows of a recording, and what they say together."""
+"""The labels of each annotator for the rows of a recording, and their majority."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Opinion:
 
     labels: int16 [rows, heads of ranges], UNKNOWN where that is not known. events: in order of their rows.
     near_events: bool [rows], False where it is not known whether there are events.
-    within: bool [rows], rows about which something is said where unmarked rows say nothing.
+    within: bool [rows], rows that count as annotated where unmarked rows do not.
     """
 
     labels: Labels
@@ -46,7 +46,7 @@ def form_opinion(
     margin: int | None,
     tolerance: float,
 ) -> Opinion:
-    """What one annotation says.
+    """What one annotation holds.
 
     A stray range of an instant label counts as an instant at its middle row; a stray instant of a range label is left
     out. margin: rows around the first and the last segment that are known where others are not; None: all are known.
@@ -83,7 +83,7 @@ def form_opinion(
 
 
 def _is_of_instants(each: UnclearRegion, ranges: set[str], instants: Sequence[str]) -> bool:
-    """Whether a region says something of events: by its label, or by its form where that is unknown."""
+    """Whether a region is about events: by its label, or by its form where that is unknown."""
     if each.label in ranges:
         return False
     return each.label in instants or each.instant or not ranges
@@ -118,8 +118,8 @@ def agree(opinions: Sequence[Opinion], tolerance: float, *, unmarked_votes: bool
         labels[nobody & within[:, None]] = 0
         within = within | np.any([each > 0 for each in ballots], axis=(0, 2))
     vote = vote_on_events([each.events for each in opinions], tolerance, unmarked_votes=unmarked_votes)
-    said = np.sum([each.near_events & each.within for each in opinions], axis=0)
-    near_events = 2 * said > np.sum([each.within for each in opinions], axis=0)
+    votes = np.sum([each.near_events & each.within for each in opinions], axis=0)
+    near_events = 2 * votes > np.sum([each.within for each in opinions], axis=0)
     reach = int(tolerance)
     for row in vote.disputed:
         near_events[max(row - reach, 0) : row + reach + 1] = False

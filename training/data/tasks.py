@@ -64,7 +64,7 @@ def annotated_tasks(
 ) -> Annotated:
     """All annotated tasks of `project` and their snapshot under the label configuration of `fingerprint`.
 
-    Raises LabelStudioError, after WAITS for passing troubles, and then gives nothing at all.
+    Raises LabelStudioError, after WAITS for passing errors; nothing is returned then.
     """
     started = now()
     tasks = [task for page in _pages(credentials, project, sleep) for each in page if (task := read_task(each))]
@@ -81,7 +81,7 @@ def annotation_states(tasks: Iterable[AnnotatedTask]) -> Iterator[AnnotationStat
 def read_task(raw: Any) -> AnnotatedTask | None:
     """A task as Label Studio's API and exports write it; None without an annotation that counts.
 
-    Data that are no object are none, which is said where a recording is looked for in them. Raises LabelStudioError
+    Data that are no object count as empty; reading its recording then fails. Raises LabelStudioError
     if it has no number, or if its annotations are no list of numbered ones.
     """
     try:
@@ -123,7 +123,7 @@ def _pages(credentials: Credentials, project: int, sleep: Callable[[float], None
         while last is not None:
             page = _ask(partial(_list, sdk, project, last), credentials, home, sleep)
             if any(is_from_prediction(each) for task in page.tasks for each in task["annotations"] or ()):
-                # rare, and what they were made from may be large: it tells whether a program changed them since
+                # rare, and what they were made from may be large: it shows whether a program changed them since
                 page = _ask(partial(_list, sdk, project, last, f"{FIELDS},predictions"), credentials, home, sleep)
             yield page.tasks
             last = next_page([int(task["id"]) for task in page.tasks], page.total, last)
@@ -161,7 +161,7 @@ def _ask(question: Callable[[], _Page], credentials: Credentials, home: Url, sle
     waits = iter(WAITS)
     renewed = False
     while True:
-        trouble: Exception
+        cause: Exception
         try:
             return question()
         except ApiError as error:
@@ -171,11 +171,11 @@ def _ask(question: Callable[[], _Page], credentials: Credentials, home: Url, sle
                 continue
             if status in (401, 403):
                 raise LabelStudioError(credentials.explain_refusal(status, detail)) from error
-            reason, trouble = f"it answered {status}: {detail[:300]}", error
+            reason, cause = f"it answered {status}: {detail[:300]}", error
             if status not in PASSING:
                 raise LabelStudioError(_sentence(home, status, detail)) from error
         except httpx.HTTPError as error:
-            reason, trouble = f"{type(error).__name__}: {error}", error
+            reason, cause = f"{type(error).__name__}: {error}", error
         except (ValueError, TypeError, AttributeError) as error:
             raise LabelStudioError(f"{display_url(home)} did not answer as Label Studio 1.23 does: {error}") from error
         pause = next(waits, None)
@@ -184,7 +184,7 @@ def _ask(question: Callable[[], _Page], credentials: Credentials, home: Url, sle
                 f"The annotated tasks were not read from Label Studio at {display_url(home)} in "
                 f"{len(WAITS) + 1} attempts: {reason}; see whether it runs, and whether LABEL_STUDIO_HOST is its "
                 "address from here."
-            ) from trouble
+            ) from cause
         sleep(pause)
 
 

@@ -47,7 +47,7 @@ def training_data_of_project(
 ) -> TrainingData:
     """Annotated tasks of a project. Raises LabelStudioError, LabelConfigError, TrainingDataError if there is none.
 
-    `aliases` are renamed labels that an operator confirmed. `now` dates the snapshot, which tells newer models from
+    `aliases` are renamed labels that an operator confirmed. `now` dates the snapshot, which separates newer models from
     older ones.
     """
     connections = Connections()

@@ -16,7 +16,7 @@ class TimedTransport(httpx.BaseTransport):
     """Sends requests to Label Studio's host alone. Redirects are answers, as everywhere here."""
 
     def __init__(self, connections: Connections, home: Url, seconds: float) -> None:
-        """`seconds`: for one whole answer, head and body together; a time-out of httpx starts anew with every byte."""
+        """`seconds`: for one whole answer, head and body together; a time-out of httpx restarts with every byte."""
         self._connections = connections
         self._home = home
         self._seconds = seconds

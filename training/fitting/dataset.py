@@ -43,7 +43,7 @@ def recording_weights(recordings: Sequence[Recording], longest: float) -> Double
 
 
 def training_statistics(recordings: Sequence[Recording], longest: float) -> Statistics:
-    """Mean and standard deviation of the channels over all recordings, each weighing what `recording_weights` says.
+    """Mean and standard deviation of the channels over all recordings, each weighted by `recording_weights`.
 
     A channel that no recording has values of gets 0 and 1; a constant one gets 1 as its spread.
     """
@@ -78,9 +78,9 @@ def scale_rows(centred: Floats, center: Doubles, scale: Floats, statistics: Stat
 
 
 def row_targets(recording: Recording, number: int, head: Head) -> tuple[Integers, Floats]:
-    """Column of head `number` that is right at each row, and the share of the row that it has; the rest is background.
+    """The true class of head `number` at each row, and the share of the row that it has; the rest is background.
 
-    Columns int64 [rows]: 0 background, UNKNOWN where nobody said. Shares float32 [rows]: 1 for ranges; for instants a
+    Classes int64 [rows]: 0 background, UNKNOWN where not annotated. Shares float32 [rows]: 1 for ranges; for instants a
     triangle of 2·half_width + 1 rows around each, so that the row itself counts most.
     """
     if isinstance(head, InstantHead):
@@ -99,8 +99,8 @@ def _widened(recording: Recording, head: InstantHead) -> tuple[Integers, Floats]
         if event.label not in head.labels:
             continue
         first, end = max(event.row - head.half_width, 0), min(event.row + reach, recording.rows)
-        away = np.abs(np.arange(first, end) - event.row)
-        nearer = away < distance[first:end]
-        distance[first:end][nearer] = away[nearer]
+        offsets = np.abs(np.arange(first, end) - event.row)
+        nearer = offsets < distance[first:end]
+        distance[first:end][nearer] = offsets[nearer]
         targets[first:end][nearer] = 1 + head.labels.index(event.label)
     return targets, np.where(targets > 0, 1 - distance / reach, 1).astype(np.float32)

@@ -15,7 +15,7 @@ from training.planning.recipe import ExpertRecipe
 
 CHUNK = 16_384  # rows whose statistics are computed at once, beside REACH on both sides
 REACH = 256  # rows on each side that the widest statistics may see
-LEAST_SPREAD = 1e-3  # added to a statistic's spread: a constant one says nothing
+LEAST_SPREAD = 1e-3  # added to a statistic's spread: a constant one carries no information
 
 
 def fit_experts(

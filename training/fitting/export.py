@@ -35,7 +35,7 @@ def export_model(network: Network, statistics: Statistics, card: ModelCard) -> b
 def make_probe(network: Network, statistics: Statistics, card: ModelCard, heads: Sequence[int]) -> Probe:
     """Two windows of a fixed noise around the training level, one recording each, and what PyTorch gives for them.
 
-    The second has a row count of its own in mind: it holds missing cells (zeros) and one dead channel.
+    The second has another row count: it holds missing cells (zeros) and one constant channel.
     """
     random = np.random.Generator(np.random.PCG64(20240607))
     length = min(card.window, 256)
@@ -51,7 +51,7 @@ def make_probe(network: Network, statistics: Statistics, card: ModelCard, heads:
 
 @torch.inference_mode()
 def predict_probabilities(network: Network, features: Floats, heads: Sequence[int]) -> Floats:
-    """What the network says: features [batch, length, 2·channels] ► probabilities [batch, length, classes]."""
+    """The network's output: features [batch, length, 2·channels] ► probabilities [batch, length, classes]."""
     logits = network.eval()(torch.from_numpy(features)).split(list(heads), dim=-1)
     return torch.cat([part.softmax(-1) for part in logits], dim=-1).numpy()
 

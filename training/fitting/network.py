@@ -21,7 +21,7 @@ LARGEST_FEATURE = 10.0  # standard deviations at which statistics are clipped
 # validated); the LSTM alone falls apart where few recordings teach it.
 LSTM_SHARE = 0.4
 EXPERT_SHARE = 0.3
-# Of the event expert in the log odds of "some event". Which label it is, the LSTM alone says: an expert's labels cost
+# Of the event expert in the log odds of "some event". Its label comes from the LSTM alone: an expert's labels cost
 # ECGs .04 event F1.
 EVENT_SHARE = 0.7
 EVENT_DROPOUT = 0.2  # of statistics and hidden units
@@ -95,11 +95,11 @@ class Network(nn.Module):
         return torch.cat(found, dim=-1)
 
     def _by_row(self, steps: Tensor, rows: Tensor) -> Tensor:
-        """What is said of a step, for each of its rows."""
+        """The logits of a step, for each of its rows."""
         return steps.repeat_interleave(self.downsampling, 1)[:, : rows.shape[1]]
 
     def recurrent(self, rows: Tensor) -> Tensor:
-        """What the LSTM alone says: the same shapes."""
+        """The same shapes from the LSTM alone."""
         batch, length, _ = rows.shape
         missing = -length % self.downsampling
         padded = functional.pad(rows.transpose(1, 2), (CONTEXT // 2, CONTEXT - CONTEXT // 2 + missing))
@@ -157,7 +157,7 @@ class Experts(nn.Module):
 
 
 class EventExpert(nn.Module):
-    """A small network on the same statistics, in both normalisations, that only tells whether there is an event."""
+    """A small network on the same statistics, in both normalisations, that only detects whether there is an event."""
 
     def __init__(self, features: int) -> None:
         super().__init__()

@@ -80,7 +80,7 @@ def _network(graph: "_Graph", network: Network, features: str) -> str:
         rows = graph.add("Pad", [rows, graph.add("Concat", [front, missing], f"{name}.pads", axis=0)], f"{name}.padded")
     share = _lstm_share(network)
     bias = weights["head.bias"] * share
-    said = _recurrent(graph, name, network, weights, rows, share)
+    summed = _recurrent(graph, name, network, weights, rows, share)
     statistics = ""
     if network.experts is not None or network.event_expert is not None:
         statistics = _window_statistics(graph, f"{name}.statistics", rows, downsampling)
@@ -88,8 +88,8 @@ def _network(graph: "_Graph", network: Network, features: str) -> str:
         other = graph.constant(f"{name}.bias", bias)
     else:
         other = _experts(graph, f"{name}.experts", network, weights, statistics, bias)
-    said = graph.add("Add", [said, other], f"{name}.said")
-    logits = _step_rows(graph, f"{name}.logits", said, network, length, network.classes)
+    summed = graph.add("Add", [summed, other], f"{name}.said")
+    logits = _step_rows(graph, f"{name}.logits", summed, network, length, network.classes)
     if network.event_expert is not None:
         odds = _event_expert(graph, f"{name}.event_expert", weights, statistics, downsampling)
         odds = _step_rows(graph, f"{name}.odds", odds, network, length, 1)
@@ -98,7 +98,7 @@ def _network(graph: "_Graph", network: Network, features: str) -> str:
 
 
 def _lstm_share(network: Network) -> Floats:
-    """Weight of what the LSTM says in the logits of a step: [downsampling·classes].
+    """Weight of the LSTM in the logits of a step: [downsampling·classes].
 
     Network.forward mixes logarithms of probabilities; the softmax after it takes no notice of what is added to all
     classes of a row, so that logits serve as well.
@@ -109,7 +109,7 @@ def _lstm_share(network: Network) -> Floats:
 
 
 def _recurrent(graph: "_Graph", name: str, network: Network, weights: Weights, rows: str, share: Floats) -> str:
-    """What the LSTM says, without the head's bias.
+    """The LSTM's logits, without the head's bias.
 
     [batch, 2·channels, padded length] ► [batch, steps, downsampling·classes].
     """
@@ -128,7 +128,7 @@ def _recurrent(graph: "_Graph", name: str, network: Network, weights: Weights, r
 def _experts(graph: "_Graph", name: str, network: Network, weights: Weights, statistics: str, bias: Floats) -> str:
     """What the experts say, and a bias: [batch, statistics, steps] ► [batch, steps, downsampling·classes].
 
-    Both together are two layers of twice the units; each says the same of all rows of a step.
+    Both together are two layers of twice the units; each gives all rows of a step the same.
     """
     statistics = _scaled(graph, name, statistics, weights["experts.center"], weights["experts.rate"])
     numbers = range(len(weights["experts.seen"]))
@@ -146,8 +146,8 @@ def _experts(graph: "_Graph", name: str, network: Network, weights: Weights, sta
     added = np.zeros((network.downsampling, network.classes), np.float32)
     added[:, : network.ranges] = np.sum([weights[f"experts.heads.{each}.bias"] for each in numbers], axis=0)
     heads = EXPERT_SHARE * matrix.reshape(-1, matrix.shape[2])
-    said = _pointwise(graph, f"{name}.head", units, heads, bias + EXPERT_SHARE * added.reshape(-1))
-    return graph.add("Transpose", [said], f"{name}.batch_first", perm=[0, 2, 1])
+    logits = _pointwise(graph, f"{name}.head", units, heads, bias + EXPERT_SHARE * added.reshape(-1))
+    return graph.add("Transpose", [logits], f"{name}.batch_first", perm=[0, 2, 1])
 
 
 def _event_expert(graph: "_Graph", name: str, weights: Weights, statistics: str, downsampling: int) -> str:
@@ -157,8 +157,8 @@ def _event_expert(graph: "_Graph", name: str, weights: Weights, statistics: str,
     units = _pointwise(graph, f"{name}.hidden", statistics, own["hidden.weight"], own["hidden.bias"])
     units = graph.add("Relu", [units], f"{name}.units")
     head = np.repeat(own["head.weight"], downsampling, axis=0), np.repeat(own["head.bias"], downsampling)
-    said = _pointwise(graph, f"{name}.head", units, *head)
-    return graph.add("Transpose", [said], f"{name}.batch_first", perm=[0, 2, 1])
+    logits = _pointwise(graph, f"{name}.head", units, *head)
+    return graph.add("Transpose", [logits], f"{name}.batch_first", perm=[0, 2, 1])
 
 
 def _with_odds(graph: "_Graph", name: str, network: Network, logits: str, odds: str) -> str:

@@ -1,4 +1,4 @@
-"""Statistics of parts of recordings: what a network is told of a recording when only a part of it is there."""
+"""Statistics of parts of recordings: what a network gets for a recording of which only a part is there."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ BLOCK = 16  # rows between two sums: parts begin and end there
 SHARES = (0.1, 0.25, 0.5, 0.75)  # of a recording, whose parts show how much statistics of parts vary
 POSITIONS = 8  # of a part in its recording, evenly spaced
 LEAST_WHOLE = 0.5  # medians of the recordings' rows: a shorter one, cut by mistake, must not pass for a whole one
-LARGEST_LOG_ERROR = 2.0  # of a part's scale: one that is flat says no more
+LARGEST_LOG_ERROR = 2.0  # of a part's scale: one that is flat gives no more
 PRIOR_VARIANCE = 0.1  # of centres (in channel variances) and log scales between recordings, that counts as one …
 PRIOR_RECORDINGS = 1.0  # … recording: two that agree by chance do not show that all do
 

@@ -43,7 +43,7 @@ class FittedModel:
     heads: tuple[Head, ...]
 
     def without_event_expert(self) -> "FittedModel":
-        """The same model whose LSTM alone says whether there is an event."""
+        """The same model without its event expert."""
         network = self.fit.network.without_event_expert()
         return self if network is self.fit.network else replace(self, fit=replace(self.fit, network=network))
 
@@ -103,7 +103,7 @@ class Trainer:
         return Segmenter.load(self.export(model, self.draft_card()))
 
     def draft_card(self) -> ModelCard:
-        """A card that says no more than predicting needs."""
+        """A card with no more than predicting needs."""
         nothing = Snapshot(taken_at="", newest="", tasks=0, annotations=0, digest="", fingerprint="")
         zeros = (0.0,) * len(self._config.channels)
         return ModelCard(

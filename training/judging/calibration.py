@@ -48,7 +48,7 @@ def calibrate_heads(
 
 
 def collect_evidence(index: int, predictions: Sequence[HeldOutPrediction], tolerance: float) -> Evidence:
-    """Evidence for head `index`: all known rows for ranges, each with what its segment says, and predicted events."""
+    """Evidence for head `index`: all known rows for ranges, each with its segment's probabilities; predicted events."""
     logs, right, effective_size = [], [], 0
     for prediction in predictions:
         head, recording = prediction.heads[index], prediction.recording
@@ -174,7 +174,7 @@ def _bins(scores: Doubles) -> Integers:
 
 
 def _segment_logs(prediction: HeldOutPrediction, index: int, head: RangeHead) -> Floats:
-    """For every row, what the segment that it is decoded into says of each class: float32 [rows, classes]."""
+    """For every row, the class probabilities of the segment that it is decoded into: float32 [rows, classes]."""
     probabilities = classes_of(prediction.heads, index, prediction.probabilities)
     decoder = RangeDecoder(head, open_runs=len(probabilities))
     decoder.add(probabilities)

@@ -86,7 +86,7 @@ def instant_events(prediction: HeldOutPrediction, index: int) -> Peaks:
     """Events of head `index` on known rows."""
     head = prediction.heads[index]
     if not isinstance(head, InstantHead):
-        raise TypeError(f"Head {index} tells ranges apart, not instants.")
+        raise TypeError(f"Head {index} decodes ranges, not instants.")
     decoder = InstantDecoder(head)
     decoder.add(classes_of(prediction.heads, index, prediction.probabilities))
     events = decoder.events()

@@ -111,8 +111,8 @@ def _best(evidence: _Evidence, labels: NDArray[np.int64]) -> float:
     own, true = np.isin(evidence.labels, labels), float(evidence.true[labels].sum())
     scores = []
     for threshold in GRID:
-        said = own & (evidence.heights >= threshold)
-        scores.append(2 * float((said & evidence.right).sum()) / max(true + float(said.sum()), 1.0))
+        predicted = own & (evidence.heights >= threshold)
+        scores.append(2 * float((predicted & evidence.right).sum()) / max(true + float(predicted.sum()), 1.0))
     level = [each for each, score in zip(GRID, scores, strict=True) if score >= max(scores) - NOISE]
     return min(level, key=lambda each: abs(each - THRESHOLD))
 

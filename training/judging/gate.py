@@ -26,7 +26,7 @@ CHANCE_ERRORS = 2.0  # standard errors above chance that a candidate must be
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A kept version: what it said of recordings while it had not seen them, by task, and its graph for all others.
+    """A kept version: its held-out predictions by task, and its graph for all other recordings.
 
     held_out: segments in rows of the task's recording, and its number of rows. renamed: its labels ► those of today.
     labels: that it finds, by their names of today; serves: whether it is the model that serves.
@@ -42,7 +42,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate says, in a sentence where there was something to compare."""
+    """The gate's decision, with a sentence where there was something to compare."""
 
     accepted: bool
     reason: str
@@ -83,9 +83,9 @@ def _lost_labels(kinds: LabelKinds, references: Sequence[Reference], labels: Col
     for each in references:
         lost = sorted((each.labels & set(labels)) - {*kinds.ranges, *kinds.instants}) if each.serves else []
         if lost:
-            told = ", ".join(map(repr, lost))
+            names = ", ".join(map(repr, lost))
             return (
-                f"no annotation has the label {told} any more, which {each.version} finds and the configuration still "
+                f"no annotation has the label {names} any more, which {each.version} finds and the configuration still "
                 "has: promote this version if that is meant, or annotate the label"
             )
     return ""
@@ -95,7 +95,7 @@ def compare(ours: Scores, theirs: Scores, version: str, groups: int) -> Verdict:
     """The rule: balanced accuracy, then segment F1@50 and event F1."""
     limits = {"balanced_accuracy": MATTERS, "segment_f1_50": SEGMENTS_MATTER, "event_f1": SEGMENTS_MATTER}
     differences, errors = paired_differences(ours, theirs)
-    told = []
+    changes = []
     for name, matters in limits.items():
         if name not in differences:
             continue
@@ -105,12 +105,12 @@ def compare(ours: Scores, theirs: Scores, version: str, groups: int) -> Verdict:
         else:
             worse = difference < -matters and difference < -t_quantile(groups - 1) * error
         title = name.replace("_", " ")
-        told.append(
+        changes.append(
             f"{title} {difference:+.3f} ± {error:.3f}" if groups >= LEAST_GROUPS else f"{title} {difference:+.3f}"
         )
         if worse:
-            return Verdict(False, f"its {told[-1]} against {version} on the same {groups} groups of recordings")
-    return Verdict(True, f"Against {version} on the same recordings: {', '.join(told)}." if told else "")
+            return Verdict(False, f"its {changes[-1]} against {version} on the same {groups} groups of recordings")
+    return Verdict(True, f"Against {version} on the same recordings: {', '.join(changes)}." if changes else "")
 
 
 def describe_differences(ours: Scores, theirs: Scores, version: str, groups: int) -> Comparison:
@@ -181,7 +181,7 @@ def _ordered(scores: Scores, groups: Sequence[str]) -> list[Counts]:
 
 
 def _recall(reference: Reference, candidate: Sequence[HeldOutPrediction]) -> list[HeldOutPrediction]:
-    """What `reference` says of the candidate's recordings: what it said while it had not seen them, else its graph."""
+    """Predictions of `reference` for the candidate's recordings: held out where stored, else from its graph."""
     segmenter: Segmenter | None = None
     kinds = candidate[0].recording.kinds
     known = {*kinds.ranges, *kinds.instants}

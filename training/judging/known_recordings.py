@@ -1,4 +1,4 @@
-"""What the card says of the training recordings, and what out-of-fold predictions are worth without a channel."""
+"""What the card holds about the training recordings, and how good out-of-fold predictions are without a channel."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ MAX_ROWS = 100_000  # held-out rows that are predicted again for each channel
 
 
 def known_recordings(trainer: Trainer, evaluation: Evaluation, *, timed: bool) -> KnownRecordings:
-    """What the card says of the training recordings. timed: their times are those of a column."""
+    """What the card holds about the training recordings. timed: their times are those of a column."""
     found = learn_known_recordings([recording.series for recording in trainer.plan.recordings], timed=timed)
     scores = evaluation.scores
     classes = int(scores.classes.evaluated.sum()) if scores is not None else 0

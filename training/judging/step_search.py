@@ -10,14 +10,14 @@ from training.judging.cross_validation import Evaluation, cross_validate, score_
 from training.judging.evaluate import predict
 from training.planning.plan import Plan
 
-TIME_SHARE = 0.5  # of TRAIN_TIMEOUT_SECONDS after which no further schedule is begun
+TIME_SHARE = 0.5  # of TRAIN_TIMEOUT_SECONDS after which no further schedule starts
 
 
 class EvaluationProgress(Protocol):
     """Follows the evaluation of schedules."""
 
     def evaluated(self, metrics: Mapping[str, float], *, more: bool) -> None:
-        """A schedule was evaluated on held-out recordings; `more` says that another one follows."""
+        """A schedule was evaluated on held-out recordings; `more`: whether another one follows."""
 
 
 @dataclass(frozen=True, slots=True)

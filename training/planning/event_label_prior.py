@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from training.data.annotations import Recording, by_annotator
 
-LEAST_RECORDINGS = 2  # one says nothing of what changes from recording to recording
+LEAST_RECORDINGS = 2  # one does not show what varies between recordings
 LEAST_VARIANCE = 0.01  # of a label's share between recordings
 STRENGTH = 4.0  # what recordings show counts so often: cross-validated, 2 to 8 are level, 1 gains half as much
 

@@ -23,11 +23,11 @@ from shared.segmentation.known_recordings import (
 from shared.segmentation.normalisation import missing
 
 # On all five sets (research/unlike_recordings.py, 10 recordings known): 3 % of held-out recordings are doubted, and of
-# those changed on purpose 99 % of another scale, all of another rate or with a dead channel, 90 % with two swapped.
+# those changed on purpose 99 % of another scale, all of another rate or with a constant channel, 90 % with two swapped.
 FACTOR = 1.5  # of the largest distance of a training recording from the rest
 # distances that recordings of one kind have, where these have less
 LEAST_STEP, LEAST_SHIFT, LEAST_GAIN, LEAST_LENGTH, LEAST_MISSING = 0.18, 0.3, 0.2, float(np.log(4)), 0.1
-DISTINCT = 0.8  # of the recordings must be caught if two channels are swapped; others look alike, and nothing is said
+DISTINCT = 0.8  # of the recordings must be caught if two channels are swapped; others are too similar for a doubt
 ENOUGH = 5  # recordings; with fewer only what is gross is doubted
 Doubles = NDArray[np.float64]
 PROFILE_SPREAD = np.array([0.2, 0.2, 0.1, 0.1])  # of features between recordings of one kind, added to what they show
@@ -87,7 +87,7 @@ def learn_known_recordings(recordings: Sequence[Series], *, timed: bool) -> Know
 def _swaps(
     found: Sequence[Description], rests: Sequence[KnownRecordings], *, enough: bool
 ) -> tuple[tuple[tuple[int, int], ...], float]:
-    """Pairs of channels that each recording tells apart by the rest, and the gain of a swap that is doubted."""
+    """Pairs of channels that the others distinguish in each recording, and the gain of a swap that is doubted."""
     gains = np.array([swap_gains(each, rest) for each, rest in zip(found, rests, strict=True)])
     limits = FACTOR * np.maximum(gains.max(axis=0), LEAST_GAIN) if enough else np.full(gains.shape[1:], GROSS_GAIN)
     caught = (-gains > limits).mean(axis=0)

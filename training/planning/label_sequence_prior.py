@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from shared.model_file.card import LabelSequencePrior
 from training.data.annotations import Recording, by_annotator, label_runs
 
-LEAST_RECORDINGS = 2  # one says nothing of what changes from recording to recording
+LEAST_RECORDINGS = 2  # one does not show what varies between recordings
 LEAST_COUNTED, MOST_COUNTED = 8, 64  # segments of a label, twice as many as seen; more count as so many
 COUNT_SPREAD = 0.3  # standard deviation of a count beyond 1, as a share: seen once is once, but 9 may be 7 or 12
 COUNT_PRIOR = 1.0  # recordings that what is true of any label counts as, beside those of the label itself

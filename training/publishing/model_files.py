@@ -84,7 +84,7 @@ def read_weights(data: bytes) -> Network:
 
 
 def _digest(model: FittedModel, snapshot: Snapshot) -> str:
-    """Six hex digits that tell two models of one second apart."""
+    """Six hex digits that distinguish two models of one second."""
     digest = hashlib.sha256(snapshot.digest.encode())
     for name, value in sorted(model.fit.network.state().items()):
         digest.update(name.encode() + value.numpy().tobytes())

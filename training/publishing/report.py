@@ -1,4 +1,4 @@
-"""What a run says at its end: metrics for the card, report.json, a few lines for a terminal."""
+"""The output of a run at its end: metrics for the card, report.json, a few lines for a terminal."""
 
 from collections.abc import Sequence
 
