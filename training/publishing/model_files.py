@@ -18,7 +18,7 @@ from training.fitting.trainer import FittedModel
 from training.judging.step_search import StepSearch
 from training.publishing.report import calibrated_heads, make_metrics
 
-RENAMED_ARGUMENTS = {"stem": "downsampling"}  # of `Network`, as 0.1.0 stored them
+RENAMED_ARGUMENTS = {"stem": "downsampling"}  # of `Network`, as the first release stored them
 CARD_SETTINGS = (
     "train_epochs",
     "sequence_size",

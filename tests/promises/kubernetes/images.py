@@ -25,6 +25,7 @@ TAG = os.environ.get("TAG", VERSION)
 USER = 10001
 EXAMPLE = ROOT / "examples" / "watch"
 LARGEST_SERVE = 450e6  # bytes, unpacked, base image included
+PASSWORD = "of this test"
 
 
 def image(kind: str) -> str:
@@ -71,7 +72,9 @@ def serving(models: Path) -> Iterator[tuple[str, str]]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     name = f"segmenter-{uuid4().hex[:8]}"
-    options = ["-d", "--name", name, "-e", f"PORT={port}", "-v", f"{models}:/app/models"]
+    settings = {"PORT": str(port), "BASIC_AUTH_USER": "label-studio", "BASIC_AUTH_PASS": PASSWORD}
+    variables = [word for item in settings.items() for word in ("-e", "=".join(item))]
+    options = ["-d", "--name", name, *variables, "-v", f"{models}:/app/models"]
     runner("run", *options, *hardened(), image("serve"))
     try:
         wait_for(f"http://127.0.0.1:{port}/readyz")
@@ -127,7 +130,9 @@ def test_the_serving_image_predicts_and_ends_with_0_on_sigterm(models: Path) -> 
         health = urllib3.request("GET", f"{url}/health").json()
         assert health["status"] == "UP"
         body = {"tasks": [{"id": 1, "data": {"csv_url": columns}}], "label_config": config}
-        answer = urllib3.request("POST", f"{url}/predict", json=body)
+        headers = urllib3.make_headers(basic_auth=f"label-studio:{PASSWORD}")
+        assert urllib3.request("POST", f"{url}/predict", json=body).status == 401
+        answer = urllib3.request("POST", f"{url}/predict", json=body, headers=headers)
         assert answer.status == 200, answer.data
         (result,) = answer.json()["results"]
         print(f"\npredicted {len(result['result'])} segments of {len(csv) - 1} rows")

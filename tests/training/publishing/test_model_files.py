@@ -16,12 +16,12 @@ def stored(network: Network, arguments: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("renamed", [{}, {"downsampling": "stem"}], ids=["today", "0.1.0"])
+@pytest.mark.parametrize("renamed", [{}, {"downsampling": "stem"}], ids=["today", "first release"])
 def test_weights_of_every_version_give_the_network_back(renamed: dict[str, str]) -> None:
     torch.manual_seed(3)
     network = Network(6, 4, 8, 2, 4).eval()
     arguments = {renamed.get(name, name): value for name, value in network.arguments.items()}
     if renamed:
-        del arguments["event_expert"]  # 0.1.0 had none
+        del arguments["event_expert"]  # the first release had none
     rows = torch.randn(2, 37, 6)
     assert torch.equal(read_weights(stored(network, arguments))(rows), network(rows))
