@@ -74,9 +74,9 @@ def read_table(data: memoryview, config: LabelConfig, max_cells: int) -> Table:
 
 def _unterminated(data: memoryview, layout: CsvLayout, row: int) -> Iterator[Doubt]:
     """A doubt about a file that ends without a line break; whether others do, their reader knows."""
-    end = bytes(data[-MAX_LINE:])
-    if end.endswith((b"\n", b"\r")):
+    if bytes(data[-1:]) in (b"\n", b"\r"):
         return
+    end = bytes(data[-MAX_LINE:])
     line = end[max(end.rfind(b"\n"), end.rfind(b"\r")) + 1 :].decode(errors="replace")
     cells = len(split_line(line, layout.separator)) if line.strip() else layout.columns
     short = f"holds {cells} of {layout.columns} cells and " if cells < layout.columns else ""
