@@ -34,7 +34,7 @@ from shared.net import Connections
 from shared.retraining import Controller, Runs, Updates
 from shared.retraining.controller import make_reconciler
 from shared.settings import Settings
-from shared.store import KnownProjects, ModelStore, open_storage
+from shared.store import KnownProjects, ModelStore, keys, open_storage
 from shared.store.aliases import LabelAliases
 
 NOT_SEEN = "Label Studio cannot be read: annotations are not seen. The page /ui/ says why."
@@ -65,13 +65,14 @@ class Services:
         )
 
         models = ModelCache(store, cache_size=settings.model_cache_size, aliases=aliases.of)
-        self.metrics.watch(models, statuses)
         self.predictor = Predictor(models, fetcher, settings, observe=outcomes.task, stage=self.metrics.stage)
         self._diagnoser = Diagnoser(models, fetcher, label_studio, projects, settings)
 
         self._launcher = choose_launcher(settings, runs, credentials)
         reconciler = make_reconciler(storage, credentials, connections)
         self._controller = Controller(settings, storage, self._launcher, reconciler)
+
+        self.metrics.watch(models, statuses, lambda: self._controller.launch_error)
 
         def reconcile_all() -> None:  # annotations made before there was a token
             self._controller.reconcile_soon(*projects.ids())
@@ -80,7 +81,9 @@ class Services:
         monitor.token_sentence = lambda: self._tokens.sentence
         queue = UpdateQueue(updates, self._controller, statuses, self.activity_log)
         self.pools = ThreadPools()
-        self.background = BackgroundLoops(models, monitor, tasks)
+        self.background = BackgroundLoops(
+            models, monitor, tasks, read_store=lambda: storage.keys(keys.known(), deep=False)
+        )
         self.setup = ProjectSetup(projects, self._tokens, models, self._controller)
         self.events = EventRecorder(queue, runs, self._controller, self.metrics, self.activity_log, aliases.of)
         self.trainings = Trainings(queue, updates, runs, self.activity_log, self.operators)
@@ -95,6 +98,7 @@ class Services:
             storage=storage,
             models=models,
             launcher=self._launcher.name,
+            launch_error=lambda: str(self._controller.launch_error or ""),
             findings=self._controller.findings,
             background=self.background,
             monitor=monitor,

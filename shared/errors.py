@@ -111,6 +111,15 @@ class ClusterError(TemporaryError):
         self.status = status
         self.retry_after = retry_after
 
+    @property
+    def kind(self) -> str:
+        """What it is about in one word, as metrics name it."""
+        if self.status in (401, 403):
+            return "forbidden"
+        if self.status == 404:
+            return "missing"
+        return "refused" if self.status in (400, 422) else "unreachable"
+
 
 class StoreError(TemporaryError):
     """The model store cannot be read or written."""

@@ -4,6 +4,7 @@ Exit codes are an API: 0 published, or rejected with a report; 2 permanent (bad 
 (Label Studio or store unreachable, another run of the project); anything else is a crash.
 """
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m training
         form = "text" if settings.log_format == "auto" else settings.log_format
         start_logging(settings.log_level, form, secrets)
         return int(load(parsed.command).main(parsed, settings))
+    except BrokenPipeError:  # `… | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.INCOMPLETE
     except SegmenterError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -14,6 +14,7 @@ from inference.monitoring.project_status import ProjectStatus, StatusCollector
 from inference.serving.model_cache import ModelCache
 from inference.serving.predictor import Outcome
 from inference.serving.webhooks import ANNOTATED, DELETED, START_TRAINING
+from shared.errors import ClusterError, StoreError
 from shared.retraining.runs import RunRecord
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -26,6 +27,14 @@ REFUSALS = (
     "head",  # headers too long, or too many requests before the first is answered: 431, 400
     "slow",  # slower than CLIENT_TIMEOUT_SECONDS: 408, or closed while receiving the answer
     "connections",  # beyond MAX_CONNECTIONS: closed
+)
+LAUNCH_TROUBLES = (
+    "forbidden",  # by the API server: role, binding, quota, or an unknown token
+    "missing",  # there is no CronJob, or no namespace
+    "refused",  # the Job made from the CronJob's template
+    "unreachable",  # the API server does not answer, or with an error of its own
+    "store",
+    "other",
 )
 FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 100.0)
 RUN_SECONDS = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
@@ -69,9 +78,11 @@ class ServerMetrics:
             {"version": version, "python": platform.python_version()}
         )
 
-    def watch(self, models: ModelCache, collector: StatusCollector) -> None:
-        """Add metrics of projects and models, read at each scrape."""
-        self.registry.register(_StatusMetrics(models, collector))
+    def watch(
+        self, models: ModelCache, collector: StatusCollector, launch_error: Callable[[], Exception | None]
+    ) -> None:
+        """Add metrics of projects, models and launches, read at each scrape."""
+        self.registry.register(_StatusMetrics(models, collector, launch_error))
 
     def text(self) -> bytes:
         """All metrics in Prometheus's text format. May read the store."""
@@ -142,7 +153,14 @@ class ServerMetrics:
 class _StatusMetrics(Collector):
     """Metrics that are read from the store at each scrape."""
 
-    def __init__(self, models: ModelCache, collector: StatusCollector, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        models: ModelCache,
+        collector: StatusCollector,
+        launch_error: Callable[[], Exception | None],
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._launch_error = launch_error
         self._models = models
         self._collector = collector
         self._now = now
@@ -162,6 +180,7 @@ class _StatusMetrics(Collector):
             "tss_oldest_update_age_seconds", "Age of the oldest waiting update.", labels=["project"]
         )
         training = GaugeMetricFamily("tss_run_active", "1 while a training goes on.", labels=["project"])
+        starting = _gauge("tss_run_starting", "1 while a run that was launched has not reported yet.")
         success = GaugeMetricFamily(
             "tss_last_success_timestamp_seconds", "When a training was last finished.", labels=["project"]
         )
@@ -183,6 +202,7 @@ class _StatusMetrics(Collector):
             waiting.add_metric([project], each.waiting)
             age.add_metric([project], max(0.0, now - each.updates[0].at) if each.updates else 0.0)
             training.add_metric([project], float(each.runs.active is not None))
+            starting.add_metric([project], float(each.launched is not None))
             failures.add_metric([project], float(each.runs.last.failures if each.runs.last else 0))
             refused.add_metric([project], float(bool(each.refused)))
             outdated.add_metric([project], float(each.outdated))
@@ -193,11 +213,25 @@ class _StatusMetrics(Collector):
             summary = each.summaries.get(each.version)
             for name, estimate in (summary.estimates if summary else {}).items():
                 quality.add_metric([project, name], estimate.value)
-        yield from (waiting, age, training, success, failures, served, refused, outdated, quality)
+        yield from (waiting, age, training, starting, success, failures, served, refused, outdated, quality)
+        failing = GaugeMetricFamily(
+            "tss_launches_failing", "1 if trainings cannot be started, by reason, else 0.", labels=["reason"]
+        )
+        error = self._launch_error()
+        for reason in LAUNCH_TROUBLES:
+            failing.add_metric([reason], float(error is not None and _trouble(error) == reason))
+        yield failing
         yield GaugeMetricFamily("tss_projects", "Known projects.", len(statuses))
         yield GaugeMetricFamily("tss_models_loaded", "Models in memory.", len(self._models.loaded()))
         yield CounterMetricFamily("tss_refusals", "Models that failed their checks.", self._models.refusals)
         yield CounterMetricFamily("tss_swaps", "Models replaced by a newer version.", self._models.swaps)
+
+
+def _trouble(error: Exception) -> str:
+    """One of LAUNCH_TROUBLES."""
+    if isinstance(error, ClusterError):
+        return error.kind
+    return "store" if isinstance(error, StoreError) else "other"
 
 
 def _gauge(name: str, about: str, *labels: str) -> GaugeMetricFamily:

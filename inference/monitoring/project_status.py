@@ -20,7 +20,7 @@ from inference.monitoring.reports import Reports, ReportSummary
 from shared.errors import RecordError, RefusedError, SegmenterError, StoreError
 from shared.labelling.label_config import LabelConfig, parse_label_config
 from shared.labelling.renames import suggest_renames
-from shared.retraining.runs import RunRecord, Runs, RunState
+from shared.retraining.runs import LaunchRecord, RunRecord, Runs, RunState
 from shared.retraining.updates import Update, Updates
 from shared.store.aliases import LabelAlias, LabelAliases
 from shared.store.models import ModelStore, Version
@@ -45,6 +45,7 @@ class ProjectStatus(msgspec.Struct, frozen=True, kw_only=True):
     config: LabelConfig | None = None
     config_error: str = ""
     runs: RunState = NO_RUNS
+    launched: LaunchRecord | None = None  # a run that has not reported yet
     version: str = ""  # the one that serves, "" without a model
     outdated: bool = False  # the model was trained by older rules for what annotations mean
     refused: str = ""  # why the model in the store does not serve
@@ -142,7 +143,11 @@ class StatusCollector:
                 self._statuses[project] = msgspec.structs.replace(status, updates=updates)
 
     def _turn(self, present: set[int], touched: set[int], waiting: Iterable[int]) -> set[int]:
-        busy = {project for project, each in self._statuses.items() if each.runs.active or each.runs.abandoned}
+        busy = {
+            project
+            for project, each in self._statuses.items()
+            if each.runs.active or each.runs.abandoned or each.launched
+        }
         now = {*present & touched, *present & busy, *(present - set(self._statuses))}
         for others in (set(waiting) - now, present - set(waiting) - now):
             longest_ago = sorted(others, key=lambda project: self._looked_at.get(project, 0.0))
@@ -171,6 +176,7 @@ class StatusCollector:
                 config=config,
                 config_error=config_error,
                 runs=runs,
+                launched=self._launched(project, runs, before),
                 outdated=bool(info and info.snapshot and info.snapshot.is_outdated),
                 version=info.version if info else "",
                 refused=info.refused if info else "",
@@ -185,6 +191,11 @@ class StatusCollector:
         except SegmenterError as error:
             before = before or ProjectStatus(project=project)
             return msgspec.structs.replace(before, error=str(error))
+
+    def _launched(self, project: int, runs: RunState, before: ProjectStatus | None) -> LaunchRecord | None:
+        """The launch of a run that has not reported yet; read where updates wait only."""
+        waits = before is not None and before.updates and not runs.active and not runs.abandoned
+        return self._runs.launched(project, runs.next_number) if waits else None
 
     def _config(
         self, project: int, known: KnownProject | None, before: ProjectStatus | None

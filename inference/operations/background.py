@@ -2,12 +2,16 @@
 
 import logging
 import threading
+from collections.abc import Callable
 
 from inference.monitoring.label_studio_monitor import LabelStudioMonitor
 from inference.monitoring.task_table import TaskTable
 from inference.serving.model_cache import ModelCache
+from shared.errors import StoreError
+from shared.supervision import supervised
 
 CLOSE_SECONDS = 5.0  # for the last write of the table of tasks
+STORE_SECONDS = 2.0  # until a store that could not be read since the start is read again
 SWAP_SECONDS = 0.5  # how often models in use are compared with the store
 
 log = logging.getLogger(__name__)
@@ -16,15 +20,20 @@ log = logging.getLogger(__name__)
 class BackgroundLoops:
     """Imports slow libraries, swaps models, monitors Label Studio, keeps tasks: between `start` and `close`."""
 
-    def __init__(self, models: ModelCache, monitor: LabelStudioMonitor, tasks: TaskTable) -> None:
+    def __init__(
+        self, models: ModelCache, monitor: LabelStudioMonitor, tasks: TaskTable, read_store: Callable[[], object]
+    ) -> None:
+        """`read_store`: reads something of the store. Raises StoreError if it cannot."""
         self._models = models
+        self._read_store = read_store
+        self._store_error = ""
         self._closing = threading.Event()
         self._ready = threading.Event()
-        self._tasks = threading.Thread(target=tasks.run, args=(self._closing,), name="tasks", daemon=True)
+        self._tasks = supervised("tasks", lambda: tasks.run(self._closing), self._closing)
         self._threads = [
-            threading.Thread(target=self._warm_up, name="warm-up", daemon=True),
-            threading.Thread(target=self._swap_models, name="swap", daemon=True),
-            threading.Thread(target=monitor.run, args=(self._closing,), name="label-studio", daemon=True),
+            supervised("warm-up", self._warm_up, self._closing),
+            supervised("swap", self._swap_models, self._closing),
+            supervised("label-studio", lambda: monitor.run(self._closing), self._closing),
             self._tasks,
         ]
 
@@ -43,12 +52,29 @@ class BackgroundLoops:
         """Why no requests should be sent to this server, "" if it is ready."""
         if self._closing.is_set():
             return "draining: this server is shutting down"
-        return "" if self._ready.is_set() else "starting: libraries are being loaded"
+        if self._ready.is_set():
+            return ""
+        if self._store_error:
+            return "starting: the model store could not be read since the start, see the log"
+        return "starting: libraries are being loaded and the store is read"
 
     def _warm_up(self) -> None:
-        """Import what only reading recordings needs: after /health answers, before /readyz does."""
+        """Import what only reading recordings needs, and read the store once: before /readyz is ready.
+
+        A server that has never read its store has wrong credentials or a wrong address: it must not replace one that
+        works. Once it has, it stays ready while the store is away: models in memory go on serving.
+        """
         import pandas  # noqa: F401
 
+        while not self._closing.is_set():
+            try:
+                self._read_store()
+                break
+            except StoreError as error:
+                if str(error) != self._store_error:
+                    log.error("Not ready: %s", error)
+                self._store_error = str(error)
+                self._closing.wait(STORE_SECONDS)
         self._ready.set()
 
     def _swap_models(self) -> None:

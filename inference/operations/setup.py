@@ -45,6 +45,9 @@ class ProjectSetup:
         except UntrainedError:  # connecting a project that has annotations already trains it
             self._controller.reconcile_soon(project.id)
             return UNTRAINED
+        except StoreError as error:
+            log.warning("%s", error, extra={"project": project.id})
+            return UNTRAINED
 
     def _remember(self, project: ProjectRef, call: SetupCall, called_as: str) -> None:
         try:

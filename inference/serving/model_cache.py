@@ -52,6 +52,7 @@ class _Project:
     aliases: Mapping[str, str] = field(default_factory=dict)
     looked_at: float = float("-inf")
     unreachable: bool = False  # the store could not be read: until it can, only `refresh` reads it, not requests
+    trouble: str = ""  # why the store could not be read when asked last
     refused: dict[str, str] = field(default_factory=dict)  # sha256, or tag where the bytes have none ► why
     last_good: _Good | None = None
     refusals: int = 0
@@ -85,11 +86,16 @@ class ModelCache:
         self.refusals = 0
 
     def version(self, project: ProjectRef) -> str:
-        """The version that would answer now; nothing is loaded. Raises UntrainedError with the reason if none would."""
+        """The version that would answer now; nothing is loaded.
+
+        Raises UntrainedError with the reason if none would, StoreError if the store could not be read yet.
+        """
         return self._good(project, self._state(project.id)).version
 
     def serving(self, project: ProjectRef) -> ServedModel:
-        """The loaded model that answers now. Raises UntrainedError with the reason if there is none."""
+        """The loaded model that answers now. Raises UntrainedError with the reason if there is none, StoreError if it
+        cannot be read.
+        """
         state = self._state(project.id)
         while True:  # ends: each failed round refuses one more version
             good = self._good(project, state)
@@ -113,7 +119,7 @@ class ModelCache:
                 self._look(project, self._state(project), waiting=False)
             try:
                 self.serving(ProjectRef(project, created))
-            except UntrainedError:
+            except (UntrainedError, StoreError):
                 continue
 
     def loaded(self) -> dict[int, str]:
@@ -140,6 +146,8 @@ class ModelCache:
                 good = self._kept(project.id, state, model_info)
             if good is not None and _same(project.created, good.created):
                 return good
+        if model_info is None and state.trouble:
+            raise StoreError(f"Nothing is known of models yet: {state.trouble}")
         raise UntrainedError(objection)
 
     def _look(self, project: int, state: _Project, *, waiting: bool = True) -> ModelInfo | None:
@@ -157,12 +165,12 @@ class ModelCache:
             if self._clock() - state.looked_at >= REVALIDATE_SECONDS:
                 try:
                     state.model_info = self._store.model_info(project)
-                    state.unreachable = False
+                    state.unreachable, state.trouble = False, ""
                     with suppress(RecordError, RefusedError):  # named on the project's page
                         state.aliases = self._read_aliases(project)
                 except StoreError as error:
                     log.warning("%s The last known model serves on.", error, extra={"project": project})
-                    state.unreachable = True
+                    state.unreachable, state.trouble = True, str(error)
                 state.looked_at = self._clock()
             model_info = state.model_info
             if model_info is not None and model_info.refused and model_info.tag not in state.refused:
@@ -226,7 +234,7 @@ class ModelCache:
             self._refuse(project, state, good.sha256, str(error))
             return None
         except StoreError as error:
-            raise UntrainedError(f"The model of project {project} cannot be read: {error}") from error
+            raise StoreError(f"The model of project {project} cannot be read: {error}") from error
         with self._lock:
             self.swaps += project in self._loaded
             self._loaded[project] = served

@@ -27,7 +27,7 @@ EXAMPLE = "Example"  # title of project 0, which `make run` trains: no project o
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """What training does about a project."""
 
-    name: str  # idle, waiting, queued, training, failed, backing off, untrained
+    name: str  # idle, waiting, queued, starting, training, failed, backing off, untrained
     sentence: str
     fraction: float | None = None  # of the active run
 
@@ -71,6 +71,7 @@ class Overview(
     program_version: str
     ready: str  # "ready", or why not
     launcher: str
+    launch_error: str  # why trainings cannot be started
     label_studio: LabelStudioState
     hour: HourlyRequests
     store: str
@@ -140,6 +141,13 @@ class RowBuilder:
             return State(name="training", sentence=sentence, fraction=progress.fraction)
         if status.runs.abandoned is not None:
             return State(name="failed", sentence=f"failed: {NO_END_RECORDED}")
+        launched = status.launched
+        if launched is not None:
+            ago = max(0.0, self._clock() - launched.at)
+            return State(
+                name="starting",
+                sentence=f"starting: run {launched.number} was launched {ago:.0f} s ago and has not reported yet",
+            )
         due = due_at(status.updates, status.runs, self._settings)
         if status.updates and due is None:
             return State(name="waiting", sentence=self._needed(status))
@@ -172,6 +180,7 @@ class OverviewBuilder:
         activity_log: ActivityLog,
         *,
         launcher: str,
+        launch_error: Callable[[], str],
         background: BackgroundLoops,
         monitor: LabelStudioMonitor,
         clock: Callable[[], float],
@@ -181,6 +190,7 @@ class OverviewBuilder:
         self._statuses = statuses
         self._activity_log = activity_log
         self._launcher = launcher
+        self._launch_error = launch_error
         self._background = background
         self._monitor = monitor
         self._clock = clock
@@ -199,6 +209,7 @@ class OverviewBuilder:
             program_version=program_version(),
             ready=self._background.unready_reason() or "ready",
             launcher=self._launcher,
+            launch_error=self._launch_error(),
             label_studio=self._monitor.state,
             hour=self._activity_log.last_hour(),
             store=self._settings.model_dir,

@@ -1,6 +1,8 @@
 """The training run owned by this process: lease, heartbeat, record, log tail."""
 
+import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,10 +15,14 @@ from shared.errors import LeaseHeldError, RunCancelledError, SegmenterError, Sto
 from shared.labelling.snapshots import Snapshot
 from shared.retraining.runs import Outcome, Progress, RunRecord, Runs, State
 from shared.retraining.updates import Update, Updates
-from shared.store.lease import HEARTBEAT_SECONDS, Lease, take_lease
+from shared.store.lease import HEARTBEAT_SECONDS, Lease, read_lease, take_lease
 from shared.store.storage import Storage
+from shared.supervision import supervised
 
 LOG_LINES = 200
+RETRY_SECONDS = 5.0  # between two tries for the lease of an earlier attempt
+
+log = logging.getLogger(__name__)
 
 
 class ActiveRun:
@@ -38,7 +44,7 @@ class ActiveRun:
         self._stopped: SegmenterError | None = None
         self._ended = threading.Event()
         self._writing = threading.Lock()
-        self._heart = threading.Thread(target=self._beat_on, name="heart", daemon=True)
+        self._heart = supervised("heart", self._beat_on, self._ended)
 
     @property
     def number(self) -> int:
@@ -142,13 +148,26 @@ class ActiveRun:
                 return
 
 
-def begin_run(storage: Storage, project: int, *, launcher: str, host: str, number: int | None = None) -> ActiveRun:
+def begin_run(
+    storage: Storage,
+    project: int,
+    *,
+    launcher: str,
+    host: str,
+    number: int | None = None,
+    wait_seconds: float = 0.0,
+) -> ActiveRun:
     """Take the lease of a project and begin a run. Raises LeaseHeldError while another process trains the project.
+
+    `wait_seconds`: how long to wait for the lease of an earlier attempt at the same run, whose process is gone. It
+    expires LEASE_SECONDS after its last heartbeat.
 
     `number` is the launcher's number of the run, if there is one: a second attempt at that run continues under it.
     Otherwise an unfinished run of the project is recorded as failed.
     """
-    lease = take_lease(storage, project, f"run {number or ''} on {host} ({launcher})".replace("  ", " "))
+    lease = _take(
+        storage, project, f"run {number or ''} on {host} ({launcher})".replace("  ", " "), number, wait_seconds
+    )
     runs = Runs(storage)
     expected = runs.next_number(project)
     left = runs.record(project, expected)
@@ -171,3 +190,17 @@ def begin_run(storage: Storage, project: int, *, launcher: str, host: str, numbe
     )
     runs.save(record)
     return ActiveRun(storage, lease, record)
+
+
+def _take(storage: Storage, project: int, holder: str, number: int | None, wait_seconds: float) -> Lease:
+    until = time.monotonic() + wait_seconds
+    while True:
+        try:
+            return take_lease(storage, project, holder)
+        except LeaseHeldError:
+            held = read_lease(storage, project)
+            ours = held is not None and number is not None and held.holder.startswith(f"run {number} on ")
+            if not ours or time.monotonic() >= until:
+                raise
+            log.info("An earlier attempt at run %d holds the lease: waiting until it expires.", number)
+            time.sleep(RETRY_SECONDS)

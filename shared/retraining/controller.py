@@ -22,6 +22,7 @@ from shared.settings import Settings
 from shared.store.aliases import LabelAliases
 from shared.store.projects import KnownProject, KnownProjects
 from shared.store.storage import Storage
+from shared.supervision import supervised
 
 PASS_SECONDS = 2.0  # between two passes when nothing wakes the loop: other processes write updates, too
 SHARE = 0.02  # of the time that passes may take: passes over many updates are further apart,
@@ -89,10 +90,11 @@ class Controller:
         self._strange_updates = 0
         self._compared: dict[int, float] = {}
         self._complaints: dict[str, str] = {}
+        self.launch_error: Exception | None = None  # why the last pass could not start trainings
         self.findings: dict[int, Finding] = {}  # the last comparison of each project
         self._threads = [
-            threading.Thread(target=self._launch_on, name="launch", daemon=True),
-            threading.Thread(target=self._reconcile_on, name="reconcile", daemon=True),
+            supervised("launch", self._launch_on, self._stopping),
+            supervised("reconcile", self._reconcile_on, self._stopping),
         ]
 
     def start(self) -> None:
@@ -128,6 +130,8 @@ class Controller:
         launches = decide(waiting, self._readable_state, self._storage.now(), self._settings, running=running)
         for launch in launches:
             self._launcher.launch(launch)
+            if self._launcher.name != "none":
+                self._runs.note_launch(launch.project, launch.number, self._launcher.name)
 
     def is_full(self, project: int) -> bool:
         """Whether no more events of this project are taken: it is unknown, and many events of unknown ones wait."""
@@ -188,7 +192,7 @@ class Controller:
         while not self._stopping.is_set():
             self._due.clear()
             begun = self._clock()
-            self._attempt("Trainings cannot be started", self.launch_due)
+            self.launch_error = self._attempt("Trainings cannot be started", self.launch_due)
             took = self._clock() - begun
             self._due.wait(min(max(PASS_SECONDS, took / SHARE), LONGEST_SECONDS))
 
@@ -247,17 +251,20 @@ class Controller:
             self._readable_state(project)  # also where no update waits
         self.reconcile(projects)
 
-    def _attempt(self, what: str, work: Callable[[], object]) -> None:
-        """Do some work; log a failure once, and once more when it works again."""
+    def _attempt(self, what: str, work: Callable[[], object]) -> Exception | None:
+        """Do some work; log a failure once, and once more when it works again. Returns the failure."""
         complaint = ""
+        failure: Exception | None = None
         try:
             work()
         except SegmenterError as error:
-            complaint = str(error)
+            failure, complaint = error, str(error)
             if self._complaints.get(what) != complaint:
                 log.warning("%s; retrying. %s", what, complaint)
-        except Exception:
+        except Exception as error:
+            failure = error
             log.exception("%s: unexpected error; retrying.", what)
         if not complaint and self._complaints.get(what):
             log.info("Recovered: %s", what)
         self._complaints[what] = complaint
+        return failure

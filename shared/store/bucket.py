@@ -4,6 +4,7 @@ Credentials and endpoints come from the usual variables (AWS_ACCESS_KEY_ID, AWS_
 GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_KEY, … or the identity of the machine).
 """
 
+import logging
 import os
 import threading
 import time
@@ -20,6 +21,7 @@ from obstore.store import from_url
 from shared.errors import ConflictError, StoreError
 from shared.store.storage import Blob, Stat, check_key, check_size, is_name
 
+PREFIXES = ("AWS_", "GOOGLE_", "AZURE_")
 CONNECT_SECONDS = 3
 REQUEST_SECONDS = 15  # a model of 1 MB takes far less, and a webhook must not wait long
 RETRY_SECONDS = 20
@@ -27,6 +29,7 @@ CLOCK_SECONDS = 60.0  # how long a reading of the store's clock is used
 ATTEMPTS = 5  # S3 may answer 409 to simultaneous conditional writes
 _MISSING = (exceptions.NotFoundError, FileNotFoundError)
 _DENIED = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError, PermissionError)
+log = logging.getLogger(__name__)
 _CONFLICT = (exceptions.AlreadyExistsError, exceptions.PreconditionError, FileExistsError)
 
 
@@ -38,6 +41,7 @@ class ObjectStorage:
 
     def __init__(self, address: str, *, retry_seconds: float = RETRY_SECONDS) -> None:
         self._address = address.rstrip("/")
+        _strip_credentials()
         self._clock = (0.0, float("-inf"))  # store's time minus ours, when read
         self._clock_lock = threading.Lock()
         try:
@@ -61,6 +65,8 @@ class ObjectStorage:
             )
         except (exceptions.BaseError, ValueError) as error:
             raise StoreError(f"MODEL_DIR {address} cannot be used: {_reason(error)}.") from error
+        except BaseException as error:
+            raise _panic(error, f"MODEL_DIR {address} cannot be used") from error
 
     @property
     def address(self) -> str:
@@ -168,6 +174,28 @@ class ObjectStorage:
                 else "check MODEL_DIR, the endpoint and the network"
             )
             raise StoreError(f"{self._address}/{key} could not be {verb}: {_reason(error)}; {remedy}.") from error
+        except BaseException as error:
+            raise _panic(error, f"{self._address}/{key} could not be {verb}") from error
+
+
+def _strip_credentials() -> None:
+    """Take blanks and line ends off the variables that obstore reads itself: `echo … | base64` adds them to Secrets,
+    and obstore panics on a line end in a header.
+    """
+    for name, value in os.environ.items():
+        if name.startswith(PREFIXES) and value != value.strip():
+            log.warning("%s begins or ends with a blank or a line end, which is left out.", name)
+            os.environ[name] = value.strip()
+
+
+def _panic(error: BaseException, what: str) -> BaseException:
+    """A panic of obstore, which is no Exception, as a StoreError; anything else as it is."""
+    if type(error).__name__ != "PanicException":
+        return error
+    return StoreError(
+        f"{what}: obstore failed with {str(error)[:200]!r}; check the credentials for characters that no HTTP header "
+        "can hold."
+    )
 
 
 def _config(address: str) -> Any:

@@ -61,6 +61,11 @@ def lease(project: int) -> str:
     return f"{runs(project)}/active"
 
 
+def launched(project: int) -> str:
+    """The run that was launched last."""
+    return f"{runs(project)}/launched.json"
+
+
 def rolled_back(project: int) -> str:
     """The model that a rollback replaced."""
     return f"{runs(project)}/turned-down.json"

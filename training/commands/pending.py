@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.errors import RecordError, RefusedError
-from shared.retraining.runs import Runs, RunState
+from shared.retraining.runs import LaunchRecord, Runs, RunState
 from shared.retraining.scheduler import decide, due_at
 from shared.retraining.updates import Update, Updates
 from shared.settings import Settings
@@ -34,7 +34,15 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
     now = storage.now()
     launched = {launch.project: launch.reason for launch in decide(waiting, states.__getitem__, now, settings)}
     rows = [
-        _row(project, waiting[project], states[project] or unreadable[project], launched.get(project), now, settings)
+        _row(
+            project,
+            waiting[project],
+            states[project] or unreadable[project],
+            launched.get(project),
+            now,
+            settings,
+            _starting(runs, project, states[project]),
+        )
         for project in sorted(waiting)
     ]
     if arguments.json:
@@ -49,8 +57,19 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def _starting(runs: Runs, project: int, state: RunState | None) -> LaunchRecord | None:
+    """The launch of a run that has not reported yet."""
+    return None if state is None or state.active or state.abandoned else runs.launched(project, state.next_number)
+
+
 def _row(
-    project: int, updates: Sequence[Update], state: RunState | str, reason: str | None, now: float, settings: Settings
+    project: int,
+    updates: Sequence[Update],
+    state: RunState | str,
+    reason: str | None,
+    now: float,
+    settings: Settings,
+    starting: LaunchRecord | None,
 ) -> dict[str, Any]:
     """A row; `state` is a sentence where the project's records cannot be read."""
     due = None if isinstance(state, str) else due_at(updates, state, settings)
@@ -60,6 +79,8 @@ def _row(
         verdict = f"run {state.active.number} goes on ({state.active.state})"
     elif state.abandoned is not None:
         verdict = f"run {state.abandoned.number} ended without recording its end; the next pass records it as failed"
+    elif starting is not None:
+        verdict = f"run {starting.number} is starting: launched {now - starting.at:.0f} s ago, it has not reported yet"
     elif reason is not None:
         verdict = f"would be trained now: {reason}"
     elif due is None:

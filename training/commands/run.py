@@ -24,6 +24,7 @@ from shared.retraining.updates import Updates
 from shared.settings import Settings
 from shared.store.aliases import LabelAliases
 from shared.store.keys import read_project
+from shared.store.lease import LEASE_SECONDS
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from shared.store.storage import Storage
@@ -88,6 +89,7 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
                 launcher=launcher,
                 host=f"{socket.gethostname()} pid {os.getpid()}",
                 number=arguments.number,
+                wait_seconds=2 * LEASE_SECONDS if launcher == "kubernetes" else 0.0,
             ) as active:
                 return _conduct(active, storage, arguments, settings, by_hand=launcher == "by hand")
         except Terminated:

@@ -5,13 +5,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
 from inference.launchers import kubernetes_api
-from inference.launchers.kubernetes import CRONJOB_LABEL, NUMBER_LABEL, PROJECT_LABEL, KubernetesLauncher
+from inference.launchers.kubernetes import CRONJOB_LABEL, NUMBER_LABEL, PROJECT_LABEL, KubernetesLauncher, make_job
 from inference.launchers.kubernetes_api import Cluster, ClusterApi
 from shared.retraining.active_run import begin_run
 from shared.retraining.runs import Runs
@@ -60,9 +61,22 @@ def test_the_body_is_the_templates_with_project_and_number(
     assert same == {key: value for key, value in template["spec"].items() if key != "template"}
 
 
-def test_the_label_of_a_queue_reaches_the_job(tmp_path: Path) -> None:
-    from inference.launchers.kubernetes import make_job
+def test_the_more_jobs_have_finished_the_sooner_the_next_one_is_deleted() -> None:
+    def seconds(finished: int, given: int | None = 86400) -> int | None:
+        spec: dict[str, Any] = {"template": {"spec": {"containers": []}}}
+        if given is not None:
+            spec["ttlSecondsAfterFinished"] = given
+        template = {"spec": {"jobTemplate": {"spec": spec}}}
+        job = make_job(template, "a", "train", Launch(3, 1, "a test"), finished=finished)
+        found: int | None = job["spec"].get("ttlSecondsAfterFinished")
+        return found
 
+    assert [seconds(count) for count in (0, 200, 400, 3000, 10**6)] == [86400, 86400, 43200, 5760, 600]
+    assert seconds(10**6, 60) == 60
+    assert seconds(10**6, None) is None
+
+
+def test_the_label_of_a_queue_reaches_the_job(tmp_path: Path) -> None:
     cronjob = find(with_components(tmp_path, ["kueue"]), "CronJob", "train")
     body = make_job(cronjob, "train-3-1", "train", Launch(3, 1, "a test"))
     assert body["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "training"

@@ -1,6 +1,7 @@
 """The status page, through its JSON twins and its HTML."""
 
 import json
+import time
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,14 +10,18 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from shared.errors import RunCancelledError
+from inference.services import Services
+from inference.web.app import create_app
+from shared.errors import ClusterError, RunCancelledError
 from shared.labelling.label_config import LabelConfig
 from shared.model_file.card import Estimate
 from shared.reporting import class_names, render_report, template_environment
 from shared.retraining.active_run import begin_run
-from shared.retraining.runs import Progress
+from shared.retraining.runs import Progress, Runs
+from shared.retraining.scheduler import Launch
 from shared.retraining.updates import Updates
 from shared.segmentation.segmenter import Segmenter
+from shared.settings import Settings
 from shared.store.learning_curve import LearningCurve, Point, keep_curve
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
@@ -135,6 +140,41 @@ def test_versions_stand_with_figures_and_the_one_that_serves(serve: Serve, store
     assert "0.900 ± 0.020" in text
     assert report.text == "<p>All."
     assert "sandbox" in report.headers["Content-Security-Policy"]
+
+
+def test_a_run_that_was_launched_and_has_not_reported_is_starting(serve: Serve, store: Storage) -> None:
+    KnownProjects(store).remember(KnownProject(id=3))
+    Updates(store).add(3, "ANNOTATION_CREATED", time.time())
+    Runs(store).note_launch(3, 1, "kubernetes")
+    with serve() as client:
+        client.get("/ui/index.json")
+        state = client.get("/ui/projects/3.json").json()["row"]["state"]
+        assert state["name"] == "starting"
+        assert "run 1 was launched" in state["sentence"]
+        assert 'tss_run_starting{project="3"} 1.0' in client.get("/metrics").text
+        with begin_run(store, 3, launcher="kubernetes", host="pod", number=1) as run:
+            assert client.get("/ui/projects/3.json").json()["row"]["state"]["name"] == "training"
+            run.end("published", exit_code=0)
+
+
+def test_why_trainings_cannot_be_started_is_on_the_page_and_in_metrics(
+    model_dir: Path, store: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(model_dir=str(model_dir), train_launcher="none", reconcile_seconds=0)
+    services = Services(settings)
+    refusal = ClusterError("There is no CronJob train in namespace x: apply k8s/ there.", status=404)
+    with TestClient(create_app(settings, services), "http://localhost") as client:
+        assert 'tss_launches_failing{reason="missing"} 0.0' in client.get("/metrics").text
+
+        def refuse(_: Launch) -> None:
+            raise refusal
+
+        monkeypatch.setattr(services._launcher, "launch", refuse)
+        Updates(store).add(3, "ANNOTATION_CREATED", time.time())
+        client.post("/webhook", json={"action": "ANNOTATION_CREATED", "project": {"id": 3}, "annotation": {"id": 1}})
+        wait_until(lambda: 'tss_launches_failing{reason="missing"} 1.0' in client.get("/metrics").text)
+        assert client.get("/ui/index.json").json()["launch_error"] == str(refusal)
+        assert "Trainings cannot be started.</b> There is no CronJob train" in client.get("/ui/", headers=HTML).text
 
 
 def test_the_page_shows_the_same_tables_and_charts_as_the_report(serve: Serve, store: Storage) -> None:

@@ -6,14 +6,18 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from shared.errors import StoreError
 from shared.labelling.label_config import parse_label_config
 from shared.labelling.renames import with_aliases
 from shared.labelling.snapshots import Snapshot, take_snapshot
 from shared.retraining.active_run import begin_run
 from shared.retraining.updates import Updates
 from shared.store.aliases import LabelAliases
+from shared.store.folder import FolderStorage
+from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from tests.inference.conftest import CONFIG, VALUES, Publish, Serve, batch
+from tests.support.waiting import wait_until
 from tests.support.web_server import answer
 from tests.support.web_server import serve as run_web
 
@@ -49,6 +53,32 @@ def test_setup_and_predict_say_the_same_version(serve: Serve, publish: Publish) 
         assert client.post("/setup", json=SETUP).json() == {"model_version": version}
         (found,) = results(client, batch({"value": VALUES}))
         assert found["model_version"] == version
+
+
+def test_a_server_that_has_never_read_its_store_is_not_ready_and_says_so(
+    serve: Serve, publish: Publish, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise StoreError("s3://models: check the credentials.")
+
+    publish()
+    monkeypatch.setattr("inference.operations.background.STORE_SECONDS", 0.01)
+    with monkeypatch.context() as broken:
+        broken.setattr(FolderStorage, "keys", away)
+        broken.setattr(ModelStore, "model_info", away)
+        with serve() as client:
+            wait_until(lambda: "could not be read since the start" in client.get("/readyz").text)
+            assert client.get("/readyz").status_code == 503
+            assert "credentials" not in client.get("/readyz").text, "anybody may ask"
+            assert caplog.text.count("Not ready: s3://models: check the credentials.") == 1
+            assert client.post("/setup", json=SETUP).json() == {"model_version": "untrained"}
+            assert results(client, batch({"value": VALUES})) == [[]]
+            assert "Nothing is known of models yet: s3://models" in caplog.text
+            assert client.get("/metrics").text.count('tss_tasks_total{outcome="nothing",reason="StoreError"} 1.0') == 1
+            broken.undo()
+            wait_until(lambda: client.get("/readyz").status_code == 200)
+            broken.setattr(FolderStorage, "keys", away)
+            assert client.get("/readyz").status_code == 200, "models in memory serve on while the store is away"
 
 
 def test_a_host_without_webhooks_is_told_with_the_cure_until_an_event_arrives(

@@ -94,6 +94,7 @@ def test_an_update_starts_a_run(folder: Storage) -> None:
     control_of(folder, launcher).launch_due()
     (launch,) = launcher.launches
     assert (launch.project, launch.number) == (3, 1)
+    assert Runs(folder).launched(3, 1) is not None
 
 
 def test_an_abandoned_run_is_recorded_as_failed_before_the_next_is_launched(folder: Storage) -> None:

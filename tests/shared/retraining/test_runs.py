@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import LeaseHeldError, RunCancelledError, StoreError
-from shared.retraining.active_run import LOG_LINES, ActiveRun, begin_run
+from shared.retraining.active_run import LOG_LINES, RETRY_SECONDS, ActiveRun, begin_run
 from shared.retraining.runs import HISTORY, Outcome, Progress, RunRecord, Runs
 from shared.retraining.updates import START_TRAINING, Updates
 from shared.store import keys
@@ -156,6 +156,42 @@ def test_a_silent_run_loses_its_lease_and_finds_out(monkeypatch: pytest.MonkeyPa
         silent.end("published", exit_code=0)
     other.end("published", exit_code=0)
     assert runs.next_number(PROJECT) == 3
+
+
+def test_a_second_attempt_of_a_job_waits_for_the_lease_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "this_process", lambda: "")
+    storage = MemoryStorage()
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        storage.time += seconds
+
+    monkeypatch.setattr("shared.retraining.active_run.time.sleep", sleep)
+    begin(storage, number=1)  # its pod was killed
+    second = begin_run(storage, PROJECT, launcher="kubernetes", host="pod-2", number=1, wait_seconds=120)
+    assert (second.number, second.record.attempt) == (1, 2)
+    assert LEASE_SECONDS <= sum(waited) <= LEASE_SECONDS + RETRY_SECONDS
+    with pytest.raises(LeaseHeldError):  # another run's lease is not waited for
+        begin_run(storage, PROJECT, launcher="kubernetes", host="pod-3", number=2, wait_seconds=120)
+    with pytest.raises(LeaseHeldError):  # nor is that of a living attempt for ever
+        begin_run(storage, PROJECT, launcher="kubernetes", host="pod-4", number=1, wait_seconds=0)
+
+
+def test_a_launch_is_remembered_until_its_number_has_ended(storage: Storage) -> None:
+    runs = Runs(storage)
+    assert runs.launched(PROJECT, 1) is None
+    runs.note_launch(PROJECT, 1, "kubernetes")
+    first = runs.launched(PROJECT, 1)
+    assert first is not None
+    assert first.launcher == "kubernetes"
+    runs.note_launch(PROJECT, 1, "kubernetes")
+    assert runs.launched(PROJECT, 1) == first
+    assert runs.launched(PROJECT, 2) is None
+    storage.put(keys.launched(PROJECT), b"garbage")
+    assert runs.launched(PROJECT, 1) is None
+    runs.note_launch(PROJECT, 2, "process")
+    assert runs.launched(PROJECT, 2) is not None
 
 
 def test_a_clock_that_was_set_back_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:

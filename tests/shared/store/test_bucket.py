@@ -1,5 +1,6 @@
 """What only a bucket can do; the verbs are tested in test_storage.py."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -38,6 +39,24 @@ def test_wrong_credentials_are_named_without_the_secret(bucket: str, monkeypatch
         with pytest.raises(StoreError, match="check the credentials") as caught:
             verb()
         assert "not-this-one" not in str(caught.value)
+
+
+def test_a_line_end_in_a_credential_is_left_out(
+    bucket: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, f"{os.environ[name]}\n")
+    ObjectStorage(bucket).put("a", b"1")
+    assert caplog.text.count("AWS_ACCESS_KEY_ID begins or ends with a blank") == 1
+    assert os.environ["AWS_SECRET_ACCESS_KEY"] not in caplog.text
+
+
+def test_a_panic_of_obstore_is_an_error_of_the_store(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a\nb")
+    storage = ObjectStorage(bucket)
+    for verb in (lambda: storage.get("a"), lambda: storage.put("a", b""), storage.keys):
+        with pytest.raises(StoreError, match="check the credentials"):
+            verb()
 
 
 def test_a_bucket_that_does_not_exist_is_named(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
