@@ -13,6 +13,7 @@ import msgspec
 
 from inference.serving.awaited import AwaitedTasks
 from inference.serving.model_cache import ModelCache, ServedModel
+from inference.serving.open_draft import OpenDraft, OpenDrafts
 from inference.serving.protocol import (
     NO_ANSWER,
     UNTRAINED,
@@ -25,7 +26,9 @@ from inference.serving.protocol import (
     decode_value,
     is_interactive,
     parse_project,
+    read_context,
 )
+from inference.serving.suggestions import lay_out, suggest
 from shared.doubts import Doubt, Effect
 from shared.errors import (
     ForbiddenError,
@@ -110,6 +113,7 @@ class Predictor:
         self._share = share_of_threads(settings)
         self._cores = BoundedSemaphore(settings.predict_threads)
         self._awaited = AwaitedTasks(clock)
+        self._drafts = OpenDrafts()
         self._lock = Lock()
         self._regions = 0  # of answers that are not sent yet
 
@@ -121,6 +125,7 @@ class Predictor:
         """One answer a task, in order."""
         deadline = self._clock() + self._settings.predict_budget_seconds
         batch = _Batch(parse_project(call.project), call.label_config, is_interactive(call), deadline)
+        batch.context = read_context(call)
         loop = asyncio.get_running_loop()
         answers: list[Answer] = [NO_ANSWER] * len(call.tasks)
         places = iter(range(len(call.tasks)))
@@ -155,7 +160,13 @@ class Predictor:
             finally:
                 served = batch.serving(project, self._models)
                 version = served.version
-            return self._segment(task, project, served, batch)
+            draft = None
+            if batch.context is not None:
+                draft = self._drafts.rebuild(project.id, task.id, raw, batch.context)
+                if draft is None:
+                    nothing = Prediction(result=[], score=0.0, model_version=version)
+                    return Outcome(project.id, task.id, nothing)
+            return self._segment(task, project, served, batch, draft)
         except NotDataError as error:
             doubt = Doubt(kind=error.kind, sentence=str(error))
             return self._not_data(project.id, task.id if task else None, version, batch, doubt)
@@ -181,7 +192,9 @@ class Predictor:
             answer = Prediction(result=[], score=0.0, model_version=version, notes=(reason,))
         return Outcome(project, task, answer, reason, doubt.kind, rows, (doubt,))
 
-    def _segment(self, task: Task, project: ProjectRef, served: ServedModel, batch: "_Batch") -> Outcome:
+    def _segment(
+        self, task: Task, project: ProjectRef, served: ServedModel, batch: "_Batch", draft: OpenDraft | None
+    ) -> Outcome:
         card = served.segmenter.card
         config = with_aliases(batch.label_config(card.label_config), self._models.aliases(project.id))
         self._check_time(batch)
@@ -200,15 +213,21 @@ class Predictor:
                     fetched=is_address(value),
                 )
                 parsed = self._clock()
+                layout = lay_out(draft, series.axis, config) if draft else None
                 found = answer_series(
                     served.segmenter,
                     series,
                     config,
                     task_score=self._settings.task_score,
                     check=lambda: self._check_time(batch),
+                    given=layout.given if layout else None,
                 )
                 self._make_room(batch, len(found.segments))
-                regions = to_regions(found.segments, series.axis, config)
+                if layout:
+                    regions = suggest(found.segments, layout, card.heads, series.axis, config)
+                    self._drafts.answered(project.id, task.id, regions)
+                else:
+                    regions = to_regions(found.segments, series.axis, config)
                 self._stage("parse", parsed - begun)
                 self._stage("segment", self._clock() - parsed)
         answer: Answer = Prediction(
@@ -268,6 +287,7 @@ class _Batch:
         self.project = project
         self.deadline = deadline
         self.regions = 0  # found so far
+        self.context: list[Any] | None = None  # of interactive suggestions
         self._interactive = interactive
         self._xml = label_config
         self._config: LabelConfig | LabelConfigError | None = None

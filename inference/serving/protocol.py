@@ -40,6 +40,14 @@ class Task(msgspec.Struct):
     project: int | str | None = None
 
 
+class TaskVersions(msgspec.Struct):
+    """What Label Studio has saved of a task, sent with interactive suggestions."""
+
+    drafts: Any = None
+    annotations: Any = None
+    predictions: Any = None
+
+
 class PredictCall(msgspec.Struct):
     """Body of POST /predict."""
 
@@ -76,6 +84,7 @@ NO_ANSWER: list[Prediction] = []  # in place of a Prediction: Label Studio store
 _predict_call = msgspec.json.Decoder(PredictCall)
 _setup_call = msgspec.json.Decoder(SetupCall)
 _task = msgspec.json.Decoder(Task)
+_versions = msgspec.json.Decoder(TaskVersions)
 _params = msgspec.json.Decoder(dict[str, Any])
 _value: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
@@ -146,10 +155,26 @@ def _decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, expecte
 
 def is_interactive(call: PredictCall) -> bool:
     """Whether an annotator waits in the editor; Label Studio then expects an object, not an empty list."""
+    return _context(call) is not None
+
+
+def read_context(call: PredictCall) -> list[Any] | None:
+    """Regions of the open task that interactive suggestions are asked for; None if none are asked for."""
+    result = (_context(call) or {}).get("result")
+    return result if isinstance(result, list) else None
+
+
+def _context(call: PredictCall) -> dict[str, Any] | None:
     try:
-        return isinstance(_params.decode(call.params).get("context"), dict)
+        context = _params.decode(call.params).get("context")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
+        return None
+    return context if isinstance(context, dict) else None
+
+
+def decode_versions(raw: msgspec.Raw) -> TaskVersions:
+    """Drafts, annotations and predictions of a task."""
+    return _decode(_versions, raw, "a task")
 
 
 def parse_project(value: int | str | None) -> ProjectRef | None:

@@ -16,6 +16,7 @@ from shared.labelling.segments import Segment
 from shared.model_file.card import ModelCard
 from shared.quoting import quoted
 from shared.recordings.series import Series
+from shared.segmentation.given import GivenSegments
 from shared.segmentation.known_recordings import reading_doubts, unlike_doubts
 from shared.segmentation.recording_doubts import empty_channels, names, outliers
 from shared.segmentation.resampling import at_known_rate, at_own_rows
@@ -40,17 +41,25 @@ def answer_series(
     *,
     task_score: TaskScore = "mean",
     check: Callable[[], None] = lambda: None,
+    given: GivenSegments | None = None,
 ) -> Answer:
     """Segment a recording under a labelling configuration, which may be newer than the model.
 
     series: read with the channels of the model. check: called every few thousand rows; what it raises ends the work.
+    given: what people fixed, under labels of `config`; it comes back as it is, and the rest around it.
     Raises SeriesError where the recording cannot be segmented.
     """
     card = segmenter.card
     at_rate = at_known_rate(series, card.known) if card.known and card.label_config.time_column else None
     fed = at_rate.series if at_rate else series
     reading = _about_values(series, fed, card)
-    found = segmenter.segment(fed, task_score=task_score, check=check)
+    if given and config.synonyms:
+        learned = [label for head in card.heads for label in head.labels]
+        given = given.renamed({config.synonyms[label]: label for label in learned if label in config.synonyms})
+    if given and at_rate:
+        certain, excluded = (at_own_rows(some, 1 / at_rate.ratio, fed.rows) for some in (given.certain, given.excluded))
+        given = GivenSegments(tuple(certain), tuple(excluded))
+    found = segmenter.segment(fed, task_score=task_score, check=check, given=given)
     own = at_own_rows(found.segments, at_rate.ratio, series.rows) if at_rate else found.segments
     named = [_renamed(segment, config.synonyms) for segment in own]
     known = [segment for segment in named if segment.label in config.label_set]

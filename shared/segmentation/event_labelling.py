@@ -43,25 +43,34 @@ class EventLabels(NamedTuple):
     logs: Doubles
 
 
-def label_events(shares: Doubles, event_label_prior: Sequence[float], together: Together = "blocks") -> EventLabels:
+def label_events(
+    shares: Doubles,
+    event_label_prior: Sequence[float],
+    together: Together = "blocks",
+    known: Integers | None = None,
+) -> EventLabels:
     """Label the events of one recording together.
 
     shares: logarithm of each label's share of an event's evidence [events, labels]. event_label_prior: of a Dirichlet
     distribution of the labels' shares in a recording [labels]. together: `whole` takes all events as one block and
-    WITHIN for certain, as models did before there were blocks.
+    WITHIN for certain, as models did before there were blocks. known: label of each event that is certain [events],
+    -1 of the others.
     """
     points, count = centred(shares), len(shares)
+    known = np.full(count, -1, np.int64) if known is None else known
+    likeliest = np.where(known < 0, shares.argmax(axis=1), known)
     if together == "whole":
-        found = _Mixture(points[None], event_label_prior, fixed=True).labelled(shares.argmax(axis=1)[None])
+        found = _Mixture(points[None], event_label_prior, known[None], fixed=True).labelled(likeliest[None])
         return EventLabels(found.labels[0], found.logs[0])
     size = min(BLOCK, count)
     starts = np.unique(np.linspace(0, count - size, 1 + -(-(count - size) // BLOCK_STRIDE)).round().astype(np.int64))
     total = np.zeros(shares.shape)
     for first in range(0, len(starts), BLOCKS_AT_ONCE):
         events = starts[first : first + BLOCKS_AT_ONCE, None] + np.arange(size)
-        found = _Mixture(points[events], event_label_prior, fixed=False).labelled(shares.argmax(axis=1)[events])
+        found = _Mixture(points[events], event_label_prior, known[events], fixed=False).labelled(likeliest[events])
         np.add.at(total, events, np.exp(found.logs))
-    return EventLabels(total.argmax(axis=1), np.log(total / total.sum(axis=1, keepdims=True)))
+    logs = np.log(total / total.sum(axis=1, keepdims=True))
+    return EventLabels(np.where(known < 0, total.argmax(axis=1), known), logs)
 
 
 def centred(shares: Doubles) -> Doubles:
@@ -70,10 +79,14 @@ def centred(shares: Doubles) -> Doubles:
 
 
 class _Mixture:
-    """Blocks of as many events each, labelled independently of each other: points [blocks, events, labels]."""
+    """Blocks of as many events each, labelled independently of each other: points [blocks, events, labels].
 
-    def __init__(self, points: Doubles, event_label_prior: Sequence[float], *, fixed: bool) -> None:
+    known: labels that stay [blocks, events], -1 where any may be found.
+    """
+
+    def __init__(self, points: Doubles, event_label_prior: Sequence[float], known: Integers, *, fixed: bool) -> None:
         self._points = points
+        self._known = known if (known >= 0).any() else None
         self._prior = prior = np.asarray(event_label_prior, float)
         self._centers = centred(LEAD * np.eye(len(prior)))
         self._freedom = len(prior) - 1  # evidence for labels sums to 0
@@ -102,6 +115,9 @@ class _Mixture:
         if not theirs.any():
             return labels
         lead = np.where(theirs, self._points[..., other] - self._points[..., one], np.inf)
+        if self._known is not None:
+            lead[theirs & (self._known == one)] = -np.inf
+            lead[theirs & (self._known == other)] = np.finfo(float).max
         order = lead.argsort(axis=1, kind="stable")
         points = np.take_along_axis(self._points * theirs[..., None], order[..., None], axis=1)
         sums = np.concatenate([np.zeros_like(points[:, :1]), points.cumsum(axis=1)], axis=1)
@@ -110,6 +126,11 @@ class _Mixture:
         counts = np.minimum(np.arange(sums.shape[1])[None], many)
         total = self._likelihood(one, counts, sums, squares)
         total += self._likelihood(other, many - counts, sums[:, -1:] - sums, squares[:, -1:] - squares)
+        if self._known is not None:
+            least = (self._known == one).sum(axis=1, keepdims=True)
+            most = many - (self._known == other).sum(axis=1, keepdims=True)
+            numbers = np.arange(total.shape[1])[None]
+            total = np.where((numbers < least) | (numbers > most), -np.inf, total)
         rank = np.empty_like(order)
         np.put_along_axis(rank, order, np.arange(order.shape[1])[None], axis=1)
         found = np.where(rank < total.argmax(axis=1)[:, None], one, other)

@@ -7,7 +7,7 @@ what fits the recording's other events best.
 """
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -59,7 +59,9 @@ def joined(parts: Sequence[Peaks]) -> Peaks:
 class InstantDecoder:
     """Decodes one head of instants. Takes rows in order; keeps a few rows of context and the peaks."""
 
-    def __init__(self, head: InstantHead, open_peaks: int = OPEN_PEAKS) -> None:
+    def __init__(self, head: InstantHead, open_peaks: int = OPEN_PEAKS, given: Mapping[int, int] | None = None) -> None:
+        """`given`: rows of events that people fixed ► index of their label."""
+        self._given = given or {}
         self._head = head
         self._open_peaks = open_peaks
         self._reach = head.half_width
@@ -100,12 +102,26 @@ class InstantDecoder:
         self._open = self._none
         peaks = joined([self._none, *self._kept])
         self._kept = [peaks]
-        if not self._head.event_label_prior or not len(peaks.rows):
+        if not len(peaks.rows):
             return peaks
-        adapted = label_events(peaks.shares, self._head.event_label_prior, self._head.event_labelling)
+        known = self._known_labels(peaks.rows)
+        if not self._head.event_label_prior:
+            return peaks if known is None else peaks._replace(classes=np.where(known < 0, peaks.classes, 1 + known))
+        adapted = label_events(peaks.shares, self._head.event_label_prior, self._head.event_labelling, known)
         some = np.log(np.maximum(-np.expm1(peaks.logs[:, :1]), LEAST))
         logs = np.concatenate([peaks.logs[:, :1], some + adapted.logs], axis=1)
         return peaks._replace(classes=1 + adapted.labels, logs=logs)
+
+    def _known_labels(self, rows: Rows) -> Rows | None:
+        """Label of each peak that is an event which people fixed, -1 of the others; None without such events."""
+        if not self._given:
+            return None
+        known = np.full(len(rows), -1, np.int64)
+        for row, label in self._given.items():
+            nearest = int(np.abs(rows - row).argmin())
+            if abs(int(rows[nearest]) - row) <= self._reach:
+                known[nearest] = label
+        return known
 
     @property
     def found(self) -> int:

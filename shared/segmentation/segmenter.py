@@ -12,6 +12,7 @@ from shared.labelling.segments import Segment
 from shared.model_file import onnx_file as graph_file
 from shared.model_file.card import Head, ModelCard, RangeHead, decode_card
 from shared.model_file.probe import TOLERANCE, Probe, decode_probe
+from shared.segmentation.given import GivenSegments
 from shared.segmentation.instant_decoder import InstantDecoder
 from shared.segmentation.normalisation import recording_statistics
 from shared.segmentation.range_decoder import RangeDecoder
@@ -81,16 +82,24 @@ class Segmenter:
         return segmenter
 
     def segment(
-        self, series: "Series", *, task_score: TaskScore = "mean", check: Callable[[], None] = lambda: None
+        self,
+        series: "Series",
+        *,
+        task_score: TaskScore = "mean",
+        check: Callable[[], None] = lambda: None,
+        given: GivenSegments | None = None,
     ) -> Segmentation:
         """Find segments; memory does not grow with the recording's length, but with what is found in it.
 
-        check: called every few thousand rows; what it raises ends the work.
+        check: called every few thousand rows; what it raises ends the work. given: what people fixed.
         Raises SeriesError where the series has other channels than the model, or gives more than MOST_SEGMENTS.
         """
-        heads = [(head, _decoder(head), TaskScorer(task_score, head.calibration)) for head in self.card.heads]
-        for rows in self._averaged(series.values):
+        heads = [(head, _decoder(head, given), TaskScorer(task_score, head.calibration)) for head in self.card.heads]
+        taken = 0
+        for averaged in self._averaged(series.values):
             check()
+            rows = given.apply(averaged, taken, self.card.heads) if given else averaged
+            taken += len(rows)
             _check_count(sum(decoder.found for _, decoder, _ in heads))
             first = 0
             for head, decoder, scorer in heads:
@@ -184,5 +193,7 @@ def _fits(dimension: int | str | None, expected: int) -> bool:
     return dimension == expected or not isinstance(dimension, int)
 
 
-def _decoder(head: Head) -> RangeDecoder | InstantDecoder:
-    return RangeDecoder(head) if isinstance(head, RangeHead) else InstantDecoder(head)
+def _decoder(head: Head, given: GivenSegments | None) -> RangeDecoder | InstantDecoder:
+    if isinstance(head, RangeHead):
+        return RangeDecoder(head)
+    return InstantDecoder(head, given=given.events(head) if given else None)

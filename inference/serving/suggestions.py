@@ -1,0 +1,181 @@
+"""Suggestions in an open task: what a model finds around what a person fixed, as changes of what lies there.
+
+Label Studio's page takes every region of the answer at once: one whose id exists replaces that region, others are
+added, and none can be removed. So regions as predicted may get other bounds or another label, and new ones come only
+where nothing lies and nothing was deleted. What does not change is not sent.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from inference.serving.open_draft import OpenDraft, Region
+from shared.labelling.label_config import LabelConfig
+from shared.labelling.regions import from_regions, to_regions
+from shared.labelling.segments import Segment
+from shared.labelling.time_axis import TimeAxis
+from shared.model_file.card import Head, RangeHead
+from shared.segmentation.given import GivenSegments
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The open task in rows. fixed: what people left there. loose: by id, what may be replaced. gone: as it was."""
+
+    fixed: tuple[Segment, ...]
+    loose: Mapping[str, Segment]
+    gone: tuple[Segment, ...]
+    used_ids: frozenset[str]
+
+    @property
+    def given(self) -> GivenSegments:
+        """What decoding has to keep to: no label comes back to rows that people took it from."""
+        excluded = [
+            piece
+            for each in self.gone
+            for piece in _outside(each, [one for one in self.fixed if one.label == each.label])
+        ]
+        return GivenSegments(self.fixed, tuple(excluded))
+
+
+def lay_out(draft: OpenDraft, axis: TimeAxis, config: LabelConfig) -> Layout:
+    """Rows of a draft's regions, without those that cannot be read or have no label of the configuration."""
+    fixed: list[Segment] = []
+    loose: dict[str, Segment] = {}
+    for name, region in draft.regions.items():
+        segments = _segments([region], axis, config)
+        if name in draft.replaceable and len(segments) == 1:
+            loose[name] = segments[0]
+        else:
+            fixed += segments
+    gone = _segments(draft.gone, axis, config)
+    return Layout(tuple(fixed), loose, tuple(gone), frozenset(draft.used_ids))
+
+
+def suggest(
+    found: Sequence[Segment], layout: Layout, heads: Sequence[Head], axis: TimeAxis, config: LabelConfig
+) -> list[dict[str, Any]]:
+    """Regions that the page shall take. found: what the model finds, given what people fixed."""
+    changes: list[tuple[str, Segment]] = []
+    for head in heads:
+        labels = {config.synonyms.get(label, label) for label in head.labels}
+        instant = not isinstance(head, RangeHead)
+        parts = _Parts(*(_of_head(some, labels, instant) for some in (found, layout.fixed, layout.gone)))
+        loose = {n: each for n, each in layout.loose.items() if each.label in labels and each.instant is instant}
+        reach = 0 if isinstance(head, RangeHead) else head.half_width
+        changes += _changes(parts, loose, reach)
+    regions = to_regions([segment for _, segment in changes], axis, config)
+    for (name, _), region in zip(changes, regions, strict=True):
+        region["id"] = name or _unused(region["id"], layout.used_ids)
+    return regions
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Segments of one head."""
+
+    found: list[Segment]
+    fixed: list[Segment]
+    gone: list[Segment]
+
+
+def _changes(parts: _Parts, loose: Mapping[str, Segment], reach: int) -> list[tuple[str, Segment]]:
+    """Ids of loose segments with what replaces them, and new segments with the id "".
+
+    reach: rows that two segments of the head may at least be apart.
+    """
+    pieces = [piece for each in parts.found for piece in _beside(each, parts.fixed, reach)]
+    pairs = _matched(pieces, loose, reach)
+    while True:  # what would lie over a segment that stays is given up, so that it stays, too
+        staying = [each for name, each in loose.items() if name not in pairs]
+        clash = [name for name, piece in pairs.items() if any(_meet(piece, each, reach) for each in staying)]
+        if not clash:
+            break
+        for name in clash:
+            del pairs[name]
+    lying = [*parts.fixed, *staying, *pairs.values()]
+    matched = set(pairs.values())
+    new = [
+        piece
+        for piece in pieces
+        if piece not in matched and not any(_meet(piece, each, reach) for each in (*lying, *parts.gone))
+    ]
+    changed = [(name, piece) for name, piece in pairs.items() if not _same(piece, loose[name])]
+    return [*changed, *(("", piece) for piece in new)]
+
+
+def _matched(pieces: Sequence[Segment], loose: Mapping[str, Segment], reach: int) -> dict[str, Segment]:
+    """The piece that each loose segment becomes: those that share most rows first, each piece once."""
+    shares = [
+        (_shared(piece, each, reach), name, place)
+        for name, each in loose.items()
+        for place, piece in enumerate(pieces)
+        if _meet(piece, each, reach)
+    ]
+    pairs: dict[str, Segment] = {}
+    taken: set[int] = set()
+    for _, name, place in sorted(shares, key=lambda each: -each[0]):
+        if name not in pairs and place not in taken:
+            pairs[name] = pieces[place]
+            taken.add(place)
+    return pairs
+
+
+def _beside(segment: Segment, fixed: Sequence[Segment], reach: int) -> list[Segment]:
+    """The parts of a segment that lie beside what people fixed; none that only continues a fixed one of its label."""
+    if segment.instant:
+        return [] if any(_meet(segment, each, reach) for each in fixed) else [segment]
+    return [
+        piece
+        for piece in _outside(segment, fixed)
+        if not any(
+            each.label == piece.label and (each.last + 1 == piece.first or piece.last + 1 == each.first)
+            for each in fixed
+        )
+    ]
+
+
+def _outside(segment: Segment, others: Iterable[Segment]) -> list[Segment]:
+    """The rows of a segment that are outside all others, as segments."""
+    pieces = [segment]
+    for other in others:
+        pieces = [
+            replace(piece, first=first, last=last)
+            for piece in pieces
+            for first, last in (
+                ((piece.first, min(piece.last, other.first - 1)), (max(piece.first, other.last + 1), piece.last))
+                if _meet(piece, other, 0)
+                else ((piece.first, piece.last),)
+            )
+            if first <= last
+        ]
+    return pieces
+
+
+def _meet(one: Segment, other: Segment, reach: int) -> bool:
+    return one.first <= other.last + reach and other.first <= one.last + reach
+
+
+def _shared(one: Segment, other: Segment, reach: int) -> int:
+    return min(one.last, other.last) - max(one.first, other.first) + 1 + reach
+
+
+def _same(one: Segment, other: Segment) -> bool:
+    return (one.first, one.last, one.label) == (other.first, other.last, other.label)
+
+
+def _of_head(segments: Iterable[Segment], labels: set[str], instant: bool) -> list[Segment]:
+    return [each for each in segments if each.label in labels and each.instant is instant]
+
+
+def _segments(regions: Iterable[Region], axis: TimeAxis, config: LabelConfig) -> list[Segment]:
+    return from_regions(regions, axis, config).segments
+
+
+def _unused(name: str, used: frozenset[str]) -> str:
+    while name in used:
+        name = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return name
