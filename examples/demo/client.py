@@ -138,9 +138,12 @@ class Client:
 
     # The backend
 
-    def connect(self, project: int, url: str, user: str = "", password: str = "") -> int:
-        """Connect a machine-learning backend, as Settings > Model does; its id."""
-        body: Json = {"project": project, "url": url, "title": TITLE, "is_interactive": False}
+    def connect(self, project: int, url: str, user: str = "", password: str = "", *, interactive: bool = False) -> int:
+        """Connect a machine-learning backend, as Settings > Model does; its id.
+
+        interactive: whether it is asked for suggestions while a task is open.
+        """
+        body: Json = {"project": project, "url": url, "title": TITLE, "is_interactive": interactive}
         if user:
             body |= {"auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password}
         return int(self.call("POST", "/api/ml", body)["id"])
