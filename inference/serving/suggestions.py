@@ -88,9 +88,10 @@ def _changes(parts: _Parts, loose: Mapping[str, Segment], reach: int) -> list[tu
     reach: rows that two segments of the head may at least be apart.
     """
     pieces = [piece for each in parts.found for piece in _beside(each, parts.fixed, reach)]
-    pairs = _matched(pieces, loose, reach)
+    cut = {name: _cut(each, parts.fixed) for name, each in loose.items()}
+    pairs = _matched(pieces, cut, reach)
     while True:  # what would lie over a segment that stays is given up, so that it stays, too
-        staying = [each for name, each in loose.items() if name not in pairs]
+        staying = [each for name, each in cut.items() if name not in pairs]
         clash = [name for name, piece in pairs.items() if any(_meet(piece, each, reach) for each in staying)]
         if not clash:
             break
@@ -103,7 +104,8 @@ def _changes(parts: _Parts, loose: Mapping[str, Segment], reach: int) -> list[tu
         for piece in pieces
         if piece not in matched and not any(_meet(piece, each, reach) for each in (*lying, *parts.gone))
     ]
-    changed = [(name, piece) for name, piece in pairs.items() if not _same(piece, loose[name])]
+    after = {**cut, **pairs}
+    changed = [(name, piece) for name, piece in after.items() if not _same(piece, loose[name])]
     return [*changed, *(("", piece) for piece in new)]
 
 
@@ -136,6 +138,12 @@ def _beside(segment: Segment, fixed: Sequence[Segment], reach: int) -> list[Segm
             for each in fixed
         )
     ]
+
+
+def _cut(segment: Segment, fixed: Sequence[Segment]) -> Segment:
+    """The longest part of a segment beside what people fixed; all of it where that covers it, since none can go."""
+    pieces = [] if segment.instant else _outside(segment, fixed)
+    return max(pieces, key=lambda each: each.last - each.first, default=segment)
 
 
 def _outside(segment: Segment, others: Iterable[Segment]) -> list[Segment]:

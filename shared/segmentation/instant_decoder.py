@@ -104,7 +104,7 @@ class InstantDecoder:
         self._kept = [peaks]
         if not len(peaks.rows):
             return peaks
-        known = self._known_labels(peaks.rows)
+        known = self._settle_known(peaks.rows)
         if not self._head.event_label_prior:
             return peaks if known is None else peaks._replace(classes=np.where(known < 0, peaks.classes, 1 + known))
         adapted = label_events(peaks.shares, self._head.event_label_prior, self._head.event_labelling, known)
@@ -112,15 +112,18 @@ class InstantDecoder:
         logs = np.concatenate([peaks.logs[:, :1], some + adapted.logs], axis=1)
         return peaks._replace(classes=1 + adapted.labels, logs=logs)
 
-    def _known_labels(self, rows: Rows) -> Rows | None:
-        """Label of each peak that is an event which people fixed, -1 of the others; None without such events."""
+    def _settle_known(self, rows: Rows) -> Rows | None:
+        """Label of each peak that is an event which people fixed, -1 of the others; None without such events.
+
+        Those peaks move to the rows that people gave them.
+        """
         if not self._given:
             return None
         known = np.full(len(rows), -1, np.int64)
         for row, label in self._given.items():
             nearest = int(np.abs(rows - row).argmin())
             if abs(int(rows[nearest]) - row) <= self._reach:
-                known[nearest] = label
+                known[nearest], rows[nearest] = label, row
         return known
 
     @property

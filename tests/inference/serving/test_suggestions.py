@@ -9,6 +9,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from inference.serving.suggestions import Layout, suggest
+from shared.labelling.label_config import parse_label_config
+from shared.labelling.segments import Segment
+from shared.labelling.time_axis import TimeAxis
+from shared.model_file.card import InstantHead, RangeHead
 from tests.inference.conftest import CONFIG, Publish, Serve, batch
 
 Json = dict[str, Any]
@@ -167,3 +172,35 @@ def test_any_context_gets_an_object(serve: Serve, publish: Publish, result: Any)
         answer = client.post("/predict", content=batch({"value": VALUES}, params={"context": {"result": result}}))
         assert answer.status_code == 200
         assert isinstance(answer.json()["results"][0], dict)
+
+
+def test_what_a_person_drew_over_a_predicted_region_cuts_it_whatever_is_found_there() -> None:
+    loose = {"a": Segment(0, 19, "Run"), "b": Segment(20, 39, "Walk")}
+    layout = Layout((Segment(15, 24, "Walk"),), loose, (), frozenset(loose))
+    config = parse_label_config(CONFIG)
+    heads = [RangeHead(labels=("Run", "Walk"), min_rows=(1, 1, 1))]
+    axis = TimeAxis.of_rows(40)
+    for found in ([], [Segment(0, 14, "Run"), Segment(25, 39, "Walk")], [Segment(0, 39, "Run")]):
+        regions = suggest(found, layout, heads, axis, config)
+        bounds = {each["id"]: (each["value"]["start"], each["value"]["end"]) for each in regions}
+        assert bounds == {"a": (0, 14), "b": (25, 39)}
+
+
+def test_a_new_region_comes_only_where_nothing_lies_and_nothing_was_deleted() -> None:
+    layout = Layout((Segment(0, 9, "Run"),), {"a": Segment(20, 29, "Walk")}, (Segment(40, 49, "Run"),), frozenset())
+    found = [Segment(0, 9, "Run"), Segment(20, 29, "Walk"), Segment(45, 52, "Walk"), Segment(60, 69, "Run")]
+    heads = [RangeHead(labels=("Run", "Walk"), min_rows=(1, 1, 1))]
+    (new,) = suggest(found, layout, heads, TimeAxis.of_rows(80), parse_label_config(CONFIG))
+    assert (new["value"]["start"], new["value"]["end"]) == (60, 69)
+
+
+def test_instants_near_what_a_person_set_are_not_suggested_and_others_change_their_label() -> None:
+    def instant(row: int, label: str) -> Segment:
+        return Segment(row, row, label, instant=True)
+
+    head = InstantHead(labels=("Run", "Walk"), spacing=(5, 5), threshold=(0.5, 0.5), half_width=3)
+    layout = Layout((instant(10, "Walk"),), {"a": instant(30, "Run"), "b": instant(50, "Run")}, (), frozenset())
+    found = [instant(11, "Run"), instant(30, "Run"), instant(51, "Walk"), instant(70, "Walk")]
+    regions = suggest(found, layout, [head], TimeAxis.of_rows(80), parse_label_config(CONFIG))
+    assert [(each["value"]["start"], label_of(each)) for each in regions] == [(51, "Walk"), (70, "Walk")]
+    assert regions[0]["id"] == "b"
