@@ -31,7 +31,7 @@ MOST_REGIONS = 2000  # of a message or its answer; with more nothing is suggeste
 ALL_REGIONS = 1 << 16  # that are remembered, about 1 kB each
 
 
-class Versions(NamedTuple):
+class SavedVersions(NamedTuple):
     """Regions of a task as Label Studio has saved them, each with its time [s since the epoch, 0 if unknown]."""
 
     drafts: list[tuple[float, list[Region]]]
@@ -92,10 +92,10 @@ class OpenDrafts:
             self._events[project, task] = (*earlier, replace(last, answer=tuple(regions)))
 
 
-def read_versions(raw: msgspec.Raw) -> Versions:
+def read_versions(raw: msgspec.Raw) -> SavedVersions:
     """What the message says of a task. What is not as expected is left out."""
     found = decode_versions(raw)
-    return Versions(
+    return SavedVersions(
         [(_time(each), _ours(each.get("result"))) for each in _objects(found.drafts)],
         [
             (_time(each), _ours(each.get("result")))
@@ -118,7 +118,7 @@ def labels_of(region: Region) -> tuple[str, ...]:
     return tuple(map(str, labels)) if isinstance(labels, list) else ()
 
 
-def _rebuild(versions: Versions, earlier: Sequence[_Event], event: _Event) -> OpenDraft | None:
+def _rebuild(versions: SavedVersions, earlier: Sequence[_Event], event: _Event) -> OpenDraft | None:
     predicted = {key(each): each for regions in versions.predictions for each in regions}
     predicted |= {key(each): each for one in earlier for each in one.answer}
     base = _base(versions, event.context)
@@ -149,7 +149,7 @@ def _rebuild(versions: Versions, earlier: Sequence[_Event], event: _Event) -> Op
     return OpenDraft(state, replaceable, gone, {*state, *(each["id"] for each in predicted.values())})
 
 
-def _base(versions: Versions, context: Sequence[Region]) -> tuple[float, list[Region]] | None:
+def _base(versions: SavedVersions, context: Sequence[Region]) -> tuple[float, list[Region]] | None:
     """The saved version that holds most of the context's regions as they are, or else by their ids.
 
     Of equal ones a draft comes before an annotation and that before a prediction, and newer ones before older ones.
