@@ -48,7 +48,7 @@ class Services:
         self.metrics = ServerMetrics(program_version())
         self.activity_log = ActivityLog()
 
-        storage = CountingStorage(open_storage(settings.model_dir), self.metrics.store_failed)
+        storage = CountingStorage(open_storage(settings.model_dir, settings.new_store), self.metrics.store_failed)
         tasks, self.operators = TaskTable(storage), OperatorLog(storage)
         outcomes = OutcomeRecorder(self.metrics, self.activity_log, tasks)
         store = ModelStore(storage, keep_versions=settings.keep_versions)
@@ -82,7 +82,7 @@ class Services:
         queue = UpdateQueue(updates, self._controller, statuses, self.activity_log)
         self.pools = ThreadPools()
         self.background = BackgroundLoops(
-            models, monitor, tasks, read_store=lambda: storage.keys(keys.known(), deep=False)
+            models, monitor, tasks, read_store=lambda: storage.keys(keys.known(), deep=False), check_store=storage.check
         )
         self.setup = ProjectSetup(projects, self._tokens, models, self._controller)
         self.events = EventRecorder(queue, runs, self._controller, self.metrics, self.activity_log, aliases.of)

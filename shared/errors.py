@@ -15,6 +15,7 @@ SegmenterError
     ├── LabelStudioError            Label Studio is unreachable, refuses the token or sends an invalid answer
     ├── ClusterError                the Kubernetes API server is unreachable or refuses a request
     ├── StoreError                  the model store cannot be read or written
+    │   ├── NoStoreError              the folder of the store is not a store: a volume is not mounted
     │   ├── ConflictError             another writer changed the object first
     │   └── RecordError               a record of one project that cannot be read; those of others can
     ├── LeaseHeldError              another trainer holds the lease of the project
@@ -123,6 +124,10 @@ class ClusterError(TemporaryError):
 
 class StoreError(TemporaryError):
     """The model store cannot be read or written."""
+
+
+class NoStoreError(StoreError):
+    """The folder of the store is not the one it was, or not made yet: most likely its volume is not mounted."""
 
 
 class ConflictError(StoreError):

@@ -10,6 +10,7 @@ from shared.errors import SettingsError
 
 TaskScore = Literal["mean", "min-segment", "margin", "entropy"]
 Annotators = Literal["majority", "latest"]
+NewStore = Literal["make", "refuse"]
 MachineAnnotations = Literal["leave-out", "learn"]
 
 Read = Callable[[str], Any]
@@ -150,6 +151,12 @@ class Settings:
         "./models",
         TEXT,
         "Folder or s3://, gs://, az:// address of models, updates and runs; /app/models in images.",
+    )
+    new_store: NewStore = setting(
+        "make",
+        one_of("make", "refuse"),
+        "An empty folder at MODEL_DIR: make a store there, or refuse it as a volume that is not mounted (not ready, no "
+        "training, until the store is there). Set refuse once a store exists.",
     )
     keep_versions: int = setting(
         10,

@@ -70,7 +70,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     """All checks, in the order in which their remedies should be tried."""
     yield Check(True, "The settings can be read.")
     try:
-        storage = open_storage(settings.model_dir)
+        storage = open_storage(settings.model_dir, settings.new_store)
         yield _writable(storage, settings)
     except SegmenterError as error:
         yield Check(False, f"MODEL_DIR={settings.model_dir} cannot be used.", str(error))

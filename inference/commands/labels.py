@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace, settings: Settings) -> int:
     """List, confirm or undo. A change starts a training. Raises RefusedError for what cannot be."""
-    storage = open_storage(settings.model_dir)
+    storage = open_storage(settings.model_dir, settings.new_store)
     aliases, project = LabelAliases(storage), read_project(options.project)
     if options.action == "list":
         found = aliases.confirmed(project)

@@ -63,7 +63,7 @@ class ModelsCommand:
     """One method a verb; each returns an exit code."""
 
     def __init__(self, settings: Settings, *, as_json: bool) -> None:
-        storage = open_storage(settings.model_dir)
+        storage = open_storage(settings.model_dir, settings.new_store)
         self._store = ModelStore(storage, keep_versions=settings.keep_versions)
         self._known = KnownProjects(storage)
         self._cache = (

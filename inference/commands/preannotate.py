@@ -210,7 +210,7 @@ def preannotate(
     """Push predictions for all tasks of a project that lack them. Returns 0, or 1 if some failed for now."""
     if not rate > 0:
         raise RefusedError(f"--rate is {rate:g}, but must be above 0 tasks a second.")
-    work = Preannotation(settings, open_storage(settings.model_dir), stream=sys.stderr)
+    work = Preannotation(settings, open_storage(settings.model_dir, settings.new_store), stream=sys.stderr)
     try:
         found = work.run(read_project(project), dry_run=dry_run, only_unlabelled=only_unlabelled, rate=rate)
     finally:

@@ -49,7 +49,7 @@ def predict_files(project: str, files: Sequence[str], settings: Settings, *, as_
 
     Returns 0, or 1 if a file failed. Raises UntrainedError without a model, RefusedError on a bad project id.
     """
-    storage = open_storage(settings.model_dir)
+    storage = open_storage(settings.model_dir, settings.new_store)
     number = read_project(project)
     served = ModelCache(ModelStore(storage, keep_versions=settings.keep_versions), cache_size=1).serving(
         ProjectRef(number)

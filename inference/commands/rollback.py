@@ -25,7 +25,7 @@ def main(options: argparse.Namespace, settings: Settings) -> int:
 
 def roll_back(project: str, version: str | None, settings: Settings, *, as_json: bool) -> int:
     """Let a kept version serve again; running servers notice within a second."""
-    storage, number = open_storage(settings.model_dir), read_project(project)
+    storage, number = open_storage(settings.model_dir, settings.new_store), read_project(project)
     store = ModelStore(storage, keep_versions=settings.keep_versions)
     before = store.model_info(number)
     served = store.roll_back(number, version)

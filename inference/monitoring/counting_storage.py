@@ -21,6 +21,9 @@ class CountingStorage:
     def address(self) -> str:
         return self._storage.address
 
+    def check(self) -> None:
+        return self._storage.check()
+
     def get(self, key: str) -> Blob | None:
         return self._call(self._storage.get, key)
 

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from inference.monitoring.label_studio_monitor import LabelStudioMonitor
 from inference.monitoring.task_table import TaskTable
 from inference.serving.model_cache import ModelCache
-from shared.errors import StoreError
+from shared.errors import NoStoreError, SegmenterError, StoreError
 from shared.supervision import supervised
 
 CLOSE_SECONDS = 5.0  # for the last write of the table of tasks
 STORE_SECONDS = 2.0  # until a store that could not be read since the start is read again
+NO_STORE = "the folder of the model store is not the store; its volume does not seem to be mounted, see the log"
 SWAP_SECONDS = 0.5  # how often models in use are compared with the store
 
 log = logging.getLogger(__name__)
@@ -21,12 +22,19 @@ class BackgroundLoops:
     """Imports slow libraries, swaps models, monitors Label Studio, keeps tasks: between `start` and `close`."""
 
     def __init__(
-        self, models: ModelCache, monitor: LabelStudioMonitor, tasks: TaskTable, read_store: Callable[[], object]
+        self,
+        models: ModelCache,
+        monitor: LabelStudioMonitor,
+        tasks: TaskTable,
+        *,
+        read_store: Callable[[], object],
+        check_store: Callable[[], None],
     ) -> None:
-        """`read_store`: reads something of the store. Raises StoreError if it cannot."""
+        """`read_store`: reads something of the store, raises StoreError if it cannot; `check_store`: Storage.check."""
         self._models = models
-        self._read_store = read_store
+        self._read_store, self._check_store = read_store, check_store
         self._store_error = ""
+        self._no_store = False
         self._closing = threading.Event()
         self._ready = threading.Event()
         self._tasks = supervised("tasks", lambda: tasks.run(self._closing), self._closing)
@@ -54,9 +62,15 @@ class BackgroundLoops:
             return "draining: this server is shutting down"
         if self._ready.is_set():
             return ""
+        if self._no_store:
+            return f"starting: {NO_STORE}"
         if self._store_error:
             return "starting: the model store could not be read since the start, see the log"
         return "starting: libraries are being loaded and the store is read"
+
+    def store_problem(self) -> str:
+        """That the store is not there, "" if it is. For anybody: the log and the pages name the folder."""
+        return NO_STORE if self._no_store else ""
 
     def _warm_up(self) -> None:
         """Import what only reading recordings needs, and read the store once: before /readyz is ready.
@@ -69,17 +83,32 @@ class BackgroundLoops:
         while not self._closing.is_set():
             try:
                 self._read_store()
+                self._no_store = False
                 break
             except StoreError as error:
                 if str(error) != self._store_error:
                     log.error("Not ready: %s", error)
-                self._store_error = str(error)
+                self._store_error, self._no_store = str(error), isinstance(error, NoStoreError)
                 self._closing.wait(STORE_SECONDS)
         self._ready.set()
+
+    def _look_for_store(self) -> None:
+        """See whether the folder is still the store; models in memory go on serving where it is not."""
+        try:
+            self._check_store()
+        except NoStoreError as error:
+            if not self._no_store:
+                log.error("%s Models in memory go on serving; nothing is trained.", error)
+            self._no_store = True
+        except SegmenterError:
+            return  # said by those that need it
+        else:
+            self._no_store = False
 
     def _swap_models(self) -> None:
         while not self._closing.wait(SWAP_SECONDS):
             try:
+                self._look_for_store()
                 self._models.refresh()
             except Exception:
                 log.exception("Unexpected error while looking for new models; trying again.")

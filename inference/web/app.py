@@ -137,7 +137,8 @@ class Answers:
         reason = self._services.background.unready_reason()
         if reason:
             return json_answer({"status": reason}, 503)
-        problem = self._services.label_studio_problem()  # no cause to take the server away: it predicts what it can
+        # no cause to take the server away: it predicts what it can
+        problem = self._services.background.store_problem() or self._services.label_studio_problem()
         return json_answer({"status": "ready", "problem": problem} if problem else {"status": "ready"})
 
     async def metrics(self, request: Request) -> Response:

@@ -72,6 +72,9 @@ class ObjectStorage:
     def address(self) -> str:
         return self._address
 
+    def check(self) -> None:
+        """Nothing to ask: a bucket is not mounted."""
+
     def get(self, key: str) -> Blob | None:
         check_key(key)
         with self._explained(key, "read"):

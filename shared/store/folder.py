@@ -27,13 +27,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from shared.errors import ConflictError, RefusedError, StoreError
+from shared.errors import ConflictError, NoStoreError, RefusedError, StoreError
+from shared.settings import NewStore
 from shared.store import posix as files
-from shared.store.storage import Blob, Stat, check_key, check_size
+from shared.store.storage import Blob, Stat, check_key, check_size, is_name
 
 _logger = logging.getLogger(__name__)
 STAGING = ".staging"
 HIDDEN, STAGED = "t", "s"  # first letters of files being written, and of files ready to be renamed
+MARKER = ".store"  # tells a store from an empty folder, such as a mount point without its volume
+MARKED = b"A store of the time series backend. This file tells it from a folder whose volume is not mounted.\n"
 LEFT_BEHIND = 86400.0  # seconds after which the writer of an unfinished file must have ended
 ATTEMPTS = 50  # with pauses up to 0.1 s: seconds of contention, where milliseconds are normal
 _REMEDIES = {
@@ -52,22 +55,34 @@ class _OvertakenError(Exception):
 class FolderStorage:
     """A folder as a store (see shared/store/storage.py). Safe to use from many threads, processes and machines.
 
+    The first write leaves a marker file. Where it has been seen, a folder without it is not this store any more, but
+    perhaps the mount point of a volume that is not mounted: NoStoreError. With new="refuse" (a setting) an empty folder
+    without a marker is refused from the beginning; it is looked at again with each use.
+
     Tags are time of change [ns], size and a digest of the end. Links below the folder are refused, not followed.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, new: NewStore = "make") -> None:
+        self._marked = False
+        self._required = new == "refuse"
         with _explained(root, "opened"):
-            root.mkdir(parents=True, exist_ok=True)
-            self._root = root.resolve(strict=True)
-            self._sweep([STAGING])
-            for name in self._names([STAGING]):
-                if "," in name:
-                    self._sweep([STAGING, name])
-                    self._tidy([STAGING, name])
+            if not self._required:
+                root.mkdir(parents=True, exist_ok=True)
+            self._root = root.resolve(strict=not self._required)
+            with suppress(NoStoreError):  # said at each use
+                self._sweep([STAGING])
+                for name in self._names([STAGING]):
+                    if "," in name:
+                        self._sweep([STAGING, name])
+                        self._tidy([STAGING, name])
 
     @property
     def address(self) -> str:
         return str(self._root)
+
+    def check(self) -> None:
+        with _explained(self._root, "opened"), self._folder([]):
+            pass
 
     def get(self, key: str) -> Blob | None:
         names = check_key(key)
@@ -149,8 +164,9 @@ class FolderStorage:
         try:
             opened = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
-            raise StoreError(f"The folder {self._root} is gone; mount it or set MODEL_DIR.") from None
+            raise NoStoreError(f"The folder {self._root} is gone; mount it or set MODEL_DIR.") from None
         try:
+            self._check_marker(opened, make=make)
             for name in names:
                 inner = files.enter(opened, name, make=make, durable=names[0] != STAGING)
                 os.close(opened)
@@ -158,6 +174,27 @@ class FolderStorage:
             yield opened
         finally:
             os.close(opened)
+
+    def _check_marker(self, root: int, *, make: bool) -> None:
+        """Raise NoStoreError if this is not the store's folder; leave the marker at the first write."""
+        if files.is_there(root, MARKER):
+            self._marked = True
+            return
+        if self._marked:
+            raise NoStoreError(
+                f"The folder {self._root} is not the store that it was: its file {MARKER} is gone. Is its volume "
+                "mounted? If the store was deleted on purpose, restart this program."
+            )
+        if self._required and not any(is_name(name) for name in os.listdir(root)):
+            raise NoStoreError(
+                f"The folder {self._root} is empty and has no file {MARKER}: is its volume mounted? If a new store is "
+                "meant to be made there, set NEW_STORE=make for the first start."
+            )
+        if make:
+            with suppress(FileExistsError):
+                files.write_new(root, MARKER, MARKED)
+                files.sync_folder(root)
+            self._marked = True
 
     def _publish(self, staging: int, staged: str, names: Sequence[str]) -> None:
         """Rename a staged file to its key. Raises _OvertakenError if it is gone."""

@@ -3,13 +3,16 @@
 from pathlib import Path
 
 from shared.errors import RefusedError
+from shared.settings import NewStore
 from shared.store.storage import Storage
 
 _SCHEMES = ("s3://", "gs://", "az://")
 
 
-def open_storage(model_dir: str) -> Storage:
+def open_storage(model_dir: str, new: NewStore = "make") -> Storage:
     """The store at MODEL_DIR: a folder (made if missing), or an `s3://`, `gs://`, `az://` address.
+
+    new: NEW_STORE, of a folder: refuse makes none, and takes an empty one for a volume that is not mounted.
 
     Raises StoreError if the folder cannot be made or the address cannot be used.
     """
@@ -21,4 +24,4 @@ def open_storage(model_dir: str) -> Storage:
         raise RefusedError(f"MODEL_DIR is {model_dir!r}, but must be a folder or start with {', '.join(_SCHEMES)}.")
     from shared.store.folder import FolderStorage
 
-    return FolderStorage(Path(model_dir))
+    return FolderStorage(Path(model_dir), new=new)

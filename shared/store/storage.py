@@ -46,6 +46,10 @@ class Storage(Protocol):
         """Path or URL of this store, for messages."""
         ...
 
+    def check(self) -> None:
+        """Raise NoStoreError where a folder is not a store, or not any more. A bucket is what its address says."""
+        ...
+
     def get(self, key: str) -> Blob | None:
         """All bytes of an object and their tag, or None if there is none."""
         ...

@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace, settings: Settings) -> int:
     """Leave a marker that the trainer reads at its next heartbeat. Returns 0, or 1 if nothing runs."""
-    number = Runs(open_storage(settings.model_dir)).request_cancel(arguments.project)
+    number = Runs(open_storage(settings.model_dir, settings.new_store)).request_cancel(arguments.project)
     if number is None:
         sys.stdout.write(f"No run of project {arguments.project} goes on.\n")
         return 1

@@ -62,7 +62,7 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
         raise PermanentError("curve needs --project N, or --tasks EXPORT.json with --label-config CONFIG.xml.")
     torch.set_num_threads(settings.train_threads)
     project = arguments.project or 0
-    storage = open_storage(settings.model_dir)
+    storage = open_storage(settings.model_dir, settings.new_store)
     aliases = LabelAliases(storage).of(project)
     if arguments.tasks:
         data = training_data_of_export(arguments.tasks, arguments.label_config, settings, aliases)

@@ -44,7 +44,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 def main(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print what would be trained on. Returns 0, or 2 where nothing could be learned from it."""
     exists = "://" in settings.model_dir or Path(settings.model_dir).exists()  # telling makes no store
-    storage = open_storage(settings.model_dir) if exists else None
+    storage = open_storage(settings.model_dir, settings.new_store) if exists else None
     aliases = LabelAliases(storage).of(arguments.project or 0) if storage else {}
     if arguments.tasks:
         data = training_data_of_export(arguments.tasks, arguments.label_config, settings, aliases)

@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace, settings: Settings) -> int:
     """Show it. Returns 0."""
-    storage = open_storage(settings.model_dir)
+    storage = open_storage(settings.model_dir, settings.new_store)
     waiting = Updates(storage).waiting()
     runs = Runs(storage)
     states: dict[int, RunState | None] = {}

@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace, settings: Settings) -> int:
     """One pass. Returns DONE, or TEMPORARY where a project was not compared; raises without Label Studio."""
-    storage = open_storage(settings.model_dir)
+    storage = open_storage(settings.model_dir, settings.new_store)
     connections = Connections()
     reconciler = make_reconciler(storage, Credentials(settings, connections), connections)
     projects = KnownProjects(storage).ids() if arguments.project is None else [arguments.project]

@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace, settings: Settings) -> int:
     """Write an update for each; the launcher of this store starts the trainings one after another. Returns 0."""
-    storage = open_storage(settings.model_dir)
+    storage = open_storage(settings.model_dir, settings.new_store)
     projects = KnownProjects(storage).ids() if arguments.project is None else [arguments.project]
     request_trainings(storage, projects)
     if not projects:
@@ -32,7 +32,7 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def request_outdated(settings: Settings) -> int:
     """Ask for a training of each project whose model was trained by older rules. Returns 0."""
-    storage = open_storage(settings.model_dir)
+    storage = open_storage(settings.model_dir, settings.new_store)
     store = ModelStore(storage)
     infos = {project: store.model_info(project) for project in store.projects()}
     outdated = {number for number, info in infos.items() if info and info.snapshot and info.snapshot.is_outdated}

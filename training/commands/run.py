@@ -76,7 +76,7 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.explain:
         return explain.main(arguments, settings)
     torch.set_num_threads(settings.train_threads)
-    storage = open_storage(settings.model_dir)
+    storage = open_storage(settings.model_dir, settings.new_store)
     project = arguments.project or 0
     launcher = (
         "process" if arguments.attached else "kubernetes" if "KUBERNETES_SERVICE_HOST" in os.environ else "by hand"

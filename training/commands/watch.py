@@ -30,7 +30,7 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG
     """Train what is due until SIGTERM or SIGINT. Returns 0."""
     if importlib.util.find_spec("torch") is None:
         raise SettingsError("watch trains, but torch is not installed here: pip install '.[serve,train]'.")
-    storage = open_storage(settings.model_dir)
+    storage = open_storage(settings.model_dir, settings.new_store)
     connections = Connections()
     credentials = Credentials(settings, connections)
     launcher = ChildProcessLauncher(settings, runs=Runs(storage), environment=credentials.environment)

@@ -47,6 +47,28 @@ def test_health_answers_as_label_studio_expects(serve: Serve) -> None:
         assert client.get("/health").json()["status"] == "UP"
 
 
+def test_a_volume_that_is_not_mounted_is_no_empty_store(serve: Serve, publish: Publish, model_dir: Path) -> None:
+    """Not ready, said on the page, nothing spooled or trained into the mount point; and back when it is mounted."""
+    publish()
+    away = model_dir.with_name("away")
+    model_dir.rename(away)
+    model_dir.mkdir()
+    with serve(new_store="refuse") as client:
+        wait_until(lambda: "volume does not seem to be mounted" in client.get("/readyz").json()["status"])
+        assert client.get("/readyz").status_code == 503
+        event = {"action": "ANNOTATION_CREATED", "project": {"id": 3}, "annotation": {"id": 1}}
+        assert client.post("/webhook", json=event).status_code == 503
+        assert "is its volume mounted?" in client.get("/ui").text
+        assert list(model_dir.iterdir()) == []
+        model_dir.rmdir()
+        away.rename(model_dir)
+        wait_until(lambda: client.get("/readyz").json() == {"status": "ready"})
+        model_dir.rename(away)
+        model_dir.mkdir()
+        wait_until(lambda: "volume does not seem to be mounted" in client.get("/readyz").json().get("problem", ""))
+        assert client.get("/readyz").status_code == 200  # what is in memory goes on
+
+
 def test_setup_and_predict_say_the_same_version(serve: Serve, publish: Publish) -> None:
     version = publish()
     with serve() as client:
