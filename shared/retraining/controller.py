@@ -145,13 +145,16 @@ class Controller:
         """
         with self._lock:
             strangers = [project for project in waiting if project not in self._confirmed]
-        if not strangers or not self._reconciler.has_token:
+        if not strangers:
             return waiting
         known = set(self.projects.ids())
         with self._lock:
             self._confirmed |= known
             self._strangers = {project for project in strangers if project not in known}
             self._strange_updates = sum(len(waiting[project]) for project in self._strangers)
+            if not self._reconciler.has_token:  # nobody to ask: the number of those that wait is bounded all the same
+                self._strangers.clear()
+                return waiting
             if self._strangers:
                 self._asked.set()
             return {project: updates for project, updates in waiting.items() if project not in self._strangers}

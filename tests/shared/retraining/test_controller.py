@@ -234,3 +234,18 @@ def test_updates_of_unknown_projects_are_bounded(folder: Storage, monkeypatch: p
         control.launch_due()
     assert control.is_full(99)
     assert not control.is_full(3), "a project that connected is never refused"
+
+
+def test_events_of_unknown_projects_are_bounded_without_a_token_too(
+    folder: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.retraining.controller.MOST_STRANGE", 5)
+    settings = Settings(label_studio_host="http://127.0.0.1:1", reconcile_seconds=0)
+    connections = Connections()
+    reconciler = make_reconciler(folder, Credentials(settings, connections), connections)
+    control = Controller(settings, folder, Launched(), reconciler)
+    for project in range(90, 95):
+        Updates(folder).add(project, "ANNOTATION_CREATED", time.time())
+        control.launch_due()
+    assert control.is_full(99)
+    assert not control.is_full(3)
