@@ -113,6 +113,7 @@ class ServerMetrics:
     def task(self, outcome: Outcome) -> None:
         """Count an answered task."""
         result = "nothing" if outcome.reason else "segments" if outcome.segments else "empty"
+        result = "suggestion" if outcome.suggests and not outcome.reason else result
         self._tasks.labels(result, outcome.kind).inc()
         self._rows.inc(outcome.rows)
         for doubt in outcome.doubts:

@@ -26,6 +26,8 @@ class OutcomeRecorder:
         place: dict[str, object] = {"project": outcome.project, "task": outcome.task}
         for doubt in outcome.doubts:
             log.warning("%s", doubt.sentence, extra=place | {"doubt": doubt.kind})
+        if outcome.suggests and not outcome.reason:
+            return  # what is stored of the task stays as it is
         self._activity_log.doubt(outcome.project, outcome.task, outcome.doubts)
         kinds = [doubt.kind for doubt in outcome.doubts]
         if outcome.reason:

@@ -77,6 +77,7 @@ class Outcome(msgspec.Struct, frozen=True):
     kind: str = ""  # of the error behind `reason`: a class of shared/errors.py, or unforeseen
     rows: int = 0  # of the recording
     doubts: tuple[Doubt, ...] = ()  # what was not understood for certain
+    suggests: bool = False  # the answer holds changes of what lies in an open task, not all segments of its recording
 
     @property
     def segments(self) -> int:
@@ -138,7 +139,8 @@ class Predictor:
                     await asyncio.sleep(pause)  # holds no thread
                     pause = min(2 * pause, LONGEST_PAUSE)
                     outcome = await loop.run_in_executor(self._pool, self._answer, call.tasks[place], batch)
-                self._observe(outcome)
+                suggests = batch.context is not None
+                self._observe(msgspec.structs.replace(outcome, suggests=suggests) if suggests else outcome)
                 answers[place] = outcome.answer
 
         try:

@@ -25,7 +25,7 @@ class Page:
     """The labelling page: regions of the open task, what it sends, and what becomes of the answer."""
 
     def __init__(self, client: TestClient) -> None:
-        self._client = client
+        self.client = client
         self.task: Json = {"id": 1, "data": {"csv_url": {"value": VALUES}}, "project": 3}
         body = {"tasks": [self.task], "project": "3.1795475439", "label_config": CONFIG}
         (answer,) = client.post("/predict", json=body).json()["results"]
@@ -38,7 +38,7 @@ class Page:
         context = [] if empty else [each for each in self.regions.values() if label_of(each) == label]
         params = {"context": {"result": context}, "login": None, "password": None}
         body = {"tasks": [self.task], "project": "3.1795475439", "label_config": CONFIG, "params": params}
-        (answer,) = self._client.post("/predict", json=body).json()["results"]
+        (answer,) = self.client.post("/predict", json=body).json()["results"]
         found: list[Json] = answer["result"]
         self.regions |= {each["id"]: each for each in found}
         return found
@@ -86,6 +86,15 @@ def test_a_shortened_region_stays_and_its_label_does_not_come_back_behind_it(pag
     page.ask("Run")
     assert page.rows()[:3] == [(0, 9, "Walk"), (10, 24, "Run"), (30, 49, "Walk")]
     assert not overlaps(page.rows())
+
+
+def test_suggestions_are_counted_and_leave_the_tables_of_tasks_alone(page: Page) -> None:
+    before = page.client.get("/ui/projects/3.json").json()["least_sure"]
+    page.at(20)["value"]["end"] = 35
+    page.ask("Run")
+    assert [each["segments"] for each in before] == [7]
+    assert page.client.get("/ui/projects/3.json").json()["least_sure"] == before
+    assert 'outcome="suggestion"' in page.client.get("/metrics").text
 
 
 def test_what_is_right_already_is_not_sent_again(page: Page) -> None:
