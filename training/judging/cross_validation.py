@@ -1,7 +1,8 @@
 """One schedule, evaluated on held-out recordings: fit each split, predict what it holds out, choose the decoding."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from training.data.annotations import Recording
 from training.fitting.trainer import FittedModel, Trainer
@@ -39,17 +40,28 @@ class Evaluation:
         return model if self.event_expert else model.without_event_expert()
 
 
-def cross_validate(trainer: Trainer, splits: Sequence[Split], steps: int, title: str) -> Evaluation:
-    """Fit and evaluate every split. title: names the fits in logs."""
+def cross_validate(
+    trainer: Trainer,
+    splits: Sequence[Split],
+    steps: int,
+    title: str,
+    fitted: Mapping[int, FittedModel] = MappingProxyType({}),
+) -> Evaluation:
+    """Fit and evaluate every split. title: names the fits in logs. fitted: models of splits that have one already."""
     held_out = HeldOutPredictions()
     models = []
     for index, split in enumerate(splits):
-        models.append(trainer.fit(split.training, steps, index + 1, f"{title}, fold {index + 1} of {len(splits)}"))
+        models.append(fitted.get(index) or fit_split(trainer, splits, index, steps, title))
         held_out.add(trainer, models[-1], split.held_out, index)
     if not held_out.predictions:
         return Evaluation(steps, (), None, tuple(models))
     found = held_out.evaluation(trainer.plan, steps)
     return replace(found, models=tuple(found.applied_to(each) for each in models))
+
+
+def fit_split(trainer: Trainer, splits: Sequence[Split], index: int, steps: int, title: str) -> FittedModel:
+    """The model of one split."""
+    return trainer.fit(splits[index].training, steps, index + 1, f"{title}, fold {index + 1} of {len(splits)}")
 
 
 class HeldOutPredictions:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,10 +42,12 @@ class Silent:
         self.judgements.append((dict(metrics), more))
 
 
-def train(recordings: list[Recording], settings: Settings, **changes: object) -> tuple[StepSearch, FittedModel, Silent]:
+def train(
+    recordings: list[Recording], settings: Settings, first: int = 20, **changes: object
+) -> tuple[StepSearch, FittedModel, Silent]:
     settings = replace(settings, **changes)  # type: ignore[arg-type]
     plan = make_plan(recordings, recordings[0].kinds, settings, {})
-    recipe = replace(plan.recipe, least_steps=20, enough_steps=20)
+    recipe = replace(plan.recipe, least_steps=first, enough_steps=first)
     silent = Silent()
     trainer = Trainer(replace(plan, recipe=recipe), CONFIG, settings, silent)
     search = search_steps(trainer, silent)
@@ -73,12 +76,41 @@ def test_a_low_threshold_ends_with_the_first_schedule(recordings: list[Recording
     assert len(silent.fits) == 4
 
 
+def slow_to_learn(make_recording: Callable[..., Recording]) -> list[Recording]:
+    """Instants where the channel falls, none where it rises: ten steps do not tell them apart."""
+    random = np.random.default_rng(0)
+    recordings = []
+    for number in range(3):
+        rises, falls = np.arange(10, 230, 20), np.arange(20, 230, 20) + random.integers(-4, 5, 11)
+        values = random.normal(0, 0.2, (240, 2))
+        for rise, fall in zip(rises, falls, strict=True):
+            values[rise:fall, 0] += 1
+        marks = [Segment(int(row), int(row), "Walk", instant=True) for row in falls]
+        one = make_recording(marks, rows=240, values=values)
+        recordings.append(replace(one, key=str(number), group=str(number)))
+    return recordings
+
+
+def test_a_longer_schedule_follows_where_one_fold_shows_that_it_helps(
+    make_recording: Callable[..., Recording], settings: Settings
+) -> None:
+    recordings = slow_to_learn(make_recording)
+    search, _, silent = train(recordings, settings, first=10, train_epochs=12, min_class_f1_threshold=1.0)
+    assert [each.steps for each in search.evaluations] == [10, 20]
+    assert "TRAIN_EPOCHS=12" in search.stopped_because
+    assert search.best.steps == 20
+    assert [steps for _, steps in silent.fits] == [10, 10, 10, 20, 20, 20, 20]  # the last one on all recordings
+
+
 @pytest.mark.parametrize("name", ["balanced_accuracy_threshold", "min_class_f1_threshold"])
-def test_each_threshold_asks_for_more_epochs(recordings: list[Recording], settings: Settings, name: str) -> None:
-    other = {"balanced_accuracy_threshold": 0.0, "min_class_f1_threshold": 0.0, name: 1.0}
-    search, _, _ = train(hopeless(recordings), settings, train_epochs=25, **other)
-    assert [each.steps for each in search.evaluations] == [20, 40]
-    assert "TRAIN_EPOCHS=25" in search.stopped_because
+def test_where_twice_the_steps_do_not_help_one_fold_the_others_are_spared(
+    recordings: list[Recording], settings: Settings, name: str
+) -> None:
+    other: dict[str, Any] = {"balanced_accuracy_threshold": 0.0, "min_class_f1_threshold": 0.0, name: 1.0}
+    search, _, silent = train(hopeless(recordings), settings, train_epochs=25, **other)
+    assert [each.steps for each in search.evaluations] == [20]
+    assert "did not help" in search.stopped_because
+    assert [steps for _, steps in silent.fits] == [20, 20, 20, 40, 20]
 
 
 def test_train_epochs_bounds_the_passes(recordings: list[Recording], settings: Settings) -> None:
