@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Command] = {
         "inference", "commands.preannotate", "push predictions for all tasks that lack the current version"
     ),
     "labels": Command("inference", "commands.labels", "list, confirm or undo labels that were renamed in Label Studio"),
+    "store": Command("inference", "commands.store", "copy a store, as from a volume into a bucket"),
     "completion": Command("inference", "commands.completion", "write a completion script for bash"),
     "run": Command("training", "commands.run", "train one project once and publish its model", short="train"),
     "watch": Command(

@@ -19,6 +19,7 @@ from obstore import exceptions
 from obstore.store import from_url
 
 from shared.errors import ConflictError, StoreError
+from shared.store.keys import CLOCK
 from shared.store.storage import Blob, Stat, check_key, check_size, is_name
 
 PREFIXES = ("AWS_", "GOOGLE_", "AZURE_")
@@ -143,8 +144,8 @@ class ObjectStorage:
         with self._clock_lock:
             ahead, looked = self._clock
             if time.monotonic() - looked > CLOCK_SECONDS:
-                self.put("clock/now", uuid4().hex.encode())
-                found = self.head("clock/now")
+                self.put(CLOCK, uuid4().hex.encode())
+                found = self.head(CLOCK)
                 looked = time.monotonic()
                 ahead = (found.modified if found else time.time()) - looked
                 self._clock = (ahead, looked)

@@ -17,6 +17,9 @@ def read_project(text: str) -> int:
     return int(text)
 
 
+CLOCK = "clock/now"  # written to read the store's clock; holds nothing
+
+
 def model(project: int) -> str:
     """The model that serves a project now."""
     return f"model_project_{_checked(project)}.onnx"

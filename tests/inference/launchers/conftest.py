@@ -33,7 +33,7 @@ def server() -> Iterator[ApiServer]:
     """Our API server, with the CronJobs and the Role of the overlay prod."""
     if REAL:
         pytest.skip("a real API server's troubles cannot be played")
-    with serve(ApiServer(overlay("prod"))) as running:
+    with serve(ApiServer(overlay("prod-rwx"))) as running:
         yield running
 
 

@@ -1,7 +1,9 @@
 """What `kubectl apply -k` would send, rendered without a cluster."""
 
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -12,7 +14,7 @@ import yaml
 from tests.support.paths import ROOT
 
 K8S = ROOT / "k8s"
-OVERLAYS = ("dev", "prod", "prod-s3")
+OVERLAYS = ("dev", "prod", "prod-rwx", "prod-s3")
 COMPONENTS = ("s3", "gpu", "kueue", "hpa", "monitoring", "ingress", "nightly", "egress")
 
 Object = dict[str, Any]
@@ -29,7 +31,17 @@ def kustomize(folder: Path) -> list[Object]:
 
 @cache
 def _text_of(overlay: str) -> str:
-    return str(yaml.safe_dump_all(kustomize(K8S / "overlays" / overlay)))
+    with tempfile.TemporaryDirectory() as folder:
+        return str(yaml.safe_dump_all(kustomize(with_a_bucket(Path(folder)) / "overlays" / overlay)))
+
+
+def with_a_bucket(folder: Path) -> Path:
+    """A copy of all manifests where overlay prod names the bucket of its example."""
+    copy = folder / "k8s"
+    shutil.copytree(K8S, copy, ignore=shutil.ignore_patterns("bucket.env"))
+    prod = copy / "overlays" / "prod"
+    shutil.copy(prod / "bucket.example.env", prod / "bucket.env")
+    return copy
 
 
 def overlay(name: str) -> list[Object]:

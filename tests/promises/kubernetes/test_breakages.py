@@ -11,7 +11,7 @@ from tests.promises.kubernetes.rules import problems
 
 def change(kind: str, name: str, edit: Callable[[Any], None]) -> list[str]:
     """What the checks say of the overlay prod after an edit."""
-    objects = overlay("prod")
+    objects = overlay("prod-rwx")
     edit(find(objects, kind, name))
     return problems(objects)
 

@@ -21,8 +21,10 @@ from tests.promises.kubernetes.rendering import (
     environment,
     find,
     job_specs,
+    kustomize,
     overlay,
     pod_templates,
+    with_a_bucket,
     with_components,
 )
 from tests.promises.kubernetes.rules import CUSTOM, problems
@@ -173,25 +175,41 @@ def test_the_namespace_enforces_the_restricted_standard(objects: list[Object]) -
 
 
 def test_a_changed_setting_restarts_the_servers() -> None:
-    names = {find(overlay(name), "ConfigMap", "settings")["metadata"]["name"] for name in OVERLAYS}
-    assert len(names) == len(OVERLAYS), "the name carries a hash of the content"
+    different = ("dev", "prod", "prod-rwx")
+    names = {find(overlay(name), "ConfigMap", "settings")["metadata"]["name"] for name in different}
+    assert len(names) == len(different), "the name carries a hash of the content"
 
 
 def test_with_a_bucket_no_volume_is_left(tmp_path: Path) -> None:
-    for objects in (overlay("prod-s3"), with_components(tmp_path, ["nightly", "s3"])):
+    for objects in (overlay("prod"), with_components(tmp_path, ["nightly", "s3"])):
         assert "PersistentVolumeClaim" not in {each["kind"] for each in objects}
         assert "persistentVolumeClaim" not in yaml.safe_dump_all(objects)
 
 
-def test_prod_s3_has_its_models_in_a_bucket() -> None:
-    assert find(overlay("prod-s3"), "ConfigMap", "settings")["data"]["MODEL_DIR"].startswith("s3://")
+def test_prod_has_its_models_in_a_bucket() -> None:
+    assert find(overlay("prod"), "ConfigMap", "settings")["data"]["MODEL_DIR"].startswith("s3://")
+    assert overlay("prod-s3") == overlay("prod")
+
+
+def test_prod_without_a_bucket_is_not_built_and_says_what_is_missing(tmp_path: Path) -> None:
+    prod = with_a_bucket(tmp_path) / "overlays" / "prod"
+    (prod / "bucket.env").unlink()
+    with pytest.raises(AssertionError, match=r"bucket\.env.*no such file"):
+        kustomize(prod)
+
+
+def test_no_claim_is_pruned_by_a_change_of_overlays() -> None:
+    annotations = find(overlay("prod-rwx"), "PersistentVolumeClaim", "models")["metadata"]["annotations"]
+    assert "Prune=false" in annotations["argocd.argoproj.io/sync-options"]
+    assert annotations["helm.sh/resource-policy"] == "keep"
+    assert annotations["kustomize.toolkit.fluxcd.io/prune"] == "disabled"
 
 
 def test_dev_fits_one_node() -> None:
     objects = overlay("dev")
     assert find(objects, "Deployment", "server")["spec"]["replicas"] == 1
     assert find(objects, "PersistentVolumeClaim", "models")["spec"]["accessModes"] == ["ReadWriteOnce"]
-    assert find(overlay("prod"), "PersistentVolumeClaim", "models")["spec"]["accessModes"] == ["ReadWriteMany"]
+    assert find(overlay("prod-rwx"), "PersistentVolumeClaim", "models")["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
 def test_the_autoscaler_owns_the_number_of_servers(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def reaches(objects: Sequence[Object], target: dict[str, str], namespace: str, p
     return not specs or any(admits(peer, namespace, pod) for peer in peers)
 
 
-@pytest.mark.parametrize("name", ["dev", "prod", "prod-s3"])
+@pytest.mark.parametrize("name", ["dev", "prod", "prod-rwx"])
 def test_label_studio_alone_reaches_the_server(name: str) -> None:
     objects = overlay(name)
     assert reaches(objects, SERVER, "label-studio", {"app": "anything"})

@@ -91,7 +91,7 @@ def test_an_api_server_in_trouble_costs_no_event_and_no_readiness(
 ) -> None:
     monkeypatch.setattr("shared.retraining.controller.PASS_SECONDS", 0.02)
     monkeypatch.setattr("inference.launchers.kubernetes.FIRST_WAIT", 0.05)
-    objects = overlay("prod")
+    objects = overlay("prod-rwx")
     with serve_api(ApiServer(objects)) as api:
         become_pod(api)
         api.fault = lambda request: status(403, "jobs.batch is forbidden")
@@ -111,7 +111,7 @@ def test_an_api_server_in_trouble_costs_no_event_and_no_readiness(
 
 @pytest.mark.slow
 def test_from_a_webhook_to_the_next_job(tmp_path: Path, become_pod: Callable[[ApiServer], None]) -> None:
-    objects = overlay("prod")
+    objects = overlay("prod-rwx")
     label_studio = LabelStudioDouble(recording=lambda task: recording(task)[0])
     for task in range(1, 5):
         annotate(label_studio, task)
