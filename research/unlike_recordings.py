@@ -22,6 +22,7 @@ KNOWN = 10  # recordings
 DRAWS = 3  # of the known recordings, for each held-out one
 SWAPS = 3  # pairs of channels
 G = 9.81
+OFFSET = 20  # spreads of a channel
 GAPS = 0.4  # share of cells that are emptied
 
 Change = Callable[[Series, np.random.Generator], Series]
@@ -29,6 +30,10 @@ Change = Callable[[Series, np.random.Generator], Series]
 
 def _scaled(series: Series, _: np.random.Generator) -> Series:
     return Series(series.values * G, series.axis)
+
+
+def _offset(series: Series, _: np.random.Generator) -> Series:
+    return Series(series.values + OFFSET * np.nanstd(series.values, axis=0), series.axis)
 
 
 def _half_rate(series: Series, _: np.random.Generator) -> Series:
@@ -78,6 +83,7 @@ CHANGES: dict[str, tuple[Change, int]] = {
     "half the rate": (_half_rate, 1),
     "twice the rate": (_twice_the_rate, 1),
     f"× {G}": (_scaled, 1),
+    f"{OFFSET} spreads higher": (_offset, 1),
     "a channel dead": (_dead, 1),
     "two channels swapped": (_swapped, SWAPS),
     "a 40th of it": (_fortieth, 1),

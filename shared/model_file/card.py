@@ -188,6 +188,8 @@ class KnownRecordings(msgspec.Struct, frozen=True, kw_only=True):
     scales: tuple[tuple[float, ...], ...]  # medians of logarithms: three measures of each channel
     scale_measure: int | None = None  # the one that is compared; None: all three must be off
     scale_limit: float
+    levels: tuple[float, ...] = ()  # median of the means of each channel; empty: not compared
+    level_limit: float = 0.0  # spreads of a recording that a mean may be off by
     profile_mean: tuple[tuple[float, ...], ...] = ()  # features of each channel; empty: swapped ones are not looked for
     profile_std: tuple[tuple[float, ...], ...] = ()
     correlation_mean: tuple[tuple[float, ...], ...] = ()
@@ -199,7 +201,13 @@ class KnownRecordings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         channels = len(self.varied)
-        rows = (self.filled, *self.scales, self.profile_mean or self.varied, self.accuracy_without or self.varied)
+        rows = (
+            self.filled,
+            *self.scales,
+            self.levels or self.varied,
+            self.profile_mean or self.varied,
+            self.accuracy_without or self.varied,
+        )
         _require(all(len(row) == channels for row in rows), "channels of the known recordings differ")
         tables = (self.profile_mean, self.profile_std, self.correlation_mean, self.correlation_std)
         _require(len({len(table) for table in tables}) == 1, "profiles of the known recordings differ")

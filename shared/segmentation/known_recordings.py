@@ -21,7 +21,8 @@ from shared.segmentation.recording_doubts import empty_channels
 SAMPLE_BLOCKS, SAMPLE_ROWS = 8, 256  # rows that are looked at: a recording's own, or evenly spaced blocks of it
 MAX_SWAPPABLE = 24  # channels; pairs grow with their square
 GROSS_STEP, GROSS_SHIFT, GROSS_GAIN = float(np.log(1.5)), float(np.log(5)), 0.5  # where little is known
-GROSS_LENGTH, GROSS_MISSING = float(np.log(10)), 0.5
+GROSS_LENGTH, GROSS_MISSING, GROSS_LEVEL = float(np.log(10)), 0.5, 10.0
+LEVEL_SHARE = 0.05
 PART = 0.75  # of the shortest known recording: a shorter one is a part, which shows less
 CONSTANT_STEP = 0.1  # share of the median step of time that most steps differ by at most
 WORST = 9.0  # squared deviation that a feature counts for at most: one odd feature must not decide
@@ -36,6 +37,7 @@ class Description(NamedTuple):
     log_step: float | None  # logarithm of the median step of time; None without times of constant step
     lacking: Doubles  # [channels], share of missing cells
     constant: NDArray[np.bool_]  # [channels], those without values among them
+    levels: Doubles  # [channels], means
     scales: Doubles
     profiles: Doubles
     correlations: Doubles  # [channels, channels], Fisher's z
@@ -69,13 +71,22 @@ def describe(series: Series, *, timed: bool, outlying: bool = True) -> Descripti
     profiles = np.stack([log_rms, np.arctanh(lagged), skew, mean / (rms + TINY)], axis=1)
     correlations = np.arctanh(np.clip(unit @ unit.T / rows, -0.99, 0.99))
     scales = np.stack([log_rms, log_spread, log_steps])
-    return Description(_log_step(series) if timed else None, lacking, constant, scales, profiles, correlations)
+    return Description(_log_step(series) if timed else None, lacking, constant, mean, scales, profiles, correlations)
 
 
 def scale_shifts(scales: Doubles, known: Doubles, constant: NDArray[np.bool_]) -> Doubles:
     """How far each measure of scale lies from the known one, by the median channel that varies: [3]."""
     shifts = (scales - known)[:, ~constant]
     return np.abs(np.median(shifts, axis=1)) if shifts.shape[1] else np.zeros(len(scales))
+
+
+def level_shifts(levels: Doubles, known: Doubles, log_spreads: Doubles) -> Doubles:
+    """How far the mean of each channel lies from the known one: [channels].
+
+    In spreads of a recording, widened by a share of the level, as another gain moves both.
+    """
+    shifts: Doubles = np.abs(levels - known) / (np.exp(log_spreads) + LEVEL_SHARE * np.abs(known))
+    return shifts
 
 
 def swap_gains(found: Description, known: KnownRecordings) -> Doubles:
@@ -134,7 +145,7 @@ def unlike_doubts(
     found = describe(series, timed=timed, outlying=outlying)
     times = other_rate(series, known) if timed else None
     if times is not None:
-        yield rate_doubt(times, known, "durations learned do not fit")
+        yield rate_doubt(times, known, "durations learned do not fit; are its times in another unit?")
     yield from _length(series.rows, known)
     varied = np.asarray(known.varied)
     empty: list[int] = []
@@ -159,6 +170,8 @@ def unlike_doubts(
             sentence=f"The values are {np.exp(shift):.3g} times as large or as small as those of the training "
             "recordings: another unit or range of the sensor?",
         )
+    if known.levels and not part:
+        yield from _levels(found, known, channels, [*still, *empty])
     if known.distinct and not still and not empty and not part:
         yield from _swapped_channels(found, known, channels)
 
@@ -190,6 +203,21 @@ def _missing_cells(series: Series, known: KnownRecordings, lacking: Doubles, emp
             sentence=f"{share:.0%} of the cells hold no value; in the training recordings at most "
             f"{known.missing_share:.0%} did.",
             share=share,
+        )
+
+
+def _levels(
+    found: Description, known: KnownRecordings, channels: Sequence[str], left_out: Sequence[int]
+) -> Iterator[Doubt]:
+    shifts = level_shifts(found.levels, np.asarray(known.levels), np.asarray(known.scales[1]))
+    shifts[~np.asarray(known.varied)] = 0.0
+    shifts[list(left_out)] = 0.0
+    worst = int(shifts.argmax())
+    if shifts[worst] > known.level_limit:
+        yield Doubt(
+            kind="value-range",
+            sentence=f"The values of channel {quoted(channels[worst])} lie around {found.levels[worst]:.6g}, those of "
+            f"the training recordings around {known.levels[worst]:.6g}: another unit, offset or range of the sensor?",
         )
 
 

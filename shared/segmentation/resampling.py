@@ -20,7 +20,7 @@ from shared.segmentation.normalisation import missing
 
 Doubles = NDArray[np.float64]
 BLOCK_ROWS = 1 << 16  # of the recording that are looked at together
-LEAST_RATIO = 1 / 16  # rows of the recording for each new one: below, nearly all would be made up
+MOST_RATIO = 16.0  # rows of the recording for each new one, or the reverse: beyond, times are in another unit
 MOST_CELLS = 1 << 24  # that resampling may make (128 MiB), unless the recording itself has more
 
 
@@ -79,7 +79,7 @@ def at_own_rows(segments: Iterable[Segment], ratio: float, rows: int) -> Iterato
 
 def _can_resample(values: Doubles, ratio: float) -> bool:
     rows = _count(len(values), ratio)
-    return ratio >= LEAST_RATIO and rows > 1 and rows * values.shape[1] <= max(MOST_CELLS, values.size)
+    return 1 / MOST_RATIO <= ratio <= MOST_RATIO and rows > 1 and rows * values.shape[1] <= max(MOST_CELLS, values.size)
 
 
 def _count(rows: int, ratio: float) -> int:

@@ -11,12 +11,14 @@ from shared.recordings.series import Series
 from shared.segmentation.known_recordings import (
     GROSS_GAIN,
     GROSS_LENGTH,
+    GROSS_LEVEL,
     GROSS_MISSING,
     GROSS_SHIFT,
     GROSS_STEP,
     MAX_SWAPPABLE,
     Description,
     describe,
+    level_shifts,
     scale_shifts,
     swap_gains,
 )
@@ -27,6 +29,7 @@ from shared.segmentation.normalisation import missing
 FACTOR = 1.5  # of the largest distance of a training recording from the rest
 # distances that recordings of one kind have, where these have less
 LEAST_STEP, LEAST_SHIFT, LEAST_GAIN, LEAST_LENGTH, LEAST_MISSING = 0.18, 0.3, 0.2, float(np.log(4)), 0.1
+LEAST_LEVEL = 3.0  # spreads of a recording
 DISTINCT = 0.8  # of the recordings must be caught if two channels are swapped; others are too similar for a doubt
 ENOUGH = 5  # recordings; with fewer only what is gross is doubted
 Doubles = NDArray[np.float64]
@@ -52,6 +55,11 @@ def learn_known_recordings(recordings: Sequence[Series], *, timed: bool) -> Know
                 for each, rest in zip(found, rests, strict=True)
             ]
         )
+    off_level = [
+        level_shifts(each.levels, np.asarray(rest.levels), np.asarray(rest.scales[1]))[varied].max(initial=0.0)
+        for each, rest in zip(found, rests, strict=True)
+    ]
+    level_limit = FACTOR * max(*(float(each) for each in off_level), LEAST_LEVEL)
     distinct, swap_limit = _swaps(found, rests, enough=enough) if known.profile_mean else ((), 0.0)
     rows = np.log([series.rows for series in recordings])
     lacking = max(float(each.mean()) for each in gaps)
@@ -73,6 +81,8 @@ def learn_known_recordings(recordings: Sequence[Series], *, timed: bool) -> Know
         varied=tuple(varied.tolist()),
         filled=tuple(np.any([~each.all(axis=0) for each in gaps], axis=0).tolist()),
         scales=known.scales,
+        levels=known.levels,
+        level_limit=level_limit if enough else max(level_limit, GROSS_LEVEL),
         scale_measure=measure,
         scale_limit=FACTOR * max(float(furthest[measure]), LEAST_SHIFT) if measure is not None else GROSS_SHIFT,
         profile_mean=known.profile_mean,
@@ -109,6 +119,7 @@ def _summary(found: Sequence[Description], varied: NDArray[np.bool_]) -> KnownRe
         filled=(True,) * channels,
         scales=_rows(scales),
         scale_limit=0.0,
+        levels=tuple(np.median([each.levels for each in found], axis=0).tolist()),
     )
     if not (1 < channels <= MAX_SWAPPABLE and varied.all()):
         return known

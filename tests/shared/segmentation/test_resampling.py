@@ -87,8 +87,14 @@ def test_only_another_rate_is_resampled(step: float, rows: int | None) -> None:
         assert "it was resampled to theirs" in found.doubt.sentence
 
 
+@pytest.mark.parametrize("step", [0.001, 0.05, 20.0, 1000.0])
+def test_times_in_another_unit_are_no_rate(step: float) -> None:
+    assert at_known_rate(Series(waves(9000, 1.0), TimeAxis(np.arange(9000, dtype=np.float64) * step)), KNOWN) is None
+
+
 def test_recordings_that_would_grow_far_too_long_are_left_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    slow = Series(waves(1000, 30.0), TimeAxis(np.arange(1000, dtype=np.float64) * 30.0))
+    slow = Series(waves(1000, 15.0), TimeAxis(np.arange(1000, dtype=np.float64) * 15.0))
+    monkeypatch.setattr(resampling, "MOST_CELLS", 29_000)
     assert at_known_rate(slow, KNOWN) is None
     half = Series(waves(1000, 2.0), TimeAxis(np.arange(1000, dtype=np.float64) * 2.0))
     monkeypatch.setattr(resampling, "MOST_CELLS", 3000)

@@ -45,6 +45,10 @@ def swapped(series: Series) -> Series:
     return Series(series.values[:, [1, 0, 2]], series.axis)
 
 
+def higher(series: Series) -> Series:
+    return Series(series.values + np.array([0.0, 40.0, 0.0]), series.axis)
+
+
 def kinds(series: Series, known: KnownRecordings, *, timed: bool = True) -> list[str]:
     return [doubt.kind for doubt in unlike_doubts(series, known, NAMES, timed=timed)]
 
@@ -65,6 +69,7 @@ def test_recordings_of_the_same_kind_are_not_doubted(known: KnownRecordings, see
     ("change", "kind"),
     [
         (scaled, "value-range"),
+        (higher, "value-range"),
         (halved, "sampling-rate"),
         (dead, "constant-channel"),
         (swapped, "swapped-channels"),
@@ -140,8 +145,14 @@ def test_a_rate_is_compared_only_where_steps_are_constant(known: KnownRecordings
 def test_a_sentence_tells_what_was_found_and_what_was_known(known: KnownRecordings) -> None:
     (doubt,) = unlike_doubts(halved(recording(200)), known, NAMES, timed=True)
     assert "0.5 times that of the training recordings (a step of time is 0.1, it was 0.05)" in doubt.sentence
-    (doubt,) = unlike_doubts(scaled(recording(200)), known, NAMES, timed=True)
+    doubt, *_ = unlike_doubts(scaled(recording(200)), known, NAMES, timed=True)
     assert 7 < float(doubt.sentence.split()[3]) < 13
+
+
+def test_a_channel_at_another_level_is_named(known: KnownRecordings) -> None:
+    (doubt,) = unlike_doubts(higher(recording(200)), known, NAMES, timed=True)
+    assert doubt.sentence.startswith("The values of channel 'y' lie around 39.99")
+    assert "those of the training recordings around" in doubt.sentence
 
 
 def test_a_channel_that_never_varies_is_not_missed() -> None:
