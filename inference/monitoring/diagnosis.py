@@ -1,19 +1,19 @@
-"""Diagnosis of a task: each step from its number to its segments, and a drawing of the recording."""
+"""Diagnosis of a task: each step from its number to its segments; the recording is drawn in `drawing`."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from inference.monitoring.annotated import annotated_strips
+from inference.monitoring.drawing import HELD_OUT, Drawing, Window, draw
 from inference.serving.model_cache import ModelCache, ServedModel
 from inference.serving.protocol import ProjectRef
-from shared.errors import RefusedError, SegmenterError
+from shared.errors import SegmenterError
 from shared.label_studio.client import LabelStudio, TaskWithAnnotations
 from shared.label_studio.fetcher import Fetcher
 from shared.labelling.label_config import LabelConfig, parse_label_config
@@ -28,8 +28,9 @@ from shared.store.report import HeldOut
 
 T = TypeVar("T")
 
-COLUMNS = 1000  # pixel columns of a drawn signal: each shows the minimum and maximum of its rows
 BUDGET_SECONDS = 60.0
+HELD_SECONDS = 120.0  # for which the recording looked at last is held, so that zooming reads and predicts nothing anew
+MOST_HELD = 2**29  # bytes of its values: 10⁶ rows of 64 channels
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,38 +40,6 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
 
 
-class DrawnSegment(msgspec.Struct, frozen=True, kw_only=True):
-    """A segment as it is drawn; `start` and `end` as Label Studio shows them."""
-
-    first: int
-    last: int
-    label: str
-    score: float
-    instant: bool
-    start: int | float | str = ""
-    end: int | float | str = ""
-
-
-class Channel(msgspec.Struct, frozen=True, kw_only=True):
-    """A signal by pixel columns: minimum and maximum, null where values are missing."""
-
-    name: str
-    low: list[float | None]
-    high: list[float | None]
-
-
-class Drawing(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows `first` to `last` of a recording, with strips of segments by name."""
-
-    rows: int
-    first: int
-    last: int
-    start: int | float | str
-    end: int | float | str
-    channels: list[Channel]
-    strips: dict[str, list[DrawnSegment]]
-
-
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     """Result for a task."""
 
@@ -78,6 +47,17 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     score: float | None = None
     drawing: Drawing | None = None
+
+
+class Examined(NamedTuple):
+    """A recording that was looked at, and all that is drawn of it."""
+
+    project: int
+    task: int
+    series: Series
+    channels: Sequence[str]
+    strips: dict[str, list[Segment]]
+    diagnosis: Diagnosis
 
 
 class Diagnoser:
@@ -97,17 +77,46 @@ class Diagnoser:
         self._projects = projects
         self._settings = settings
         self._thread = ThreadPoolExecutor(1, "examine")
+        self._held: Examined | None = None
+        self._forget: threading.Timer | None = None
 
     def close(self) -> None:
         """End the thread."""
+        self._hold(None)
         self._thread.shutdown(cancel_futures=True)
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run something in the thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def examine(self, project: int, task: int, held_out: HeldOut | None, window: tuple[int, int]) -> Diagnosis:
-        """Go through all steps until one fails. window: first and last row to draw; (0, -1) is all."""
+    def examine(self, project: int, task: int, held_out: HeldOut | None, window: Window) -> Diagnosis:
+        """Go through all steps until one fails, and draw a window of the recording.
+
+        Another window of the recording looked at last is drawn from memory.
+        """
+        held = self._held
+        if held is None or (held.project, held.task) != (project, task) or window.whole:
+            self._hold(None)  # before another one is read
+            found = self._look(project, task, held_out)
+            if isinstance(found, Diagnosis):
+                return found
+            held = found
+        drawing = draw(held.series, held.channels, held.strips, window)
+        self._hold(held if held.series.values.nbytes <= MOST_HELD else None)
+        return msgspec.structs.replace(held.diagnosis, drawing=drawing)
+
+    def _hold(self, examined: Examined | None) -> None:
+        """Hold a recording for a while; None: none."""
+        if self._forget is not None:
+            self._forget.cancel()
+            self._forget = None
+        self._held = examined
+        if examined is not None:
+            self._forget = threading.Timer(HELD_SECONDS, setattr, (self, "_held", None))
+            self._forget.daemon = True
+            self._forget.start()
+
+    def _look(self, project: int, task: int, held_out: HeldOut | None) -> Examined | Diagnosis:
         steps: list[Step] = []
         served = self._served(project, steps)
         config = self._config(project, served, steps)
@@ -126,7 +135,7 @@ class Diagnoser:
         steps += [Step(holds=False, sentence=each) for each in doubts]
         score = None
         if held_out is not None:
-            strips["predicted by a network that had not seen it"] = [
+            strips[HELD_OUT] = [
                 Segment(each.first, each.last, each.label, each.score, each.instant) for each in held_out.predicted
             ]
         if served is not None:
@@ -135,12 +144,8 @@ class Diagnoser:
                 strips["predicted"], score = found.segments, found.score
         else:
             steps += [Step(holds=False, sentence=doubt.sentence) for doubt in reading_doubts(series, None)]
-        return Diagnosis(
-            steps=steps,
-            version=served.version if served else "",
-            score=score,
-            drawing=draw(series, read.channels, strips, window),
-        )
+        diagnosis = Diagnosis(steps=steps, version=served.version if served else "", score=score)
+        return Examined(project, task, series, read.channels, strips, diagnosis)
 
     def _served(self, project: int, steps: list[Step]) -> ServedModel | None:
         try:
@@ -195,57 +200,6 @@ class Diagnoser:
             span += f", time from {series.axis.value(0)} to {series.axis.value(series.rows - 1)}"
         steps.append(Step(holds=True, sentence=f"Its recording arrived and was read: {span}."))
         return series
-
-
-def draw(series: Series, names: Sequence[str], strips: dict[str, list[Segment]], window: tuple[int, int]) -> Drawing:
-    """Rows `window` of a recording, reduced to minima and maxima. Raises RefusedError on a recording of no rows."""
-    if not series.rows:
-        raise RefusedError("The recording has no rows to draw.")
-    first = min(max(window[0], 0), series.rows - 1)
-    last = series.rows - 1 if window[1] < first else min(window[1], series.rows - 1)
-    values = series.values[first : last + 1]
-    channels = [
-        Channel(name=name, low=_numbers(low), high=_numbers(high))
-        for name, (low, high) in zip(names, (envelope(column) for column in values.T), strict=True)
-    ]
-    return Drawing(
-        rows=series.rows,
-        first=first,
-        last=last,
-        start=series.axis.value(first),
-        end=series.axis.value(last),
-        channels=channels,
-        strips={name: list(_pieces(found, series, first, last)) for name, found in strips.items()},
-    )
-
-
-def envelope(column: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Minimum and maximum of at most COLUMNS parts of a channel [rows]; NaN where a part has no values."""
-    count = min(COLUMNS, len(column))
-    bounds = np.linspace(0, len(column), count + 1).astype(int)[:-1]
-    missing = np.isnan(column)
-    low = np.minimum.reduceat(np.where(missing, np.inf, column), bounds)
-    high = np.maximum.reduceat(np.where(missing, -np.inf, column), bounds)
-    none = ~(np.isfinite(low) & np.isfinite(high))
-    return np.where(none, np.nan, low), np.where(none, np.nan, high)
-
-
-def _numbers(values: NDArray[np.float64]) -> list[float | None]:
-    return [None if np.isnan(value) else float(f"{value:.6g}") for value in values]
-
-
-def _pieces(segments: Iterable[Segment], series: Series, first: int, last: int) -> Iterable[DrawnSegment]:
-    for each in segments:
-        if each.last >= first and each.first <= last and each.last < series.rows:
-            yield DrawnSegment(
-                first=each.first,
-                last=each.last,
-                label=each.label,
-                score=round(each.score, 4),
-                instant=each.instant,
-                start=series.axis.value(each.first),
-                end=series.axis.value(each.last),
-            )
 
 
 def _answer(

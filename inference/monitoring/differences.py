@@ -4,8 +4,10 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import pairwise
+from statistics import median
 from typing import Protocol
 
+TOLERANCE = 0.2  # of the median gap between annotated instants, as in evaluation
 LEAST_OVERLAP = 0.5  # intersection over union from which a segment counts as found, as segment F1@50 does
 
 
@@ -107,6 +109,15 @@ def matched_instants(true: Sequence[Span], predicted: Sequence[Span], tolerance:
                 hits += 1
                 at += 1
     return hits
+
+
+def tolerance_rows(recordings: Iterable[Iterable[Span]]) -> int:
+    """Rows that an instant may be off and still be right: a fifth of the median gap between annotated ones."""
+    gaps: list[int] = []
+    for each in recordings:
+        rows = sorted(one.first for one in each if one.instant)
+        gaps += [later - earlier for earlier, later in pairwise(rows)]
+    return max(1, round(TOLERANCE * median(gaps))) if gaps else 1
 
 
 def _stretches(ours: Sequence[Span], theirs: Sequence[Span]) -> Iterable[tuple[int, int, bool]]:

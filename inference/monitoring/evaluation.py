@@ -1,16 +1,12 @@
 """What a version's report says in a few words: segments found, labels mixed up, tasks that disagree."""
 
-from itertools import pairwise
-from statistics import median
-
 import msgspec
 
-from inference.monitoring.differences import agreement, count_found
+from inference.monitoring.differences import agreement, count_found, tolerance_rows
 from shared.reporting import class_names
-from shared.store.report import HeldOut, ReportFile
+from shared.store.report import ReportFile
 
 OFTEN = 0.1  # share of a label's rows or events from which confusing it is worth telling
-TOLERANCE = 0.2  # of the median gap between annotated instants, as in evaluation
 BACKGROUND = "background"
 
 
@@ -51,7 +47,7 @@ class EvaluationSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 def summarise_report(report: ReportFile) -> EvaluationSummary:
     """The evaluation of a report."""
-    tolerance = tolerance_rows(report.held_out)
+    tolerance = tolerance_rows([each.true for each in report.held_out])
     whole = [each for each in report.held_out if each.rows]
     return EvaluationSummary(
         found=sum(count_found(each.true, each.predicted, tolerance) for each in whole),
@@ -59,15 +55,6 @@ def summarise_report(report: ReportFile) -> EvaluationSummary:
         mixups=_mixups(report),
         agreement={each.task: round(agreement(each.true, each.predicted, tolerance), 4) for each in whole},
     )
-
-
-def tolerance_rows(recordings: tuple[HeldOut, ...]) -> int:
-    """Rows that an instant may be off and still be right."""
-    gaps = []
-    for each in recordings:
-        rows = sorted(one.first for one in each.true if one.instant)
-        gaps += [later - earlier for earlier, later in pairwise(rows)]
-    return max(1, round(TOLERANCE * median(gaps))) if gaps else 1
 
 
 def _mixups(report: ReportFile) -> tuple[Mixup, ...]:

@@ -192,10 +192,10 @@ def _next(given: ProjectFacts) -> PageAnswer:
     if given.problem:
         return PageAnswer(
             question=question,
-            sentence="Give this server a token for Label Studio.",
+            sentence="Let this server read Label Studio.",
             level="broken",
             more=given.problem,
-            action=Action(title="How", link="./#server"),
+            action=Action(title="State of the server", link="../#server"),
         )
     if status.config_error:
         return PageAnswer(

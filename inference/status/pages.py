@@ -77,4 +77,4 @@ class Pages(NamedTuple):
             clock=clock,
         )
         table = TasksPageBuilder(rows, statuses, tasks, clock)
-        return cls(overview, project, table, TaskPageBuilder(project, statuses, activity_log, diagnoser))
+        return cls(overview, project, table, TaskPageBuilder(project, statuses, activity_log, diagnoser, tasks))

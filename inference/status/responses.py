@@ -14,6 +14,7 @@ from inference import formatting
 from inference.json_response import json_answer
 from inference.status import charts
 from inference.version import program_version
+from shared.labelling.colors import PALETTE, is_light
 from shared.reporting import template_environment
 
 HERE = Path(__file__).parent
@@ -50,6 +51,7 @@ class Responses:
         asset_digest = hashlib.sha256(b"".join(self.files.values())).hexdigest()[:8]
         self._templates.globals |= {
             "asset_digest": asset_digest,
+            "PALETTE": PALETTE,
             **{
                 each.__name__: each
                 for each in (
@@ -61,8 +63,15 @@ class Responses:
                     formatting.size,
                     charts.signal,
                     charts.limits,
+                    charts.bars,
+                    charts.marks,
                     charts.place,
                     charts.zooms,
+                    charts.address,
+                    charts.raised,
+                    charts.without,
+                    charts.hidden,
+                    is_light,
                 )
             },
         }

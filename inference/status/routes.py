@@ -5,6 +5,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from inference.monitoring.drawing import Window
 from inference.operations import ThreadPools, Trainings, Versions
 from inference.operations.labels import Labels
 from inference.server_url import server_url
@@ -17,6 +18,7 @@ from shared.errors import SegmenterError, StoreError
 from shared.settings import Settings
 
 LONGEST_SEARCH = 100
+MOST_CHANNELS = 64  # drawn at once
 REPORT_GUARDS = {
     **GUARDS,
     "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
@@ -157,7 +159,13 @@ class StatusPages:
                 request, "Expected ?number=12, the number of a task in Label Studio.", 400, f"../{number}"
             )
         try:
-            built = await self._pages.task.build(number, task, (first, last))
+            window = Window(
+                first=first,
+                last=last,
+                channels=_channels(request.query_params.get("channels", "")),
+                together=request.query_params.get("plot") == "together",
+            )
+            built = await self._pages.task.build(number, task, window)
         except SegmenterError as error:
             status = 503 if isinstance(error, StoreError) else 409
             return self._responses.failure(request, str(error), status, f"../{number}")
@@ -198,6 +206,12 @@ def _number(text: str | None, least: int) -> int | None:
     if read_digits(digits, 15) is None:
         return None
     return int(text) if int(text) >= least else None
+
+
+def _channels(text: str) -> tuple[int, ...]:
+    """Numbers of channels, separated by commas; what is none is left out."""
+    numbers = (read_digits(each, 4) for each in text.split(",", MOST_CHANNELS)[:MOST_CHANNELS])
+    return tuple(each for each in numbers if each is not None)
 
 
 def _page(text: str | None) -> int:

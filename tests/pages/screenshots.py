@@ -11,11 +11,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import sync_playwright
 
+from shared.retraining.active_run import begin_run
+from shared.retraining.runs import Progress
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from shared.store.projects import KnownProject, KnownProjects
@@ -50,6 +53,8 @@ def main() -> int:
             train(Path(scratch), models)
         with serve_web(example_label_studio()) as web:
             take(folder, models, web.url)
+            if "--states" in sys.argv:
+                take_states(folder / "states", models, web.url)
     return 0
 
 
@@ -94,6 +99,37 @@ def take(folder: Path, models: str, label_studio: str) -> None:
             page.screenshot(path=folder / f"{name}.png", full_page=name == "task")
             shrink(folder / f"{name}.png")
         browser.close()
+
+
+def take_states(folder: Path, models: str, label_studio: str) -> None:
+    """Nothing yet, training, good, broken: light, dark, and on a phone."""
+    folder.mkdir(exist_ok=True)
+    storage = open_storage(models)
+    for state in ("nothing", "training", "good", "broken"):
+        settings = {
+            "LABEL_STUDIO_HOST": label_studio,
+            "LABEL_STUDIO_API_KEY": "wrong" if state == "broken" else TOKEN,
+            "PYTHONPATH": str(ROOT),
+        }
+        store = "./empty" if state == "nothing" else models
+        path = "/ui/" if state == "nothing" else "/ui/projects/1"
+        training = begin_run(storage, 1, launcher="process", host="here") if state == "training" else nullcontext()
+        with training as run, run_server(store, Path.cwd(), **settings) as server, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            if run is not None:
+                losses = tuple((step, 2.0 * 0.97**step) for step in range(1, 90, 2))
+                progress = Progress(fraction=0.6, step=270, steps=450, losses=losses, eta_seconds=40.0)
+                run.report(state="fitting", progress=progress)
+                run.log("fitting: step 270 of 450, loss 0.132.")
+                run.beat()
+            for look, scheme, width in (("light", "light", 1400), ("dark", "dark", 1400), ("phone", "light", 360)):
+                options: dict[str, Any] = {"color_scheme": scheme, "viewport": {"width": width, "height": 860}}
+                page = browser.new_context(base_url=server.url, **options).new_page()
+                page.goto(path)
+                page.screenshot(path=folder / f"{state}-{look}.png", full_page=width == 360)
+            browser.close()
+            if run is not None:
+                run.end("cancelled", exit_code=75)
 
 
 def batch() -> dict[str, Any]:

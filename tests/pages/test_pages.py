@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from tests.support.web_server import serve as serve_web
 pytestmark = pytest.mark.pages
 
 FIRST, SECOND, THIRD = "20260101T000000Z-aaaaaa", "20260102T000000Z-bbbbbb", "20260103T000000Z-cccccc"
+PATHS = ("/ui/", "/ui/projects/3", "/ui/projects/4", "/ui/projects/3/tasks", "/ui/projects/3/task?number=1")
 PHONE = {"width": 360, "height": 740}
 
 
@@ -114,7 +116,7 @@ def test_roll_back_lets_setup_answer_the_old_version(server: str, full: None, lo
         expect(page.locator("#serves")).to_contain_text("v2 serves")
 
 
-def test_a_recording_shows_signal_reference_and_prediction_and_zooms(recording: str, look: Look) -> None:
+def test_a_recording_shows_signal_reference_prediction_and_differences_and_zooms(recording: str, look: Look) -> None:
     with look(recording) as page:
         page.goto("/ui/projects/3")
         page.get_by_role("spinbutton", name="Task").fill("1")
@@ -122,9 +124,127 @@ def test_a_recording_shows_signal_reference_and_prediction_and_zooms(recording: 
         expect(page.get_by_role("heading", level=1)).to_contain_text("Task 1")
         expect(page.locator(".signal path")).to_have_count(1)
         expect(page.locator(".strip")).to_have_count(3)
-        expect(page.locator(".strip rect")).to_have_count(3)
+        expect(page.locator(".strip .piece")).to_have_count(3)
+        expect(page.locator(".strip text").first).to_have_text("Run")
+        expect(page.locator(".diff rect")).to_have_count(2)
         page.get_by_role("link", name="zoom in").click()
         expect(page.locator("main")).to_contain_text("Rows 45 to 134 of 180")
+        expect(page.locator(".ticks text").first).to_have_text("60")
+
+
+def rows(page: Page) -> tuple[int, int]:
+    """First and last row of the recording that are shown."""
+    shown = page.locator("#recording")
+    return int(shown.get_attribute("data-first") or -1), int(shown.get_attribute("data-last") or -1)
+
+
+def test_dragging_and_keys_zoom_move_and_go_from_difference_to_difference(recording: str, look: Look) -> None:
+    with look(recording) as page:
+        page.goto("/ui/projects/3/task?number=1")
+        page.evaluate("() => { window.stayed = true; }")
+        box = page.locator(".signal").bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 10)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 12, steps=4)
+        page.mouse.up()
+        expect(page.locator("#recording")).to_have_attribute("data-first", "45")
+        assert abs(rows(page)[1] - 90) <= 1
+        bar = page.locator(".overview .window").bounding_box()
+        assert bar is not None
+        page.mouse.move(bar["x"] + bar["width"] / 2, bar["y"] + 5)
+        page.mouse.down()
+        page.mouse.move(bar["x"] + 3 * bar["width"] / 2, bar["y"] + 5, steps=4)
+        page.mouse.up()
+        expect(page.locator("#recording")).to_have_attribute("data-first", re.compile("^(89|90|91)$"))
+        page.keyboard.press("0")
+        expect(page.locator("#recording")).to_have_attribute("data-last", "179")
+        page.keyboard.press("n")
+        expect(page.locator("#recording")).to_have_attribute("data-first", "40")
+        first = rows(page)
+        page.keyboard.press("n")
+        expect(page.locator("#recording")).not_to_have_attribute("data-first", "40")
+        page.keyboard.press("p")
+        expect(page.locator("#recording")).to_have_attribute("data-first", str(first[0]))
+        page.keyboard.press("+")
+        expect(page.locator("#recording")).to_have_attribute("data-first", str(first[0] + 10))
+        assert page.evaluate("() => window.stayed")
+        assert f"first={first[0] + 10}" in page.url
+
+
+def test_channels_are_hidden_ordered_and_drawn_in_one_plot_without_javascript_too(
+    tmp_path: Path, store: Storage, look: Look
+) -> None:
+    config = CONFIG.replace('<Channel column="value"/>', "".join(f'<Channel column="c{each}"/>' for each in range(64)))
+    KnownProjects(store).remember(KnownProject(id=3, title="Wide", label_config=config))
+    label_studio = LabelStudioDouble(projects={3: make_project(3)})
+    label_studio.annotate(1, project=3, result=[make_region(60, 79)])
+    values = {f"c{each}": [float((row * (each + 1)) % 17) for row in range(3000)] for each in range(64)}
+    label_studio.tasks[0]["data"] = {"csv_url": values}
+    with (
+        serve_web(label_studio) as web,
+        run_server(tmp_path / "models", LABEL_STUDIO_HOST=web.url, LABEL_STUDIO_API_KEY=TOKEN) as server,
+    ):
+        for script in (True, False):
+            with look(server.url, java_script_enabled=script) as page:
+                page.goto("/ui/projects/3/task?number=1")
+                expect(page.locator(".signal")).to_have_count(16)
+                page.get_by_role("link", name="Hide c1", exact=True).click()
+                expect(page.locator(".signal")).to_have_count(15)
+                page.get_by_role("link", name="Move c2 up", exact=True).click()
+                expect(page.locator(".signal").first).to_have_attribute("aria-label", re.compile("channel c2,"))
+                page.get_by_role("link", name="all 64").click()
+                expect(page.locator(".signal")).to_have_count(64)
+                page.get_by_role("link", name="All in one plot").click()
+                expect(page.locator(".signal path")).to_have_count(64)
+        packed = {"Accept": "text/html", "Accept-Encoding": "gzip"}
+        first = server._answered("GET", "/ui/projects/3/task?number=1", None, packed)
+        assert int(first.headers["Content-Length"]) < 150_000
+
+
+def test_who_pressed_is_shown_and_undone(server: str, full: None, look: Look) -> None:
+    with look(server) as page:
+        page.goto("/ui/projects/3")
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.get_by_role("button", name="Promote v1", exact=True).click()
+        expect(page.locator("#serves")).to_contain_text("v1 serves")
+        expect(page.locator("#activity")).to_contain_text("from 127.0.0.1")
+        page.get_by_role("button", name="Undo", exact=True).click()
+        expect(page.locator("#serves")).to_contain_text("v2 serves")
+
+
+def test_buttons_that_can_do_nothing_are_disabled_and_say_why(server: str, full: None, look: Look) -> None:
+    with look(server) as page:
+        page.goto("/ui/projects/4")
+        expect(page.get_by_role("button", name="Stop")).to_be_disabled()
+        expect(page.locator(".head")).to_contain_text("Nothing is running.")
+        expect(page.get_by_role("button", name="Roll back")).to_be_disabled()
+        expect(page.locator(".head")).to_contain_text("There is no earlier version.")
+
+
+def test_a_server_that_cannot_read_annotations_says_so_before_anything_else(
+    server: str, full: None, look: Look
+) -> None:
+    with look(server) as page:
+        for path in ("/ui/", "/ui/projects/3"):
+            page.goto(path)
+            expect(page.get_by_role("alert").first).to_contain_text("Annotations are not seen")
+
+
+def test_the_table_of_tasks_is_sorted_and_filtered(recording: str, look: Look) -> None:
+    with look(recording) as page:
+        tasks = [{"id": number, "data": {"csv_url": {"value": VALUES}}} for number in range(1, 61)]
+        page.request.post("/predict", data={"tasks": tasks, "project": "3", "label_config": CONFIG})
+        page.goto("/ui/projects/3")
+        page.get_by_role("link", name="Table of tasks").click()
+        expect(page.locator("tbody tr")).to_have_count(50)
+        page.get_by_role("link", name="Next", exact=True).click()
+        expect(page.locator("tbody tr")).to_have_count(10)
+        page.get_by_role("link", name="Disagreeing").click()
+        expect(page.locator("tbody tr")).to_have_count(0)
+        page.get_by_role("link", name="Not annotated").click()
+        page.get_by_role("link", name="Task", exact=True).click()
+        expect(page.locator("tbody th").first).to_contain_text("2")
 
 
 def test_without_javascript_everything_is_there_and_buttons_work(server: str, full: None, look: Look) -> None:
@@ -143,7 +263,9 @@ def test_the_first_visit_explains_three_steps(server: str, look: Look) -> None:
 
 
 @pytest.mark.parametrize("width", [360, 3840])
-@pytest.mark.parametrize("path", ["/ui/", "/ui/projects/3", "/ui/projects/4", "/ui/projects/3/task?number=1"])
+@pytest.mark.parametrize(
+    "path", ["/ui/", "/ui/projects/3", "/ui/projects/4", "/ui/projects/3/tasks", "/ui/projects/3/task?number=1"]
+)
 def test_pages_fit_phones_and_walls(recording: str, look: Look, path: str, width: int) -> None:
     with look(recording, viewport={"width": width, "height": 900}) as page:
         page.goto(path)
@@ -151,7 +273,9 @@ def test_pages_fit_phones_and_walls(recording: str, look: Look, path: str, width
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["/ui/", "/ui/projects/3", "/ui/projects/4", "/ui/projects/3/task?number=1"])
+@pytest.mark.parametrize(
+    "path", ["/ui/", "/ui/projects/3", "/ui/projects/4", "/ui/projects/3/tasks", "/ui/projects/3/task?number=1"]
+)
 def test_axe_finds_nothing(recording: str, look: Look, axe: Path, path: str, scheme: str) -> None:
     with look(recording, color_scheme=scheme, viewport=PHONE if path == "/ui/" else None, bypass_csp=True) as page:
         page.goto(path)

@@ -42,7 +42,7 @@ def test_without_a_token_the_page_says_so_first_and_readyz_names_it(serve: Serve
         answers = page(client, "/ui/projects/3.json")["answers"]
         assert [(each["level"], each["sentence"]) for each in answers][-1] == (
             "broken",
-            "Give this server a token for Label Studio.",
+            "Let this server read Label Studio.",
         )
         wait_until(lambda: client.get("/readyz").status_code == 200)
         ready = client.get("/readyz")
