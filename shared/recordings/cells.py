@@ -101,11 +101,11 @@ def _brief(cell: Any) -> str:
 def _advice(cell: Any) -> str:
     text = cell.strip() if isinstance(cell, str) and len(cell) <= LONGEST_EXPLAINED else ""
     if DECIMAL_COMMA.fullmatch(text):
-        return " Is its comma a decimal one? Numbers are written with a point."
+        return " It looks like a decimal comma: write numbers with a point."
     if THOUSANDS.fullmatch(text):
-        return " Numbers are written without separators of thousands, and with a decimal point."
+        return " Write numbers without thousands separators, and with a decimal point."
     if WITH_UNIT.fullmatch(text):
-        return " Is that a unit behind the number? Numbers are written alone."
+        return " It looks like a number with a unit: write the number alone."
     return ""
 
 

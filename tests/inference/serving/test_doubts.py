@@ -19,7 +19,7 @@ from tests.support.web_server import serve as serve_web
 CELLS = [f"{value} g" if row % 20 == 3 else str(value) for row, value in enumerate(VALUES)]
 TOLD = (
     "Channel 'value': 9 of 180 cells that are not empty hold no number and count as missing, the first is '0.0 g' in "
-    "row 3."
+    "row 3. It looks like a number with a unit: write the number alone."
 )
 
 
