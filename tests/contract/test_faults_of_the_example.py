@@ -91,7 +91,7 @@ def test_labels_that_look_like_numbers_stay_text(serve: Serve, publish: Publish)
     assert [each["value"]["timeserieslabels"] for each in found["result"]] == [["1"]]
 
 
-def test_columns_in_another_order_than_the_configuration_are_told_by_name() -> None:
+def test_columns_in_another_order_than_the_configuration_are_reported_by_name() -> None:
     config = parse_label_config(
         CONFIG.replace("json", "url").replace('<Channel column="value"/>', '<Channel column="b"/><Channel column="a"/>')
     )

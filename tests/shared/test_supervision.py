@@ -12,7 +12,7 @@ class PanicError(BaseException):
 
 
 @pytest.mark.parametrize("error", [PanicError("panicked"), ValueError("unexpected"), MemoryError()])
-def test_work_that_raises_is_logged_and_begun_again(
+def test_work_that_raises_is_logged_and_restarted(
     error: BaseException, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("shared.supervision.RESTART_SECONDS", 0.01)
@@ -30,7 +30,7 @@ def test_work_that_raises_is_logged_and_begun_again(
     assert caplog.text.count("Thread 'swap' failed") == 2
 
 
-def test_it_is_not_begun_again_once_it_should_end() -> None:
+def test_it_is_not_restarted_once_it_should_end() -> None:
     ended = threading.Event()
 
     def work() -> None:

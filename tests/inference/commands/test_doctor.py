@@ -41,7 +41,7 @@ def test_it_answers_as_json_and_with_1_where_something_fails(
     assert {"holds", "what", "remedy"} == set(checks[0])
 
 
-def test_a_model_trained_by_older_rules_is_named_with_what_trains_it_anew(model_dir: Path, publish: Publish) -> None:
+def test_a_model_trained_by_older_rules_is_named_with_what_trains_it_again(model_dir: Path, publish: Publish) -> None:
     publish(project=3, rules=1)
     publish(project=4)
     told = [check for check in examine(settings_of(model_dir)) if "older rules" in check.what]

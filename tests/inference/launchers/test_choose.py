@@ -54,7 +54,9 @@ def test_in_a_pod_that_may_not_read_the_cronjob_they_are_not(
     assert chosen(store, "kubernetes") == "kubernetes", "who names it gets it, and the reason at each launch"
 
 
-def test_an_api_server_that_is_away_at_the_start_changes_nothing(server: ApiServer, pod: Path, store: Storage) -> None:
+def test_an_api_server_that_is_unreachable_at_the_start_changes_nothing(
+    server: ApiServer, pod: Path, store: Storage
+) -> None:
     server.fault = refuse(500, "starting")
     assert chosen(store, "auto") == "kubernetes"
 

@@ -158,7 +158,7 @@ def test_a_job_that_is_about_to_end_goes_on(
     assert Runs(store).last_ended(launch.project) is None
 
 
-def test_a_job_of_another_replica_is_heard_of(
+def test_a_job_of_another_replica_is_noticed(
     make: Callable[[], KubernetesLauncher], server: ApiServer, launch: Launch
 ) -> None:
     watching, launching = make(), make()
@@ -189,7 +189,7 @@ def test_a_job_that_kueue_holds_back_is_queued_and_not_failed(
         ("Complete", "CompletionsReached", "Reached expected number of succeeded pods", "could not record its end"),
     ],
 )
-def test_a_job_that_ended_without_a_word_is_a_failed_run(
+def test_a_job_that_ended_without_a_record_is_a_failed_run(
     server: ApiServer,
     make: Callable[[], KubernetesLauncher],
     store: Storage,

@@ -53,17 +53,17 @@ def test_a_token_that_rotates_is_read_again(server: ApiServer, cluster: Cluster)
     api.cronjob("train")
 
 
-def test_a_token_that_is_not_there_is_said(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_token_that_is_not_there_is_reported(cluster: Cluster, tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="automountServiceAccountToken"):
         ClusterApi(cluster._replace(token_file=tmp_path / "nothing")).cronjob("train")
 
 
-def test_no_certificate_authority_is_said(cluster: Cluster, tmp_path: Path) -> None:
+def test_no_certificate_authority_is_reported(cluster: Cluster, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="certificate authority"):
         ClusterApi(cluster._replace(ca_file=tmp_path / "nothing"))
 
 
-def test_an_answer_that_is_no_kubernetes_object_is_said(server: ApiServer, cluster: Cluster) -> None:
+def test_an_answer_that_is_no_kubernetes_object_is_reported(server: ApiServer, cluster: Cluster) -> None:
     server.fault = lambda request: Response("<html>a proxy says hello</html>")
     with pytest.raises(ClusterError, match="invalid Kubernetes object"):
         ClusterApi(cluster).job("train-3-1")

@@ -91,7 +91,7 @@ def test_what_was_refused_is_not_asked_again_at_once(
     assert name_of(launch) in server.jobs
 
 
-def test_an_api_server_that_is_away_is_said_and_found_again(
+def test_an_api_server_that_is_unreachable_is_reported_and_found_again(
     cluster: Cluster, server: ApiServer, make: Callable[[], KubernetesLauncher], launch: Launch, clock: Clock
 ) -> None:
     away = cluster._replace(url="https://127.0.0.1:9")

@@ -49,7 +49,7 @@ def test_memory_is_bounded() -> None:
     assert len(activity_log.skipped(1)) == len(activity_log.doubtful(1)) == TASKS
 
 
-def test_events_that_name_no_project_are_told_with_each() -> None:
+def test_events_that_name_no_project_are_reported_with_each() -> None:
     activity_log = ActivityLog()
     activity_log.note(1, "ANNOTATION_CREATED", "One.")
     activity_log.note(2, "ANNOTATION_CREATED", "Two.")

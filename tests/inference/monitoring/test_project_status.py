@@ -115,7 +115,7 @@ def test_every_project_has_its_turn(store: Counted) -> None:
     assert found[2 * LOOKED_AT - 1].version == "20260101T000000Z-aaaaaa"
 
 
-def test_while_the_store_is_away_the_last_known_statuses_are_shown(store: Counted) -> None:
+def test_while_the_store_is_unreachable_the_last_known_statuses_are_shown(store: Counted) -> None:
     remember(store, [1])
     clock = Clock()
     status_collector = collector_of(store, clock)
@@ -130,7 +130,7 @@ def test_while_the_store_is_away_the_last_known_statuses_are_shown(store: Counte
     assert status_collector.error == ""
 
 
-def test_runs_that_ended_between_two_looks_are_told_once_each(store: Counted) -> None:
+def test_runs_that_ended_between_two_looks_are_reported_once_each(store: Counted) -> None:
     remember(store, [1])
     clock = Clock()
     ended: list[RunRecord] = []

@@ -97,7 +97,7 @@ def test_a_model_whose_probe_fails_is_refused_and_the_one_before_answers(
     assert models.version(PROJECT) == FIRST
 
 
-def test_when_nothing_can_be_loaded_the_reason_is_said_and_the_search_ends(model_dir: Path, publish: Publish) -> None:
+def test_when_nothing_can_be_loaded_the_reason_is_given_and_the_search_ends(model_dir: Path, publish: Publish) -> None:
     publish(version=FIRST)
     for path in [model_dir / "model_project_3.onnx", *(model_dir / "versions" / "3").glob("*.onnx")]:
         path.write_bytes(b"not a model")
@@ -114,7 +114,7 @@ def test_the_least_recently_used_model_leaves_a_full_cache(model_dir: Path, publ
     assert set(models.loaded()) == {1, 3}
 
 
-def test_a_store_that_is_away_changes_nothing_for_a_model_in_use(
+def test_a_store_that_is_unreachable_changes_nothing_for_a_model_in_use(
     model_dir: Path, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(version=FIRST)

@@ -81,7 +81,7 @@ def test_setup_needs_a_project() -> None:
     ("params", "expected"),
     [("null", False), ('{"context":null}', False), ('{"context":{"result":[]}}', True), ("[]", False), ("3", False)],
 )
-def test_a_request_from_the_editor_is_told_by_its_context(params: str, expected: bool) -> None:
+def test_a_request_from_the_editor_is_recognized_by_its_context(params: str, expected: bool) -> None:
     call = decode_predict(f'{{"tasks":[],"params":{params}}}'.encode())
     assert is_interactive(call) is expected
 

@@ -48,7 +48,7 @@ def test_every_zoom_stays_within_the_recording(rows: int, data: st.DataObject) -
         assert 0 <= begin <= end < rows
 
 
-def test_numbers_are_told_as_people_read_them() -> None:
+def test_numbers_are_shown_as_people_read_them() -> None:
     assert words.ago(0.0, 7300.0) == "2 hours ago"
     assert words.ago(10.0, 5.0) == "now"
     assert words.ago(None, 5.0) == ""

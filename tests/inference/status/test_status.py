@@ -98,7 +98,7 @@ def test_a_project_without_a_model_says_how_many_updates_are_missing(serve: Serv
         assert any("2 more" in sentence for sentence in page(client, "/ui/projects/3.json")["missing"])
 
 
-def test_a_project_whose_training_failed_for_good_says_why(serve: Serve, store: Storage) -> None:
+def test_a_project_whose_training_failed_permanently_says_why(serve: Serve, store: Storage) -> None:
     reason = "All rows are Walk: annotate a recording that holds something else."
     with begin_run(store, 3, launcher="test", host="here") as run:
         run.end("failed", exit_code=2, reason=reason)
@@ -395,7 +395,7 @@ def test_a_tasks_page_shows_what_training_would_learn_from(
     assert len(said) == len(told)
 
 
-def test_why_nothing_says_so_when_label_studio_is_away(serve: Serve) -> None:
+def test_why_nothing_says_so_when_label_studio_is_unreachable(serve: Serve) -> None:
     with serve(label_studio_host="http://127.0.0.1:1") as client:
         connect(client)
         steps = page(client, "/ui/projects/3/task.json?number=1")["found"]["steps"]
@@ -451,7 +451,9 @@ def test_a_password_in_an_address_is_on_no_page(serve: Serve) -> None:
             assert "quiet!" not in text
 
 
-def test_a_model_that_failed_its_checks_is_told_with_the_reason(serve: Serve, store: Storage, model_dir: Path) -> None:
+def test_a_model_that_failed_its_checks_is_reported_with_the_reason(
+    serve: Serve, store: Storage, model_dir: Path
+) -> None:
     publish_with_report(store, "20260101T000000Z-aaaaaa")
     file = model_dir / "model_project_3.onnx"
     file.write_bytes(file.read_bytes()[:-7])

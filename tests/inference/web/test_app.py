@@ -103,7 +103,7 @@ def test_a_server_that_has_never_read_its_store_is_not_ready_and_says_so(
             assert client.get("/readyz").status_code == 200, "models in memory serve on while the store is away"
 
 
-def test_a_host_without_webhooks_is_told_with_the_cure_until_an_event_arrives(
+def test_a_host_without_webhooks_is_reported_with_what_to_do_until_an_event_arrives(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     def problems() -> str:

@@ -51,7 +51,7 @@ def test_a_malformed_or_wrong_header_is_refused(header: str) -> None:
     assert guarded.post("/predict", headers={"Authorization": header}).status_code == 401
 
 
-def test_events_and_health_pass_without_credentials_and_are_told_apart() -> None:
+def test_events_and_health_pass_without_credentials_and_are_distinguished() -> None:
     guarded = client(basic_auth_user="ann", basic_auth_pass="pass:word")
     assert guarded.get("/health").status_code == 200
     assert guarded.post("/webhook").json()["authorized"] is False

@@ -110,7 +110,7 @@ def _is_one_of(found: object, allowed: tuple[object, ...]) -> None:
     assert found in allowed
 
 
-def test_whoever_records_that_a_run_died_may_die_at_it_too(fresh: Fresh) -> None:
+def test_the_process_that_records_a_dead_run_may_die_too(fresh: Fresh) -> None:
     """The dead run is counted once, its number moves on by one, and no update goes."""
     seen: Counter[int] = Counter()
 

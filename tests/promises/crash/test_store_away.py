@@ -112,7 +112,7 @@ def test_a_fault_at_any_one_request_is_not_noticed(way: tuple[Proxy, Web], fault
 
 
 @pytest.mark.parametrize(("fault", "lasting"), [("away", True), ("lost", True), ("cut", False)])
-def test_a_bucket_that_goes_away_at_any_request_leaves_a_state_to_go_on_from(
+def test_a_bucket_that_fails_at_any_request_leaves_a_state_to_continue_from(
     way: tuple[Proxy, Web], fault: Fault, lasting: bool
 ) -> None:
     script, _ = way

@@ -148,7 +148,7 @@ def test_a_killed_roll_back_leaves_one_model_or_the_other(
     COUNTS[KILLS] += each_death(prepare, lambda storage: ModelStore(storage).roll_back(PROJECT), check)
 
 
-def test_a_run_killed_anywhere_holds_nobody_up_and_loses_no_update(fresh: Callable[[], FolderStorage]) -> None:
+def test_a_run_killed_anywhere_delays_nobody_and_loses_no_update(fresh: Callable[[], FolderStorage]) -> None:
     def prepare() -> FolderStorage:
         storage = fresh()
         Updates(storage).add(PROJECT, "ANNOTATION_CREATED", 1.0)

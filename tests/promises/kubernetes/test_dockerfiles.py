@@ -72,7 +72,7 @@ def test_only_what_is_installed_goes_into_an_image() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_edit_of_the_code_installs_no_library_anew(kind: str) -> None:
+def test_an_edit_of_the_code_reinstalls_no_library(kind: str) -> None:
     libraries, ours = recipe(kind).split("-r requirements.txt")
     assert "COPY shared" not in libraries
     assert "--no-deps ." in ours

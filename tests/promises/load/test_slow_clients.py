@@ -58,7 +58,7 @@ def test_requests_that_drip_in_hold_no_place_and_are_cut_off(server: Server, beg
     assert_it_answers(server)
 
 
-def test_connections_that_say_nothing_are_closed_without_a_word(server: Server) -> None:
+def test_silent_connections_are_closed_silently(server: Server) -> None:
     clients = [connect(server.port) for _ in range(20)]
     assert last_words(clients) == [b""] * 20
     for each in clients:

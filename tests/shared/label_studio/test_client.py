@@ -146,7 +146,7 @@ def test_backends_and_webhooks_are_read() -> None:
         (b" Connection: close", "was not reached"),
     ],
 )
-def test_each_trouble_has_its_sentence(reply: bytes, sentence: str) -> None:
+def test_each_error_has_its_sentence(reply: bytes, sentence: str) -> None:
     with serve(lambda asked: reply) as web, pytest.raises(LabelStudioError, match=sentence):
         client(web.url).whoami()
 

@@ -46,7 +46,7 @@ def credentials(host: str = "http://localhost:8080", key: str = "", clock: list[
     return Credentials(settings, Connections(), lambda: now[0])
 
 
-def test_a_token_is_told_by_its_shape() -> None:
+def test_a_token_is_recognized_by_its_shape() -> None:
     assert [token_kind(token) for token in ("", LEGACY, PAT, "something else")] == [
         "none",
         "legacy",

@@ -203,7 +203,7 @@ def test_https_checks_the_certificate_of_the_name_and_not_of_the_address(monkeyp
                 reader.fetch(f"https://{name}:{web.port}/a.csv")
 
 
-def test_a_missing_upload_a_missing_file_and_a_refused_token_are_told_apart() -> None:
+def test_a_missing_upload_a_missing_file_and_a_refused_token_are_distinguished() -> None:
     with serve(media) as web:
         with pytest.raises(FetchError, match="500, which it does for an upload that does not exist"):
             fetcher(web.url).fetch("/data/upload/3/none.csv")
@@ -216,7 +216,7 @@ def test_a_missing_upload_a_missing_file_and_a_refused_token_are_told_apart() ->
             fetcher("http://localhost:1", data_hosts_allowed=("127.0.0.1",)).fetch(web.url + "/a.csv")
 
 
-def test_a_server_that_is_not_there_is_a_passing_trouble() -> None:
+def test_a_server_that_is_not_there_is_a_temporary_error() -> None:
     with serve(always(b"")) as web:
         gone = web.url
     with pytest.raises(FetchError, match="nothing answers there"):

@@ -26,7 +26,7 @@ LOGIN = b"<!DOCTYPE html>\n<html><body>1,2\n3,4\nPlease log in</body></html>\n"
         ("truncated", b'{"time": [0, 1, 2], "a": [1, 2'),
     ],
 )
-def test_something_else_is_told(kind: str, body: bytes) -> None:
+def test_something_else_is_reported(kind: str, body: bytes) -> None:
     with pytest.raises(NotDataError, match=r"x\.csv") as caught:
         check_received(body, ANNOUNCED, "x.csv")
     assert caught.value.kind == kind

@@ -51,7 +51,7 @@ def test_these_get_a_webhook(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", DROPPED)
-def test_these_get_none_and_the_cure_is_named(url: str) -> None:
+def test_these_get_none_and_what_to_do_is_named(url: str) -> None:
     assert not accepts_webhook(url)
     sentence = webhook_objection(url)
     assert "server.internal" in sentence

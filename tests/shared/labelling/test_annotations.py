@@ -89,7 +89,7 @@ MADE = {"id": 1, "result": RESULT, "parent_prediction": 9, "lead_time": None}
         ({"last_action": "prediction", "lead_time": 1.0}, True),
     ],
 )
-def test_a_prediction_accepted_by_nobody_is_told_from_what_people_made(
+def test_a_prediction_accepted_by_nobody_is_distinguished_from_what_people_made(
     changed: dict[str, object], machine_made: bool
 ) -> None:
     assert read_annotation({**MADE, **changed}, {9: RESULT}).machine_made is machine_made

@@ -106,7 +106,7 @@ def test_columns_may_be_the_tasks_data_themselves() -> None:
         assert found.data_keys == {"time", "value"}
 
 
-def test_null_is_told_from_a_missing_key() -> None:
+def test_null_is_distinguished_from_a_missing_key() -> None:
     found = parse_label_config(view(LABELS, SERIES))
     with pytest.raises(SeriesError, match="is null"):
         found.value_of({"csv_url": None})

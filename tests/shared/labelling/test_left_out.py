@@ -23,5 +23,5 @@ def test_topics_of_a_kind_are_named_with_their_numbers_up_to_a_few() -> None:
     assert re.findall(r"(\d+) ×", told.sentence) == ["16"]
 
 
-def test_nothing_left_out_is_nothing_told() -> None:
+def test_nothing_left_out_is_nothing_reported() -> None:
     assert count_by_kind([]) == []

@@ -251,7 +251,7 @@ def test_a_message_shows_neither_password_nor_signature() -> None:
         assert "secret" not in str(caught.value)
 
 
-def test_a_user_name_before_the_host_is_named_as_the_trouble() -> None:
+def test_a_user_name_before_the_host_is_named_as_the_error() -> None:
     with pytest.raises(RefusedError, match="carries a user name"):
         read_url("http://data.example.org@127.0.0.1/a.csv")
 
@@ -268,7 +268,7 @@ def test_any_text_is_a_url_in_one_reading_or_refused(text: str) -> None:
 
 
 @given(st.ip_addresses(v=4))
-def test_an_ipv4_address_is_judged_the_same_inside_an_ipv6_address(address: object) -> None:
+def test_an_ipv4_address_is_checked_the_same_inside_an_ipv6_address(address: object) -> None:
     from ipaddress import IPv4Address, IPv6Address
 
     assert isinstance(address, IPv4Address)

@@ -239,7 +239,7 @@ def test_a_header_that_begins_like_another_format_is_a_header(header: str, chann
     assert read_series(text.encode(), config(channel, sep=separator)).values[:, 0].tolist() == [1 + column, 3 + column]
 
 
-def test_a_second_header_of_units_is_told() -> None:
+def test_a_second_header_of_units_is_reported() -> None:
     doubts = read_series(b"a,value\ng,m\n" + b"0,1\n" * 200, config()).doubts
     assert [doubt.first_row for doubt in doubts] == [0]
     assert "line of units" in doubts[0].sentence
@@ -251,7 +251,7 @@ def test_a_second_header_of_units_is_told() -> None:
             read_series(b"time,value\nms,g\n2000,1\n", config(time="time", timeFormat=time_format))
 
 
-def test_true_and_false_are_told_as_numbers() -> None:
+def test_true_and_false_are_reported_as_numbers() -> None:
     text = "value\n" + "True\nFALSE\n0\n\n1.5\n"
     for data in (text.encode(), {"value": [True, "false", 0, None, 1.5]}):
         series = read_series(data, config())
@@ -331,7 +331,7 @@ def test_an_address_where_columns_belong_is_read_with_a_doubt() -> None:
     assert [is_address(each) for each in values] == [True, True, False, False]
 
 
-def test_cells_that_hold_no_number_are_told_with_the_first_and_its_row() -> None:
+def test_cells_that_hold_no_number_are_reported_with_the_first_and_its_row() -> None:
     (doubt,) = read_series(b"time;value\n0;\n1;1,5\n2;2,5\n3;3\n", config(sep=";")).doubts
     assert (doubt.kind, doubt.first_row, doubt.share) == ("unreadable-cells", 1, 2 / 3)
     assert doubt.sentence.startswith("Channel 'value': 2 of 3 cells that are not empty hold no number")
@@ -341,7 +341,7 @@ def test_cells_that_hold_no_number_are_told_with_the_first_and_its_row() -> None
 
 
 @pytest.mark.parametrize(("bad", "told"), [(0, 0), (1, 0), (2, 1), (3, 1)])
-def test_cells_are_told_from_one_in_a_hundred_on(bad: int, told: int) -> None:
+def test_cells_are_reported_from_one_in_a_hundred_on(bad: int, told: int) -> None:
     cells = ["1.4 g"] * bad + ["0"] * (200 - bad) + [""] * 800
     text = "time,value\n" + "".join(f"{row},{cell}\n" for row, cell in enumerate(cells))
     assert len(read_series(text.encode(), config()).doubts) == told

@@ -109,7 +109,7 @@ def test_a_hostile_label_name_and_colour_stay_text() -> None:
     assert fills and all(re.fullmatch("#[0-9a-f]{6}", fill or "") for fill in fills)
 
 
-def test_what_was_not_judged_makes_a_page_too() -> None:
+def test_what_was_not_evaluated_makes_a_page_too() -> None:
     bare = report(
         metrics=ModelMetrics(how="not judged", recordings=1), losses=(), reliability=(), held_out=(), schedules=()
     )

@@ -119,7 +119,7 @@ def test_the_loop_sees_updates_that_others_wrote_and_those_it_is_woken_for(folde
     control.stop()
 
 
-def test_a_launcher_that_fails_is_complained_of_once_and_tried_again(
+def test_a_launcher_that_fails_is_reported_once_and_tried_again(
     folder: Storage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shared.retraining.controller.PASS_SECONDS", 0.01)
@@ -165,7 +165,7 @@ def test_a_project_that_connects_again_and_again_is_compared_now_and_then(folder
         assert len(web.asked) == asked
 
 
-def test_label_studio_away_is_said_and_stops_nothing(folder: Storage, caplog: pytest.LogCaptureFixture) -> None:
+def test_label_studio_away_is_reported_and_stops_nothing(folder: Storage, caplog: pytest.LogCaptureFixture) -> None:
     KnownProjects(folder).remember(KnownProject(id=1))
     launcher = Launched()
     control = control_of(folder, launcher, seconds=300)

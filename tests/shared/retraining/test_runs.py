@@ -194,7 +194,7 @@ def test_a_launch_is_remembered_until_its_number_has_ended(storage: Storage) -> 
     assert runs.launched(PROJECT, 2) is not None
 
 
-def test_a_clock_that_was_set_back_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_was_set_back_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "this_process", lambda: "")
     storage = MemoryStorage()
     begin(storage)

@@ -89,7 +89,7 @@ def test_a_button_resets_the_back_off_once() -> None:
     assert launched([pressed], failed(10, train_jobs=("7-new",))) == []
 
 
-def test_a_wrong_clock_that_was_put_right_holds_nobody_up() -> None:
+def test_a_wrong_clock_that_was_put_right_delays_nobody() -> None:
     assert launched([update()], failed(1, ago=-1e9)) == [(7, 2)]
 
 

@@ -35,7 +35,9 @@ def test_doubts_of_the_recording_reach_the_answer() -> None:
 
 
 @pytest.mark.parametrize("terminated", [None, False, True])
-def test_a_missing_last_line_break_is_told_only_where_all_training_recordings_had_one(terminated: bool | None) -> None:
+def test_a_missing_last_line_break_is_reported_only_where_all_training_recordings_had_one(
+    terminated: bool | None,
+) -> None:
     note = Doubt(kind="unterminated", sentence="The last line, '1,2', does not end with a line break.")
     one_channel = {"varied": (True,), "filled": (True,), "scales": ((0.0,),) * 3}
     card = None if terminated is None else known(terminated=terminated, **one_channel)
@@ -46,7 +48,7 @@ def test_a_missing_last_line_break_is_told_only_where_all_training_recordings_ha
     assert found.score > 0.9
 
 
-def test_segments_whose_label_is_gone_are_told_and_lower_the_score() -> None:
+def test_segments_whose_label_is_gone_are_reported_and_lower_the_score() -> None:
     found = answer_series(Segmenter.load(make_model(kind="threshold")), series(), make_config(("Running", "Walk")))
     assert [each.label for each in found.segments] == ["Walk"]
     (doubt,) = found.doubts
@@ -81,7 +83,7 @@ def half_empty() -> Series:
 
 
 @pytest.mark.parametrize("card", [None, known(), known(accuracy_without=(0.4, 0.8), chance=0.5)])
-def test_a_channel_without_values_is_done_without_told_and_lowers_the_score(card: KnownRecordings | None) -> None:
+def test_a_channel_without_values_is_ignored_reported_and_lowers_the_score(card: KnownRecordings | None) -> None:
     config = make_config(channels=("value", "other"))
     found = answer_series(two_channels(card), half_empty(), config)
     assert found.segments

@@ -137,7 +137,7 @@ def test_scores_are_calibrated() -> None:
     assert found[0].score < 0.8
 
 
-def test_a_twin_is_told_apart_by_what_recordings_are_made_of() -> None:
+def test_a_twin_is_distinguished_by_what_recordings_are_made_of() -> None:
     once = (-4.0, -0.05, -4.0)  # each label once in a recording
     label_sequence_prior = LabelSequencePrior(counts=(once,) * 3, order=((0.0,) * 4,) * 4, rows=(60, 200))
     head = RangeHead(labels=("a", "b", "c"), min_rows=(4, 3, 6, 2), label_sequence_prior=label_sequence_prior)

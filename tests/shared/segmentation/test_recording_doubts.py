@@ -16,7 +16,7 @@ def test_usual_values_are_not_doubted() -> None:
     assert list(outliers(usual, NAMES)) == []
 
 
-def test_rows_of_another_kind_are_told_with_rows_channel_and_size() -> None:
+def test_rows_of_another_kind_are_reported_with_rows_channel_and_size() -> None:
     odd = values()
     odd[0, 0], odd[1, 0] = 1.5e9, 4
     (doubt,) = outliers(odd, NAMES)
@@ -30,7 +30,7 @@ def test_rows_of_another_kind_are_told_with_rows_channel_and_size() -> None:
     assert second.share == 0.05
 
 
-def test_infinite_values_are_told_and_count_as_missing() -> None:
+def test_infinite_values_are_reported_and_count_as_missing() -> None:
     odd = values()
     odd[7, 1], odd[8, 1] = np.inf, -1e39
     (doubt,) = outliers(odd, NAMES)

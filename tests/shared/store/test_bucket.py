@@ -65,7 +65,9 @@ def test_a_bucket_that_does_not_exist_is_named(bucket: str, monkeypatch: pytest.
         storage.put("a", b"1", if_match='"0"|')
 
 
-def test_a_store_that_is_away_is_an_error_and_not_an_empty_store(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_is_unreachable_is_an_error_and_not_an_empty_store(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{unused.getsockname()[1]}")

@@ -18,7 +18,7 @@ def test_the_first_write_leaves_a_marker_and_readers_leave_none(tmp_path: Path) 
     assert storage.keys() == ["a"]
 
 
-def test_a_store_whose_volume_goes_away_is_no_empty_store(tmp_path: Path) -> None:
+def test_a_store_whose_volume_disappears_is_no_empty_store(tmp_path: Path) -> None:
     mount, away = tmp_path / "models", tmp_path / "away"
     storage = FolderStorage(mount)
     storage.put("updates/7/a", b"1", create=True)
@@ -64,7 +64,7 @@ def test_a_store_made_before_there_were_markers_gets_one_with_its_next_write(tmp
     assert (tmp_path / MARKER).exists()
 
 
-def test_a_store_made_anew_by_another_process_is_used(tmp_path: Path) -> None:
+def test_a_store_created_again_by_another_process_is_used(tmp_path: Path) -> None:
     """Two processes of one store that is empty: each may be the first to write."""
     one, other = FolderStorage(tmp_path), FolderStorage(tmp_path)
     one.put("a", b"1")

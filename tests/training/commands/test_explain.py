@@ -45,7 +45,7 @@ def test_ranges_are_counted_in_rows_and_instants_in_events(told: Any) -> None:
     assert all(each["segments"] > 0 for each in found["instants"])
 
 
-def test_what_cannot_be_learned_from_is_said_with_the_reason(told: Any) -> None:
+def test_what_cannot_be_learned_from_is_reported_with_the_reason(told: Any) -> None:
     tasks = json.loads((EXAMPLES / "watch" / "tasks.json").read_text())[:2]
     for task in tasks:
         task["data"] = {"elsewhere": 1}
@@ -54,7 +54,7 @@ def test_what_cannot_be_learned_from_is_said_with_the_reason(told: Any) -> None:
     assert "elsewhere" in found["complaint"]
 
 
-def test_without_json_it_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_json_it_is_written_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     folder = EXAMPLES / "watch"
     words = ["run", "--explain", "--tasks", str(folder / "tasks.json")]
     assert main([*words, "--label-config", str(folder / "label_config.xml")]) == 0

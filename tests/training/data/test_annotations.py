@@ -58,7 +58,7 @@ def test_of_three_annotators_two_decide() -> None:
     assert states(recording) == [(0, 29, 1), (30, 99, 0)]
 
 
-def test_disagreement_is_told_with_its_share() -> None:
+def test_disagreement_is_reported_with_its_share() -> None:
     disagreement = rows_of([Segment(0, 29, "Run")], [Segment(0, 19, "Run")]).disagreement
     assert disagreement is not None
     assert disagreement.kind == "disagreement"
@@ -129,7 +129,7 @@ def test_an_instant_inside_a_range_splits_nothing() -> None:
     assert [(event.row, event.label) for event in recording.events] == [(30, "Jump")]
 
 
-def test_a_stray_instant_of_a_range_label_is_left_out_and_told() -> None:
+def test_a_stray_instant_of_a_range_label_is_left_out_and_reported() -> None:
     recording = rows_of([Segment(i, i + 5, "Run") for i in range(0, 60, 10)] + [instant(80, "Run")])
     assert recording.kinds.instants == ()
     assert recording.events == ()
@@ -203,6 +203,6 @@ def test_runs_cover_every_row_once(labels: list[int]) -> None:
     assert UNKNOWN == -1
 
 
-def test_rows_outside_regions_are_told_from_a_label_called_background() -> None:
+def test_rows_outside_regions_are_distinguished_from_a_label_called_background() -> None:
     assert LabelKinds((("Run", "background"),), (), ()).range_classes == ("outside regions", "Run", "background")
     assert LabelKinds((("Run",),), (), ()).range_classes == ("background", "Run")

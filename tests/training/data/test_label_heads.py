@@ -34,7 +34,7 @@ def test_walking_inside_of_places_is_learned_beside_them() -> None:
     assert heads_of(STEPS + PLACES, STEPS + PLACES) == TWO_HEADS
 
 
-def test_where_nothing_overlaps_there_is_one_head_and_nothing_is_said() -> None:
+def test_where_nothing_overlaps_there_is_one_head_and_nothing_is_reported() -> None:
     found = annotated(STEPS, PLACES, STEPS)
     kinds = choose_label_kinds(found, LABELS)
     assert separate_labels(kinds, found) == kinds

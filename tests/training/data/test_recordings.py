@@ -84,7 +84,7 @@ def load(*tasks: AnnotatedTask, **more: Any) -> Loaded:
     )
 
 
-def test_a_recording_none_of_whose_regions_can_be_read_is_left_out_and_told() -> None:
+def test_a_recording_none_of_whose_regions_can_be_read_is_left_out_and_reported() -> None:
     lost = task(4, Annotation(id=4, result=[run_between("0NaN-NaN", None), run_between(500, 600)]))
     loaded = load(*TASKS, lost)
     assert [each.key for each in loaded.recordings] == ["1", "2", "3"]
@@ -120,7 +120,7 @@ def test_predictions_accepted_unchanged_are_left_out_and_counted_unless_they_sha
         load(*made)
 
 
-def test_annotators_who_differ_are_told_by_task_and_the_latest_may_decide_alone() -> None:
+def test_annotators_who_differ_are_reported_by_task_and_the_latest_may_decide_alone() -> None:
     first = Annotation(id=1, result=[run_between(10, 39)], annotator="1", updated_at="2026-01-01")
     second = Annotation(id=2, result=[run_between(10, 29)], annotator="2", updated_at="2026-01-02")
     both = task(7, first, second)

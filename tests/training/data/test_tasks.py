@@ -76,7 +76,7 @@ def test_a_project_without_annotations_is_an_empty_list() -> None:
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_a_passing_trouble_on_any_page_is_waited_out(status: int) -> None:
+def test_a_temporary_error_on_any_page_is_waited_out(status: int) -> None:
     label_studio = big_studio()
     troubles = iter([False, True, True, False, True])
     label_studio.fault = lambda asked: answer_json({"detail": "busy"}, status) if next(troubles, False) else None
@@ -95,7 +95,7 @@ def test_a_broken_connection_is_waited_out(reply: bytes) -> None:
         assert len(read(web.url).tasks) == 250
 
 
-def test_a_trouble_that_stays_ends_with_a_sentence_after_all_pauses() -> None:
+def test_an_error_that_stays_ends_with_a_sentence_after_all_pauses() -> None:
     label_studio = big_studio()
     label_studio.fault = lambda asked: answer_json({"detail": "database is locked"}, 500)
     pauses: list[float] = []

@@ -50,7 +50,7 @@ def test_rows_are_disputed_where_two_contradict_each_other() -> None:
 
 
 @given(st.lists(st.lists(st.integers(-2, 3), min_size=20, max_size=20), min_size=1, max_size=5))
-def test_a_vote_depends_on_no_order_and_holds_only_what_somebody_said(opinions: list[list[int]]) -> None:
+def test_a_vote_depends_on_no_order_and_holds_only_given_labels(opinions: list[list[int]]) -> None:
     arrays = [rows(*each) for each in opinions]
     found = vote_on_rows(arrays)
     assert (vote_on_rows(arrays[::-1]) == found).all()

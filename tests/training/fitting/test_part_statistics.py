@@ -25,7 +25,7 @@ def recordings(between: float, trend: float, count: int = 12, rows: int = 800) -
     return [PartMoments((rng.normal(0, between) + ramp + rng.normal(size=rows))[:, None]) for _ in range(count)]
 
 
-def test_levels_that_differ_between_recordings_are_told_from_those_that_differ_within() -> None:
+def test_levels_that_differ_between_recordings_are_distinguished_from_those_that_differ_within() -> None:
     apart = learn_recording_statistics(recordings(between=3, trend=0), np.ones(1))
     alike = learn_recording_statistics(recordings(between=0, trend=3), np.ones(1))
     sampling = 1 / 400 - 1 / 800  # of half a recording

@@ -50,7 +50,7 @@ def test_a_standard_error_is_that_of_groups_not_of_recordings(make_recordings: C
     assert (other.standard_error or 0) > (one.standard_error or 0)
 
 
-def test_a_class_in_one_group_only_is_not_judged_and_named(make_recording: Callable[..., Recording]) -> None:
+def test_a_class_in_one_group_only_is_not_evaluated_and_named(make_recording: Callable[..., Recording]) -> None:
     from dataclasses import replace
 
     one = make_recording([Segment(10, 19, "Run"), Segment(30, 39, "Walk")])

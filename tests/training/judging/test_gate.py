@@ -111,7 +111,7 @@ def test_nothing_held_out_never_replaces_a_champion(recordings: list[Recording])
     assert not pass_gate([], [remember(recordings)], 1.0).accepted
 
 
-def test_parts_of_one_recording_are_compared_with_what_was_said_of_the_whole(
+def test_parts_of_one_recording_are_compared_with_predictions_of_the_whole(
     make_recordings: Callable[..., list[Recording]],
 ) -> None:
     (whole,) = make_recordings(1, rows=400)

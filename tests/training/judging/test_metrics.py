@@ -161,7 +161,7 @@ def test_a_class_that_is_never_found_counts_as_nothing_and_is_not_dropped(
     assert found["balanced_accuracy"] == pytest.approx(2 / 3)
 
 
-def test_classes_that_are_not_judged_stay_out_of_every_mean(make_recording: Callable[..., Recording]) -> None:
+def test_classes_that_are_not_evaluated_stay_out_of_every_mean(make_recording: Callable[..., Recording]) -> None:
     recording = make_recording(segments_of([0, 0, 1, 1, 2, 2]), rows=6, kinds=KINDS)
     counts = count(recording, segments_of([0, 0, 1, 1, 0, 0]), 1.0)
     found = compute_metrics(counts, Classes(KINDS, np.array([True, True, False])))

@@ -128,7 +128,7 @@ def test_held_out_recordings_decide_not_training_rows(recordings: list[Recording
     assert search.best.metric("balanced_accuracy") < 0.6
 
 
-def test_no_recording_is_judged_by_a_network_that_saw_it(
+def test_no_recording_is_evaluated_by_a_network_that_saw_it(
     recordings: list[Recording], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[bytes, set[str]] = {}
@@ -168,7 +168,7 @@ def test_no_recording_is_judged_by_a_network_that_saw_it(
     assert leaks == []
 
 
-def test_one_recording_is_judged_on_its_parts(
+def test_one_recording_is_evaluated_on_its_parts(
     make_recordings: Callable[..., list[Recording]], settings: Settings
 ) -> None:
     search, _, _ = train(make_recordings(1, rows=500), settings, balanced_accuracy_threshold=0.0)
@@ -176,7 +176,7 @@ def test_one_recording_is_judged_on_its_parts(
     assert len(search.best.predictions) == 3
 
 
-def test_two_recordings_are_judged_by_each_other_and_by_halves(
+def test_two_recordings_are_evaluated_by_each_other_and_by_halves(
     make_recordings: Callable[..., list[Recording]], settings: Settings
 ) -> None:
     search, _, silent = train(make_recordings(2), settings, balanced_accuracy_threshold=0.0, min_class_f1_threshold=0.0)
@@ -201,7 +201,7 @@ def test_parts_of_one_recording_give_no_standard_error_and_no_calibration(
     assert not any(head.calibration.fitted for head in calibrated_heads(search.best.models[0].heads, search))
 
 
-def test_where_no_class_can_be_judged_no_longer_schedule_is_tried(
+def test_where_no_class_can_be_evaluated_no_longer_schedule_is_tried(
     make_recording: Callable[..., Recording], settings: Settings
 ) -> None:
     kinds = LabelKinds((("Run", "Walk"),), (), ())
