@@ -28,7 +28,7 @@ from shared.segmentation.normalisation import missing
 # those changed on purpose 99 % of another scale, all of another rate or with a constant channel, 90 % with two swapped.
 FACTOR = 1.5  # of the largest distance of a training recording from the rest
 # distances that recordings of one kind have, where these have less
-LEAST_STEP, LEAST_SHIFT, LEAST_GAIN, LEAST_LENGTH, LEAST_MISSING = 0.18, 0.3, 0.2, float(np.log(4)), 0.1
+LEAST_STEP, LEAST_SHIFT, LEAST_GAIN, LEAST_LENGTH, LEAST_MISSING = 0.18, 0.3, 0.2, float(np.log(4)), 0.2
 LEAST_LEVEL = 3.0  # spreads of a recording
 DISTINCT = 0.8  # of the recordings must be caught if two channels are swapped; others are too similar for a doubt
 ENOUGH = 5  # recordings; with fewer only what is gross is doubted
