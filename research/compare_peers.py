@@ -24,7 +24,6 @@ from shared.model_file.onnx_file import read_metadata
 from shared.settings import Settings
 from shared.store.report import ReportFile
 from training.data.annotations import LabelKinds, Recording
-from training.data.recordings import load_recordings
 from training.data.training_data import TrainingData, training_data_of_export
 from training.judging.calibration import expected_calibration_error
 from training.judging.metrics import Classes, Counts, add, class_scores, compute_metrics, count, match_events, paint
@@ -59,14 +58,7 @@ def read_material(tasks: Path, xml: Path) -> Material:
     """Read an export as training does."""
     settings = Settings.from_environment()
     data = training_data_of_export(tasks, xml, settings)
-    loaded = load_recordings(
-        data.tasks,
-        data.config,
-        data.source,
-        settings.unlabelled,
-        annotators=settings.annotators,
-        machine_annotations=settings.machine_annotations,
-    )
+    loaded = data.load(settings)
     raw = {}
     for number, task in enumerate(json.loads(tasks.read_bytes()), 1):
         value = task.get("data", {}).get(data.config.value_key)

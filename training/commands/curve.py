@@ -26,7 +26,6 @@ from shared.store.keys import read_project
 from shared.store.learning_curve import LearningCurve, Point, keep_curve
 from shared.store.opening import open_storage
 from training.data.annotations import Recording
-from training.data.recordings import load_recordings
 from training.data.training_data import training_data_of_export, training_data_of_project
 from training.fitting.trainer import Trainer
 from training.judging.cross_validation import HeldOutPredictions
@@ -68,15 +67,7 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
         data = training_data_of_export(arguments.tasks, arguments.label_config, settings, aliases)
     else:
         data = training_data_of_project(project, settings, aliases)
-    loaded = load_recordings(
-        data.tasks,
-        data.config,
-        data.source,
-        settings.unlabelled,
-        annotators=settings.annotators,
-        machine_annotations=settings.machine_annotations,
-        previous=serving_heads(storage, project),
-    )
+    loaded = data.load(settings, serving_heads(storage, project))
     plan = make_plan(loaded.recordings, loaded.kinds, settings, {})
     curve = measure(plan, data.config, settings, [*data.notes, *loaded.notes])
     keep_curve(storage, project, curve)
@@ -163,7 +154,7 @@ def _verdict(measured: Sequence[_Measured]) -> str:
     before = next((each for each in reversed(measured) if 2 * each.point.groups <= last.point.groups), None)
     if before is None or len(last.scores.groups) < LEAST_GROUPS:
         return "Too few recordings to measure whether labelling more is worth it: measure again with three or more."
-    draws = draw_groups(len(last.scores.groups), seed=0)
+    draws = draw_groups(len(last.scores.groups))
     classes = last.scores.classes
     many, few = (
         compute_metrics(resample(each.scores.group_counts, draws), classes)[CRITERION] for each in (last, before)

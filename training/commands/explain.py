@@ -13,7 +13,7 @@ from shared.errors import TrainingDataError
 from shared.settings import Settings
 from shared.store.aliases import LabelAliases
 from shared.store.opening import open_storage
-from training.data.recordings import Loaded, load_recordings
+from training.data.recordings import Loaded
 from training.data.training_data import training_data_of_export, training_data_of_project
 from training.judging.references import serving_heads
 
@@ -51,15 +51,7 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
     else:
         data = training_data_of_project(arguments.project, settings, aliases)
     try:
-        loaded = load_recordings(
-            data.tasks,
-            data.config,
-            data.source,
-            settings.unlabelled,
-            annotators=settings.annotators,
-            machine_annotations=settings.machine_annotations,
-            previous=serving_heads(storage, arguments.project or 0) if storage else (),
-        )
+        loaded = data.load(settings, serving_heads(storage, arguments.project or 0) if storage else ())
         found = explain(len(data.tasks), loaded, data.notes)
     except TrainingDataError as error:
         found = Explanation(

@@ -33,7 +33,6 @@ from training.commands.output import write_out
 from training.commands.progress import KeepLines, RunProgress
 from training.commands.request import request_outdated
 from training.commands.stopping import Terminated, stoppable
-from training.data.recordings import load_recordings
 from training.data.training_data import TrainingData, training_data_of_export, training_data_of_project
 from training.fitting.trainer import ALL_RECORDINGS, Trainer
 from training.judging.gate import Verdict, pass_gate
@@ -148,15 +147,7 @@ class _Run:
             return "unchanged", "The annotations are those of the last run."
 
         log.info("Reading %d annotated recordings.", len(data.tasks))
-        loaded = load_recordings(
-            data.tasks,
-            data.config,
-            data.source,
-            self.settings.unlabelled,
-            annotators=self.settings.annotators,
-            machine_annotations=self.settings.machine_annotations,
-            previous=champion_card.range_labels if champion_card else (),
-        )
+        loaded = data.load(self.settings, champion_card.range_labels if champion_card else ())
         notes = [*data.notes, *loaded.notes]
         renames: list[Rename] = []
         if champion_card:

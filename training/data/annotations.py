@@ -57,11 +57,6 @@ class LabelKinds:
         return tuple(label for head in self.heads for label in head)
 
     @property
-    def all_heads(self) -> tuple[tuple[str, ...], ...]:
-        """Labels of every head of a model: the heads of ranges, then that of instants if there are any."""
-        return (*self.heads, self.instants) if self.instants else self.heads
-
-    @property
     def range_classes(self) -> tuple[str, ...]:
         """Names of background and labels, head by head; each head has a background of its own."""
         found: list[str] = []

@@ -16,7 +16,8 @@ from shared.labelling.snapshots import Snapshot, take_snapshot
 from shared.net.connections import Connections
 from shared.settings import Settings
 from training.data.exports import OfflineSource, read_export
-from training.data.recordings import Source
+from training.data.label_heads import Heads
+from training.data.recordings import Loaded, Source, load_recordings
 from training.data.tasks import AnnotatedTask, annotated_tasks, annotation_states
 
 NO_ALIASES: Mapping[str, str] = MappingProxyType({})
@@ -36,6 +37,18 @@ class TrainingData(NamedTuple):
         """What the snapshot would be if only these were annotated."""
         moment = datetime.fromisoformat(self.snapshot.taken_at)
         return take_snapshot(annotation_states(tasks), self.snapshot.fingerprint, moment)
+
+    def load(self, settings: Settings, previous: Heads = ()) -> Loaded:
+        """What `load_recordings` makes of it. previous: labels by head of ranges of the model that serves."""
+        return load_recordings(
+            self.tasks,
+            self.config,
+            self.source,
+            settings.unlabelled,
+            annotators=settings.annotators,
+            machine_annotations=settings.machine_annotations,
+            previous=previous,
+        )
 
 
 def training_data_of_project(

@@ -179,17 +179,12 @@ class TrainingSet:
         )
         return np.stack([recordings, (random.random(count) * self._lengths[recordings]).astype(np.int64)], axis=1)
 
-    def recording(self, number: int, part: tuple[int, int] | None = None) -> tuple[Floats, Integers]:
-        """Features [rows, 2·channels] and targets [rows, heads] of a whole recording.
+    def recording_features(self, number: int) -> Floats:
+        """Features of a whole recording [rows, 2·channels]."""
+        return self._features[self._rows_of(number)]
 
-        part: rows whose statistics normalise them.
-        """
-        here = slice(self._firsts[number], self._firsts[number] + self._lengths[number])
-        features = self._features[here]
-        if part is not None:
-            features = features.copy()
-            self._renormalise(features, None if self._gaps is None else self._gaps[here], number, *part)
-        return features, self._targets[here]
+    def _rows_of(self, number: int) -> slice:
+        return slice(self._firsts[number], self._firsts[number] + self._lengths[number])
 
     def draw_batch_rows(self, count: int, random: np.random.Generator) -> Integers:
         """Rows as batches hold them, rare classes as often: int64 [about count, 2] like `draw_rows`."""

@@ -134,7 +134,7 @@ def _statistics_of(data: TrainingSet, steps: Integers, downsampling: int) -> Ten
     """
     statistics = [torch.zeros(0, 4 * len(WIDTHS) * data.features)]
     for number in np.unique(steps[:, 0]).tolist():
-        features = data.recording(number)[0]
+        features = data.recording_features(number)
         wanted = steps[steps[:, 0] == number, 1]
         for first in range(0, len(features), CHUNK):
             some = wanted[(wanted >= first // downsampling) & (wanted < (first + CHUNK) // downsampling)]

@@ -154,11 +154,11 @@ def reliability(scores: Doubles, right: NDArray[np.bool_]) -> list[tuple[float, 
     return [(float(scores[part].mean()), float(right[part].mean()), int(part.sum())) for part in parts if part.any()]
 
 
-def calibration_noise(scored: ScoredSegments, seed: int = 0) -> float:
+def calibration_noise(scored: ScoredSegments) -> float:
     """90th percentile of the error that perfect scores show with as many segments, each right or wrong as a whole."""
     if not len(scored.scores):
         return 0.0
-    random = np.random.Generator(np.random.PCG64(seed))
+    random = np.random.Generator(np.random.PCG64(0))
     count = int(scored.segment.max()) + 1
     draws = random.random((SIMULATIONS, count))
     bins = _bins(scored.scores)  # the same for all draws

@@ -90,13 +90,13 @@ class Scores:
             name: float(value) for name, value in compute_metrics(self.total, self.classes).items() if value == value
         }
 
-    def estimates(self, seed: int = 0) -> dict[str, Estimate]:
+    def estimates(self) -> dict[str, Estimate]:
         """Metrics with their standard errors by bootstrap over groups."""
-        errors = self._standard_errors(seed) if len(self.groups) >= LEAST_GROUPS else {}
+        errors = self._standard_errors() if len(self.groups) >= LEAST_GROUPS else {}
         return {name: Estimate(value, errors.get(name)) for name, value in self.metrics().items()}
 
-    def _standard_errors(self, seed: int) -> dict[str, float]:
-        drawn = compute_metrics(resample(self.group_counts, draw_groups(len(self.groups), seed)), self.classes)
+    def _standard_errors(self) -> dict[str, float]:
+        drawn = compute_metrics(resample(self.group_counts, draw_groups(len(self.groups))), self.classes)
         spread = {name: values[~np.isnan(values)] for name, values in drawn.items()}
         return {name: float(values.std()) for name, values in spread.items() if len(values)}
 
@@ -190,9 +190,9 @@ def score(predictions: Sequence[HeldOutPrediction], kinds: LabelKinds, tolerance
     return Scores(classes, tuple(group_counts), tuple(add(each) for each in group_counts.values()))
 
 
-def draw_groups(groups: int, seed: int) -> NDArray[np.float64]:
+def draw_groups(groups: int) -> NDArray[np.float64]:
     """How often each group is drawn: [DRAWS, groups], with replacement, as many as there are."""
-    random = np.random.Generator(np.random.PCG64(seed))
+    random = np.random.Generator(np.random.PCG64(0))
     drawn: NDArray[np.float64] = random.multinomial(groups, np.full(groups, 1 / groups), DRAWS).astype(float)
     return drawn
 

@@ -135,7 +135,7 @@ def describe_differences(ours: Scores, theirs: Scores, version: str, groups: int
 
 def paired_differences(ours: Scores, theirs: Scores) -> tuple[dict[str, float], dict[str, float]]:
     """Differences of the metrics, and their standard errors by a bootstrap that draws the same groups for both."""
-    draws = draw_groups(len(ours.groups), seed=0)
+    draws = draw_groups(len(ours.groups))
     classes = ours.classes
     mine, other = compute_metrics(ours.total, classes), compute_metrics(theirs.total, classes)
     many_mine, many_other = (
