@@ -34,6 +34,25 @@ class HeldOut(msgspec.Struct, frozen=True, kw_only=True):
     predicted: tuple[StoredSegment, ...] = ()
 
 
+class LabelError(msgspec.Struct, frozen=True, kw_only=True):
+    """An annotation that models which have not seen the recording contradict, or that is missing.
+
+    kind: wrong label, missing, superfluous or border off. first, last: rows of the task's recording; start, end: the
+    same as bounds of a region. annotated, decoded: labels, "" for none.
+    """
+
+    task: str
+    kind: str
+    first: int
+    last: int
+    start: int | float | str
+    end: int | float | str
+    annotated: str
+    decoded: str
+    log_odds: float  # of what was decoded against what was annotated, mean of the rows
+    instant: bool = False
+
+
 class Bin(msgspec.Struct, frozen=True, array_like=True):
     """A bin of the reliability diagram: mean score, share of correct rows or events, count."""
 
@@ -78,6 +97,7 @@ class ReportFile(msgspec.Struct, rename={"metrics": "figures"}, frozen=True, kw_
     losses: tuple[float, ...] = ()  # of the final fit, in equal steps
     reliability: tuple[Bin, ...] = ()
     held_out: tuple[HeldOut, ...] = ()
+    label_errors: tuple[LabelError, ...] = ()  # the surest first
 
 
 class _Numbered(msgspec.Struct, frozen=True):
