@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from shared.errors import ConflictError, RefusedError, StoreError
+from shared.errors import RefusedError
 from shared.store import keys
-from shared.store.storage import Storage, decode_record
+from shared.store.storage import Storage, change_record, read_record
 
-ATTEMPTS = 5
 REMEDY = "Delete it and confirm the renamed labels again (`tss labels alias`)."
 
 
@@ -30,7 +29,7 @@ class LabelAliases:
 
     def confirmed(self, project: int) -> list[LabelAlias]:
         """All of a project, in the order of their confirmation. Raises RecordError if they cannot be read."""
-        return self._read(project)[0]
+        return read_record(self._storage, keys.aliases(project), list[LabelAlias], REMEDY) or []
 
     def of(self, project: int) -> dict[str, str]:
         """Old label ► new label."""
@@ -75,24 +74,5 @@ class LabelAliases:
 
         self._change(project, change)
 
-    def _read(self, project: int) -> tuple[list[LabelAlias], str | None]:
-        key = keys.aliases(project)
-        found = self._storage.get(key)
-        if found is None:
-            return [], None
-        return decode_record(self._storage, key, found.data, list[LabelAlias], REMEDY), found.tag
-
     def _change(self, project: int, change: Callable[[list[LabelAlias]], list[LabelAlias]]) -> None:
-        key = keys.aliases(project)
-        for _ in range(ATTEMPTS):
-            known, tag = self._read(project)
-            data = msgspec.json.encode(change(known))
-            try:
-                if tag is None:
-                    self._storage.put(key, data, create=True)
-                else:
-                    self._storage.put(key, data, if_match=tag)
-                return
-            except ConflictError:
-                continue
-        raise StoreError(f"{key} kept changing; try again.")
+        change_record(self._storage, keys.aliases(project), list[LabelAlias], lambda known: change(known or []), REMEDY)

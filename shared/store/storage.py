@@ -6,15 +6,16 @@ with each write.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from shared.errors import RecordError, RefusedError
+from shared.errors import ConflictError, RecordError, RefusedError, StoreError
 from shared.store.keys import size_limit
 
 T = TypeVar("T")
+ATTEMPTS = 5  # to change a record that others change at the same time
 OTHER = "other"  # stands for values of later versions
 _NAME = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9._=-]{0,199}", re.ASCII)
 
@@ -111,6 +112,26 @@ def read_record(
     except RefusedError as error:  # a link, a pipe, or too large
         raise RecordError(f"{error} {remedy}") from error
     return None if found is None else decode_record(storage, key, found.data, kind, remedy, words=words)
+
+
+def change_record(storage: Storage, key: str, kind: type[T], change: Callable[[T | None], T], remedy: str) -> None:
+    """Replace a record by what `change` makes of it (None: there is none yet), again if another process came between.
+
+    Raises what `change` raises, RecordError if the record cannot be read, StoreError if it keeps changing.
+    """
+    for _ in range(ATTEMPTS):
+        found = storage.get(key)
+        known = decode_record(storage, key, found.data, kind, remedy) if found else None
+        data = msgspec.json.encode(change(known))
+        try:
+            if found is None:
+                storage.put(key, data, create=True)
+            else:
+                storage.put(key, data, if_match=found.tag)
+            return
+        except ConflictError:
+            continue
+    raise StoreError(f"{key} kept changing; try again.")
 
 
 def decode_record(
