@@ -32,6 +32,7 @@ from shared.label_studio.token_file import open_token_file
 from shared.logs import Redaction
 from shared.net import Connections
 from shared.retraining import Controller, Runs, Updates
+from shared.retraining.accepted_labels import AcceptedLabels
 from shared.retraining.controller import make_reconciler
 from shared.settings import Settings
 from shared.store import KnownProjects, ModelStore, keys, open_storage
@@ -87,7 +88,7 @@ class Services:
         self.setup = ProjectSetup(projects, self._tokens, models, self._controller)
         self.events = EventRecorder(queue, runs, self._controller, self.metrics, self.activity_log, aliases.of)
         self.trainings = Trainings(queue, updates, runs, self.activity_log, self.operators)
-        self.labels = Labels(queue, aliases, projects, self.operators, settings)
+        self.labels = Labels(queue, aliases, AcceptedLabels(storage), projects, self.operators, settings)
         self.versions = Versions(store, statuses, self.activity_log, self.operators)
         self.pages = Pages.of(
             settings,

@@ -11,7 +11,9 @@ from inference.operations import ThreadPools, Trainings, Versions
 from inference.operations.labels import Labels
 from inference.operations.operator_log import Actor
 from inference.status.responses import GUARDS, Responses, wants_json
+from shared.digits import read_digits
 from shared.errors import SegmenterError, StoreError
+from shared.retraining.accepted_labels import AcceptedLabel
 from shared.settings import Settings
 
 LARGEST_FORM = 4096  # bytes
@@ -23,6 +25,8 @@ NOTICES = {
     "roll-back": "The version before serves again, everywhere within a second.",
     "alias": "The renamed label was confirmed; a training starts.",
     "unalias": "The label is read as itself again; a training starts.",
+    "looks-right": "The annotation is not suspected any more.",
+    "looks-wrong": "The annotation is suspected again.",
     "promote": "That version serves now, everywhere within a second.",
 }
 
@@ -63,6 +67,8 @@ class Actions:
             "promote": self._promote,
             "alias": self._alias,
             "unalias": self._unalias,
+            "looks-right": self._looks_right,
+            "looks-wrong": self._looks_wrong,
         }
         if action not in actions or number >= LARGEST_NUMBER:
             return self._responses.failure(request, "There is no such action.", 404, back)
@@ -103,3 +109,23 @@ class Actions:
     def _unalias(self, project: int, fields: Mapping[str, str], actor: Actor) -> str:
         self._labels.undo(project, fields.get("old", ""), actor)
         return "unalias"
+
+    def _looks_right(self, project: int, fields: Mapping[str, str], actor: Actor) -> str:
+        self._labels.accept(project, _annotation(fields), actor)
+        return "looks-right"
+
+    def _looks_wrong(self, project: int, fields: Mapping[str, str], actor: Actor) -> str:
+        self._labels.suspect(project, _annotation(fields), actor)
+        return "looks-wrong"
+
+
+def _annotation(fields: Mapping[str, str]) -> AcceptedLabel:
+    """The annotation that a form names. Rows that are none are refused where it is stored."""
+    first, last = (read_digits(fields.get(name, ""), 15) for name in ("first", "last"))
+    return AcceptedLabel(
+        task=fields.get("task", ""),
+        first=-1 if first is None else first,
+        last=-1 if last is None else last,
+        annotated=fields.get("annotated", ""),
+        decoded=fields.get("decoded", ""),
+    )

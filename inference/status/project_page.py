@@ -19,13 +19,14 @@ from shared.label_studio.webhook_address import webhook_objection
 from shared.labelling.renames import rename_sentence
 from shared.model_file.card import ModelMetrics
 from shared.reporting import class_names
+from shared.retraining.accepted_labels import AcceptedLabel, AcceptedLabels, without_accepted
 from shared.retraining.reconcile import Finding
 from shared.retraining.runs import RunRecord, Runs
 from shared.retraining.updates import START_TRAINING
 from shared.settings import Settings
 from shared.store.aliases import LabelAlias
 from shared.store.learning_curve import LearningCurve, read_curve
-from shared.store.report import Bin, ReportFile
+from shared.store.report import Bin, LabelError, ReportFile
 from shared.store.storage import Storage
 
 EVENTS = 50
@@ -96,6 +97,7 @@ class ProjectPage(
     history: list[tuple[int, float, float]]  # number, balanced accuracy and its standard error of kept versions
     curve: LearningCurve | None  # that `python -m training curve` measured
     held_out: list[str]  # tasks with an out-of-fold prediction
+    label_errors: list[LabelError]  # annotations that look wrong and that nobody has accepted, the surest first
     run: RunRecord | None
     runs: list[RunRecord]
     log: str
@@ -136,6 +138,7 @@ class ProjectPageBuilder:
         self._activity_log = activity_log
         self._storage = storage
         self._runs = Runs(storage)
+        self._accepted_labels = AcceptedLabels(storage)
         self._models = models
         self._findings = findings
         self._trains = trains
@@ -153,7 +156,8 @@ class ProjectPageBuilder:
         finding = self._findings.get(project)
         row = self._rows.row(status, self._activity_log.last_events().get(project))
         actions, actions_error = self._actions(project)
-        errors = (report_error, curve_error, actions_error)
+        accepted, accepted_error = self._accepted(project)
+        errors = (report_error, curve_error, actions_error, accepted_error)
         problems = [*self._problems(status, row), *(each for each in errors if each)]
         versions = version_rows(status, self._statuses.reports)
         numbers = {each.name: each.number for each in versions}
@@ -194,6 +198,7 @@ class ProjectPageBuilder:
             history=_history(versions),
             curve=curve,
             held_out=[each.task for each in report.held_out] if report else [],
+            label_errors=without_accepted(report.label_errors, accepted) if report else [],
             run=active,
             runs=[
                 msgspec.structs.replace(each, reason=with_numbers(each.reason, numbers))
@@ -256,6 +261,12 @@ class ProjectPageBuilder:
     def _actions(self, project: int) -> tuple[list[OperatorAction], str]:
         try:
             return self._operators.actions(project), ""
+        except SegmenterError as error:
+            return [], str(error)
+
+    def _accepted(self, project: int) -> tuple[list[AcceptedLabel], str]:
+        try:
+            return self._accepted_labels.of(project), ""
         except SegmenterError as error:
             return [], str(error)
 

@@ -69,6 +69,11 @@ class Credentials:
         """Which kind of token is in use."""
         return token_kind(self._token)
 
+    @property
+    def adopted(self) -> bool:
+        """Whether the token came with /setup."""
+        return self._adopted
+
     def headers(self) -> dict[str, str]:
         """The Authorization header, empty without a token; a personal token is exchanged for an access token.
 

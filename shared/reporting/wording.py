@@ -1,6 +1,7 @@
 """Names and sentences of reports, the same in report.html, on the pages and in a terminal."""
 
 from shared.model_file.card import ModelMetrics
+from shared.store.report import LabelError
 
 METRIC_TITLES = {
     "balanced_accuracy": "Balanced accuracy",
@@ -24,6 +25,14 @@ EVALUATION = {  # by `ModelMetrics.how`
     "optimistic": "Evaluated on held-out parts of the only recording, which is optimistic.",
     "not judged": "Not evaluated: nothing could be held out.",
 }
+
+
+def label_error_sentence(error: LabelError) -> str:
+    """A suspected label error in a terminal."""
+    where = str(error.start) if error.first == error.last else f"{error.start} to {error.end}"
+    annotated, decoded = error.annotated or "nothing", error.decoded or "nothing"
+    found = f"annotated {annotated}, a model that has not seen it finds {decoded}"
+    return f"Task {error.task}, {where}: {error.kind}? {found}."
 
 
 def class_names(metrics: ModelMetrics) -> list[str]:

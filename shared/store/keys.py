@@ -84,6 +84,11 @@ def aliases(project: int) -> str:
     return f"{runs(project)}/aliases.json"
 
 
+def accepted_labels(project: int) -> str:
+    """Annotations that people found right against a model's suspicion."""
+    return f"{runs(project)}/accepted-labels.json"
+
+
 def operators(project: int) -> str:
     """Who did what: the last actions of operators."""
     return f"{runs(project)}/operators.json"

@@ -5,9 +5,16 @@ from collections.abc import Mapping
 import msgspec
 
 from shared.model_file.card import ClassMetrics, Estimate, ModelMetrics
-from shared.store.report import Bin, Comparison, HeldOut, ReportFile, StoredSegment
+from shared.store.report import Bin, Comparison, HeldOut, LabelError, ReportFile, StoredSegment
 from shared.store.storage import Storage
 from tests.support.store import publish_model
+
+LABEL_ERRORS = tuple(
+    LabelError(
+        task="1", kind=kind, first=row, last=row + 9, start=row, end=row + 9, annotated=old, decoded=new, log_odds=5
+    )
+    for kind, row, old, new in (("wrong label", 60, "Run", "Walk"), ("missing", 100, "", "Run"))
+)
 
 
 def make_report(version: str, accuracy: float, recordings: int = 5) -> ReportFile:
@@ -24,6 +31,7 @@ def make_report(version: str, accuracy: float, recordings: int = 5) -> ReportFil
         outcome="published",
         metrics=metrics,
         losses=(1.0, 0.5, 0.25),
+        label_errors=LABEL_ERRORS,
         reliability=(Bin(0.5, 0.4, 10), Bin(0.9, 0.95, 30)),
         held_out=(
             HeldOut(

@@ -10,12 +10,17 @@ from pathlib import Path
 import msgspec
 
 from shared.errors import TrainingDataError
+from shared.reporting.wording import label_error_sentence
+from shared.retraining.accepted_labels import AcceptedLabels, without_accepted
 from shared.settings import Settings
 from shared.store.aliases import LabelAliases
+from shared.store.models import ModelStore
 from shared.store.opening import open_storage
+from shared.store.report import read_report
+from shared.store.storage import Storage
 from training.data.recordings import Loaded
 from training.data.training_data import training_data_of_export, training_data_of_project
-from training.judging.references import serving_heads
+from training.judging.references import read_card, serving_heads
 
 
 class ClassCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +43,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     instants: list[ClassCount]
     left_out: list[str]  # sentences
     missing: list[int]  # tasks whose recordings did not arrive, but may another time
+    label_errors: list[str] = []  # annotations that the model in the store suspects, the surest first: sentences
     complaint: str = ""  # why nothing could be learned
 
 
@@ -53,6 +59,8 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
     try:
         loaded = data.load(settings, serving_heads(storage, arguments.project or 0) if storage else ())
         found = explain(len(data.tasks), loaded, data.notes)
+        if storage:
+            found = msgspec.structs.replace(found, label_errors=label_errors(storage, arguments.project or 0))
     except TrainingDataError as error:
         found = Explanation(
             tasks=len(data.tasks),
@@ -100,6 +108,15 @@ def explain(tasks: int, loaded: Loaded, notes: tuple[str, ...]) -> Explanation:
     )
 
 
+def label_errors(storage: Storage, project: int) -> list[str]:
+    """Annotations that the model in the store suspects and nobody has accepted: sentences, the surest first."""
+    store = ModelStore(storage, keep_versions=1)
+    champion = store.current(project)
+    data = store.file(project, read_card(champion.data).version, "report.json") if champion else None
+    errors = read_report(data).label_errors if data else ()
+    return [label_error_sentence(each) for each in without_accepted(errors, AcceptedLabels(storage).of(project))]
+
+
 def _lines(found: Explanation) -> Iterator[str]:
     yield f"{found.tasks} annotated tasks; {found.recordings} recordings in {found.groups} groups, {found.rows} rows."
     width = max((len(each.label) for each in (*found.ranges, *found.instants)), default=0)
@@ -114,6 +131,7 @@ def _lines(found: Explanation) -> Iterator[str]:
     for each in found.instants:
         yield f"  {each.label:<{width}}  {each.segments:>9} instants in {each.recordings} recordings"
     yield from found.left_out
+    yield from found.label_errors
     if found.missing:
         yield f"{len(found.missing)} recordings did not arrive and are tried again: {found.missing[:20]}"
     yield f"Nothing can be learned: {found.complaint}" if found.complaint else "This can be trained on."

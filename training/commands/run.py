@@ -17,6 +17,7 @@ from shared.labelling.left_out import label_topic
 from shared.labelling.renames import Rename, rename_sentence, suggest_renames
 from shared.labelling.snapshots import Snapshot
 from shared.reporting import render_report
+from shared.retraining.accepted_labels import AcceptedLabels
 from shared.retraining.active_run import ActiveRun, begin_run
 from shared.retraining.repetition import is_repetition
 from shared.retraining.runs import Outcome
@@ -180,7 +181,8 @@ class _Run:
         card = make_card(trainer.draft_card(), self._project, data, search, model, self.settings, notes, known)
         card = msgspec.structs.replace(card, renames=tuple(renames))
         graph, weights = trainer.export(model, card), make_weights(model, card)
-        report = make_report(card, search, model, verdict, next_number(store, self._project))
+        accepted = AcceptedLabels(self.storage).of(self._project)
+        report = make_report(card, search, model, verdict, next_number(store, self._project), accepted)
         reports = {"report.json": msgspec.json.encode(report), "report.html": render_report(report, data.config)}
 
         self.active.report(state="publishing", version=card.version)

@@ -28,8 +28,10 @@ SHORT = 1 / 8  # of the median segment
 Floats = NDArray[np.float64]
 
 
-def find_label_errors(predictions: Sequence[HeldOutPrediction], tolerance: float) -> list[LabelError]:
-    """All suspects, the surest first. tolerance: rows that an event may be off."""
+def find_label_errors(
+    predictions: Sequence[HeldOutPrediction], tolerance: float, least: float = LEAST_LOG_ODDS
+) -> list[LabelError]:
+    """All suspects of at least these log odds, the surest first. tolerance: rows that an event may be off."""
     lengths = [
         segment.last - segment.first + 1
         for prediction in predictions
@@ -38,7 +40,7 @@ def find_label_errors(predictions: Sequence[HeldOutPrediction], tolerance: float
     ]
     short = SHORT * float(np.median(lengths)) if lengths else 0.0
     found = [each for prediction in predictions for each in _of_recording(prediction, tolerance, short)]
-    found = [each for each in found if each.log_odds >= LEAST_LOG_ODDS]
+    found = [each for each in found if each.log_odds >= least]
     return sorted(found, key=lambda each: (-each.log_odds, each.task, each.first))
 
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from shared.labelling.segments import Segment
 from shared.model_file.card import Estimate, Head, ModelCard, ModelMetrics
 from shared.reporting.wording import EVALUATION
-from shared.store.report import Bin, HeldOut, ReportFile, Schedule, StoredSegment
+from shared.retraining.accepted_labels import AcceptedLabel, without_accepted
+from shared.store.report import Bin, HeldOut, LabelError, ReportFile, Schedule, StoredSegment
 from training.fitting.trainer import FittedModel
 from training.judging.calibration import (
     ScoredSegments,
@@ -18,6 +19,7 @@ from training.judging.calibration import (
 from training.judging.doubtful_events import doubtful_events
 from training.judging.evaluate import HeldOutPrediction
 from training.judging.gate import Verdict
+from training.judging.label_errors import MOST, find_label_errors
 from training.judging.step_search import StepSearch
 
 SHOWN = {
@@ -77,9 +79,14 @@ def make_metrics(search: StepSearch, notes: Sequence[str]) -> ModelMetrics:
 
 
 def make_report(
-    card: ModelCard, search: StepSearch, model: FittedModel, verdict: Verdict, number: int = 0
+    card: ModelCard,
+    search: StepSearch,
+    model: FittedModel,
+    verdict: Verdict,
+    number: int = 0,
+    accepted: Sequence[AcceptedLabel] = (),
 ) -> ReportFile:
-    """All of report.json. number: of the version, for people."""
+    """All of report.json. number: of the version, for people. accepted: annotations that are no label errors."""
     fit = model.fit
     scored = _scored(search)
     bins = reliability(scored.scores, scored.right) if scored is not None else []
@@ -106,6 +113,7 @@ def make_report(
         losses=tuple(round(loss, 4) for loss in fit.losses),
         reliability=tuple(Bin(*each) for each in bins),
         held_out=store_held_out(search.best.predictions),
+        label_errors=_label_errors(search, accepted),
     )
 
 
@@ -139,6 +147,13 @@ def text_report(card: ModelCard, search: StepSearch, model: FittedModel, outcome
     else:
         lines.append(f"Not published: {reason}. Kept as version {card.version} in {place}.")
     return "\n".join(lines) + "\n"
+
+
+def _label_errors(search: StepSearch, accepted: Sequence[AcceptedLabel]) -> tuple[LabelError, ...]:
+    """The surest suspects; none where models had seen parts of the recordings."""
+    if search.plan.how not in CALIBRATED:
+        return ()
+    return tuple(without_accepted(find_label_errors(search.best.predictions, search.plan.tolerance), accepted)[:MOST])
 
 
 def _scored(search: StepSearch) -> ScoredSegments | None:

@@ -198,6 +198,7 @@ def test_the_page_shows_the_same_tables_and_charts_as_the_report(serve: Serve, s
     page = render_report(report, labels).decode()
     assert parts.class_table(report.metrics.classes) in page
     assert parts.reliability_chart(report.reliability) in page
+    assert parts.label_error_table(report.label_errors) in page
 
 
 def test_a_measured_learning_curve_is_drawn_with_its_verdict(serve: Serve, store: Storage) -> None:
@@ -246,7 +247,7 @@ def test_train_writes_an_update_and_stop_asks_the_run(serve: Serve, store: Stora
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://[", "http://localhost.evil.example"])
-@pytest.mark.parametrize("action", ["train", "stop", "roll-back", "promote"])
+@pytest.mark.parametrize("action", ["train", "stop", "roll-back", "promote", "looks-right"])
 def test_no_other_page_can_press_a_button(serve: Serve, origin: str, action: str) -> None:
     with serve() as client:
         connect(client)

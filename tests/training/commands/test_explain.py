@@ -5,10 +5,14 @@ from typing import Any
 import pytest
 
 from shared.model_file.card import RangeHead
+from shared.retraining.accepted_labels import AcceptedLabel, AcceptedLabels
+from shared.store.opening import open_storage
 from tests.inference.conftest import CONFIG
 from tests.support.paths import ROOT
+from tests.support.published import publish_with_report
 from tests.support.store import publish_model
 from training.__main__ import main
+from training.commands.explain import label_errors
 
 EXAMPLES = ROOT / "examples"
 
@@ -89,3 +93,15 @@ def test_labels_stay_side_by_side_where_the_serving_model_has_them_so(
     heads = tuple(RangeHead(labels=(label,), min_rows=(1, 1)) for label in ("Run", "Walk"))
     publish_model(tmp_path / "models", 0, heads=heads)
     assert any("side by side: Run; Walk" in each for each in told())
+
+
+def test_annotations_that_look_wrong_are_told_until_they_are_accepted(tmp_path: Path) -> None:
+    storage = open_storage(str(tmp_path / "models"))
+    assert label_errors(storage, 3) == []
+    publish_with_report(storage, "20260101T000000Z-aaaaaa")
+    wrong, missing = label_errors(storage, 3)
+    assert wrong == "Task 1, 60 to 69: wrong label? annotated Run, a model that has not seen it finds Walk."
+    assert "annotated nothing" in missing
+    right = AcceptedLabel(task="1", first=60, last=69, annotated="Run", decoded="Walk")
+    AcceptedLabels(storage).add(3, right, by="ann")
+    assert label_errors(storage, 3) == [missing]
