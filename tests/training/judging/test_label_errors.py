@@ -21,16 +21,16 @@ TOLERANCE = 2.0
 Make = Callable[..., Recording]
 
 
-def predicted(recording: Recording, found: Sequence[Segment], sureness: float = 0.98) -> HeldOutPrediction:
+def predicted(recording: Recording, found: Sequence[Segment], certainty: float = 0.98) -> HeldOutPrediction:
     """What a model says that finds these segments."""
     instant = bool(recording.kinds.instants)
     head: Head = INSTANTS if instant else RANGES
-    probabilities = np.full((recording.rows, 3), (1 - sureness) / 2, np.float32)
+    probabilities = np.full((recording.rows, 3), (1 - certainty) / 2, np.float32)
     classes = np.zeros(recording.rows, np.int64)
     for each in found:
         rows = slice(max(0, each.first - 1), each.last + 2) if instant else slice(each.first, each.last + 1)
         classes[rows] = 1 + head.labels.index(each.label)
-    probabilities[np.arange(recording.rows), classes] = sureness
+    probabilities[np.arange(recording.rows), classes] = certainty
     return HeldOutPrediction(recording, 0, (head,), probabilities, tuple(decode([head], probabilities)))
 
 
