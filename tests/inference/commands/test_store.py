@@ -59,13 +59,13 @@ def test_the_models_that_serve_come_last(filled: Storage, tmp_path: Path, monkey
     written: list[str] = []
     put = FolderStorage.put
 
-    def watched(self: FolderStorage, key: str, data: bytes, **conditions: object) -> str:
+    def failing(self: FolderStorage, key: str, data: bytes, **conditions: object) -> str:
         if key.startswith("model_project_4"):
             raise StoreError("The bucket is away.")
         written.append(key)
         return put(self, key, data, **conditions)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(FolderStorage, "put", watched)
+    monkeypatch.setattr(FolderStorage, "put", failing)
     with pytest.raises(StoreError):
         copy(filled, target)
     assert {"updates", "versions", "projects"} <= {key.partition("/")[0] for key in written}
