@@ -10,10 +10,10 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from shared.segmentation.answer import answer_series
-    from shared.segmentation.calibration import calibrate
     from shared.segmentation.instant_decoder import InstantDecoder
     from shared.segmentation.normalisation import recording_statistics
     from shared.segmentation.range_decoder import RangeDecoder
+    from shared.segmentation.scores import calibrate
     from shared.segmentation.segmenter import Segmenter
     from shared.segmentation.windows import OverlapMean
 
@@ -31,7 +31,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "answer": ["answer_series"],
-        "calibration": ["calibrate"],
+        "scores": ["calibrate"],
         "instant_decoder": ["InstantDecoder"],
         "normalisation": ["recording_statistics"],
         "range_decoder": ["RangeDecoder"],

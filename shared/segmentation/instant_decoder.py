@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import InstantHead
-from shared.segmentation.calibration import LEAST, calibrate, log_probabilities
 from shared.segmentation.event_labelling import label_events
+from shared.segmentation.scores import LEAST, calibrate, log_probabilities
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]

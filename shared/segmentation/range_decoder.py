@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import RangeHead
-from shared.segmentation.calibration import calibrate, log_probabilities
 from shared.segmentation.duration_filter import Counts, Doubles, LabelRuns, filter_runs, joined, snap_borders
 from shared.segmentation.label_sequence_prior import prior_for, relabel, relabel_joined
+from shared.segmentation.scores import calibrate, log_probabilities
 
 Floats = NDArray[np.float32]
 OPEN_RUNS = 1 << 15  # runs kept open, 10 MiB while they are settled; beyond that the first half is settled

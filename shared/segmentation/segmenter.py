@@ -16,8 +16,8 @@ from shared.segmentation.given import GivenSegments
 from shared.segmentation.instant_decoder import InstantDecoder
 from shared.segmentation.normalisation import recording_statistics
 from shared.segmentation.range_decoder import RangeDecoder
+from shared.segmentation.scores import TaskScorer
 from shared.segmentation.sessions import first_session, make_session, run_first
-from shared.segmentation.task_score import TaskScorer
 from shared.segmentation.windows import BLOCK_WINDOWS, OverlapMean, window_blocks
 from shared.settings import TaskScore
 

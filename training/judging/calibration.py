@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from shared.model_file.card import Calibration, Head, InstantHead, RangeHead
-from shared.segmentation.calibration import calibrate
 from shared.segmentation.range_decoder import RangeDecoder
+from shared.segmentation.scores import calibrate
 from training.judging.decoding import instant_events, true_classes
 from training.judging.evaluate import HeldOutPrediction, classes_of
 from training.judging.metrics import paint

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import Calibration, InstantHead
-from shared.segmentation.calibration import calibrate, log_probabilities
 from shared.segmentation.instant_decoder import InstantDecoder
+from shared.segmentation.scores import calibrate, log_probabilities
 
 Floats = NDArray[np.float32]
 

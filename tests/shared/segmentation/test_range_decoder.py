@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import Calibration, LabelSequencePrior, RangeHead
-from shared.segmentation.calibration import calibrate, log_probabilities
 from shared.segmentation.duration_filter import LabelRuns, filter_runs, snap_borders
 from shared.segmentation.range_decoder import RangeDecoder
+from shared.segmentation.scores import calibrate, log_probabilities
 
 Floats = NDArray[np.float32]
 HEAD = RangeHead(labels=("a", "b", "c"), min_rows=(4, 3, 6, 2))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import InstantHead, RangeHead
-from shared.segmentation.calibration import calibrate
+from shared.segmentation.scores import calibrate
 from training.data.annotations import LabelKinds, Recording, label_runs
 from training.judging.calibration import (
     Evidence,

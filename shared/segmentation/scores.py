@@ -1,4 +1,6 @@
-"""How sure the model is of a whole recording: the score by which Label Studio orders tasks."""
+"""Scores: probabilities that mean what they say, never used for decoding; how sure a model is of a whole recording, by
+which Label Studio orders tasks.
+"""
 
 from collections.abc import Sequence
 
@@ -7,11 +9,34 @@ from numpy.typing import NDArray
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import Calibration
-from shared.segmentation.calibration import calibrate, log_probabilities
 from shared.settings import TaskScore
 
 BY_ROWS: tuple[TaskScore, ...] = ("margin", "entropy")  # computed from every row, not from segments
+LEAST = 1e-7  # least probability whose logarithm is taken: one row can't outweigh a segment
+
 Floats = NDArray[np.float32]
+
+
+def log_probabilities(probabilities: Floats) -> Floats:
+    """Natural logarithm, with probabilities below 1e-7 taken as 1e-7."""
+    logs: Floats = np.log(np.maximum(probabilities, np.float32(LEAST)))
+    return logs
+
+
+def calibrate(logs: Floats, calibration: Calibration) -> Floats:
+    """softmax((logs + bias) / temperature) over the classes of one head.
+
+    logs: [rows, classes], logarithms of averaged probabilities. Source: Guo et al. 2017, with a bias a class because
+    class weights shift the prior.
+    """
+    scaled = np.array(logs.T, order="C")  # classes are few: sums over them are 20 times faster this way round
+    if calibration.bias:
+        scaled += np.asarray(calibration.bias, np.float32)[:, None]
+    scaled /= np.float32(calibration.temperature)
+    scaled -= scaled.max(axis=0)
+    np.exp(scaled, out=scaled)
+    scaled /= scaled.sum(axis=0)
+    return scaled.T
 
 
 class TaskScorer:
