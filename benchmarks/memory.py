@@ -26,11 +26,11 @@ def main(rows_wanted: list[int]) -> None:
     for kind in SINGLE:
         for rows in rows_wanted:
             command = [sys.executable, "-m", "benchmarks.memory", "--one", kind, str(rows)]
-            told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            own = told["csv"] + told["values"]
+            reported = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            own = reported["csv"] + reported["values"]
             found.append(
-                [kind, f"{rows:,}", f"{told['csv']:.0f}", f"{told['values']:.0f}", f"{told['growth']:.0f}",
-                 f"{told['growth'] - own:.0f}", f"{rows / told['seconds']:,.0f}", f"{told['segments']:,}"]
+                [kind, f"{rows:,}", f"{reported['csv']:.0f}", f"{reported['values']:.0f}", f"{reported['growth']:.0f}",
+                 f"{reported['growth'] - own:.0f}", f"{rows / reported['seconds']:,.0f}", f"{reported['segments']:,}"]
             )  # fmt: skip
     print("\n## Memory")
     table(["model", "rows", "CSV MiB", "values MiB", "growth MiB", "beyond both", "rows a CPU s", "segments"], found)

@@ -99,8 +99,8 @@ def one_after_another(model_dir: Path, files: str) -> None:
              "baseline, CPU ms", "times less"],
             rows_of_table,
         )  # fmt: skip
-        told = "; ".join(f"after {kind}: {size:.0f} MiB" for kind, size in sizes.items())
-        print(f"Resident, models loaded one after another: {told}. Baseline: {resident(other):.0f} MiB.")
+        reported = "; ".join(f"after {kind}: {size:.0f} MiB" for kind, size in sizes.items())
+        print(f"Resident, models loaded one after another: {reported}. Baseline: {resident(other):.0f} MiB.")
 
 
 def measure(work: Callable[[], object], count: int, process: psutil.Process) -> tuple[float, list[float]]:

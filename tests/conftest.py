@@ -43,10 +43,10 @@ def pytest_make_collect_report(collector: pytest.Collector) -> None:
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail a test that lets the planted token out."""
     report = yield
-    told = [name for name, text in report.sections if TOKEN in text]
-    if told and report.passed:
+    reported = [name for name, text in report.sections if TOKEN in text]
+    if reported and report.passed:
         report.outcome = "failed"
-        report.longrepr = f"{report.nodeid}: a token is in its {', '.join(told)}."
+        report.longrepr = f"{report.nodeid}: a token is in its {', '.join(reported)}."
     return report
 
 
@@ -60,8 +60,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
                 room = "tests at the S3 server" if "s3" in report.keywords else folder
                 seconds[room] += round(report.duration * 1000)
     if len(seconds) > 2:
-        told = ", ".join(f"{room} {spent / 1000:.0f} s" for room, spent in sorted(seconds.items()))
-        terminalreporter.write_line(f"of that: {told}")
+        reported = ", ".join(f"{room} {spent / 1000:.0f} s" for room, spent in sorted(seconds.items()))
+        terminalreporter.write_line(f"of that: {reported}")
 
 
 @pytest.fixture(scope="session")

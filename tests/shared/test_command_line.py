@@ -30,9 +30,9 @@ def test_tss_lists_the_commands_of_both_programs(capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == ExitCode.DONE
-    told = capsys.readouterr().out
+    reported = capsys.readouterr().out
     assert {"serve", "train", "predict", "doctor", "models"} <= set(short_names())
-    assert all(name in told for name in short_names())
+    assert all(name in reported for name in short_names())
 
 
 @pytest.mark.parametrize("given", [[], ["dance"], ["run"]])
@@ -46,9 +46,9 @@ def test_tss_refuses_what_is_no_command(given: list[str], capsys: pytest.Capture
 def test_tss_train_is_training_run(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["train", "--help"])
-    told = capsys.readouterr().out
-    assert told.startswith("usage: tss train ")
-    assert "--label-config" in told
+    reported = capsys.readouterr().out
+    assert reported.startswith("usage: tss train ")
+    assert "--label-config" in reported
 
 
 def test_the_older_names_list_their_own_commands() -> None:

@@ -44,6 +44,6 @@ def test_it_answers_as_json_and_with_1_where_something_fails(
 def test_a_model_trained_by_older_rules_is_named_with_what_trains_it_again(model_dir: Path, publish: Publish) -> None:
     publish(project=3, rules=1)
     publish(project=4)
-    told = [check for check in examine(settings_of(model_dir)) if "older rules" in check.what]
-    assert [check.what.partition(":")[0] for check in told] == ["Project 3"]
-    assert "tss train --all-outdated" in told[0].remedy
+    reported = [check for check in examine(settings_of(model_dir)) if "older rules" in check.what]
+    assert [check.what.partition(":")[0] for check in reported] == ["Project 3"]
+    assert "tss train --all-outdated" in reported[0].remedy

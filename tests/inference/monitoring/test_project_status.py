@@ -33,9 +33,9 @@ def store() -> Counted:
 
 
 def collector_of(storage: Storage, clock: Clock, ended: list[RunRecord] | None = None) -> StatusCollector:
-    told = ended if ended is not None else []
+    reported = ended if ended is not None else []
     return StatusCollector(
-        ModelStore(storage), Runs(storage), Updates(storage), KnownProjects(storage), ended=told.append, clock=clock
+        ModelStore(storage), Runs(storage), Updates(storage), KnownProjects(storage), ended=reported.append, clock=clock
     )
 
 

@@ -17,7 +17,7 @@ from tests.support.tokens import TOKEN
 from tests.support.web_server import serve as serve_web
 
 CELLS = [f"{value} g" if row % 20 == 3 else str(value) for row, value in enumerate(VALUES)]
-TOLD = (
+SENTENCE = (
     "Channel 'value': 9 of 180 cells that are not empty hold no number and count as missing, the first is '0.0 g' in "
     "row 3. It looks like a number with a unit: write the number alone."
 )
@@ -32,12 +32,12 @@ def test_the_server_tells_doubts_in_answer_log_metric_and_pages(
         metrics = client.get("/metrics").text
         found = client.get("/ui/projects/3.json").json()
         text = client.get("/ui/projects/3").text
-    assert (first["notes"], "notes" in second) == ([TOLD], False)
-    (line,) = [each for each in caplog.records if each.getMessage() == TOLD]
+    assert (first["notes"], "notes" in second) == ([SENTENCE], False)
+    (line,) = [each for each in caplog.records if each.getMessage() == SENTENCE]
     assert (line.__dict__["project"], line.__dict__["task"]) == (3, 1)
     assert 'tss_doubts_total{kind="unreadable-cells"} 1.0' in metrics
     (task,) = found["doubtful"]
-    assert (task["task"], [each["sentence"] for each in task["doubts"]]) == ("1", [TOLD])
+    assert (task["task"], [each["sentence"] for each in task["doubts"]]) == ("1", [SENTENCE])
     assert "9 of 180 cells" in text
 
 
@@ -54,7 +54,7 @@ def test_the_page_of_a_task_tells_the_same_words_and_score(serve: Serve, publish
         found = client.get("/ui/projects/3/task.json?number=1").json()
         text = client.get("/ui/projects/3/task?number=1").text
     steps = [step["sentence"] for step in found["found"]["steps"]]
-    assert answer["notes"][0] == TOLD
+    assert answer["notes"][0] == SENTENCE
     assert "'Run'" in answer["notes"][1]
     assert set(answer["notes"]) < set(steps)
     assert found["last_doubts"] == answer["notes"]
@@ -91,5 +91,5 @@ def test_the_command_writes_the_same_words_to_its_array_and_to_stderr(
     assert predict_files("0", files, Settings(model_dir=str(model_dir)), as_json=True) == 0
     said = capsys.readouterr()
     first, second = json.loads(said.out)
-    assert (first["notes"], "notes" in second) == ([TOLD], False)
-    assert f"doubtful.csv: {TOLD}" in said.err
+    assert (first["notes"], "notes" in second) == ([SENTENCE], False)
+    assert f"doubtful.csv: {SENTENCE}" in said.err

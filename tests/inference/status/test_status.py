@@ -357,7 +357,7 @@ def test_a_tasks_page_tells_each_step_and_draws_the_recording(serve: Serve, stor
 
 
 @pytest.mark.parametrize(
-    ("settings", "strips", "told"),
+    ("settings", "strips", "reported"),
     [
         (
             {},
@@ -368,19 +368,19 @@ def test_a_tasks_page_tells_each_step_and_draws_the_recording(serve: Serve, stor
     ],
 )
 def test_a_tasks_page_shows_what_training_would_learn_from(
-    serve: Serve, store: Storage, settings: dict[str, Any], strips: dict[str, Any], told: list[str]
+    serve: Serve, store: Storage, settings: dict[str, Any], strips: dict[str, Any], reported: list[str]
 ) -> None:
     publish_with_report(store, "20260101T000000Z-aaaaaa")
-    studio = LabelStudioDouble(projects={3: make_project(3)})
-    studio.annotate(1, project=3, result=[make_region(60, 79)], completed_by=1, lead_time=9.0)
-    studio.annotate(1, project=3, result=[make_region(60, 69)], completed_by=2, lead_time=9.0)
-    studio.annotate(1, project=3, result=[make_region(0, 19)], completed_by=3, parent_prediction=7, lead_time=None)
-    studio.tasks[0] |= {
+    label_studio = LabelStudioDouble(projects={3: make_project(3)})
+    label_studio.annotate(1, project=3, result=[make_region(60, 79)], completed_by=1, lead_time=9.0)
+    label_studio.annotate(1, project=3, result=[make_region(60, 69)], completed_by=2, lead_time=9.0)
+    label_studio.annotate(1, project=3, result=[make_region(0, 19)], completed_by=3, parent_prediction=7, lead_time=None)
+    label_studio.tasks[0] |= {
         "data": {"csv_url": {"value": VALUES}},
         "predictions": [{"id": 7, "result": [make_region(0, 19)]}],
     }
     with (
-        serve_web(studio) as web,
+        serve_web(label_studio) as web,
         serve(label_studio_host=web.url, label_studio_api_key=TOKEN, **settings) as client,
     ):
         connect(client)
@@ -392,8 +392,8 @@ def test_a_tasks_page_shows_what_training_would_learn_from(
     }
     assert shown == strips
     said = [step["sentence"] for step in found["steps"] if not step["holds"]]
-    assert [any(part in each for each in said) for part in told] == [True] * len(told)
-    assert len(said) == len(told)
+    assert [any(part in each for each in said) for part in reported] == [True] * len(reported)
+    assert len(said) == len(reported)
 
 
 def test_why_nothing_says_so_when_label_studio_is_unreachable(serve: Serve) -> None:

@@ -51,8 +51,8 @@ class Annotators:
         with self._lock:
             annotation = self._label_studio.annotate(task, result=REGIONS)
         body = {"action": "ANNOTATION_CREATED", "project": self._label_studio.project, "annotation": annotation}
-        told = [self._tell(server, json.dumps(body)) for server in servers]
-        return all(told)
+        reported = [self._tell(server, json.dumps(body)) for server in servers]
+        return all(reported)
 
     def tell_again(self, server: str) -> bool:
         """Tell a server that something was annotated before; returns whether it answered 2xx."""

@@ -68,9 +68,9 @@ def test_simultaneous_triggers_become_one_run(place: Place) -> None:
     with one.start(START_SECONDS), two.start(START_SECONDS), ThreadPoolExecutor(2 * TRIGGERS) as pool:
         for number in range(1, ROUNDS + 1):
             play.label_studio.annotate(number, result=REGIONS)
-            told = list(pool.map(play.annotators.tell_again, [first, second] * TRIGGERS))
-            assert all(told)
-            COUNTS["triggers at one moment"] += len(told)
+            reported = list(pool.map(play.annotators.tell_again, [first, second] * TRIGGERS))
+            assert all(reported)
+            COUNTS["triggers at one moment"] += len(reported)
             wait_until(lambda: not updates.of(PROJECT) and runs.state(PROJECT).active is None)
             ended = runs.history(PROJECT)
             assert [(each.number, each.outcome, each.reason[:50]) for each in reversed(ended)] == [

@@ -57,8 +57,8 @@ def many_requests(total: int) -> int:
         f"resident: {counts.memory[0]:.0f} MiB before, {settled:.0f} after a tenth, {max(counts.memory):.0f} at most, "
         f"{counts.memory[-1]:.0f} after"
     )
-    print(*counts.troubles[:20], sep="\n")
-    return len(counts.troubles) + unforeseen + (not alive) + (counts.memory[-1] - settled > FLAT)
+    print(*counts.problems[:20], sep="\n")
+    return len(counts.problems) + unforeseen + (not alive) + (counts.memory[-1] - settled > FLAT)
 
 
 def memory(rounds: int) -> int:
@@ -82,13 +82,13 @@ def memory(rounds: int) -> int:
                 print(
                     f"round {number + 1}: {len(statuses)} attacks, {peak.peak:.0f} MiB at most, {after[-1]:.0f} after"
                 )
-            troubles = sum(status >= 500 for status in statuses) + (not server.alive)
+            problems = sum(status >= 500 for status in statuses) + (not server.alive)
         for name, most in (("1023 MiB of one line", 1024), ("255 MiB of rows", 256)):
             with run_server(folder, MAX_SERIES_MB=str(most), **settings) as server, Peak(server) as peak:
-                troubles += read(server, name) != 200
+                problems += read(server, name) != 200
             print(f"{name}, MAX_SERIES_MB={most}: {peak.before:.0f} MiB before, {peak.peak:.0f} at most")
-            troubles += peak.grown > 4 * most
-    return troubles + (after[-1] - after[len(after) // 2] > FLAT)
+            problems += peak.grown > 4 * most
+    return problems + (after[-1] - after[len(after) // 2] > FLAT)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,9 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("count", type=int)
     options = parser.parse_args(arguments)
     begun = time.monotonic()
-    troubles = attacks[options.attack](options.count)
-    print(f"took {time.monotonic() - begun:.0f} s; {troubles} troubles")
-    return int(troubles > 0)
+    problems = attacks[options.attack](options.count)
+    print(f"took {time.monotonic() - begun:.0f} s; {problems} troubles")
+    return int(problems > 0)
 
 
 if __name__ == "__main__":

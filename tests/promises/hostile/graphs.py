@@ -101,4 +101,4 @@ def ask_all(server: Server, projects: list[int]) -> list[str]:
         return f"project {project}: {status} {f'served {version}' if version else found[:200]!r}"
 
     with ThreadPoolExecutor(CLIENTS) as pool:
-        return [trouble for trouble in pool.map(ask, projects) if trouble]
+        return [problem for problem in pool.map(ask, projects) if problem]

@@ -178,8 +178,8 @@ def batches(draw: st.DrawFn, url: str, served: dict[str, bytes]) -> Request:
     plain = draw(st.booleans())
     config: Any = label_config("url") if plain else draw(configs | values)
     passing, sane = len(tasks), len(tasks) + 1
-    trouble = draw(st.sampled_from(["/500", "/503", "/404", "/drop", "/half", "/empty", "/loop"]))
-    tasks.append({"id": 1, "data": {"csv_url": url + trouble}})
+    problem = draw(st.sampled_from(["/500", "/503", "/404", "/drop", "/half", "/empty", "/loop"]))
+    tasks.append({"id": 1, "data": {"csv_url": url + problem}})
     tasks.append({"id": 2, "data": {"csv_url": {"value": VALUES}}})
     body: dict[str, Any] = {"tasks": tasks, "project": "3.17", "label_config": config}
     if not plain:

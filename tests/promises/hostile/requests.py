@@ -50,7 +50,7 @@ class Counts:
     results: int = 0  # of batches, one a task
     passing: int = 0  # tasks whose trouble passes, answered []
     sane: int = 0  # tasks that nothing is wrong with, answered with their region
-    troubles: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)  # MiB resident, each thousand requests
 
     @property
@@ -147,7 +147,7 @@ def _each_raw(count: int, number: int, server: Server, counts: Counts) -> None:
         if found:
             counts.statuses[int(found[9:12])] += 1
         if found and not found.startswith((b"HTTP/1.1 2", b"HTTP/1.1 4")):
-            counts.troubles.append(f"answered {found[:200]!r} to {sent[:300]!r}")
+            counts.problems.append(f"answered {found[:200]!r} to {sent[:300]!r}")
 
     send()
 
@@ -169,10 +169,10 @@ def look(server: Server, request: Request, counts: Counts, kind: str) -> None:
     try:
         status, body = server.ask(request.method, request.path, request.body, request.headers)
     except OSError as error:
-        counts.troubles.append(f"no answer: {error} to {request.path} {(request.body or b'')[:300]!r}")
+        counts.problems.append(f"no answer: {error} to {request.path} {(request.body or b'')[:300]!r}")
         return
     counts.statuses[status] += 1
-    counts.troubles += [
+    counts.problems += [
         f"{why}: {request.path} {(request.body or b'')!r}"[:2000] for why in wrong(request, status, body, counts)
     ]
 

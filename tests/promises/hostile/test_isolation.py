@@ -77,8 +77,8 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
                     with suppress(subprocess.TimeoutExpired):
                         process.wait(0.5)  # leaves the cores to the trainings
             for process in running:
-                told = process.stdout.read() if process.stdout else ""
-                assert process.poll() == 0, told[-3000:]
+                reported = process.stdout.read() if process.stdout else ""
+                assert process.poll() == 0, reported[-3000:]
         wait_for_all(town)
         yield town
 

@@ -27,7 +27,7 @@ def test_fuzzed_requests_get_an_answer_that_is_no_500_and_memory_stays_flat(tmp_
         assert server.alive
         assert "Traceback" not in server.log
     print(f"{counts.requests} requests {dict(counts.sent)}, {dict(counts.statuses)}, memory {counts.memory}")
-    assert counts.troubles == []
+    assert counts.problems == []
     assert counts.results > counts.passing > 0
     assert counts.sane > 0
     assert counts.memory[-1] - counts.memory[1] < FLAT

@@ -159,7 +159,7 @@ def test_no_secret_is_in_any_log_line_page_or_error(tmp_path: Path, home: Web) -
         "LABEL_STUDIO_HOST": home.url, "LABEL_STUDIO_API_KEY": TOKEN, "BASIC_AUTH_USER": "ann",
         "BASIC_AUTH_PASS": PASSWORD, "WEBHOOK_SECRET": SECRET, "LOG_LEVEL": "debug",
     }  # fmt: skip
-    told = []
+    reported = []
     with run_server(tmp_path, **settings) as server:
         setup = {
             "project": "3",
@@ -167,20 +167,20 @@ def test_no_secret_is_in_any_log_line_page_or_error(tmp_path: Path, home: Web) -
             "hostname": f"http://u:{PASSWORD}@x.example",
             "access_token": TOKEN,
         }
-        told.append(server.ask("POST", f"/{SECRET}/setup", json.dumps(setup).encode()))
+        reported.append(server.ask("POST", f"/{SECRET}/setup", json.dumps(setup).encode()))
         for place in ("", f"/{SECRET}"):
             for path in ("/ui/", "/ui/index.json", "/ui/projects/3", "/ui/projects/3.json", "/versions", "/metrics"):
-                told.append(server.ask("GET", place + path, None, {"Accept": "text/html"}))
+                reported.append(server.ask("GET", place + path, None, {"Accept": "text/html"}))
             task = "/ui/projects/3/task?number=1"
-            told.append(server.ask("GET", place + task, None, {"Accept": "text/html"}))
+            reported.append(server.ask("GET", place + task, None, {"Accept": "text/html"}))
             for body in (b"{", TOKEN.encode(), json.dumps({"project": TOKEN}).encode()):
                 answers = [server.ask("POST", place + path, body) for path in ("/predict", "/webhook", "/train")]
-                told += answers if TOKEN.encode() not in body else []
+                reported += answers if TOKEN.encode() not in body else []
         urls = ["/data/upload/3/none.csv", f"http://u:{PASSWORD}@127.0.0.1/a.csv", f"{home.url}/a?token={TOKEN}"]
         for url in urls:
             asked = json.dumps({"project": "3", "tasks": [{"id": 1, "data": {"csv_url": url}}]})
-            told.append(server.ask("POST", "/predict", asked.encode()))
+            reported.append(server.ask("POST", "/predict", asked.encode()))
         log = server.log
     assert len(log.splitlines()) > 5
-    for text in (log, *(found.decode(errors="replace") for _, found in told)):
+    for text in (log, *(found.decode(errors="replace") for _, found in reported)):
         assert not [secret for secret in secrets if secret in text], text[:3000]

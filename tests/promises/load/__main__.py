@@ -94,7 +94,7 @@ def full_load(server: Server, label_studio: LabelStudioDouble, body: bytes, mode
         ended = trained(models) - before
         for what, waits in (("/health", health), ("/webhook", events), ("/predict, 10,000 rows", predictions)):
             if waits:
-                rows.append([how, what, *told(waits), ended])
+                rows.append([how, what, *summarise(waits), ended])
     print("\n## Full load")
     table(["beside", "request", "asked", "p50 ms", "p99 ms", "worst ms", "trainings ended"], rows)
 
@@ -106,9 +106,9 @@ def overload(server: Server, body: bytes) -> None:
     with every(HEALTH_PAUSE, partial(check, server)) as health:
         found = at_once(server.port, body, TIMES * PLACES)
     rows = [
-        ["predictions answered", *told(found[200])],
-        ["503 with Retry-After", *told(found[503])],
-        ["/health meanwhile", *told(health)],
+        ["predictions answered", *summarise(found[200])],
+        ["503 with Retry-After", *summarise(found[503])],
+        ["/health meanwhile", *summarise(health)],
     ]
     print(f"\n## {TIMES * PLACES} predictions at once, MAX_REQUESTS={PLACES}")
     table(["", "count", "p50 ms", "p99 ms", "worst ms"], rows)
@@ -162,7 +162,7 @@ def slow_clients(server: Server, body: bytes) -> None:
         ):
             time.sleep(SLOW_SECONDS)
             held = resident(process)
-        figures = [told(each)[index] for each in (health, events, predictions) for index in (1, 3)]
+        figures = [summarise(each)[index] for each in (health, events, predictions) for index in (1, 3)]
         rows.append([name, f"{max(connections):.0f}", *figures, f"{held:.0f}"])
     print(f"\n## {SLOW} slow clients, cut off after CLIENT_TIMEOUT_SECONDS={CUT_OFF_SECONDS:g}")
     head = [f"{what}, {which} ms" for what in ("/health", "/webhook", "/predict") for which in ("p50", "worst")]
@@ -214,7 +214,7 @@ def trained(models: Path) -> int:
     return sum(runs.next_number(project) - 1 for project in PROJECTS)
 
 
-def told(waits: Sequence[float]) -> list[object]:
+def summarise(waits: Sequence[float]) -> list[object]:
     """Count, median, 99th percentile and worst."""
     return [
         len(waits),

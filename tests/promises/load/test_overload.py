@@ -74,9 +74,9 @@ def test_health_and_events_are_answered_while_every_thread_that_predicts_waits_f
             asked = [clients.submit(server.post, "/predict", body) for body in bodies * 2]
             wait_until(lambda: len(web.asked) + len(other.asked) == threads)
             assert server.get("/health").status == 200
-            told = clients.submit(server.post, "/webhook", event())
-            wait_until(told.done, 120)
-            assert told.result().status == 201
+            reported = clients.submit(server.post, "/webhook", event())
+            wait_until(reported.done, 120)
+            assert reported.result().status == 201
             setup = {"project": f"{PROJECT}.1795475439", "schema": CONFIG.format(kind="url")}
             assert server.post("/setup", setup).json()["model_version"].startswith("2026")
             assert not any(each.done() for each in asked)

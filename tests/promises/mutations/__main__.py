@@ -58,7 +58,7 @@ def find_not_green(selections: Sequence[str], tree: Path) -> dict[str, str]:
     if run_tests(tree, *selections)[1:] == ((), ""):  # all at once
         return {}
     verdicts = {each: run_tests(tree, each) for each in selections}
-    return {each: "; ".join((*v.failed, v.trouble)) for each, v in verdicts.items() if v.failed or v.trouble}
+    return {each: "; ".join((*v.failed, v.problem)) for each, v in verdicts.items() if v.failed or v.problem}
 
 
 def try_mutation(mutation: Mutation, root: Path, not_green: dict[str, str]) -> str:
@@ -75,8 +75,8 @@ def try_mutation(mutation: Mutation, root: Path, not_green: dict[str, str]) -> s
             return str(error)
         for selection in mutation.fails:
             verdict = run_tests(tree, selection)
-            if verdict.trouble:
-                return f"{selection} did not fail by an assertion: {verdict.trouble}"
+            if verdict.problem:
+                return f"{selection} did not fail by an assertion: {verdict.problem}"
             if not verdict.failed:
                 return f"{selection} does not notice: {verdict.passed} passed without the protection"
     return ""

@@ -18,7 +18,7 @@ class Verdict(NamedTuple):
 
     passed: int
     failed: tuple[str, ...]  # by assertion: name and message
-    trouble: str  # any other end, "" if there was none
+    problem: str  # any other end, "" if there was none
 
 
 def copy_tree(root: Path, into: Path) -> None:
@@ -62,7 +62,7 @@ def run_tests(tree: Path, *selections: str) -> Verdict:
 
 
 def _read(report: Path) -> Verdict:
-    passed, failed, troubles = 0, [], []
+    passed, failed, problems = 0, [], []
     for case in ElementTree.parse(report).getroot().iter("testcase"):
         name = case.get("name", "")
         ends = [(each.tag, each.get("message", "")) for each in case if each.tag in ("failure", "error", "skipped")]
@@ -72,8 +72,8 @@ def _read(report: Path) -> Verdict:
             if tag == "failure" and _is_assertion(message):
                 failed.append(f"{name}: {first}")
             elif tag != "skipped":
-                troubles.append(f"{name}: {tag}, no assertion: {first}")
-    return Verdict(passed, tuple(failed), "; ".join(troubles))
+                problems.append(f"{name}: {tag}, no assertion: {first}")
+    return Verdict(passed, tuple(failed), "; ".join(problems))
 
 
 def _is_assertion(message: str) -> bool:

@@ -79,20 +79,20 @@ def watch(minutes: int, gauges: Gauges, traffic: Traffic, models: Path) -> list[
         found = gauges.minute()
         readings.append(found)
         held = ", ".join(f"{each.name} {value:.6g}" for each, value in zip(LIMITS, found, strict=True))
-        done = f"{traffic.total()} requests, {traffic.failed} failed; trainings {told(outcomes(models))}"
+        done = f"{traffic.total()} requests, {traffic.failed} failed; trainings {summarise(outcomes(models))}"
         print(f"minute {minute}: {done}; {held}; {gauges.cpu() / 60:.2f} cores", flush=True)
     return readings
 
 
 def verdict(readings: list[Reading], traffic: Traffic, ended: Counter[str], complaints: list[str]) -> int:
     """Say what grew and what failed."""
-    print(f"\nRequests: {told(traffic.counts)}\nTrainings: {told(ended)}")
-    troubles = list(traffic.failures)
+    print(f"\nRequests: {summarise(traffic.counts)}\nTrainings: {summarise(ended)}")
+    problems = list(traffic.failures)
     if traffic.failed:
-        troubles.append(f"{traffic.failed} of {traffic.total()} requests failed")
+        problems.append(f"{traffic.failed} of {traffic.total()} requests failed")
     if ended["failed"] or not ended["published"]:
-        troubles.append(f"trainings: {told(ended)}")
-    troubles += [f"log: {line}" for line in complaints]
+        problems.append(f"trainings: {summarise(ended)}")
+    problems += [f"log: {line}" for line in complaints]
     for index, limit in enumerate(LIMITS):
         values = [reading[index] for reading in readings]
         found = slope(*after_warm_up(values))
@@ -102,9 +102,9 @@ def verdict(readings: list[Reading], traffic: Traffic, ended: Counter[str], comp
             f"minutes, {growth} (allowed: {limit.most:g}); {values[0]:.6g} at first, {values[-1]:.6g} at last"
         )
         if growth == "grows":
-            troubles.append(f"{limit.name} grows")
-    print("\n".join(["", *troubles, "FAILED" if troubles else "passed"]))
-    return 1 if troubles else 0
+            problems.append(f"{limit.name} grows")
+    print("\n".join(["", *problems, "FAILED" if problems else "passed"]))
+    return 1 if problems else 0
 
 
 def age(models: Path) -> None:
@@ -133,7 +133,7 @@ def complaints(log: str) -> list[str]:
     return [line["message"] for line in lines if line["level"] not in ("debug", "info", "warning")]
 
 
-def told(counts: Counter[str]) -> str:
+def summarise(counts: Counter[str]) -> str:
     """Counts as people read them."""
     return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()) if count) or "none"
 

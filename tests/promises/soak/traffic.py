@@ -36,7 +36,7 @@ class Traffic:
             "annotate": self._annotate,
             "watch": self._watch,
             "go back": self._go_back,
-            "be rude": self._be_rude,
+            "be rude": self._misbehave,
         }
         self._threads = [
             threading.Thread(target=self._keep, args=(name, habit), name=name) for name, habit in habits.items()
@@ -100,7 +100,7 @@ class Traffic:
             self._over.wait(0.1)
         self._fail(f"{before} still serves project {project} five seconds after it was rolled back")
 
-    def _be_rude(self, dice: random.Random) -> None:
+    def _misbehave(self, dice: random.Random) -> None:
         match dice.randrange(4):
             case 0:
                 self._ask("POST", "/predict", b'{"tasks": [', {400})

@@ -131,9 +131,9 @@ def test_the_first_pair_that_can_work_is_served_and_the_rest_is_named() -> None:
         )
     )
     assert (found.from_name, found.to_name) == ("label", "ts")
-    told = "\n".join(found.left_out)
-    assert all(words in told for words in ('name="lost"', 'name="ecg"', '<Choices name="quality"', 'name="more"'))
-    assert LABELS.partition(">")[0] not in told
+    reported = "\n".join(found.left_out)
+    assert all(words in reported for words in ('name="lost"', 'name="ecg"', '<Choices name="quality"', 'name="more"'))
+    assert LABELS.partition(">")[0] not in reported
 
 
 @pytest.mark.parametrize(

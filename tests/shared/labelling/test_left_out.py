@@ -17,10 +17,10 @@ def test_each_kind_is_one_sentence_with_its_number_and_one_example() -> None:
 
 def test_topics_of_a_kind_are_named_with_their_numbers_up_to_a_few() -> None:
     labels = ["Pump"] * 7 + [f"L{n}" for n in range(9)]
-    (told,) = count_by_kind(("task 1", LeftOut("unknown-label", repr(label), "from 1 to 5")) for label in labels)
-    assert "'Pump' (7)" in told.sentence
-    assert "and 5 others" in told.sentence
-    assert re.findall(r"(\d+) ×", told.sentence) == ["16"]
+    (reported,) = count_by_kind(("task 1", LeftOut("unknown-label", repr(label), "from 1 to 5")) for label in labels)
+    assert "'Pump' (7)" in reported.sentence
+    assert "and 5 others" in reported.sentence
+    assert re.findall(r"(\d+) ×", reported.sentence) == ["16"]
 
 
 def test_nothing_left_out_is_nothing_reported() -> None:

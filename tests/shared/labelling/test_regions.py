@@ -143,9 +143,9 @@ def test_regions_of_another_pair_of_tags_are_counted_and_touch_no_rows(changed: 
     marked = from_regions([{**region(1, 5, "Run"), **changed}], AXIS, CONFIG)
     assert not marked.segments
     assert not marked.unclear
-    (told,) = marked.left_out
-    assert told.kind == "other-control"
-    assert repr(next(iter(changed.values()))) in told.topic
+    (reported,) = marked.left_out
+    assert reported.kind == "other-control"
+    assert repr(next(iter(changed.values()))) in reported.topic
 
 
 def test_a_region_without_to_name_is_ours() -> None:

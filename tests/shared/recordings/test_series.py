@@ -261,7 +261,7 @@ def test_true_and_false_are_reported_as_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cell", "told"),
+    ("cell", "reported"),
     [
         ("1,5", "a decimal comma"),
         ("1 234,5", "thousands separators"),
@@ -276,16 +276,16 @@ def test_true_and_false_are_reported_as_numbers() -> None:
         ("2^15", ""),
     ],
 )
-def test_a_cell_that_looks_like_a_number_written_another_way_is_explained(cell: str, told: str) -> None:
+def test_a_cell_that_looks_like_a_number_written_another_way_is_explained(cell: str, reported: str) -> None:
     data = "time,value\n0,1\n" + f'1,"{cell}"\n'
     (doubt,) = read_series(data.encode(), config()).doubts
     assert f"{cell!r} in row 1." in doubt.sentence
-    assert told in doubt.sentence
-    assert doubt.sentence.endswith("in row 1.") == (not told)
+    assert reported in doubt.sentence
+    assert doubt.sentence.endswith("in row 1.") == (not reported)
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "reported"),
     [
         ("time,value\n2024-01-01T00:00:00Z,1\n", "timeFormat"),
         ("time,value\n12:30:00,1\n", "timeFormat"),
@@ -296,10 +296,10 @@ def test_a_cell_that_looks_like_a_number_written_another_way_is_explained(cell: 
         ("'time','value'\n0,1\n", "single quotes"),
     ],
 )
-def test_what_stops_reading_is_explained(data: str, told: str) -> None:
+def test_what_stops_reading_is_explained(data: str, reported: str) -> None:
     with pytest.raises(SeriesError) as caught:
         read_series(data.encode(), config(timeColumn="time"))
-    assert told in str(caught.value)
+    assert reported in str(caught.value)
 
 
 def test_byte_order_marks_are_no_part_of_a_name() -> None:
@@ -307,7 +307,7 @@ def test_byte_order_marks_are_no_part_of_a_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "told"),
+    ("end", "reported"),
     [
         ("1,2\n", ""),
         ("1,2\r", ""),
@@ -316,10 +316,10 @@ def test_byte_order_marks_are_no_part_of_a_name() -> None:
         ("1", "The last line, '1', holds 1 of 2 cells and does not end with a line break"),
     ],
 )
-def test_a_last_line_without_a_line_break_is_a_note(end: str, told: str) -> None:
+def test_a_last_line_without_a_line_break_is_a_note(end: str, reported: str) -> None:
     series = read_series(f"time,value\n0,1\n{end}".encode(), config())
     assert series.rows == 2
-    assert [doubt.sentence[: len(told)] for doubt in series.doubts] == ([told] if told else [])
+    assert [doubt.sentence[: len(reported)] for doubt in series.doubts] == ([reported] if reported else [])
     assert all((doubt.first_row, doubt.effect) == (1, Effect.NOTE) for doubt in series.doubts)
 
 
@@ -340,13 +340,13 @@ def test_cells_that_hold_no_number_are_reported_with_the_first_and_its_row() -> 
     assert read_series(b"time,value\n0,\n1,NA\n2,3\n", config()).doubts == ()
 
 
-@pytest.mark.parametrize(("bad", "told"), [(0, 0), (1, 0), (2, 1), (3, 1)])
-def test_cells_are_reported_from_one_in_a_hundred_on(bad: int, told: int) -> None:
+@pytest.mark.parametrize(("bad", "reported"), [(0, 0), (1, 0), (2, 1), (3, 1)])
+def test_cells_are_reported_from_one_in_a_hundred_on(bad: int, reported: int) -> None:
     cells = ["1.4 g"] * bad + ["0"] * (200 - bad) + [""] * 800
     text = "time,value\n" + "".join(f"{row},{cell}\n" for row, cell in enumerate(cells))
-    assert len(read_series(text.encode(), config()).doubts) == told
+    assert len(read_series(text.encode(), config()).doubts) == reported
     columns = {"value": [cell or None for cell in cells]}
-    assert len(read_series(columns, config(valueType="json")).doubts) == told
+    assert len(read_series(columns, config(valueType="json")).doubts) == reported
 
 
 def test_json_says_of_cells_what_csv_says() -> None:

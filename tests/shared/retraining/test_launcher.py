@@ -46,19 +46,19 @@ def last(folder: Storage) -> RunRecord | None:
 def test_a_child_gets_project_number_and_credentials_and_a_process_group_of_its_own(
     folder: Storage, tmp_path: Path
 ) -> None:
-    told = tmp_path / "told"
+    reported = tmp_path / "reported"
     script = f"""
         import os, sys
-        open({str(told)!r} + "~", "w").write(
+        open({str(reported)!r} + "~", "w").write(
             f"{{sys.argv[1:]}} {{os.environ['LABEL_STUDIO_API_KEY']}} {{os.environ['OMP_NUM_THREADS']}} "
             f"{{os.getpgid(0) == os.getpid()}}")
-        os.rename({str(told)!r} + "~", {str(told)!r})
+        os.rename({str(reported)!r} + "~", {str(reported)!r})
         sys.stdin.read()
     """
     launcher = launcher_of(folder, script)
     launcher.launch(LAUNCH)
-    wait_until(told.exists)
-    assert told.read_text() == "['--project', '3', '--number', '1'] the-token-of-setup 1 True"
+    wait_until(reported.exists)
+    assert reported.read_text() == "['--project', '3', '--number', '1'] the-token-of-setup 1 True"
     wait_until(lambda: [child.nice() for child in children_of_project_3()] == [19])
     launcher.close()
 

@@ -18,11 +18,11 @@ EXAMPLES = ROOT / "examples"
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+def reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """What is told of some of an example's tasks, with the exit code; the store stays untouched."""
     monkeypatch.setenv("MODEL_DIR", str(tmp_path / "models"))
 
-    def told(example: str, tasks: list[dict[str, Any]] | None = None) -> tuple[int, dict[str, Any]]:
+    def reported(example: str, tasks: list[dict[str, Any]] | None = None) -> tuple[int, dict[str, Any]]:
         folder = EXAMPLES / example
         file = folder / "tasks.json"
         if tasks is not None:
@@ -35,25 +35,25 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         found: dict[str, Any] = json.loads(capsys.readouterr().out)
         return code, found
 
-    return told
+    return reported
 
 
-def test_ranges_are_counted_in_rows_and_instants_in_events(told: Any) -> None:
-    code, found = told("watch")
+def test_ranges_are_counted_in_rows_and_instants_in_events(reported: Any) -> None:
+    code, found = reported("watch")
     assert code == 0
     assert (found["tasks"], found["recordings"], found["groups"]) == (10, 10, 7)
     assert sum(each["rows"] for each in found["ranges"]) == found["rows"]
-    code, found = told("falls")
+    code, found = reported("falls")
     assert code == 0
     assert [each["label"] for each in found["ranges"]] == ["background", "Walk"]
     assert all(each["segments"] > 0 for each in found["instants"])
 
 
-def test_what_cannot_be_learned_from_is_reported_with_the_reason(told: Any) -> None:
+def test_what_cannot_be_learned_from_is_reported_with_the_reason(reported: Any) -> None:
     tasks = json.loads((EXAMPLES / "watch" / "tasks.json").read_text())[:2]
     for task in tasks:
         task["data"] = {"elsewhere": 1}
-    code, found = told("watch", tasks)
+    code, found = reported("watch", tasks)
     assert code == 2
     assert "elsewhere" in found["complaint"]
 
@@ -83,16 +83,16 @@ def test_labels_stay_side_by_side_where_the_serving_model_has_them_so(
     (tmp_path / "config.xml").write_text(CONFIG)
     monkeypatch.setenv("MODEL_DIR", str(tmp_path / "models"))
 
-    def told() -> list[str]:
+    def reported() -> list[str]:
         words = ["run", "--explain", "--json", "--tasks", str(tmp_path / "tasks.json")]
         assert main([*words, "--label-config", str(tmp_path / "config.xml")]) == 0
         found: list[str] = json.loads(capsys.readouterr().out)["left_out"]
         return found
 
-    assert not any("side by side" in each for each in told())
+    assert not any("side by side" in each for each in reported())
     heads = tuple(RangeHead(labels=(label,), min_rows=(1, 1)) for label in ("Run", "Walk"))
     publish_model(tmp_path / "models", 0, heads=heads)
-    assert any("side by side: Run; Walk" in each for each in told())
+    assert any("side by side: Run; Walk" in each for each in reported())
 
 
 def test_annotations_that_look_wrong_are_told_until_they_are_accepted(tmp_path: Path) -> None:

@@ -125,9 +125,9 @@ def test_annotators_who_differ_are_reported_by_task_and_the_latest_may_decide_al
     second = Annotation(id=2, result=[run_between(10, 29)], annotator="2", updated_at="2026-01-02")
     both = task(7, first, second)
     loaded = load(*TASKS, both)
-    (told,) = (doubt for doubt in loaded.doubts if doubt.kind == "disagreement")
-    assert "task 7" in told.sentence
-    assert told.share == pytest.approx(10 / 60)
+    (reported,) = (doubt for doubt in loaded.doubts if doubt.kind == "disagreement")
+    assert "task 7" in reported.sentence
+    assert reported.share == pytest.approx(10 / 60)
     latest = load(*TASKS, both, annotators="latest").recordings[-1]
     assert latest.known.all()
     assert np.count_nonzero(latest.labels) == 20
@@ -155,5 +155,5 @@ def test_files_without_a_last_line_break_are_named_where_others_have_one(cut: in
             return whole.rstrip() if task_id and task_id <= cut else whole
 
     loaded = load_recordings(TASKS, parse_label_config(CONFIG), Cut({}), "background")
-    told = [doubt.sentence for doubt in loaded.doubts if doubt.kind == "unterminated"]
-    assert [each[:7] for each in told] == (["Task 1:"] if named else [])
+    reported = [doubt.sentence for doubt in loaded.doubts if doubt.kind == "unterminated"]
+    assert [each[:7] for each in reported] == (["Task 1:"] if named else [])

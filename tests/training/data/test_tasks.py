@@ -78,8 +78,8 @@ def test_a_project_without_annotations_is_an_empty_list() -> None:
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_a_temporary_error_on_any_page_is_waited_out(status: int) -> None:
     label_studio = big_studio()
-    troubles = iter([False, True, True, False, True])
-    label_studio.fault = lambda asked: answer_json({"detail": "busy"}, status) if next(troubles, False) else None
+    problems = iter([False, True, True, False, True])
+    label_studio.fault = lambda asked: answer_json({"detail": "busy"}, status) if next(problems, False) else None
     pauses: list[float] = []
     with serve(label_studio) as web:
         assert len(read(web.url, pauses=pauses).tasks) == 250
@@ -89,8 +89,8 @@ def test_a_temporary_error_on_any_page_is_waited_out(status: int) -> None:
 @pytest.mark.parametrize("reply", [answer(b'{"tasks": [', Content_Length="5000"), b" Connection: close"])
 def test_a_broken_connection_is_waited_out(reply: bytes) -> None:
     label_studio = big_studio()
-    troubles = iter([False, True, False])
-    label_studio.fault = lambda asked: reply if next(troubles, False) else None
+    problems = iter([False, True, False])
+    label_studio.fault = lambda asked: reply if next(problems, False) else None
     with serve(label_studio) as web:
         assert len(read(web.url).tasks) == 250
 
