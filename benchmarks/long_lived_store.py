@@ -1,4 +1,4 @@
-"""What a server costs over a store that has lived long, beside a new one.
+"""What a server costs over an old store, compared with a new one.
 
 `python -m benchmarks.long_lived_store`.
 New: one project, two versions, two updates. Old: 200 projects, 500 versions of the

@@ -84,7 +84,7 @@ def csv_bytes(rows: int, kind: Kind) -> bytes:
 
 
 def make_card(kind: Kind, *, number: int = 0, project: int = 1) -> ModelCard:
-    """The `number`-th version (0 to 59), of the shape that training chooses on the sets this project is judged on."""
+    """The `number`-th version (0 to 59), of the shape that training chooses on the sets this project is measured on."""
     channels = CHANNELS[kind]
     downsampling = 1 if kind == "instants" else 4
     head: Head

@@ -70,7 +70,7 @@ def resident_now() -> float:
 
 
 def reset_peak() -> None:
-    """Let the highest resident memory begin anew (Linux)."""
+    """Reset the highest resident memory (Linux)."""
     with open("/proc/self/clear_refs", "w") as file:  # noqa: PTH123
         file.write("5")
 

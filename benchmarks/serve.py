@@ -1,7 +1,7 @@
 """The server as Label Studio meets it: a process of its own, over HTTP; the CPU time of its whole process tree counts.
 
 `python -m benchmarks.serve`. Requests to this server and to the baseline's alternate within one run. Recordings come
-from a file server in a third process, load from this one; neither counts, and the load generator's CPU is told.
+from a file server in a third process, load from this one; neither counts, and the load generator's CPU is printed.
 """
 
 import tempfile

@@ -1,7 +1,7 @@
 """Why the recipe is what it is: variants of it, cross-validated on training recordings only.
 
 `python -m research.ablation --tasks EXPORT.json --label-config CONFIG.xml`. Tasks whose meta.split is `test` are left
-out. Every repetition partitions the groups of recordings anew into three folds, or draws `--recordings` of them to fit
+out. Every repetition partitions the groups of recordings again into three folds, or draws `--recordings` of them to fit
 on and evaluates on the rest; it is the same for all variants, and so are its seeds. Shown are means over
 repetitions, and the paired difference from what is shipped with its standard error. Repetitions share
 recordings: errors are too small.

@@ -1,6 +1,6 @@
 """`make demo`: Label Studio and this backend side by side, with the shipped example partly annotated.
 
-The story of a first hour in half a minute: connect, annotate, wait, and find the other tasks pre-annotated.
+Connects, annotates and waits until the other tasks are pre-annotated.
 """
 
 import json
@@ -49,12 +49,12 @@ def main() -> int:
 
 
 def _run(folder: Path) -> None:
-    studio_port, port = _port(8080), _port(9090)
+    label_studio_port, port = _port(8080), _port(9090)
     shutil.rmtree(LOGS, ignore_errors=True)
     _say("Starting Label Studio …")
-    studio = label_studio.program(folder / "label-studio", studio_port, LOGS / "label-studio.log")
-    with studio.start(label_studio.START_SECONDS):
-        user = Client(f"http://127.0.0.1:{studio_port}", label_studio.TOKEN)
+    program = label_studio.program(folder / "label-studio", label_studio_port, LOGS / "label-studio.log")
+    with program.start(label_studio.START_SECONDS):
+        user = Client(f"http://127.0.0.1:{label_studio_port}", label_studio.TOKEN)
         _say(f"Label Studio runs on {user.url}: user {label_studio.USER}, password {label_studio.PASSWORD}")
         backend = server.program(port, folder / "models", user.url, LOGS / "server.log")
         with backend.start(SERVER_SECONDS):
@@ -62,7 +62,7 @@ def _run(folder: Path) -> None:
             _say(f"This backend runs on {url}")
             _show(user, url, folder / "models")
             _say("Correct a prediction or annotate another task, and a new version follows. Ctrl-C ends both.")
-            _watch(studio, backend)
+            _watch(program, backend)
 
 
 def _show(user: Client, url: str, models: Path) -> None:

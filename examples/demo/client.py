@@ -1,4 +1,4 @@
-"""Label Studio's API as its own pages use it: what a person does with mouse and keyboard, as calls."""
+"""Label Studio's API as its own pages use it: the calls behind what a person does there."""
 
 import json
 import time

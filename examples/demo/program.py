@@ -1,4 +1,4 @@
-"""A program that is started, awaited, stopped and killed: Label Studio and the server alike."""
+"""A program that is started, stopped and killed: Label Studio or the server."""
 
 import os
 import signal
@@ -102,7 +102,7 @@ class Program:
         self._process.wait()
 
     def kill(self) -> None:
-        """`kill -9` of the process alone, as the kernel does when memory runs out; its children are not told."""
+        """`kill -9` of the process alone, as the kernel does when memory runs out; its children get no signal."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

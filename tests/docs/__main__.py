@@ -1,4 +1,4 @@
-"""Write the tables of docs/settings.md and docs/metrics.md anew from the code: `python -m tests.docs`."""
+"""Write the tables of docs/settings.md and docs/metrics.md from the code: `python -m tests.docs`."""
 
 import sys
 import tempfile

@@ -1,4 +1,4 @@
-"""Servers stop, crash and start again while people annotate; the last model knows what they wrote all the same."""
+"""Servers stop, crash and start again while people annotate; the last model is still trained on all annotations."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Annotate, and the next tasks arrive pre-annotated: the loop as a person lives through it, for each kind of axis."""
+"""Annotate, and the next tasks arrive pre-annotated: the whole loop, for each kind of axis."""
 
 import os
 import time

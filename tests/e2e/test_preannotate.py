@@ -14,7 +14,7 @@ from examples.demo.client import Client
 from tests.support.store import publish_model
 
 TASKS = 2000
-KILLED_AFTER = (3, 9)  # batches that the command has told of
+KILLED_AFTER = (3, 9)  # batches that the command has reported
 CONFIG = (
     '<View><TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/></TimeSeriesLabels>'
     '<TimeSeries name="ts" valueType="json" value="$csv_url"><Channel column="value"/></TimeSeries></View>'

@@ -1,4 +1,4 @@
-"""The yardstick itself: easy series are what they say, and scores count what they say."""
+"""The series and scores of these tests themselves are right."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Between a program and the real S3 server: passes requests on, unless a script says what is to go wrong."""
+"""A proxy before the real S3 server: passes requests on, unless a script injects a fault."""
 
 import threading
 import time

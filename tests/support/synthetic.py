@@ -1,4 +1,4 @@
-"""Channels that a small network tells apart in a second."""
+"""Channels that a small network learns to distinguish in a second."""
 
 import numpy as np
 from numpy.typing import NDArray

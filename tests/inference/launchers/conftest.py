@@ -1,6 +1,6 @@
 """An API server to launch against: ours, or a real one that TEST_KUBE_URL, TEST_KUBE_TOKEN_FILE, TEST_KUBE_CA_FILE and
 TEST_KUBE_NAMESPACE name. There an overlay must have been applied and the token be that of the account `server`; tests
-that play an API server's troubles or a Job's end are skipped then.
+that simulate failures of an API server or the end of a Job are skipped then.
 """
 
 import itertools
@@ -32,7 +32,7 @@ NUMBERS = itertools.count(secrets.randbelow(10**9) * 1000 if REAL else 1)  # a r
 def server() -> Iterator[ApiServer]:
     """Our API server, with the CronJobs and the Role of the overlay prod."""
     if REAL:
-        pytest.skip("a real API server's troubles cannot be played")
+        pytest.skip("failures of a real API server cannot be simulated")
     with serve(ApiServer(overlay("prod-rwx"))) as running:
         yield running
 

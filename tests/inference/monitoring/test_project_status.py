@@ -1,4 +1,4 @@
-"""Where projects stand, at what cost, and while the store is away."""
+"""The state of projects, its cost, and what is shown while the store is unreachable."""
 
 import tracemalloc
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Tests of inference.serving.awaited: a task is awaited for an hour, and anew once its recording has arrived."""
+"""Tests of inference.serving.awaited: a task is awaited for an hour, and again once its recording has arrived."""
 
 from inference.serving.awaited import AWAITED_SECONDS, TASKS, AwaitedTasks
 

@@ -20,7 +20,7 @@ PROJECT = ProjectRef(3)
 
 
 class Clock:
-    """Seconds that pass only when told to."""
+    """Seconds that pass only when a test says so."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

@@ -65,7 +65,7 @@ def test_twenty_colours_differ_from_each_other() -> None:
     for index, one in enumerate(PALETTE):
         for other in PALETTE[:index]:
             red, green, blue = (a - b for a, b in zip(rgb(one), rgb(other), strict=True))
-            # a weighted distance (Compuphase) from which colours of bars are told apart side by side
+            # a weighted distance (Compuphase) from which colours of adjacent bars can be distinguished
             assert (2 * red**2 + 4 * green**2 + 3 * blue**2) ** 0.5 > 80, (one, other)
 
 

@@ -374,7 +374,9 @@ def test_a_tasks_page_shows_what_training_would_learn_from(
     label_studio = LabelStudioDouble(projects={3: make_project(3)})
     label_studio.annotate(1, project=3, result=[make_region(60, 79)], completed_by=1, lead_time=9.0)
     label_studio.annotate(1, project=3, result=[make_region(60, 69)], completed_by=2, lead_time=9.0)
-    label_studio.annotate(1, project=3, result=[make_region(0, 19)], completed_by=3, parent_prediction=7, lead_time=None)
+    label_studio.annotate(
+        1, project=3, result=[make_region(0, 19)], completed_by=3, parent_prediction=7, lead_time=None
+    )
     label_studio.tasks[0] |= {
         "data": {"csv_url": {"value": VALUES}},
         "predictions": [{"id": 7, "result": [make_region(0, 19)]}],

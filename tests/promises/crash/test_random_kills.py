@@ -97,7 +97,7 @@ def test_processes_killed_at_random_moments_lose_nothing_and_leave_nothing(
     finally:
         for each in alive:
             each.kill()
-    for project in PROJECTS:  # whoever comes next goes on at once: all holders were of this machine
+    for project in PROJECTS:  # the next holder continues at once: all holders were on this machine
         train(storage, project, ledger, random.Random(0))
     watch.look()
     outcomes = watch.outcomes()

@@ -1,6 +1,6 @@
 """A bucket that is away, slow, throttled, or loses its answers: a proxy in front of a real S3 server (promises 1–3, 5).
 
-A fault at one request is not noticed by whoever asked; from one on, it is like the death of the process there.
+A single failed request is not noticed by the caller; if all further ones fail, it is as if the process died there.
 """
 
 import threading

@@ -30,7 +30,7 @@ WEIGHTS = {"annotator": 3, "trainer": 4, "person": 2, "reader": 1}
 
 
 class Ledger:
-    """What processes tell each other, whoever of them is killed: numbers, and which updates were answered."""
+    """What processes share even if one is killed: numbers, and which updates were answered."""
 
     def __init__(self) -> None:
         memory = memoryview(mmap.mmap(-1, 2**20))

@@ -51,7 +51,7 @@ def many_requests(total: int) -> int:
     settled = counts.memory[len(counts.memory) // 10]
     print(f"{counts.requests} requests: {', '.join(f'{count} {kind}' for kind, count in counts.sent.items())}")
     print(f"answered: {', '.join(f'{count} x {status}' for status, count in sorted(counts.statuses.items()))}")
-    print(f"{counts.results} results, one a task; of tasks whose trouble passes {counts.passing} were answered []")
+    print(f"{counts.results} results, one a task; of tasks with a temporary error {counts.passing} were answered []")
     print(f"{counts.sane} tasks that nothing is wrong with got their region; {unforeseen} tracebacks in the log")
     print(
         f"resident: {counts.memory[0]:.0f} MiB before, {settled:.0f} after a tenth, {max(counts.memory):.0f} at most, "

@@ -1,4 +1,4 @@
-"""Bodies and recordings that are small to send, or allowed in size, and costly to whoever reads them carelessly."""
+"""Bodies and recordings that are small, or allowed in size, and costly if they are read carelessly."""
 
 import gzip
 import json

@@ -77,7 +77,7 @@ def storm(server: Server, model_dir: Path, good: dict[int, bytes], total: int, s
 
 
 def put(model_dir: Path, project: int, data: bytes) -> None:
-    """Replace a project's file as whoever has the folder may."""
+    """Replace a project's file, as anybody with access to the folder may."""
     place = model_dir / f"model_project_{project}.onnx"
     staged = place.with_suffix(".tmp")
     staged.write_bytes(data)

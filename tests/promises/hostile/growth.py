@@ -53,7 +53,7 @@ def tags_without_a_target(n: int) -> Work:
 
 
 def tags_of_one_large_target(n: int) -> Work:
-    """With n controls of one time series of n channels that cannot be served: each could read it anew."""
+    """With n controls of one time series of n channels that cannot be served: each could read it again."""
     labels = "".join(
         f'<TimeSeriesLabels name="l{i}" toName="t"><Label value="a"/></TimeSeriesLabels>' for i in range(n)
     )

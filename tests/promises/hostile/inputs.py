@@ -153,7 +153,7 @@ class Request(NamedTuple):
     path: str
     body: bytes | None
     tasks: int = -1  # of a batch that is well-formed: as many results must come
-    passing: int = -1  # place of the task whose trouble passes: its result must be []
+    passing: int = -1  # place of the task with a temporary error: its result must be []
     sane: int = -1  # place of the task that nothing is wrong with: one region
     headers: dict[str, str] = {}  # noqa: RUF012  never changed
 

@@ -36,7 +36,7 @@ POSTS = [
     "/delete",
     "/duplicate_model",
 ]
-CHUNK = 50  # examples that hypothesis draws before it begins anew: it remembers all that it drew
+CHUNK = 50  # examples that hypothesis draws before it is restarted: it remembers all that it drew
 ROUTES = 0.25  # share of the requests that schemathesis draws from the described API
 MANGLED = 2  # damaged copies sent after each request
 
@@ -48,7 +48,7 @@ class Counts:
     sent: Counter[str] = field(default_factory=Counter)  # by where they come from
     statuses: Counter[int] = field(default_factory=Counter)
     results: int = 0  # of batches, one a task
-    passing: int = 0  # tasks whose trouble passes, answered []
+    passing: int = 0  # tasks with a temporary error, answered []
     sane: int = 0  # tasks that nothing is wrong with, answered with their region
     problems: list[str] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)  # MiB resident, each thousand requests
@@ -59,7 +59,7 @@ class Counts:
 
 
 def recordings(served: dict[str, bytes]) -> Script:
-    """What the web server of the tasks answers: recordings by path, and troubles that pass."""
+    """What the web server of the tasks answers: recordings by path, and temporary errors."""
 
     def script(asked: Asked) -> Answer:
         path = asked.path
@@ -210,7 +210,7 @@ def wrong(request: Request, status: int, body: bytes, counts: Counts) -> Iterato
     if request.passing >= 0:
         counts.passing += results[request.passing] == []
         if results[request.passing] != []:
-            yield f"a passing trouble was stored as {str(results[request.passing])[:200]}"
+            yield f"a temporary error was stored as {str(results[request.passing])[:200]}"
     if request.sane >= 0:
         good = results[request.sane] != [] and len(results[request.sane]["result"]) == 1
         counts.sane += good

@@ -1,4 +1,4 @@
-"""Any input gets a 2xx or 4xx with a sentence, one result a task, and no passing trouble is stored (promise 8)."""
+"""Any input gets a 2xx or 4xx with a sentence, one result a task, and no temporary error is stored (promise 8)."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""Nothing leaves: neither server nor trainer looks a name up or keeps a file in the home folder.
+"""No telemetry: neither server nor trainer looks up a name or keeps a file in the home folder.
 
-onnxruntime 1.32 keeps a device id and a queue of events under the home folder unless it is told not to.
+onnxruntime 1.32 keeps a device id and a queue of events under the home folder by default.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A small API server on a socket: TLS, tokens, our own Role enforced, Jobs checked and played.
+"""A small API server on a socket: TLS, tokens, our own Role enforced, Jobs checked and simulated.
 
 What it answers is what a kube-apiserver 1.36 answered to the same requests.
 """

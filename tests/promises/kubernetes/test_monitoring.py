@@ -34,7 +34,7 @@ MATCHED = re.compile(r"(tss_[a-z0-9_]+)(?:\{([^}]*)\})?")
 
 @pytest.fixture(scope="module")
 def labels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """Labels of each sample of a real /metrics, by name; a training is told by hand, a counter that never counted
+    """Labels of each sample of a real /metrics, by name; a training is recorded by hand, a counter that never counted
     shows no sample of its own.
     """
     folder: Path = tmp_path_factory.mktemp("models")

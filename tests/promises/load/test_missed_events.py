@@ -1,4 +1,4 @@
-"""An event that never arrives: the next comparison with Label Studio finds what it was about."""
+"""An event that never arrives: the next comparison with Label Studio finds the change."""
 
 import time
 from collections.abc import Iterator

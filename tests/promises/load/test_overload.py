@@ -1,5 +1,6 @@
-"""More is asked than can be done: what is accepted is bounded, the rest is told when to come again, and what must not
-wait does not wait: /health and events, while no recording arrives and while the store hangs.
+"""More requests than the server can answer: what is accepted is bounded, the rest gets a time to retry.
+
+What must not wait does not wait: /health and events, while no recording arrives and while the store hangs.
 """
 
 from collections.abc import Iterator

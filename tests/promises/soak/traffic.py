@@ -1,4 +1,4 @@
-"""People, Label Studio and machines at a server: predictions, events, pages, roll backs, and the rude ones."""
+"""People, Label Studio and machines at a server: predictions, events, pages, roll backs, and misuse."""
 
 import json
 import random
@@ -14,8 +14,8 @@ from tests.promises.soak.projects import EPOCH, PROJECTS, TASKS, annotate, batch
 from tests.support.label_studio import CONFIG, LabelStudioDouble
 
 UNTRAINED = "untrained"
-FAILURES = 50  # that are kept to be told
-PAUSES = {"predict": 0.4, "annotate": 25.0, "watch": 2.5, "go back": 100.0, "be rude": 3.0}  # s between two turns
+FAILURES = 50  # that are kept for the report
+PAUSES = {"predict": 0.4, "annotate": 25.0, "watch": 2.5, "go back": 100.0, "misbehave": 3.0}  # s between two turns
 
 
 class Traffic:
@@ -36,7 +36,7 @@ class Traffic:
             "annotate": self._annotate,
             "watch": self._watch,
             "go back": self._go_back,
-            "be rude": self._misbehave,
+            "misbehave": self._misbehave,
         }
         self._threads = [
             threading.Thread(target=self._keep, args=(name, habit), name=name) for name, habit in habits.items()

@@ -1,4 +1,4 @@
-"""Tests of shared.label_studio.client: what is asked, what is understood, and one sentence for each trouble."""
+"""Tests of shared.label_studio.client: what is asked, what is understood, and one sentence for each error."""
 
 import json
 from urllib.parse import parse_qs, urlsplit

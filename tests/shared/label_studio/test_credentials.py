@@ -1,4 +1,4 @@
-"""Tests of shared.label_studio.credentials: both kinds of token, the one of /setup, and what a refusal means."""
+"""Tests of shared.label_studio.credentials: both kinds of token, the one of /setup, and the reason for a refusal."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""What was left out is told by kind, and the numbers add up."""
+"""What was left out is reported by kind, and the numbers add up."""
 
 import re
 

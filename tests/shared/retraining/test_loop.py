@@ -1,4 +1,4 @@
-"""The living loop without its weights: events, two servers, trainers that die anywhere, and a clock that moves.
+"""The training loop without fits: events, two servers, trainers that die anywhere, and a clock that moves.
 
 What annotators do and what can happen to events, servers, trainers and clocks are rules; hypothesis plays them in any
 order. Everything but the fit is real: spool, records, lease, store and decision.

@@ -1,4 +1,4 @@
-"""The decision alone, case by case. tests/shared/retraining/test_loop.py plays it out."""
+"""The decision alone, case by case. The whole loop: tests/shared/retraining/test_loop.py."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Labels that people put over each other: trained, evaluated and predicted for real."""
+"""Overlapping labels: trained, evaluated and predicted for real."""
 
 from collections.abc import Callable
 from pathlib import Path

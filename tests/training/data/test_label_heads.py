@@ -1,4 +1,4 @@
-"""Labels that people put over each other go to different heads; strays change nothing."""
+"""Overlapping labels go to different heads; strays change nothing."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Moments of parts are those of their rows; what differs between recordings is told from what parts show."""
+"""Moments of parts are those of their rows; what differs between recordings is separated from what differs within."""
 
 import numpy as np
 import pytest

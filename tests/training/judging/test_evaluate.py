@@ -1,4 +1,4 @@
-"""Figures with standard errors, of the graph that would serve."""
+"""Metrics with standard errors, of the graph that would serve."""
 
 from collections.abc import Callable, Sequence
 

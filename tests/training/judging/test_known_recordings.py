@@ -1,4 +1,4 @@
-"""What the card says of the training recordings."""
+"""What the card holds about the training recordings."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Counts and figures, against definitions computed naively."""
+"""Counts and metrics, against definitions computed naively."""
 
 from collections.abc import Callable
 
