@@ -29,7 +29,7 @@ from shared.store.report import HeldOut
 T = TypeVar("T")
 
 BUDGET_SECONDS = 60.0
-HELD_SECONDS = 120.0  # for which the recording looked at last is held, so that zooming reads and predicts nothing anew
+HELD_SECONDS = 120.0  # for which the recording looked at last is held, so that zooming reads and predicts nothing again
 MOST_HELD = 2**29  # bytes of its values: 10⁶ rows of 64 channels
 
 

@@ -23,7 +23,7 @@ EXEMPT = {
 }
 # Uses that are no words of ours.
 PHRASES = re.compile(
-    r"ground[ _-]?truth|label[ _-]?studio"  # Label Studio's own
+    r"ground[ _-]?truth|label[ _-]?studio|^\s*Studio\b"  # Label Studio's own, also across two lines
     r"|training[./]judging|judging[./]\w+"  # the name of a folder
     r"|\.stem\b"  # pathlib
     r"|\"(?:judging|judged|figures|hop|stem|composition|amounts|truth|stamp)\"",  # stored keys and states

@@ -20,7 +20,7 @@ from tests.promises.kubernetes.api_server import serve as serve_api
 from tests.promises.kubernetes.rendering import Object, command_line, environment, find, overlay
 from tests.support.label_studio import CONFIG, LabelStudioDouble, make_region
 from tests.support.paths import ROOT
-from tests.support.tokens import TOKEN as STUDIO_TOKEN
+from tests.support.tokens import TOKEN as LABEL_STUDIO_TOKEN
 from tests.support.waiting import wait_until
 from tests.support.web_server import serve as serve_web
 
@@ -119,7 +119,7 @@ def test_from_a_webhook_to_the_next_job(tmp_path: Path, become_pod: Callable[[Ap
         become_pod(api)
         here = {
             "LABEL_STUDIO_HOST": web.url,
-            "LABEL_STUDIO_API_KEY": STUDIO_TOKEN,
+            "LABEL_STUDIO_API_KEY": LABEL_STUDIO_TOKEN,
             "MODEL_DIR": str(tmp_path / "models"),
             "TRAIN_EPOCHS": "20",
         }

@@ -28,7 +28,7 @@ def read(host: str, key: str = TOKEN, pauses: list[float] | None = None) -> Anno
     return annotated_tasks(ours, 1, "f", now=lambda: NOW, sleep=slept.append)
 
 
-def big_studio() -> LabelStudioDouble:
+def big_label_studio() -> LabelStudioDouble:
     label_studio = LabelStudioDouble()
     for task in range(1, 251):
         label_studio.annotate(task, result=[REGION], ground_truth=task % 2 == 0)
@@ -36,7 +36,7 @@ def big_studio() -> LabelStudioDouble:
 
 
 def test_all_annotated_tasks_come_page_by_page_with_their_annotations() -> None:
-    label_studio = big_studio()
+    label_studio = big_label_studio()
     label_studio.annotate(1, was_cancelled=True)
     label_studio.annotate(1, result=[])
     label_studio.annotate(999, was_cancelled=True)
@@ -62,7 +62,7 @@ def test_pages_shorter_than_requested_lose_no_task() -> None:
 
 
 def test_the_snapshot_is_the_one_of_the_cheap_listing() -> None:
-    with serve(big_studio()) as web:
+    with serve(big_label_studio()) as web:
         found = read(web.url)
         settings = Settings(label_studio_host=web.url, label_studio_api_key=TOKEN)
         connections = Connections()
@@ -77,7 +77,7 @@ def test_a_project_without_annotations_is_an_empty_list() -> None:
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_a_temporary_error_on_any_page_is_waited_out(status: int) -> None:
-    label_studio = big_studio()
+    label_studio = big_label_studio()
     problems = iter([False, True, True, False, True])
     label_studio.fault = lambda asked: answer_json({"detail": "busy"}, status) if next(problems, False) else None
     pauses: list[float] = []
@@ -88,7 +88,7 @@ def test_a_temporary_error_on_any_page_is_waited_out(status: int) -> None:
 
 @pytest.mark.parametrize("reply", [answer(b'{"tasks": [', Content_Length="5000"), b" Connection: close"])
 def test_a_broken_connection_is_waited_out(reply: bytes) -> None:
-    label_studio = big_studio()
+    label_studio = big_label_studio()
     problems = iter([False, True, False])
     label_studio.fault = lambda asked: reply if next(problems, False) else None
     with serve(label_studio) as web:
@@ -96,7 +96,7 @@ def test_a_broken_connection_is_waited_out(reply: bytes) -> None:
 
 
 def test_an_error_that_stays_ends_with_a_sentence_after_all_pauses() -> None:
-    label_studio = big_studio()
+    label_studio = big_label_studio()
     label_studio.fault = lambda asked: answer_json({"detail": "database is locked"}, 500)
     pauses: list[float] = []
     with (
@@ -108,7 +108,7 @@ def test_an_error_that_stays_ends_with_a_sentence_after_all_pauses() -> None:
 
 
 def test_a_token_that_is_refused_in_the_middle_of_paging_gives_nothing() -> None:
-    label_studio = big_studio()
+    label_studio = big_label_studio()
     replies = iter([None, answer_json({"detail": "Invalid token."}, 401)])
     label_studio.fault = lambda asked: next(replies, None)
     pauses: list[float] = []
@@ -121,7 +121,7 @@ def test_a_token_that_is_refused_in_the_middle_of_paging_gives_nothing() -> None
 
 
 def test_a_personal_token_is_used_and_its_access_token_renewed_in_the_middle() -> None:
-    label_studio = big_studio()
+    label_studio = big_label_studio()
     issued: list[str] = []
 
     def script(asked: Asked) -> Answer:
@@ -172,7 +172,7 @@ def test_a_redirect_never_carries_the_token_away() -> None:
 
 
 def test_a_path_prefix_is_kept() -> None:
-    label_studio = big_studio()
+    label_studio = big_label_studio()
 
     def script(asked: Asked) -> Answer:
         assert asked.target.startswith("/prefix/api/")
