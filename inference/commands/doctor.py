@@ -12,8 +12,9 @@ from uuid import uuid4
 from inference.launchers.choose import choose_launcher
 from inference.server_url import server_url
 from shared.errors import ExitCode, LabelConfigError, ModelError, SegmenterError
-from shared.label_studio.client import Backend, LabelStudio
+from shared.label_studio.client import LabelStudio
 from shared.label_studio.credentials import Credentials
+from shared.label_studio.messages import Backend
 from shared.label_studio.request import send_request
 from shared.label_studio.token_file import open_token_file
 from shared.label_studio.webhook_address import webhook_objection

@@ -22,9 +22,10 @@ from inference.serving.model_cache import ModelCache
 from inference.serving.predictor import Outcome, Predictor
 from inference.serving.protocol import PredictCall, Prediction, ProjectRef
 from shared.errors import RefusedError
-from shared.label_studio.client import LabelStudio, OpenTask, Project, UnpredictedTasks
+from shared.label_studio.client import LabelStudio
 from shared.label_studio.credentials import Credentials
 from shared.label_studio.fetcher import Fetcher
+from shared.label_studio.messages import OpenTask, Project, UnpredictedTasks
 from shared.net.connections import Connections
 from shared.settings import Settings
 from shared.store import keys

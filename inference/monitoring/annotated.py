@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from shared.label_studio.client import TaskWithAnnotations
+from shared.label_studio.messages import TaskWithAnnotations
 from shared.labelling.annotations import Annotation, read_annotation, results_by_id, select_annotations
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.left_out import LeftOut, count_by_kind

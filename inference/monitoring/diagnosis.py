@@ -14,8 +14,9 @@ from inference.monitoring.drawing import HELD_OUT, Drawing, Window, draw
 from inference.serving.model_cache import ModelCache, ServedModel
 from inference.serving.protocol import ProjectRef
 from shared.errors import SegmenterError
-from shared.label_studio.client import LabelStudio, TaskWithAnnotations
+from shared.label_studio.client import LabelStudio
 from shared.label_studio.fetcher import Fetcher
+from shared.label_studio.messages import TaskWithAnnotations
 from shared.labelling.label_config import LabelConfig, parse_label_config
 from shared.labelling.renames import with_aliases
 from shared.labelling.segments import Segment

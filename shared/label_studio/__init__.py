@@ -10,9 +10,10 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from shared.label_studio.cache import RecordingCache
-    from shared.label_studio.client import LabelStudio, Project
+    from shared.label_studio.client import LabelStudio
     from shared.label_studio.credentials import Credentials
     from shared.label_studio.fetcher import Fetcher
+    from shared.label_studio.messages import Project
     from shared.label_studio.request import display_url, send_request
 
 __all__ = ["Credentials", "Fetcher", "LabelStudio", "Project", "RecordingCache", "display_url", "send_request"]
@@ -21,9 +22,10 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "cache": ["RecordingCache"],
-        "client": ["LabelStudio", "Project"],
+        "client": ["LabelStudio"],
         "credentials": ["Credentials"],
         "fetcher": ["Fetcher"],
+        "messages": ["Project"],
         "request": ["display_url", "send_request"],
     },
 )

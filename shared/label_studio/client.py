@@ -6,14 +6,25 @@ of host, token or permission is wrong and what to do.
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
 
 from shared.errors import LabelStudioError
 from shared.label_studio.credentials import Credentials
+from shared.label_studio.messages import (
+    AnnotationPage,
+    AnnotationTotals,
+    Backend,
+    OpenPage,
+    Project,
+    TaskPage,
+    TaskWithAnnotations,
+    TokenUser,
+    UnpredictedTasks,
+    Webhook,
+)
 from shared.label_studio.request import QUOTED, Reply, display_url, send_request
 from shared.labelling.snapshots import AnnotationState, utc_text
 from shared.net.connections import Connections
@@ -28,115 +39,6 @@ ONE_TASK = (
     "completed_by,parent_prediction,lead_time,last_action"
 )
 ANNOTATED = {"filter": "filter:tasks:total_annotations", "operator": "greater", "type": "Number", "value": 0}
-
-
-class TokenUser(msgspec.Struct, frozen=True):
-    """The user whose token is in use."""
-
-    id: int
-    email: str = ""
-
-
-class Project(msgspec.Struct, frozen=True, kw_only=True):
-    """A project as Label Studio's API returns it."""
-
-    id: int
-    title: str = ""
-    label_config: str = ""
-    created_at: str
-    model_version: str | None = None  # title of the backend whose predictions are shown, or a version
-    evaluate_predictions_automatically: bool = False
-
-    @property
-    def created(self) -> str:
-        """Creation time as Label Studio writes it after the dot of "id.created" [s since epoch]."""
-        return str(int(datetime.fromisoformat(self.created_at).timestamp()))
-
-
-class Backend(msgspec.Struct, frozen=True, kw_only=True):
-    """A model connected to a project."""
-
-    url: str
-    title: str = ""
-
-
-class Webhook(msgspec.Struct, frozen=True, kw_only=True):
-    """Where Label Studio sends events."""
-
-    url: str
-    is_active: bool = True
-
-
-class AnnotationTotals(NamedTuple):
-    """Counts of a project's annotations and the time of the newest; one request."""
-
-    tasks: int  # annotated ones
-    annotations: int  # without skips
-    newest: str  # when the newest annotation of the tasks touched last was written; "" without any
-    since: str  # no annotation written after this is missed by `newest`; "": none at all
-
-
-class _Annotation(msgspec.Struct):
-    id: int
-    updated_at: str
-    was_cancelled: bool | None = False
-    ground_truth: bool | None = False
-
-
-class _Task(msgspec.Struct):
-    id: int
-    updated_at: str  # also written whenever one of its annotations is
-    annotations: list[_Annotation] = []
-
-    def annotation_states(self) -> Iterator[AnnotationState]:
-        for each in self.annotations:
-            if not each.was_cancelled:
-                yield AnnotationState(self.id, each.id, utc_text(each.updated_at), bool(each.ground_truth))
-
-
-class _AnnotationPage(msgspec.Struct):
-    tasks: list[_Task]
-    total: int
-    total_annotations: int
-
-
-class _Prediction(msgspec.Struct):
-    model_version: str | None = None
-
-
-class OpenTask(msgspec.Struct, frozen=True):
-    """A task to be predicted, as /predict would receive it."""
-
-    id: int
-    data: dict[str, Any]
-    meta: dict[str, Any] | None = None
-    predictions: list[_Prediction] = []
-
-
-class TaskWithAnnotations(msgspec.Struct, frozen=True):
-    """A task with what people marked in it."""
-
-    id: int
-    data: dict[str, Any]
-    annotations: list[dict[str, Any]] = []
-    predictions: list[Any] = []  # objects; show whether people changed what they accepted
-
-
-class UnpredictedTasks(NamedTuple):
-    """A page of tasks that lack a prediction."""
-
-    tasks: list[OpenTask]
-    looked_at: int  # tasks listed so far, with or without a prediction
-    total: int  # tasks to list
-
-
-class _OpenPage(msgspec.Struct):
-    tasks: list[OpenTask]
-    total: int = 0
-
-
-class _TaskPage(msgspec.Struct):
-    tasks: list[TaskWithAnnotations]
 
 
 class LabelStudio:
@@ -210,7 +112,7 @@ class LabelStudio:
         while last is not None:
             query = _query([*filters, after(last)], "tasks:id", PAGE_SIZE)
             query |= {"project": project, "include": "id,data,meta,predictions,model_version"}
-            page = self._read("/api/tasks/", _OpenPage, query)
+            page = self._read("/api/tasks/", OpenPage, query)
             looked_at += len(page.tasks)
             total = page.total if total is None else total
             lacking = [task for task in page.tasks if all(each.model_version != version for each in task.predictions)]
@@ -221,7 +123,7 @@ class LabelStudio:
         """One task of a project with its annotations, None if the project has none of this id."""
         query = _query([{**after(task), "operator": "equal"}], "tasks:id", 1)
         query |= {"project": project, "include": ONE_TASK}
-        page = self._read("/api/tasks/", _TaskPage, query)
+        page = self._read("/api/tasks/", TaskPage, query)
         return next((each for each in page.tasks if each.id == task), None)
 
     def create_predictions(self, project: int, predictions: Sequence[dict[str, Any]]) -> int:
@@ -231,10 +133,10 @@ class LabelStudio:
         created = self._expect(reply, dict[str, Any], f"POST {path}").get("created", 0)
         return int(created)
 
-    def _annotated(self, project: int, filters: list[dict[str, Any]], ordering: str, size: int) -> _AnnotationPage:
+    def _annotated(self, project: int, filters: list[dict[str, Any]], ordering: str, size: int) -> AnnotationPage:
         query = _query(filters, ordering, size)
         query |= {"project": project, "include": "id,annotations,updated_at,was_cancelled,ground_truth"}
-        return self._read("/api/tasks/", _AnnotationPage, query)
+        return self._read("/api/tasks/", AnnotationPage, query)
 
     def _read(self, path: str, kind: type[T], query: dict[str, Any] | None = None) -> T:
         return self._expect(self._ask("GET", path, query), kind, f"GET {path}")

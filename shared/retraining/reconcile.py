@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from shared.errors import LabelConfigError, LabelStudioError, RecordError, RefusedError
-from shared.label_studio.client import AnnotationTotals, LabelStudio, Project
+from shared.label_studio.client import LabelStudio
+from shared.label_studio.messages import AnnotationTotals, Project
 from shared.labelling.label_config import parse_label_config
 from shared.labelling.renames import with_aliases
 from shared.labelling.snapshots import Snapshot, same_annotations, take_snapshot

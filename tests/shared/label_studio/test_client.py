@@ -6,8 +6,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from shared.errors import LabelStudioError
-from shared.label_studio.client import AnnotationTotals, LabelStudio
+from shared.label_studio.client import LabelStudio
 from shared.label_studio.credentials import Credentials
+from shared.label_studio.messages import AnnotationTotals
 from shared.net.connections import Connections
 from shared.settings import Settings
 from tests.support.label_studio import LabelStudioDouble
