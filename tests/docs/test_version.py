@@ -8,6 +8,7 @@ from tests.support.paths import ROOT, VERSION
 
 TYPED = {"pyproject.toml", "CHANGELOG.md"}  # and the tags of the manifests
 RECORDED = ("tests/golden/", "constraints.txt")
+CHART = ROOT / "k8s" / "helm" / "Chart.yaml"
 
 
 def test_it_is_typed_nowhere_else() -> None:
@@ -20,7 +21,7 @@ def test_it_is_typed_nowhere_else() -> None:
         for line in found
         if line.partition(":")[0] not in TYPED
         and not line.startswith(RECORDED)
-        and not re.search(r"newTag: |golden/", line)
+        and not re.search(r"newTag: |golden/|Chart\.yaml:\d+:(version|appVersion): ", line)
     ]
     assert found
     assert others == []
@@ -32,6 +33,9 @@ def test_the_manifests_follow() -> None:
             assert container["image"].endswith(f":{VERSION}")
     for path in (ROOT / "k8s").rglob("kustomization.yaml"):
         assert set(re.findall(r"newTag: (\S+)", path.read_text())) <= {VERSION}, f"{path}: run make version"
+    assert re.findall(r"(?m)^(?:version|appVersion): (\S+)$", CHART.read_text()) == [VERSION, VERSION], (
+        "run make version"
+    )
 
 
 def test_make_and_the_images_read_it() -> None:
