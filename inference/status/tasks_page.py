@@ -12,7 +12,12 @@ from inference.status.versions_table import number_versions
 from inference.version import program_version
 
 PAGE = 50
-UNLIKE = frozenset({"sampling-rate", "value-range", "constant-channel", "swapped-channels", "empty-channel"})
+UNLIKE = frozenset(
+    {
+        "sampling-rate", "value-range", "constant-channel", "swapped-channels", "empty-channel", "length",
+        "missing-cells",
+    }
+)  # fmt: skip
 SORTS = ("score", "segments", "agreement", "at", "task")
 FILTERS = {
     "all": "All",
