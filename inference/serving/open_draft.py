@@ -10,6 +10,7 @@ deleted, all regions of its label are sent.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ RegionKey = tuple[Any, ...]
 
 REMEMBERED_SECONDS = 3600.0
 REMEMBERED_EVENTS = 16  # of a task: a draft is saved 5 s after each change
-MOST_REGIONS = 2000  # of a message or its answer; with more nothing is suggested
+MOST_REGIONS = 2000  # of an open task; with more nothing is suggested
 ALL_REGIONS = 1 << 16  # that are remembered, about 1 kB each
 
 
@@ -132,6 +133,8 @@ def _rebuild(versions: SavedVersions, earlier: Sequence[_Event], event: _Event) 
             unclear |= more
             state |= {each["id"]: each for each in one.answer}
     state, _ = _overlaid(state, event.context)
+    if len(state) > MOST_REGIONS:
+        return None
     changed = {
         each["id"] for one in (*earlier, event) for each in one.context if key(each) not in predicted
     }  # by people, whatever was saved meanwhile
@@ -172,8 +175,8 @@ def _overlaid(state: dict[str, Region], context: Sequence[Region]) -> tuple[dict
     An empty context says that the last region of its label was deleted, but not of which label.
     """
     if not context:
-        labels = [labels_of(each) for each in state.values()]
-        return state, {name for name, each in state.items() if labels.count(labels_of(each)) == 1}
+        counts = Counter(labels_of(each) for each in state.values())
+        return state, {name for name, each in state.items() if counts[labels_of(each)] == 1}
     meant = {label for each in context for label in labels_of(each)}
     rest = {name: each for name, each in state.items() if not meant & set(labels_of(each))}
     return rest | {each["id"]: each for each in context}, set()

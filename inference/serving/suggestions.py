@@ -6,8 +6,10 @@ where nothing lies and nothing was deleted. What does not change is not sent.
 """
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from msgspec.structs import replace
@@ -33,10 +35,11 @@ class Layout:
     @property
     def given(self) -> GivenSegments:
         """What decoding has to keep to: no label comes back to rows that people took it from."""
+        fixed = _Spans(self.fixed)
         excluded = [
             piece
             for each in self.gone
-            for piece in _outside(each, [one for one in self.fixed if one.label == each.label])
+            for piece in _outside(each, [one for one in fixed.near(each, 0) if one.label == each.label])
         ]
         return GivenSegments(self.fixed, tuple(excluded))
 
@@ -73,6 +76,25 @@ def suggest(
     return regions
 
 
+class _Spans:
+    """Segments, to find those near another one without looking at all: there may be thousands of both."""
+
+    def __init__(self, segments: Iterable[Segment]) -> None:
+        self._segments = sorted(segments, key=lambda each: (each.first, each.last))
+        self._firsts = [each.first for each in self._segments]
+        self._reached = list(accumulate((each.last for each in self._segments), max))
+
+    def near(self, segment: Segment, reach: int) -> list[Segment]:
+        """Those that share a row with `segment`, or have one at most `reach` rows away; in order."""
+        found = []
+        place = bisect_right(self._firsts, segment.last + reach)
+        while place and self._reached[place - 1] >= segment.first - reach:
+            place -= 1
+            if self._segments[place].last >= segment.first - reach:
+                found.append(self._segments[place])
+        return found[::-1]
+
+
 @dataclass(frozen=True)
 class _Parts:
     """Segments of one head."""
@@ -87,23 +109,21 @@ def _changes(parts: _Parts, loose: Mapping[str, Segment], reach: int) -> list[tu
 
     reach: rows that two segments of the head may at least be apart.
     """
-    pieces = [piece for each in parts.found for piece in _beside(each, parts.fixed, reach)]
-    cut = {name: _cut(each, parts.fixed) for name, each in loose.items()}
+    fixed = _Spans(parts.fixed)
+    pieces = [piece for each in parts.found for piece in _beside(each, fixed, reach)]
+    cut = {name: _cut(each, fixed) for name, each in loose.items()}
     pairs = _matched(pieces, cut, reach)
     while True:  # what would lie over a segment that stays is given up, so that it stays, too
         staying = [each for name, each in cut.items() if name not in pairs]
-        clash = [name for name, piece in pairs.items() if any(_meet(piece, each, reach) for each in staying)]
+        over = _Spans(staying)
+        clash = [name for name, piece in pairs.items() if over.near(piece, reach)]
         if not clash:
             break
         for name in clash:
             del pairs[name]
-    lying = [*parts.fixed, *staying, *pairs.values()]
+    lying = _Spans([*parts.fixed, *staying, *pairs.values(), *parts.gone])
     matched = set(pairs.values())
-    new = [
-        piece
-        for piece in pieces
-        if piece not in matched and not any(_meet(piece, each, reach) for each in (*lying, *parts.gone))
-    ]
+    new = [piece for piece in pieces if piece not in matched and not lying.near(piece, reach)]
     after = {**cut, **pairs}
     changed = [(name, piece) for name, piece in after.items() if not _same(piece, loose[name])]
     return [*changed, *(("", piece) for piece in new)]
@@ -111,38 +131,37 @@ def _changes(parts: _Parts, loose: Mapping[str, Segment], reach: int) -> list[tu
 
 def _matched(pieces: Sequence[Segment], loose: Mapping[str, Segment], reach: int) -> dict[str, Segment]:
     """The piece that each loose segment becomes: those that share most rows first, each piece once."""
+    spans = _Spans(pieces)
     shares = [
-        (_shared(piece, each, reach), name, place)
-        for name, each in loose.items()
-        for place, piece in enumerate(pieces)
-        if _meet(piece, each, reach)
+        (_shared(piece, each, reach), name, piece) for name, each in loose.items() for piece in spans.near(each, reach)
     ]
     pairs: dict[str, Segment] = {}
-    taken: set[int] = set()
-    for _, name, place in sorted(shares, key=lambda each: -each[0]):
-        if name not in pairs and place not in taken:
-            pairs[name] = pieces[place]
-            taken.add(place)
+    taken: set[Segment] = set()
+    for _, name, piece in sorted(shares, key=lambda each: -each[0]):
+        if name not in pairs and piece not in taken:
+            pairs[name] = piece
+            taken.add(piece)
     return pairs
 
 
-def _beside(segment: Segment, fixed: Sequence[Segment], reach: int) -> list[Segment]:
+def _beside(segment: Segment, fixed: _Spans, reach: int) -> list[Segment]:
     """The parts of a segment that lie beside what people fixed; none that only continues a fixed one of its label."""
     if segment.instant:
-        return [] if any(_meet(segment, each, reach) for each in fixed) else [segment]
+        return [] if fixed.near(segment, reach) else [segment]
+    others = fixed.near(segment, 1)
     return [
         piece
-        for piece in _outside(segment, fixed)
+        for piece in _outside(segment, others)
         if not any(
             each.label == piece.label and (each.last + 1 == piece.first or piece.last + 1 == each.first)
-            for each in fixed
+            for each in others
         )
     ]
 
 
-def _cut(segment: Segment, fixed: Sequence[Segment]) -> Segment:
+def _cut(segment: Segment, fixed: _Spans) -> Segment:
     """The longest part of a segment beside what people fixed; all of it where that covers it, since none can go."""
-    pieces = [] if segment.instant else _outside(segment, fixed)
+    pieces = [] if segment.instant else _outside(segment, fixed.near(segment, 0))
     return max(pieces, key=lambda each: each.last - each.first, default=segment)
 
 
@@ -155,16 +174,12 @@ def _outside(segment: Segment, others: Iterable[Segment]) -> list[Segment]:
             for piece in pieces
             for first, last in (
                 ((piece.first, min(piece.last, other.first - 1)), (max(piece.first, other.last + 1), piece.last))
-                if _meet(piece, other, 0)
+                if piece.first <= other.last and other.first <= piece.last
                 else ((piece.first, piece.last),)
             )
             if first <= last
         ]
     return pieces
-
-
-def _meet(one: Segment, other: Segment, reach: int) -> bool:
-    return one.first <= other.last + reach and other.first <= one.last + reach
 
 
 def _shared(one: Segment, other: Segment, reach: int) -> int:

@@ -35,13 +35,19 @@ class GivenSegments:
     def apply(self, probabilities: Floats, first: int, heads: Sequence[Head]) -> Floats:
         """Probabilities of rows from `first` on [rows, classes of all heads], made certain where people fixed them."""
         found = probabilities.copy()
+        reach = max((head.half_width for head in heads if isinstance(head, InstantHead)), default=0)
+        low, high = first - reach, first + len(probabilities) + reach
+        near = GivenSegments(
+            tuple(each for each in self.certain if each.last >= low and each.first < high),
+            tuple(each for each in self.excluded if each.last >= low and each.first < high),
+        )
         start = 0
         for head in heads:
             part = found[:, start : start + 1 + len(head.labels)]
             if isinstance(head, RangeHead):
-                self._apply_ranges(part, first, head)
+                near._apply_ranges(part, first, head)
             else:
-                self._apply_events(part, first, head)
+                near._apply_events(part, first, head)
             start += 1 + len(head.labels)
         return found
 
