@@ -51,7 +51,7 @@ class Draft:
 
     fixed: tuple[Segment, ...] = ()
     loose: dict[str, Segment] = field(default_factory=dict)
-    gone: tuple[Segment, ...] = ()
+    moved: tuple[Segment, ...] = ()
 
     @property
     def segments(self) -> list[Segment]:
@@ -64,9 +64,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m research.corrections", description=__doc__.split("\n")[0])
     parser.add_argument("--tasks", type=Path, required=True)
     parser.add_argument("--label-config", type=Path, required=True)
+    parser.add_argument("--drawn", type=int, default=0, help="groups of recordings to fit on (default: three folds)")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    found = measure(training_part(options.tasks, options.label_config))
+    found = measure(training_part(options.tasks, options.label_config), options.drawn)
     fixes = max(found.fixes, 1)
     print(f"{found.wrong} wrong segments; {found.fixes} fixed one by one.")
     print(
@@ -76,14 +77,14 @@ def main() -> None:
     print(f"Until all were right: {found.corrections} corrections, {found.wrong} without suggestions.")
 
 
-def measure(material: Material) -> Counts:
-    """Fit three folds, and correct what each model finds in the recordings that it has not seen."""
+def measure(material: Material, drawn: int = 0) -> Counts:
+    """Fit three folds, or once on `drawn` groups, and correct what each model finds in recordings it has not seen."""
     settings = Settings.from_environment()
     recordings = list(material.recordings.values())
     plan = make_plan(recordings, material.kinds, settings, {})
     config = material.data.config
     trainer = Trainer(plan, config, settings, Quiet())
-    folds = splits(recordings, 0, 0)
+    folds = splits(recordings, 0, drawn)
     evaluation = cross_validate(trainer, folds, plan.first_steps(settings.train_epochs), "")
     counts = Counts()
     for split, model in zip(folds, evaluation.models, strict=True):
@@ -123,22 +124,24 @@ def _correct(
 
 
 def _fixed(draft: Draft, segment: Segment) -> Draft:
-    """A person gives the segment that lies there most its true bounds and label, or draws it where none lies."""
+    """A person resizes what lies there with the right label, or relabels what lies there, or draws."""
+    reach = 2 if segment.instant else 0
     near = {
-        name: min(each.last, segment.last) - max(each.first, segment.first)
+        name: (each.label == segment.label, _iou(each, segment))
         for name, each in draft.loose.items()
-        if each.instant == segment.instant
+        if each.instant == segment.instant and each.first <= segment.last + reach and segment.first <= each.last + reach
     }
     name = max(near, key=lambda each: near[each], default="")
-    if not name or near[name] < (0 if not segment.instant else -2):
-        return replace(draft, fixed=(*draft.fixed, segment))
+    fixed = (*draft.fixed, segment)
+    if not name or not (near[name][0] or segment.instant or near[name][1] >= LEAST_IOU):
+        return replace(draft, fixed=fixed)
     loose = {each: some for each, some in draft.loose.items() if each != name}
-    return Draft((*draft.fixed, segment), loose, (*draft.gone, draft.loose[name]))
+    return Draft(fixed, loose, (*draft.moved, draft.loose[name]) if near[name][0] else draft.moved)
 
 
 def _suggested(segmenter: Segmenter, series: Series, draft: Draft, config: LabelConfig) -> Draft:
     """The draft after the page has taken what is suggested."""
-    layout = Layout(draft.fixed, draft.loose, draft.gone, frozenset(draft.loose))
+    layout = Layout(draft.fixed, draft.loose, (), draft.moved, frozenset(draft.loose))
     found = segmenter.segment(series, given=layout.given).segments
     regions = suggest(found, layout, segmenter.card.heads, series.axis, config)
     loose = dict(draft.loose)
@@ -165,8 +168,12 @@ def _matches(true: Segment, found: Segment, tolerance: float) -> bool:
         return False
     if true.instant:
         return abs(true.first - found.first) <= tolerance
-    shared = min(true.last, found.last) - max(true.first, found.first) + 1
-    return shared >= LEAST_IOU * (max(true.last, found.last) - min(true.first, found.first) + 1)
+    return _iou(true, found) >= LEAST_IOU
+
+
+def _iou(one: Segment, other: Segment) -> float:
+    shared = min(one.last, other.last) - max(one.first, other.first) + 1
+    return max(shared, 0) / (max(one.last, other.last) - min(one.first, other.first) + 1)
 
 
 if __name__ == "__main__":

@@ -44,12 +44,13 @@ class SavedVersions(NamedTuple):
 class OpenDraft:
     """regions: in the open task, by id. replaceable: ids of those that are as predicted.
 
-    gone: predicted or suggested regions that a person deleted, or moved, resized or relabelled: as they were.
+    deleted: predicted or suggested regions that a person deleted. moved: those moved or resized, as they were.
     """
 
     regions: dict[str, Region]
     replaceable: set[str]
-    gone: list[Region]
+    deleted: list[Region]
+    moved: list[Region]
     used_ids: set[str]
 
 
@@ -148,8 +149,13 @@ def _rebuild(versions: SavedVersions, earlier: Sequence[_Event], event: _Event) 
         for each in state.values()
         if key(each) in predicted and each["id"] not in changed | unclear and len(labels_of(each)) == 1
     }
-    gone = [each for each in shown if each["id"] not in replaceable]
-    return OpenDraft(state, replaceable, gone, {*state, *(each["id"] for each in predicted.values())})
+    deleted = [each for each in shown if each["id"] not in state or each["id"] in unclear]
+    moved = [each for each in shown if each["id"] not in replaceable and _moved(each, state.get(each["id"]))]
+    return OpenDraft(state, replaceable, deleted, moved, {*state, *(each["id"] for each in predicted.values())})
+
+
+def _moved(before: Region, now: Region | None) -> bool:
+    return now is not None and key(before) != key(now) and labels_of(before) == labels_of(now)
 
 
 def _base(versions: SavedVersions, context: Sequence[Region]) -> tuple[float, list[Region]] | None:

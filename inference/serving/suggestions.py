@@ -25,11 +25,15 @@ from shared.segmentation.given import GivenSegments
 
 @dataclass(frozen=True)
 class Layout:
-    """The open task in rows. fixed: what people left there. loose: by id, what may be replaced. gone: as it was."""
+    """The open task in rows. fixed: what people left there. loose: by id, what may be replaced.
+
+    deleted: where nothing new comes. moved: what people moved or resized, as it was.
+    """
 
     fixed: tuple[Segment, ...]
     loose: Mapping[str, Segment]
-    gone: tuple[Segment, ...]
+    deleted: tuple[Segment, ...]
+    moved: tuple[Segment, ...]
     used_ids: frozenset[str]
 
     @property
@@ -38,7 +42,7 @@ class Layout:
         fixed = _Spans(self.fixed)
         excluded = [
             piece
-            for each in self.gone
+            for each in (*self.deleted, *self.moved)
             for piece in _outside(each, [one for one in fixed.near(each, 0) if one.label == each.label])
         ]
         return GivenSegments(self.fixed, tuple(excluded))
@@ -54,8 +58,8 @@ def lay_out(draft: OpenDraft, axis: TimeAxis, config: LabelConfig) -> Layout:
             loose[name] = segments[0]
         else:
             fixed += segments
-    gone = _segments(draft.gone, axis, config)
-    return Layout(tuple(fixed), loose, tuple(gone), frozenset(draft.used_ids))
+    deleted, moved = (_segments(some, axis, config) for some in (draft.deleted, draft.moved))
+    return Layout(tuple(fixed), loose, tuple(deleted), tuple(moved), frozenset(draft.used_ids))
 
 
 def suggest(
@@ -66,7 +70,7 @@ def suggest(
     for head in heads:
         labels = {config.synonyms.get(label, label) for label in head.labels}
         instant = not isinstance(head, RangeHead)
-        parts = _Parts(*(_of_head(some, labels, instant) for some in (found, layout.fixed, layout.gone)))
+        parts = _Parts(*(_of_head(some, labels, instant) for some in (found, layout.fixed, layout.deleted)))
         loose = {n: each for n, each in layout.loose.items() if each.label in labels and each.instant is instant}
         reach = 0 if isinstance(head, RangeHead) else head.half_width
         changes += _changes(parts, loose, reach)
@@ -101,7 +105,7 @@ class _Parts:
 
     found: list[Segment]
     fixed: list[Segment]
-    gone: list[Segment]
+    deleted: list[Segment]
 
 
 def _changes(parts: _Parts, loose: Mapping[str, Segment], reach: int) -> list[tuple[str, Segment]]:
@@ -121,7 +125,7 @@ def _changes(parts: _Parts, loose: Mapping[str, Segment], reach: int) -> list[tu
             break
         for name in clash:
             del pairs[name]
-    lying = _Spans([*parts.fixed, *staying, *pairs.values(), *parts.gone])
+    lying = _Spans([*parts.fixed, *staying, *pairs.values(), *parts.deleted])
     matched = set(pairs.values())
     new = [piece for piece in pieces if piece not in matched and not lying.near(piece, reach)]
     after = {**cut, **pairs}

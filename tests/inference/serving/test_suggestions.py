@@ -185,7 +185,7 @@ def test_any_context_gets_an_object(serve: Serve, publish: Publish, result: Any)
 
 def test_what_a_person_drew_over_a_predicted_region_cuts_it_whatever_is_found_there() -> None:
     loose = {"a": Segment(0, 19, "Run"), "b": Segment(20, 39, "Walk")}
-    layout = Layout((Segment(15, 24, "Walk"),), loose, (), frozenset(loose))
+    layout = Layout((Segment(15, 24, "Walk"),), loose, (), (), frozenset(loose))
     config = parse_label_config(CONFIG)
     heads = [RangeHead(labels=("Run", "Walk"), min_rows=(1, 1, 1))]
     axis = TimeAxis.of_rows(40)
@@ -196,7 +196,8 @@ def test_what_a_person_drew_over_a_predicted_region_cuts_it_whatever_is_found_th
 
 
 def test_a_new_region_comes_only_where_nothing_lies_and_nothing_was_deleted() -> None:
-    layout = Layout((Segment(0, 9, "Run"),), {"a": Segment(20, 29, "Walk")}, (Segment(40, 49, "Run"),), frozenset())
+    loose, deleted, moved = {"a": Segment(20, 29, "Walk")}, Segment(40, 49, "Run"), Segment(60, 69, "Walk")
+    layout = Layout((Segment(0, 9, "Run"),), loose, (deleted,), (moved,), frozenset())
     found = [Segment(0, 9, "Run"), Segment(20, 29, "Walk"), Segment(45, 52, "Walk"), Segment(60, 69, "Run")]
     heads = [RangeHead(labels=("Run", "Walk"), min_rows=(1, 1, 1))]
     (new,) = suggest(found, layout, heads, TimeAxis.of_rows(80), parse_label_config(CONFIG))
@@ -208,7 +209,7 @@ def test_instants_near_what_a_person_set_are_not_suggested_and_others_change_the
         return Segment(row, row, label, instant=True)
 
     head = InstantHead(labels=("Run", "Walk"), spacing=(5, 5), threshold=(0.5, 0.5), half_width=3)
-    layout = Layout((instant(10, "Walk"),), {"a": instant(30, "Run"), "b": instant(50, "Run")}, (), frozenset())
+    layout = Layout((instant(10, "Walk"),), {"a": instant(30, "Run"), "b": instant(50, "Run")}, (), (), frozenset())
     found = [instant(11, "Run"), instant(30, "Run"), instant(51, "Walk"), instant(70, "Walk")]
     regions = suggest(found, layout, [head], TimeAxis.of_rows(80), parse_label_config(CONFIG))
     assert [(each["value"]["start"], label_of(each)) for each in regions] == [(51, "Walk"), (70, "Walk")]
