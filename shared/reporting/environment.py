@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 
 from shared.reporting import charts
-from shared.reporting.wording import EVALUATION, METRIC_TITLES
+from shared.reporting.wording import EVALUATION, METRIC_TITLES, work_sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
 # characters that XML does not allow; Jinja escapes only markup
@@ -27,6 +27,7 @@ def template_environment(*folders: Path) -> jinja2.Environment:
     made.globals |= {
         "EVALUATION": EVALUATION,
         "METRIC_TITLES": METRIC_TITLES,
+        "work_sentence": work_sentence,
         "line": charts.line,
         "plot": charts.plot,
         "strip": charts.strip,

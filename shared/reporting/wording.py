@@ -7,6 +7,8 @@ METRIC_TITLES = {
     "balanced_accuracy": "Balanced accuracy",
     "macro_f1": "Macro F1",
     "min_class_f1": "F1 of the worst class",
+    "work_saved": "Work saved (1: nothing to correct; 0: as much work as by hand)",
+    "kappa": "Cohen's kappa of rows",
     "accuracy": "Accuracy of rows",
     "segment_f1_10": "Segment F1@10",
     "segment_f1_25": "Segment F1@25",
@@ -14,6 +16,7 @@ METRIC_TITLES = {
     "edit": "Edit score",
     "boundary_error_rows": "Boundary error [rows]",
     "event_f1": "Event F1",
+    "event_f1_above_even": "Event F1 above that of events placed evenly",
     "event_time_error": "Event time error [time column]",
     "event_time_error_rows": "Event time error [rows]",
     "ece": "Calibration error",
@@ -33,6 +36,17 @@ def label_error_sentence(error: LabelError) -> str:
     annotated, decoded = error.annotated or "nothing", error.decoded or "nothing"
     found = f"annotated {annotated}, a model that has not seen it finds {decoded}"
     return f"Task {error.task}, {where}: {error.kind}? {found}."
+
+
+def work_sentence(metrics: ModelMetrics) -> str:
+    """How much work predictions save a labeller; "" where that is not known."""
+    saved = metrics.estimates.get("work_saved")
+    if saved is None:
+        return ""
+    if saved.value <= 0:
+        return "Saves no work: to correct its predictions is no less work than to label by hand."
+    error = "" if saved.standard_error is None else f" (± {100 * saved.standard_error:.0f})"
+    return f"Saves about {100 * saved.value:.0f} %{error} of the work of labelling by hand."
 
 
 def class_names(metrics: ModelMetrics) -> list[str]:

@@ -9,7 +9,7 @@ LABELS = ("Run", "Walk")
 FAST = {
     "SEQUENCE_SIZE": "16",
     "HIDDEN_SIZE": "8",
-    "TRAIN_EPOCHS": "12",
+    "TRAIN_EPOCHS": "24",
     "TRAIN_THREADS": "1",
     "LOG_FORMAT": "text",
 }

@@ -1,7 +1,7 @@
 """May a candidate replace the model that serves? Both are scored against today's annotations on the same recordings.
 
 Paired bootstrap over groups gives a difference and its standard error. Rejected is what is worse by more than noise and
-by more than matters; and what is not clearly better than chance.
+by more than matters; what is not clearly better than chance; and, first model or not, what is of no use.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,6 +16,7 @@ from shared.store.report import Comparison
 from training.data.annotations import LabelKinds, Recording
 from training.judging.evaluate import HeldOutPrediction, Scores, draw_groups, resample, score
 from training.judging.metrics import Counts, class_scores, compute_metrics
+from training.judging.usefulness import withheld_because
 
 MATTERS = 0.02  # of the balanced accuracy
 SEGMENTS_MATTER = 0.05  # of segment F1@50, or of event F1: they jump more
@@ -59,20 +60,24 @@ def pass_gate(
 
     labels: of the configuration. What a reference finds under other labels than the candidate's is left out.
     """
+    if not candidate:
+        nothing = f"nothing could be held out to compare it with {references[0].version}" if references else ""
+        return Verdict(not references, nothing)
+    kinds = candidate[0].recording.kinds
+    recordings = {each.recording.key for each in candidate}  # parts of one recording are no groups
+    ours = score(candidate, kinds, tolerance)
+    withheld = withheld_because(ours, len(recordings))
+    if withheld:
+        return Verdict(False, withheld)
     if not references:
         return Verdict(True, "")
-    if not candidate:
-        return Verdict(False, f"nothing could be held out to compare it with {references[0].version}")
-    kinds = candidate[0].recording.kinds
     lost = _lost_labels(kinds, references, labels)
     if lost:
         return Verdict(False, lost)
-    ours = score(candidate, kinds, tolerance)
     if _is_at_chance_level(ours):
         return Verdict(False, "on held-out recordings it is not clearly better than chance")
     rescored = [(score(_recall(each, candidate), kinds, tolerance), each.version) for each in references]
     theirs, version = max(rescored, key=lambda each: each[0].metrics().get("balanced_accuracy", 0.0))
-    recordings = {each.recording.key for each in candidate}  # parts of one recording are no groups
     groups = min(len(ours.groups), len(recordings))
     comparisons = tuple(describe_differences(ours, scores, name, groups) for scores, name in rescored)
     return replace(compare(ours, theirs, version, groups), comparisons=comparisons)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shared.labelling.segments import Segment
 from training.data.annotations import UNKNOWN, LabelKinds, Recording, label_runs
+from training.judging.work_saved import kappa, place_evenly, work_on_events, work_on_ranges, work_saved
 
 OVERLAPS = (0.10, 0.25, 0.50)
 
@@ -62,7 +63,9 @@ def count(recording: Recording, segments: Sequence[Segment], tolerance: float) -
     if kinds.ranges:
         found |= _side_by_side([_count_ranges(recording, segments, head) for head in range(len(kinds.heads))])
     if kinds.instants:
-        found |= _count_events(recording, segments, tolerance)
+        events = _count_events(recording, segments, tolerance)
+        events["work"] = events["work"] + found.get("work", 0.0)
+        found |= events
     return found
 
 
@@ -97,6 +100,7 @@ def _side_by_side(heads: Sequence[Counts]) -> Counts:
         "segments": np.concatenate([each["segments"] for each in heads], axis=1),
         "borders": np.sum([each["borders"] for each in heads], axis=0),
         "edit": np.sum([each["edit"] for each in heads], axis=0),
+        "work": np.sum([each["work"] for each in heads], axis=0),
     }
 
 
@@ -126,7 +130,7 @@ def _count_segments(true: list[Run], predicted: list[Run], labels: int) -> Count
     longest = max(len(true), len(predicted))
     distance = _levenshtein([run[2] for run in true], [run[2] for run in predicted])
     edit = np.array([1 - distance / longest, 1]) if longest else np.zeros(2)
-    return {"segments": counts, "borders": moved, "edit": edit}
+    return {"segments": counts, "borders": moved, "edit": edit, "work": work_on_ranges(true, predicted)}
 
 
 def _best_partner(run: Run, true: list[Run], matched: set[int]) -> tuple[float, int]:
@@ -162,12 +166,15 @@ def _count_events(recording: Recording, segments: Sequence[Segment], tolerance: 
     ]
     times = recording.series.axis.times
     counts = np.zeros((len(labels), 3))  # matched, true, predicted
+    even = np.zeros(len(labels))  # matched by as many events placed evenly
+    known_rows = np.flatnonzero(known)
     off = np.zeros(3)  # rows, time units, matches
     for label in range(len(labels)):
         rows = np.array([row for row, each in true if each == label], np.int64)
         guesses = np.array([row for row, each in predicted if each == label], np.int64)
         pairs = match_events(rows, guesses, tolerance)
         counts[label] = len(pairs), len(rows), len(guesses)
+        even[label] = len(match_events(rows, place_evenly(known_rows, len(guesses)), tolerance))
         for i, j in pairs:
             off += (abs(rows[i] - guesses[j]), abs(times[rows[i]] - times[guesses[j]]), 1)
     crossed = np.zeros((1 + len(labels), 1 + len(labels)))  # true, predicted; 0 is nothing there
@@ -177,7 +184,7 @@ def _count_events(recording: Recording, segments: Sequence[Segment], tolerance: 
     for label in range(len(labels)):
         crossed[1 + label, 0] = sum(each == label for _, each in true) - crossed[1 + label, 1:].sum()
         crossed[0, 1 + label] = sum(each == label for _, each in predicted) - crossed[1:, 1 + label].sum()
-    return {"events": counts, "time": off, "crossed": crossed}
+    return {"events": counts, "even": even, "time": off, "crossed": crossed, "work": work_on_events(crossed)}
 
 
 def match_events(true: NDArray[np.int64], predicted: NDArray[np.int64], tolerance: float) -> list[tuple[int, int]]:
@@ -233,7 +240,7 @@ def compute_metrics(counts: Counts, classes: Classes) -> dict[str, Doubles]:
     """Metrics by standard name, of one sum of counts or of many along leading axes; NaN where there is nothing to say.
 
     balanced_accuracy: mean over evaluated classes of recall; of several heads, the mean of theirs. event_time_error in
-    units of the time column.
+    units of the time column. event_f1_above_even: above that of as many events placed evenly.
     """
     _, recall, f1 = class_scores(counts)
     evaluated = classes.evaluated
@@ -245,6 +252,7 @@ def compute_metrics(counts: Counts, classes: Classes) -> dict[str, Doubles]:
     }
     if "rows" in counts:
         rows, segments = counts["rows"], counts["segments"]
+        found["kappa"] = kappa(rows, [1 + len(head) for head in classes.kinds.heads])
         found["accuracy"] = _ratio(np.trace(rows, axis1=-2, axis2=-1), rows.sum(axis=(-2, -1)))
         for index, overlap in enumerate(OVERLAPS):
             hits, extra, missed = np.moveaxis(segments[..., index, :, :].sum(axis=-2), -1, 0)
@@ -253,9 +261,13 @@ def compute_metrics(counts: Counts, classes: Classes) -> dict[str, Doubles]:
         found["boundary_error_rows"] = _ratio(counts["borders"][..., 0], counts["borders"][..., 1])
     if "events" in counts:
         events, time = counts["events"], counts["time"]
-        found["event_f1"] = _ratio(2 * events[..., 0].sum(axis=-1), events[..., 1:].sum(axis=(-2, -1)))
+        both = events[..., 1:].sum(axis=(-2, -1))
+        found["event_f1"] = _ratio(2 * events[..., 0].sum(axis=-1), both)
+        found["event_f1_above_even"] = found["event_f1"] - _ratio(2 * counts["even"].sum(axis=-1), both)
         found["event_time_error"] = _ratio(time[..., 1], time[..., 2])
         found["event_time_error_rows"] = _ratio(time[..., 0], time[..., 2])
+    if "work" in counts:
+        found["work_saved"] = work_saved(counts["work"])
     return found
 
 

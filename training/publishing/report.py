@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import Estimate, Head, ModelCard, ModelMetrics
-from shared.reporting.wording import EVALUATION
+from shared.reporting.wording import EVALUATION, work_sentence
 from shared.retraining.accepted_labels import AcceptedLabel, without_accepted
 from shared.store.report import Bin, HeldOut, LabelError, ReportFile, Schedule, StoredSegment
 from training.fitting.trainer import FittedModel
@@ -121,6 +121,8 @@ def text_report(card: ModelCard, search: StepSearch, model: FittedModel, outcome
     """A few lines for a terminal. place: where the model lies."""
     metrics = card.metrics
     lines = [f"{metrics.recordings} recording{'s' * (metrics.recordings != 1)}. {EVALUATION[metrics.how]}"]
+    if work := work_sentence(metrics):
+        lines.append(work)
     if metrics.classes:
         width = max(10, *(len(each.label) for each in metrics.classes))
         lines.append(f"{'class':<{width}} precision  recall      F1  support  segments found / true")

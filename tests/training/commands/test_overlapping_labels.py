@@ -132,7 +132,7 @@ def test_the_heads_of_the_model_that_serves_stay_while_labels_still_overlap(
 
         return change
 
-    monkeypatch.setenv("TRAIN_EPOCHS", "5")
+    monkeypatch.setenv("TRAIN_EPOCHS", "20")
     heads = []
     for name, count in (("two", 2), ("one", 1)):
         store = train(write_export(count=3, change=double(count), name=name))

@@ -86,11 +86,18 @@ def test_the_reference_is_the_best_version_that_is_kept(recordings: list[Recordi
     assert "best" in verdict.reason
 
 
-def test_guessing_never_replaces_a_champion(recordings: list[Recording]) -> None:
-    candidate = [HeldOutPrediction(each, 0, (), EMPTY, ()) for each in recordings]
-    verdict = pass_gate(candidate, [remember(recordings, swapped=10)], 1.0)
+def test_guessing_never_replaces_a_champion(make_recordings: Callable[..., list[Recording]]) -> None:
+    two = make_recordings(2)
+    candidate = [HeldOutPrediction(each, 0, (), EMPTY, ()) for each in two]
+    verdict = pass_gate(candidate, [remember(two, swapped=2)], 1.0)
     assert not verdict.accepted
     assert "chance" in verdict.reason
+
+
+def test_a_first_model_that_saves_no_work_is_withheld(recordings: list[Recording]) -> None:
+    verdict = pass_gate([HeldOutPrediction(each, 0, (), EMPTY, ()) for each in recordings], [], 1.0)
+    assert not verdict.accepted
+    assert "work saved 0%" in verdict.reason
 
 
 def test_with_few_groups_only_a_large_loss_rejects(make_recordings: Callable[..., list[Recording]]) -> None:
