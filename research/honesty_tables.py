@@ -140,8 +140,10 @@ def _covered(case: Case, metric: str) -> tuple[bool, float, float] | None:
     rest = float(compute_metrics(case.others.total, case.card.classes).get(metric, np.array(np.nan)))
     if np.isnan(rest):
         return None
-    reach = float(stdtrit(len(case.card.groups) - 1, 0.9)) * estimate.standard_error
-    return abs(rest - estimate.value) <= reach, estimate.value, rest
+    drawn, others = len(case.card.groups), len(case.others.groups)
+    # The others are few as well, and vary around what the interval is about.
+    reach = float(stdtrit(drawn - 1, 0.9)) * estimate.standard_error * np.sqrt(1 + drawn / others)
+    return bool(abs(rest - estimate.value) <= reach), estimate.value, rest
 
 
 def _print_withheld(title: str, cases: Sequence[Case]) -> None:
@@ -152,8 +154,8 @@ def _print_withheld(title: str, cases: Sequence[Case]) -> None:
         some = [each for each in cases if (each.name, each.drawn) == (name, count) or name == "all"]
         useful = [each for each in some if each.others and each.others.metrics().get("work_saved", 0) > USEFUL]
         exchanged = [each for each in some if each.exchanged]
-        withheld = sum(bool(withheld_because(each.card, len(each.card.groups))) for each in useful)
-        published = sum(not withheld_because(each.card, len(each.card.groups)) for each in exchanged)
+        withheld = sum(bool(withheld_because(each.card)) for each in useful)
+        published = sum(not withheld_because(each.card) for each in exchanged)
         shares = [f"{part / max(len(whole), 1):.1%}" for part, whole in ((withheld, useful), (published, exchanged))]
         print(f"| {name} | {count or ''} | {len(useful)} | {shares[0]} | {len(exchanged)} | {shares[1]} |", flush=True)
 

@@ -12,6 +12,7 @@ from inference.monitoring.task_table import TaskRecord
 from inference.status.overview import Row
 from inference.status.versions_table import Delta, VersionRow, difference, label_changes
 from shared.model_file.card import ModelMetrics
+from shared.reporting import evaluation_sentence, work_sentence
 from shared.settings import Settings
 
 Level = Literal["", "good", "attention", "broken"]  # the only colours of the pages; "" is the normal state
@@ -118,7 +119,7 @@ def _quality(given: ProjectFacts, settings: Settings) -> PageAnswer:
     metrics = given.metrics
     details = Action(title="See each label", link="#quality")
     if metrics is None or metrics.how == "not judged" or not metrics.estimates:
-        sentence = "Not known: nothing could be held out. Annotate more recordings."
+        sentence = evaluation_sentence(metrics) if metrics else "Not known: nothing could be held out."
         return PageAnswer(question=question, sentence=sentence, level="attention", action=details)
     accuracy = metrics.estimates.get("balanced_accuracy")
     worst = min((each for each in metrics.classes if each.evaluated), key=lambda each: each.f1, default=None)
@@ -136,7 +137,7 @@ def _quality(given: ProjectFacts, settings: Settings) -> PageAnswer:
         question=question,
         sentence=given.evaluation.sentence or (f"{figures[0]}." if figures else "It was evaluated."),
         level="good" if good else "attention",
-        more=f"{'; '.join(figures)}.{optimistic}",
+        more=f"{'; '.join(figures)}.{optimistic} {work_sentence(metrics)}".rstrip(),
         action=details,
     )
 

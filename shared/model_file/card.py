@@ -138,6 +138,7 @@ class ClassMetrics(msgspec.Struct, rename={"evaluated": "judged"}, frozen=True, 
 class ModelMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """Metrics on held-out recordings. Defined in training/judging/evaluate.py."""
 
+    # "optimistic", on parts of a single recording, was written by older versions
     how: Literal["out-of-fold", "by-recording", "optimistic", "not judged"]
     recordings: int
     classes: tuple[ClassMetrics, ...] = ()

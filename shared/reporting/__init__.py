@@ -10,15 +10,22 @@ import lazy_loader
 if TYPE_CHECKING:
     from shared.reporting.environment import template_environment
     from shared.reporting.html_report import render_report
-    from shared.reporting.wording import EVALUATION, METRIC_TITLES, class_names
+    from shared.reporting.wording import METRIC_TITLES, class_names, evaluation_sentence, work_sentence
 
-__all__ = ["EVALUATION", "METRIC_TITLES", "class_names", "render_report", "template_environment"]
+__all__ = [
+    "METRIC_TITLES",
+    "class_names",
+    "evaluation_sentence",
+    "render_report",
+    "template_environment",
+    "work_sentence",
+]
 # imported at first use: they need Jinja
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "environment": ["template_environment"],
         "html_report": ["render_report"],
-        "wording": ["EVALUATION", "METRIC_TITLES", "class_names"],
+        "wording": ["METRIC_TITLES", "class_names", "evaluation_sentence", "work_sentence"],
     },
 )

@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 
 from shared.reporting import charts
-from shared.reporting.wording import EVALUATION, METRIC_TITLES, work_sentence
+from shared.reporting.wording import METRIC_TITLES, evaluation_sentence, work_sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
 # characters that XML does not allow; Jinja escapes only markup
@@ -25,7 +25,7 @@ def template_environment(*folders: Path) -> jinja2.Environment:
         finalize=_replace_forbidden,
     )
     made.globals |= {
-        "EVALUATION": EVALUATION,
+        "evaluation_sentence": evaluation_sentence,
         "METRIC_TITLES": METRIC_TITLES,
         "work_sentence": work_sentence,
         "line": charts.line,

@@ -25,9 +25,12 @@ METRIC_TITLES = {
 EVALUATION = {  # by `ModelMetrics.how`
     "out-of-fold": "Every recording was predicted by a model that had not seen it.",
     "by-recording": "Every recording was predicted by a model that had not seen it; groups were not kept apart.",
-    "optimistic": "Evaluated on held-out parts of the only recording, which is optimistic.",
+    "optimistic": "Evaluated on held-out parts of the only recording, which is optimistic.",  # by older versions
     "not judged": "Not evaluated: nothing could be held out.",
 }
+
+
+LEAST_EVALUATED = 3  # recordings
 
 
 def label_error_sentence(error: LabelError) -> str:
@@ -36,6 +39,15 @@ def label_error_sentence(error: LabelError) -> str:
     annotated, decoded = error.annotated or "nothing", error.decoded or "nothing"
     found = f"annotated {annotated}, a model that has not seen it finds {decoded}"
     return f"Task {error.task}, {where}: {error.kind}? {found}."
+
+
+def evaluation_sentence(metrics: ModelMetrics) -> str:
+    """How a model was evaluated; of fewer than three recordings, what to do so that it is."""
+    missing = LEAST_EVALUATED - metrics.recordings
+    if metrics.how != "not judged" or missing <= 0:
+        return EVALUATION[metrics.how]
+    more = "one more recording" if missing == 1 else "two more recordings"
+    return f"Not known yet how good it is: annotate {more}."
 
 
 def work_sentence(metrics: ModelMetrics) -> str:

@@ -93,9 +93,9 @@ class _FitLog:
 
 
 def measure(plan: Plan, config: LabelConfig, settings: Settings, notes: Sequence[str] = ()) -> LearningCurve:
-    """Fit and evaluate every number of groups. Raises TrainingDataError where there are no two recordings."""
-    if not plan.folds:
-        raise TrainingDataError("There is one annotated recording: annotate another one, then measure the curve.")
+    """Fit and evaluate every number of groups. Raises TrainingDataError with fewer than three evaluated recordings."""
+    if plan.how == "not judged":
+        raise TrainingDataError("A curve needs three annotated recordings or more: annotate more, then measure it.")
     orders = [draw_order(split.training, settings.seed) for split in plan.splits]
     measured = [_measure(count, orders, plan, config, settings) for count in counts(min(map(len, orders)))]
     return LearningCurve(

@@ -166,7 +166,7 @@ class _Run:
                 return "unchanged", "What was annotated since the last run has not arrived yet; it is tried again."
 
         plan = make_plan(loaded.recordings, loaded.kinds, self.settings, champion_card.folds if champion_card else {})
-        with RunProgress(self.active, len(plan.splits) + len(plan.halves) + 1) as progress:
+        with RunProgress(self.active, len(plan.splits) + 1) as progress:
             trainer = Trainer(plan, data.config, self.settings, progress)
             search = search_steps(trainer, progress)
             model = trainer.fit(plan.recordings, search.best.steps, ALL_RECORDINGS, "all recordings")

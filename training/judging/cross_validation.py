@@ -54,7 +54,7 @@ def cross_validate(
         models.append(fitted.get(index) or fit_split(trainer, splits, index, steps, title))
         held_out.add(trainer, models[-1], split.held_out, index)
     if not held_out.predictions:
-        return Evaluation(steps, (), None, tuple(models))
+        return Evaluation(steps, (), None, tuple(models), event_expert=True)  # it gains more than it loses
     found = held_out.evaluation(trainer.plan, steps)
     return replace(found, models=tuple(found.applied_to(each) for each in models))
 

@@ -91,14 +91,18 @@ class Scores:
         }
 
     def estimates(self) -> dict[str, Estimate]:
-        """Metrics with their standard errors by bootstrap over groups."""
+        """Metrics with their standard errors by bootstrap over groups.
+
+        Draws of n groups vary (n − 1)/n times as much as groups do: t intervals cover too little without the factor.
+        """
         errors = self._standard_errors() if len(self.groups) >= LEAST_GROUPS else {}
         return {name: Estimate(value, errors.get(name)) for name, value in self.metrics().items()}
 
     def _standard_errors(self) -> dict[str, float]:
         drawn = compute_metrics(resample(self.group_counts, draw_groups(len(self.groups))), self.classes)
         spread = {name: values[~np.isnan(values)] for name, values in drawn.items()}
-        return {name: float(values.std()) for name, values in spread.items() if len(values)}
+        unbiased = np.sqrt(len(self.groups) / (len(self.groups) - 1))
+        return {name: float(unbiased * values.std()) for name, values in spread.items() if len(values)}
 
     def class_metrics(self) -> tuple[ClassMetrics, ...]:
         """Precision, recall, F1 and supports of each class; a metric without a meaning is 0."""

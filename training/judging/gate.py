@@ -60,25 +60,27 @@ def pass_gate(
 
     labels: of the configuration. What a reference finds under other labels than the candidate's is left out.
     """
+    # One or two recordings tell no more of the candidate than of a reference that was never evaluated itself.
+    few = len(candidate) < LEAST_GROUPS
+    evaluated = [each for each in references if not few or len(each.held_out) >= LEAST_GROUPS]
     if not candidate:
-        nothing = f"nothing could be held out to compare it with {references[0].version}" if references else ""
-        return Verdict(not references, nothing)
+        nothing = f"nothing could be held out to compare it with {evaluated[0].version}" if evaluated else ""
+        return Verdict(not evaluated, nothing)
     kinds = candidate[0].recording.kinds
-    recordings = {each.recording.key for each in candidate}  # parts of one recording are no groups
-    ours = score(candidate, kinds, tolerance)
-    withheld = withheld_because(ours, len(recordings))
-    if withheld:
-        return Verdict(False, withheld)
-    if not references:
-        return Verdict(True, "")
     lost = _lost_labels(kinds, references, labels)
     if lost:
         return Verdict(False, lost)
+    ours = score(candidate, kinds, tolerance)
+    withheld = withheld_because(ours)
+    if withheld:
+        return Verdict(False, withheld)
+    if not evaluated:
+        return Verdict(True, "")
     if _is_at_chance_level(ours):
         return Verdict(False, "on held-out recordings it is not clearly better than chance")
-    rescored = [(score(_recall(each, candidate), kinds, tolerance), each.version) for each in references]
+    rescored = [(score(_recall(each, candidate), kinds, tolerance), each.version) for each in evaluated]
     theirs, version = max(rescored, key=lambda each: each[0].metrics().get("balanced_accuracy", 0.0))
-    groups = min(len(ours.groups), len(recordings))
+    groups = len(ours.groups)
     comparisons = tuple(describe_differences(ours, scores, name, groups) for scores, name in rescored)
     return replace(compare(ours, theirs, version, groups), comparisons=comparisons)
 

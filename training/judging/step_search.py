@@ -29,15 +29,11 @@ class EvaluationProgress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StepSearch:
-    """Every schedule that was evaluated, and the best of them.
-
-    halves: the best schedule on halves of both recordings, where there are only two.
-    """
+    """Every schedule that was evaluated, and the best of them."""
 
     plan: Plan
     evaluations: tuple[Evaluation, ...]
     best: Evaluation
-    halves: Evaluation | None
     stopped_because: str
 
 
@@ -65,13 +61,13 @@ def search_steps(
         if not reason:
             pilot, helps = _pilot(trainer, found, f"schedule {len(evaluations) + 1}")
             reason = "" if helps else "twice as many steps did not help on the recordings that one fold holds out"
-        progress.evaluated(found.scores.metrics() if found.scores else {}, more=not reason)
+        known = found.scores is not None and plan.how != "not judged"
+        progress.evaluated(found.scores.metrics() if found.scores and known else {}, more=not reason)
         if reason:
             break
         steps *= 2
     best = max(evaluations, key=lambda each: sum(map(each.metric, CRITERIA)))  # the shorter one of equals
-    halves = cross_validate(trainer, plan.halves, best.steps, "halves") if plan.halves else None
-    return StepSearch(plan, tuple(evaluations), best, halves, reason)
+    return StepSearch(plan, tuple(evaluations), best, reason)
 
 
 def _pilot(trainer: Trainer, found: Evaluation, title: str) -> tuple[dict[int, FittedModel], bool]:

@@ -6,18 +6,18 @@ from numpy.typing import NDArray
 from shared.model_file.card import Estimate
 from training.judging.evaluate import LEAST_GROUPS, Scores
 
-CONFIDENCE = 0.90  # one-sided, that agreement with annotations is above chance
+CHANCE = 0.10  # of publishing what is unrelated to the channels, shared by the kinds of agreement that are looked at
 AGREEMENT = {"kappa": "kappa of rows", "event_f1_above_even": "event F1 above that of events placed evenly"}
 SAME = 0.2  # kappa of two labels among themselves up to which nobody can tell them apart
 LEAST_SHARE = 0.2  # of the rows (or events) of two labels that must be found under either of them
 
 
-def withheld_because(scores: Scores, recordings: int) -> str:
-    """Why a candidate is not published by itself, and what to do; "" if it is. recordings: evaluated ones.
+def withheld_because(scores: Scores) -> str:
+    """Why a candidate is not published by itself, and what to do; "" if it is.
 
     With fewer than three groups nothing is known, and nothing withheld.
     """
-    if min(len(scores.groups), recordings) < LEAST_GROUPS:
+    if len(scores.groups) < LEAST_GROUPS:
         return ""
     estimates = scores.estimates()
     saved = estimates.get("work_saved")
@@ -26,26 +26,26 @@ def withheld_because(scores: Scores, recordings: int) -> str:
         return ""
     if saved.value <= 0:
         told = f"to correct its predictions is no less work than to label by hand (work saved {saved.value:.0%})"
-    elif not any(_is_above_chance(each, len(scores.groups)) for each in agreement.values()):
+    elif not any(_is_above_chance(each, len(scores.groups), CHANCE / len(agreement)) for each in agreement.values()):
         shown = ", ".join(f"{AGREEMENT[name]} {_shown(each)}" for name, each in agreement.items())
         told = f"it agrees with annotations no better than chance ({shown})"
     else:
         return ""
-    return f"on recordings that it had not seen, {told}. {_advice(scores, recordings)}"
+    return f"on recordings that it had not seen, {told}. {_advice(scores)}"
 
 
-def _is_above_chance(estimate: Estimate, groups: int) -> bool:
+def _is_above_chance(estimate: Estimate, groups: int, chance: float) -> bool:
     from scipy.special import stdtrit  # .1 s
 
-    return estimate.value > float(stdtrit(groups - 1, CONFIDENCE)) * (estimate.standard_error or 0.0)
+    return estimate.value > float(stdtrit(groups - 1, 1 - chance)) * (estimate.standard_error or 0.0)
 
 
 def _shown(estimate: Estimate) -> str:
     return f"{estimate.value:.2f} ± {estimate.standard_error or 0.0:.2f}"
 
 
-def _advice(scores: Scores, recordings: int) -> str:
-    told = [f"Annotate more recordings than these {recordings}, and check that the channels show the labels at all"]
+def _advice(scores: Scores) -> str:
+    told = ["Annotate more recordings, and check that the channels show the labels at all"]
     pairs = alike(scores)
     if len(pairs) < len({label for pair in pairs for label in pair}):  # else no label is told apart from any other
         told += [f"“{one}” and “{other}” are not told apart and might be merged" for one, other in pairs]

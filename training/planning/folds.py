@@ -1,8 +1,7 @@
-"""Which recordings are held out together: groups ► folds, and parts of one recording where there are too few."""
+"""Which recordings are held out together: groups ► folds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,39 +65,6 @@ def split_by_fold(recordings: Sequence[Recording], folds: Mapping[str, int]) -> 
         outside = tuple(recording for recording in recordings if folds[recording.group] != fold)
         splits.append(Split(outside, inside))
     return splits
-
-
-def split_in_parts(recordings: Sequence[Recording], gap: int, count: int = MOST_FOLDS) -> list[Split]:
-    """Contiguous parts of each recording, `count` where its borders allow, each held out in turn.
-
-    They are cut along borders of segments. gap: rows beside a held-out part that the fit doesn't see (a window's), at
-    most a quarter of their own part. Gives nothing where no recording has a border to cut at.
-    """
-    cuts = [_cuts(recording, count) for recording in recordings]
-    splits = []
-    for index in range(count):
-        training, held_out = [], []
-        for recording, borders in zip(recordings, cuts, strict=True):
-            parts = list(pairwise(borders))
-            for position, (first, end) in enumerate(parts):
-                if position == index:
-                    held_out.append(recording.part(first, end))
-                    continue
-                most = (end - first) // 4
-                before = min(gap, most) if position == index + 1 else 0
-                after = min(gap, most) if position == index - 1 else 0
-                training.append(recording.part(first + before, end - after))
-        if training and held_out:
-            splits.append(Split(tuple(training), tuple(held_out)))
-    return splits
-
-
-def _cuts(recording: Recording, count: int) -> list[int]:
-    """Rows at which parts begin, and the end of the last one: borders nearest to equal parts."""
-    borders = recording.borders()
-    wanted = [recording.rows * part // count for part in range(1, count)]
-    chosen = {int(borders[np.abs(borders - row).argmin()]) for row in wanted} if len(borders) else set()
-    return sorted({0, recording.rows, *chosen})
 
 
 def evaluable(splits: Iterable[Split]) -> list[Split]:

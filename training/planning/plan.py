@@ -16,19 +16,19 @@ from training.planning.folds import (
     evaluable,
     merge_groups,
     split_by_fold,
-    split_in_parts,
 )
 from training.planning.recipe import Recipe, recipe_for
 
-How = Literal["out-of-fold", "by-recording", "optimistic", "not judged"]
+How = Literal["out-of-fold", "by-recording", "not judged"]
+LEAST_EVALUATED = 3  # recordings: what one or two say of each other is no metric of a model
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is fitted and how it is evaluated.
 
-    folds: of each group, {} where parts of a recording are held out. halves: splits of two recordings into halves,
-    evaluated as well: what a model finds in a recording that it has seen the other half of.
+    how: "not judged" of fewer than three recordings; two are held out all the same, to choose steps and decoding.
+    folds: of each group, {} of a single recording.
     """
 
     recordings: tuple[Recording, ...]
@@ -40,7 +40,6 @@ class Plan:
     folds: Mapping[str, int]
     tolerance: float
     notes: tuple[str, ...]
-    halves: tuple[Split, ...] = ()
 
     def most_steps(self, epochs: int) -> int:
         """Steps in `epochs` passes over the training windows, at least one."""
@@ -57,7 +56,7 @@ class Plan:
 
 
 def make_plan(recordings: Sequence[Recording], kinds: LabelKinds, settings: Settings, folds: Mapping[str, int]) -> Plan:
-    """Folds by group; by recording where there are fewer than two groups; parts of the recording where there is one."""
+    """Folds by group; by recording where there are too few groups."""
     recipe = recipe_for(kinds)
     shape = choose_shape(settings.sequence_size, recipe.most_fit_rows, recordings, kinds)
     notes: list[str] = []
@@ -67,15 +66,10 @@ def make_plan(recordings: Sequence[Recording], kinds: LabelKinds, settings: Sett
     if len(groups) < min(len(recordings), 3):
         recordings, how = merge_groups(recordings), "by-recording"
         notes.append(f"Only {len(groups)} groups for {len(recordings)} recordings: held out by recording instead.")
-    assigned: dict[str, int] = {}
-    if len(recordings) > 1:
-        assigned = assign_folds(class_sizes_by_group(recordings), folds)
-        splits = split_by_fold(recordings, assigned)
-    else:
-        splits, how = split_in_parts(recordings, shape.window), "optimistic"
-        notes.append("Only one recording: evaluated on held-out parts of it, which is optimistic.")
-    splits = evaluable(splits)
-    if not splits:
+    several = len(recordings) > 1
+    assigned = assign_folds(class_sizes_by_group(recordings), folds) if several else {}
+    splits = evaluable(split_by_fold(recordings, assigned))
+    if sum(len(split.held_out) for split in splits) < LEAST_EVALUATED:
         how = "not judged"
     return Plan(
         recordings=tuple(recordings),
@@ -87,5 +81,4 @@ def make_plan(recordings: Sequence[Recording], kinds: LabelKinds, settings: Sett
         folds=assigned,
         tolerance=event_tolerance(recordings),
         notes=tuple(notes),
-        halves=tuple(evaluable(split_in_parts(recordings, shape.window, 2))) if len(recordings) == 2 else (),
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import Estimate, Head, ModelCard, ModelMetrics
-from shared.reporting.wording import EVALUATION, work_sentence
+from shared.reporting.wording import evaluation_sentence, work_sentence
 from shared.retraining.accepted_labels import AcceptedLabel, without_accepted
 from shared.store.report import Bin, HeldOut, LabelError, ReportFile, Schedule, StoredSegment
 from training.fitting.trainer import FittedModel
@@ -33,13 +33,11 @@ SHOWN = {
 }
 
 GAINED = ("macro_f1", "segment_f1_50", "event_f1")
-PARTS = ("balanced_accuracy", "segment_f1_50", "event_f1")
-CALIBRATED = ("out-of-fold", "by-recording")
 
 
 def calibrated_heads(heads: tuple[Head, ...], search: StepSearch) -> tuple[Head, ...]:
     """Heads whose scores mean what they say; as they are where too little was held out to know."""
-    if search.plan.how not in CALIBRATED:
+    if not search.best.predictions:
         return heads
     return calibrate_heads(heads, search.best.predictions, search.plan.tolerance)
 
@@ -47,22 +45,15 @@ def calibrated_heads(heads: tuple[Head, ...], search: StepSearch) -> tuple[Head,
 def make_metrics(search: StepSearch, notes: Sequence[str]) -> ModelMetrics:
     """Metrics for the card."""
     plan, scores = search.plan, search.best.scores
+    if plan.how == "not judged":
+        scores = None
     estimates = scores.estimates() if scores else {}
-    if plan.how == "optimistic":  # parts of one recording say nothing of the spread between recordings
-        estimates = {name: Estimate(each.value) for name, each in estimates.items()}
     notes = [*plan.notes, *notes]
-    if search.halves is not None and search.halves.scores is not None:
-        halves = search.halves.scores.metrics()
-        estimates |= {f"parts_{name}": Estimate(halves[name]) for name in PARTS if name in halves}
-        shown = ", ".join(f"{SHOWN[name]} {halves[name]:.3f}" for name in PARTS if name in halves)
-        notes.append(
-            f"Two recordings: on halves of them, with models that had seen the other halves, {shown} (optimistic)."
-        )
     if scores is not None and search.best.without_priors is not None:
         without, found = search.best.without_priors.metrics(), scores.metrics()
         gained = [f"{SHOWN[name]} {found[name]:.3f} ({without[name]:.3f})" for name in GAINED if name in found]
         notes.append(f"Labels are chosen by the whole recording (in brackets: row by row): {', '.join(gained)}.")
-    if doubtful := doubtful_events(search.best.predictions, plan.tolerance):
+    if scores is not None and (doubtful := doubtful_events(search.best.predictions, plan.tolerance)):
         notes.append(doubtful)
     scored = _scored(search)
     if scored is not None:
@@ -108,7 +99,7 @@ def make_report(
                 balanced_accuracy=each.metric("balanced_accuracy"),
                 min_class_f1=each.metric("min_class_f1"),
             )
-            for each in search.evaluations
+            for each in (search.evaluations if search.plan.how != "not judged" else ())
         ),
         losses=tuple(round(loss, 4) for loss in fit.losses),
         reliability=tuple(Bin(*each) for each in bins),
@@ -120,7 +111,7 @@ def make_report(
 def text_report(card: ModelCard, search: StepSearch, model: FittedModel, outcome: str, reason: str, place: str) -> str:
     """A few lines for a terminal. place: where the model lies."""
     metrics = card.metrics
-    lines = [f"{metrics.recordings} recording{'s' * (metrics.recordings != 1)}. {EVALUATION[metrics.how]}"]
+    lines = [f"{metrics.recordings} recording{'s' * (metrics.recordings != 1)}. {evaluation_sentence(metrics)}"]
     if work := work_sentence(metrics):
         lines.append(work)
     if metrics.classes:
@@ -159,7 +150,7 @@ def _label_errors(search: StepSearch, accepted: Sequence[AcceptedLabel]) -> tupl
 
 
 def _scored(search: StepSearch) -> ScoredSegments | None:
-    predictions = search.best.predictions if search.plan.how in CALIBRATED else ()
+    predictions = search.best.predictions if search.plan.how != "not judged" else ()
     return cross_calibrate(predictions, search.plan.tolerance) if predictions else None
 
 

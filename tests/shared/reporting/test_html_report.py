@@ -114,7 +114,7 @@ def test_what_was_not_evaluated_makes_a_page_too() -> None:
         metrics=ModelMetrics(how="not judged", recordings=1), losses=(), reliability=(), held_out=(), schedules=()
     )
     page = render_report(bare, config(("Run",)))
-    assert "Not evaluated" in page.decode()
+    assert "Not known yet how good it is: annotate two more recordings." in page.decode()
     assert_self_contained(page)
 
 

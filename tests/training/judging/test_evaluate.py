@@ -39,6 +39,15 @@ def test_figures_have_standard_errors_from_three_groups_on(make_recordings: Call
     assert few["balanced_accuracy"].standard_error is None
 
 
+def test_a_standard_error_of_few_groups_is_unbiased(make_recordings: Callable[..., list[Recording]]) -> None:
+    """Of equally long recordings it is the standard deviation of their accuracies over √n, with n − 1 degrees."""
+    recordings = make_recordings(4)
+    found = predictions(recordings, wrong=[0, 2])
+    each = [score([one], recordings[0].kinds, 1.0).metrics()["accuracy"] for one in found]
+    error = score(found, recordings[0].kinds, 1.0).estimates()["accuracy"].standard_error
+    assert error == pytest.approx(np.std(each, ddof=1) / 2, rel=0.05)
+
+
 def test_a_standard_error_is_that_of_groups_not_of_recordings(make_recordings: Callable[..., list[Recording]]) -> None:
     alone = make_recordings(8)
     paired = make_recordings(8, groups=["a", "a", "b", "b", "c", "c", "d", "d"])

@@ -1,15 +1,13 @@
 """Which recordings are held out together."""
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.labelling.segments import Segment
 from training.data.annotations import Recording
-from training.planning.folds import assign_folds, class_sizes_by_group, split_by_fold, split_in_parts
+from training.planning.folds import assign_folds, class_sizes_by_group, split_by_fold
 
 ClassRows = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 5)), min_size=2, max_size=12)
 
@@ -52,21 +50,3 @@ def test_recordings_of_one_group_are_never_on_both_sides(make_recordings: Callab
     for split in splits:
         assert not {each.group for each in split.training} & {each.group for each in split.held_out}
     assert sorted(each.key for split in splits for each in split.held_out) == ["1", "2", "3", "4", "5", "6"]
-
-
-def test_parts_of_one_recording_cover_it_and_leave_a_gap(make_recordings: Callable[..., list[Recording]]) -> None:
-    (recording,) = make_recordings(1, rows=400)
-    splits = split_in_parts([recording], gap=20)
-    held = sorted((part.offset, part.offset + part.rows) for split in splits for part in split.held_out)
-    assert held[0][0] == 0
-    assert held[-1][1] == recording.rows
-    assert all(one[1] == other[0] for one, other in pairwise(held))
-    for split in splits:
-        (held_out,) = split.held_out
-        for part in split.training:
-            apart = max(part.offset - held_out.offset - held_out.rows, held_out.offset - part.offset - part.rows)
-            assert apart >= 20
-
-
-def test_a_recording_without_borders_cannot_be_cut(make_recording: Callable[..., Recording]) -> None:
-    assert split_in_parts([make_recording([Segment(0, 99, "Run")])], gap=5) == []
