@@ -143,8 +143,8 @@ def text_report(card: ModelCard, search: StepSearch, model: FittedModel, outcome
 
 
 def _label_errors(search: StepSearch, accepted: Sequence[AcceptedLabel]) -> tuple[LabelError, ...]:
-    """The surest suspects; none where models had seen parts of the recordings."""
-    if search.plan.how not in CALIBRATED:
+    """The surest suspects; none of one or two recordings."""
+    if search.plan.how == "not judged":
         return ()
     return tuple(without_accepted(find_label_errors(search.best.predictions, search.plan.tolerance), accepted)[:MOST])
 
