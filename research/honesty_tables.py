@@ -15,7 +15,7 @@ from shared.labelling.segments import Segment
 from shared.model_file.card import Head, RangeHead
 from shared.segmentation.instant_decoder import InstantDecoder
 from shared.segmentation.range_decoder import RangeDecoder
-from shared.segmentation.task_score import TaskScorer
+from shared.segmentation.scores import TaskScorer
 from training.data.annotations import Instant, LabelKinds, Recording
 from training.judging.calibration import (
     calibrate_heads,
