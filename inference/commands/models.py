@@ -92,7 +92,7 @@ class ModelsCommand:
         if self._json:
             return self._write(rows)
         line = "{:>8}  {:<34} {:<9} {:>10}  {:<16} {:<16} {:>9}\n"
-        heads = ("project", "version", "standing", "recordings", "balanced acc.", "segment F1@50", "size")
+        heads = ("project", "version", "status", "recordings", "balanced acc.", "segment F1@50", "size")
         sys.stdout.write(line.format(*heads) if rows else "There are no models yet.\n")
         for row in rows:
             *cells, count = row.values()
