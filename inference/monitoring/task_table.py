@@ -9,7 +9,8 @@ import logging
 import threading
 import time
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -37,6 +38,12 @@ class TaskRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     doubts: str = ""  # kinds of doubts, separated by spaces
 
 
+class TaskSnapshot(NamedTuple):
+    """All known tasks of a project at a time; the same object until one changes."""
+
+    tasks: Mapping[str, TaskRecord]
+
+
 class TaskTable:
     """Thread-safe. `write` is called periodically and at the end."""
 
@@ -46,6 +53,7 @@ class TaskTable:
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._tasks: dict[int, dict[str, TaskRecord]] = {}  # the project used last at the end
+        self._snapshots: dict[int, TaskSnapshot] = {}  # of projects that were looked at, until they change
         self._complete: set[int] = set()  # projects whose stored tasks have been read
         self._changed: set[int] = set()
 
@@ -72,24 +80,23 @@ class TaskTable:
             while len(tasks) > MOST_TASKS:
                 del tasks[next(iter(tasks))]
             self._changed.add(project)
+            self._snapshots.pop(project, None)
 
-    def tasks(self, project: int) -> list[TaskRecord]:
+    def snapshot(self, project: int) -> TaskSnapshot:
         """All known tasks of a project, in no particular order."""
-        with self._lock:
-            known = project in self._complete and project in self._tasks
-        if not known:
-            self._load(project)
-        with self._lock:
-            return list(self._use(project).values())
-
-    def task(self, project: int, task: str) -> TaskRecord | None:
-        """One task."""
         with self._lock:
             known = project in self._complete
         if not known:
             self._load(project)
         with self._lock:
-            return self._use(project).get(task)
+            found = self._snapshots.get(project)
+            if found is None:
+                found = self._snapshots[project] = TaskSnapshot(dict(self._use(project)))
+            return found
+
+    def tasks(self, project: int) -> list[TaskRecord]:
+        """The same, as a list."""
+        return list(self.snapshot(project).tasks.values())
 
     def run(self, closing: threading.Event) -> None:
         """Write periodically until `closing`, and once more then."""
@@ -148,6 +155,7 @@ class TaskTable:
         while len(merged) > MOST_TASKS:
             del merged[next(iter(merged))]
         self._tasks[project] = merged
+        self._snapshots.pop(project, None)
         self._complete.add(project)
         return merged
 
@@ -176,4 +184,5 @@ class TaskTable:
                 return
             if project not in self._changed:
                 held -= len(self._tasks.pop(project))
+                self._snapshots.pop(project, None)
                 self._complete.discard(project)

@@ -8,8 +8,8 @@ import msgspec
 from inference.formatting import duration
 from inference.monitoring.evaluation import EvaluationSummary
 from inference.monitoring.project_status import ProjectStatus
-from inference.monitoring.task_table import TaskRecord
 from inference.status.overview import Row
+from inference.status.task_summary import TaskSummary
 from inference.status.versions_table import Delta, VersionRow, difference, label_changes
 from shared.model_file.card import ModelMetrics
 from shared.reporting import evaluation_sentence, work_sentence
@@ -48,7 +48,7 @@ class ProjectFacts(msgspec.Struct, frozen=True, kw_only=True):
     versions: Sequence[VersionRow]
     metrics: ModelMetrics | None
     evaluation: EvaluationSummary
-    tasks: Sequence[TaskRecord]
+    tasks: TaskSummary
     problem: str  # what is broken for all projects, "" if nothing is
     trains: bool  # whether this server starts trainings
 
@@ -227,16 +227,14 @@ def _next(given: ProjectFacts) -> PageAnswer:
             more=f"Of what either marks, both say the same on {share:.0%}.",
             action=Action(title=f"Compare task {task}", link=f"{row.project}/task?number={task}"),
         )
-    annotated = given.evaluation.agreement
-    scored = [each for each in given.tasks if each.score is not None and each.task not in annotated]
-    if scored:
-        least = min(scored, key=lambda each: (each.score or 0.0, each.task))
+    least = given.tasks.label_next
+    if least is not None:
         where = "least sure there" if (least.score or 0.0) < UNSURE else "least sure there, though fairly sure"
         link = f"{row.link}/data?task={least.task}" if row.link else f"{row.project}/task?number={least.task}"
         return PageAnswer(
             question=question,
             sentence=f"Label task {least.task}: the model is {where}.",
-            more=f"Its score is {least.score:.2f}, of {_count(len(scored), 'task')} not annotated yet.",
+            more=f"Its score is {least.score:.2f}, of {_count(given.tasks.unannotated, 'task')} not annotated yet.",
             action=Action(title=f"Open task {least.task}", link=link),
         )
     action = Action(title="Open it in Label Studio", link=row.link) if row.link else None

@@ -12,6 +12,7 @@ from inference.operations.operator_log import OperatorAction, OperatorLog
 from inference.serving.model_cache import ModelCache
 from inference.status.answers import PageAnswer, ProjectFacts, answer_all
 from inference.status.overview import Row, RowBuilder
+from inference.status.task_summary import TASKS, TaskSummaries
 from inference.status.versions_table import VersionRow, version_rows, with_numbers
 from inference.version import program_version
 from shared.errors import RecordError, RefusedError, SegmenterError
@@ -34,7 +35,6 @@ RUNS = 10
 OUTDATED = (
     "The model was trained by older rules for what annotations mean (docs/how-it-learns.md); Train now trains it again."
 )
-TASKS = 20
 ACTIONS = 20
 
 
@@ -130,7 +130,7 @@ class ProjectPageBuilder:
     ) -> None:
         """`trains`: whether this server starts trainings; `trouble`: what is broken for all projects."""
         self._settings = settings
-        self._tasks = tasks
+        self._task_summaries = TaskSummaries(tasks, statuses.reports)
         self._operators = operators
         self._trouble = trouble
         self._rows = rows
@@ -161,7 +161,7 @@ class ProjectPageBuilder:
         problems = [*self._problems(status, row), *(each for each in errors if each)]
         versions = version_rows(status, self._statuses.reports)
         numbers = {each.name: each.number for each in versions}
-        tasks = self._tasks.tasks(project)
+        summary = self._task_summaries.of(project, status.version)
         trouble = self._trouble() if project else ""  # the example needs no Label Studio
         given = ProjectFacts(
             status=status,
@@ -169,12 +169,9 @@ class ProjectPageBuilder:
             versions=versions,
             metrics=report.metrics if report else None,
             evaluation=self._statuses.reports.evaluation(project, status.version),
-            tasks=tasks,
+            tasks=summary,
             problem=trouble,
             trains=self._trains,
-        )
-        scored = sorted(
-            (each for each in tasks if each.score is not None), key=lambda each: (each.score or 0.0, each.task)
         )
         return ProjectPage(
             now=self._clock(),
@@ -184,7 +181,7 @@ class ProjectPageBuilder:
             buttons=_buttons(status, versions),
             trouble=trouble,
             problems=problems,
-            finding=finding.sentence if finding else "",
+            finding=finding.sentence if finding and (active or finding.state != "training") else "",
             left_out=list(status.config.left_out) if status.config else [],
             aliases=list(status.aliases),
             renames=list(status.renames),
@@ -205,8 +202,8 @@ class ProjectPageBuilder:
                 for each in self._history(status)
             ],
             log=self._log(project, logged.number) if logged else "",
-            least_sure=[ScoredTask.of(each) for each in scored[:TASKS]],
-            task_count=len(tasks),
+            least_sure=[ScoredTask.of(each) for each in summary.least_sure],
+            task_count=summary.count,
             skipped=self._activity_log.skipped(project)[:TASKS],
             doubtful=self._activity_log.doubtful(project)[:TASKS],
             events=self._activity_log.events(project, EVENTS),

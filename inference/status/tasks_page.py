@@ -1,17 +1,20 @@
 """The table of a project's tasks: paged, sorted, filtered."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from threading import Lock
 from typing import Any
 
 import msgspec
+from cachetools import LRUCache
 
 from inference.monitoring.project_status import StatusCollector
-from inference.monitoring.task_table import TaskRecord, TaskTable
+from inference.monitoring.task_table import TaskRecord, TaskSnapshot, TaskTable
 from inference.status.overview import RowBuilder
 from inference.status.versions_table import number_versions
 from inference.version import program_version
 
 PAGE = 50
+LISTS = 8  # projects whose last list is held, 1 MB each with 10⁵ tasks
 UNLIKE = frozenset(
     {
         "sampling-rate", "value-range", "constant-channel", "swapped-channels", "empty-channel", "length",
@@ -72,6 +75,8 @@ class TasksPageBuilder:
         self._statuses = statuses
         self._tasks = tasks
         self._clock = clock
+        self._lock = Lock()
+        self._last: LRUCache[int, tuple[TaskSnapshot, tuple[str, ...], list[str]]] = LRUCache(LISTS)
 
     def build(self, project: int, *, sort: str, order: str, shown: str, search: str, page: int) -> TasksPage | None:
         """The page, None if there is no such project."""
@@ -81,27 +86,11 @@ class TasksPageBuilder:
         row = self._rows.row(status, None)
         numbers = number_versions(status.versions, status.summaries)
         agreement = self._statuses.reports.evaluation(project, status.version).agreement
-        records = {each.task: each for each in self._tasks.tasks(project)}
-        names = [*records, *(task for task in agreement if task not in records)]
+        snapshot = self._tasks.snapshot(project)
+        records = snapshot.tasks
 
-        def fits(task: str) -> bool:
-            record = records.get(task)
-            if search and search not in task:
-                return False
-            if shown == "unannotated":
-                return task not in agreement
-            if shown == "disagreeing":
-                return agreement.get(task, 1.0) < AGREES
-            if shown == "unlike":
-                return record is not None and not UNLIKE.isdisjoint(record.doubts.split())
-            if shown == "outdated":
-                return record is not None and bool(record.version) and record.version != status.version
-            if shown == "empty":
-                return record is not None and not record.segments
-            return True
-
-        found = [task for task in names if fits(task)]
-        found = _sorted(found, records, agreement, sort, descending=order == "desc")
+        asked = (sort, order, shown, search, status.version)
+        found = self._listed(project, snapshot, asked, agreement)
         pages = max(1, -(-len(found) // PAGE))
         page = min(max(page, 1), pages)
         return TasksPage(
@@ -123,6 +112,43 @@ class TasksPageBuilder:
             ],
         )
 
+    def _listed(
+        self,
+        project: int,
+        snapshot: TaskSnapshot,
+        asked: tuple[str, str, str, str, str],
+        agreement: Mapping[str, float],
+    ) -> list[str]:
+        """Names of the tasks on all pages, in order; found anew where tasks, version or question changed."""
+        with self._lock:
+            last = self._last.get(project)
+        if last is not None and last[0] is snapshot and last[1] == asked:
+            return last[2]
+        sort, order, shown, search, version = asked
+        records = snapshot.tasks
+        names = [*records, *(task for task in agreement if task not in records)]
+
+        def fits(task: str) -> bool:
+            record = records.get(task)
+            if search and search not in task:
+                return False
+            if shown == "unannotated":
+                return task not in agreement
+            if shown == "disagreeing":
+                return agreement.get(task, 1.0) < AGREES
+            if shown == "unlike":
+                return record is not None and not UNLIKE.isdisjoint(record.doubts.split())
+            if shown == "outdated":
+                return record is not None and bool(record.version) and record.version != version
+            if shown == "empty":
+                return record is not None and not record.segments
+            return True
+
+        found = _sorted([task for task in names if fits(task)], records, agreement, sort, descending=order == "desc")
+        with self._lock:
+            self._last[project] = (snapshot, asked, found)
+        return found
+
 
 def _row(task: str, record: TaskRecord | None, agreement: float | None, numbers: dict[str, int], link: str) -> TaskRow:
     doubts = record.doubts.split() if record else []
@@ -140,7 +166,7 @@ def _row(task: str, record: TaskRecord | None, agreement: float | None, numbers:
 
 
 def _sorted(
-    tasks: list[str], records: dict[str, TaskRecord], agreement: dict[str, float], sort: str, *, descending: bool
+    tasks: list[str], records: Mapping[str, TaskRecord], agreement: Mapping[str, float], sort: str, *, descending: bool
 ) -> list[str]:
     """In order of a field; tasks without a value are last in either direction, equal ones in order of their number."""
 

@@ -74,3 +74,13 @@ def test_tasks_are_limited_and_projects_used_long_ago_leave_memory_once_stored(
     tasks.write()
     assert sorted(tasks._tasks) == [3]
     assert [each.task for each in tasks.tasks(1)] == ["2", "3", "4", "5", "6"]
+
+
+def test_a_snapshot_is_the_same_object_until_a_task_changes(storage: Storage) -> None:
+    tasks = TaskTable(storage)
+    tasks.record(3, 7, "v1", 0.5, 1)
+    before = tasks.snapshot(3)
+    assert tasks.snapshot(3) is before
+    tasks.record(3, 7, "v2", 0.6, 1)
+    assert tasks.snapshot(3) is not before
+    assert (before.tasks["7"].version, tasks.snapshot(3).tasks["7"].version) == ("v1", "v2")
