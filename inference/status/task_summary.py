@@ -1,4 +1,4 @@
-"""What a project's page tells of its tasks: the least sure ones, found anew only where something changed."""
+"""What a project's page tells of its tasks: the least sure ones, computed again only where something changed."""
 
 from heapq import nsmallest
 from threading import Lock

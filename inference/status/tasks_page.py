@@ -119,7 +119,7 @@ class TasksPageBuilder:
         asked: tuple[str, str, str, str, str],
         agreement: Mapping[str, float],
     ) -> list[str]:
-        """Names of the tasks on all pages, in order; found anew where tasks, version or question changed."""
+        """Names of the tasks on all pages, in order; computed again where tasks, version or question changed."""
         with self._lock:
             last = self._last.get(project)
         if last is not None and last[0] is snapshot and last[1] == asked:
