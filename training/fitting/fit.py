@@ -77,6 +77,38 @@ def fit(
     instants = classes > sum(ranges)
     network = Network(data.features, classes, hidden_size, downsampling, ranges, event_expert=instants)
     network.to(device)
+    weights = [_head_weights(data, head, recipe, balanced=use_class_weights) for head in range(len(data.head_classes))]
+    weights = [each.to(device) for each in weights]
+    losses = _fit_recurrent(network, data, weights, steps, random, recipe, report)
+    most = max(1, epochs * data.rows // (downsampling * EXPERTS.batch))
+    if network.experts is not None:
+        heads = weights[: len(ranges)]
+        fit_experts(network.experts, data, heads, random, EXPERTS, most, downsampling)
+    if network.event_expert is not None:
+        fit_event_expert(network.event_expert, data, weights[-1], random, EVENT_EXPERT, most, downsampling)
+
+    network.eval().cpu()  # where it serves: a GPU's shortened arithmetic (TF32) is off its graph by more than allowed
+    return FitResult(network, steps, steps * recipe.batch / data.windows, tuple(losses))
+
+
+def _head_weights(data: TrainingSet, head: int, recipe: Recipe, *, balanced: bool) -> Tensor:
+    """Weight of each class of a head in the loss."""
+    counts = data.class_counts(head)
+    even = (counts > 0).astype(np.float32)
+    return torch.from_numpy(class_weights(counts, data.inflation(head), recipe) if balanced else even)
+
+
+def _fit_recurrent(
+    network: Network,
+    data: TrainingSet,
+    weights: Sequence[Tensor],
+    steps: int,
+    random: np.random.Generator,
+    recipe: Recipe,
+    report: Report,
+) -> list[float]:
+    """Fit what the LSTM alone says, in place. Returns the mean loss of each REPORT_EVERY steps."""
+    device = weights[0].device
     network.train()
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
@@ -84,16 +116,8 @@ def fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total_steps=steps, pct_start=recipe.warm_up
     )
-
-    weights = []
-    for head in range(len(data.head_classes)):
-        counts = data.class_counts(head)
-        even = (counts > 0).astype(np.float32)
-        chosen = class_weights(counts, data.inflation(head), recipe) if use_class_weights else even
-        weights.append(torch.from_numpy(chosen).to(device))
     average = [each.detach().clone() for each in network.parameters()] if recipe.averaging else []
     losses, recent = [], torch.zeros((), device=device)
-
     for step in range(steps):
         rows, targets, shares = (torch.from_numpy(each).to(device) for each in data.draw(random))
         logits = torch.split(network.recurrent(rows), data.head_classes, dim=-1)
@@ -113,18 +137,9 @@ def fit(
             losses.append(float(recent) / (step % REPORT_EVERY + 1))
             recent.zero_()
             report(step + 1, losses[-1])
-
     for each, mean in zip(network.parameters(), average, strict=False):
         each.data.copy_(mean)
-    most = max(1, epochs * data.rows // (downsampling * EXPERTS.batch))
-    if network.experts is not None:
-        heads = weights[: len(ranges)]
-        fit_experts(network.experts, data, heads, random, EXPERTS, most, downsampling)
-    if network.event_expert is not None:
-        fit_event_expert(network.event_expert, data, weights[-1], random, EVENT_EXPERT, most, downsampling)
-
-    network.eval().cpu()  # where it serves: a GPU's shortened arithmetic (TF32) is off its graph by more than allowed
-    return FitResult(network, steps, steps * recipe.batch / data.windows, tuple(losses))
+    return losses
 
 
 def weighted_loss(logits: Sequence[Tensor], targets: Tensor, shares: Tensor, weights: Sequence[Tensor]) -> Tensor:
