@@ -12,8 +12,9 @@ from inference.status.overview import Row
 from inference.status.task_summary import TaskSummary
 from inference.status.versions_table import Delta, VersionRow, difference, label_changes
 from shared.model_file.card import ModelMetrics
-from shared.reporting import evaluation_sentence, work_sentence
+from shared.reporting import evaluation_sentence, label_error_sentence, work_sentence
 from shared.settings import Settings
+from shared.store.report import LabelError
 
 Level = Literal["", "good", "attention", "broken"]  # the only colours of the pages; "" is the normal state
 UNSURE = 0.8  # score of a task below which labelling it is worth more than another one's
@@ -49,6 +50,7 @@ class ProjectFacts(msgspec.Struct, frozen=True, kw_only=True):
     metrics: ModelMetrics | None
     evaluation: EvaluationSummary
     tasks: TaskSummary
+    label_errors: Sequence[LabelError]  # annotations that look wrong, the surest first
     problem: str  # what is broken for all projects, "" if nothing is
     trains: bool  # whether this server starts trainings
 
@@ -217,6 +219,15 @@ def _next(given: ProjectFacts) -> PageAnswer:
         open_project = Action(title="Open it in Label Studio", link=row.link) if row.link else None
         return PageAnswer(
             question=question, sentence="Annotate a few tasks; training starts by itself.", action=open_project
+        )
+    if given.label_errors:
+        surest, count = given.label_errors[0], len(given.label_errors)
+        return PageAnswer(
+            question=question,
+            sentence=f"Look at the labels of task {surest.task}: {_count(count, 'annotation')} "
+            f"{'looks' if count == 1 else 'look'} wrong.",
+            more=label_error_sentence(surest),
+            action=Action(title="Annotations that look wrong", link="#label-errors"),
         )
     doubtful = sorted((share, task) for task, share in given.evaluation.agreement.items() if share < DISAGREES)
     if doubtful:

@@ -163,7 +163,9 @@ class ProjectPageBuilder:
         numbers = {each.name: each.number for each in versions}
         summary = self._task_summaries.of(project, status.version)
         trouble = self._trouble() if project else ""  # the example needs no Label Studio
+        label_errors = without_accepted(report.label_errors, accepted) if report else []
         given = ProjectFacts(
+            label_errors=label_errors,
             status=status,
             row=row,
             versions=versions,
@@ -195,7 +197,7 @@ class ProjectPageBuilder:
             history=_history(versions),
             curve=curve,
             held_out=[each.task for each in report.held_out] if report else [],
-            label_errors=without_accepted(report.label_errors, accepted) if report else [],
+            label_errors=label_errors,
             run=active,
             runs=[
                 msgspec.structs.replace(each, reason=with_numbers(each.reason, numbers))

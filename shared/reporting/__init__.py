@@ -10,12 +10,19 @@ import lazy_loader
 if TYPE_CHECKING:
     from shared.reporting.environment import template_environment
     from shared.reporting.html_report import render_report
-    from shared.reporting.wording import METRIC_TITLES, class_names, evaluation_sentence, work_sentence
+    from shared.reporting.wording import (
+        METRIC_TITLES,
+        class_names,
+        evaluation_sentence,
+        label_error_sentence,
+        work_sentence,
+    )
 
 __all__ = [
     "METRIC_TITLES",
     "class_names",
     "evaluation_sentence",
+    "label_error_sentence",
     "render_report",
     "template_environment",
     "work_sentence",
@@ -26,6 +33,6 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     submod_attrs={
         "environment": ["template_environment"],
         "html_report": ["render_report"],
-        "wording": ["METRIC_TITLES", "class_names", "evaluation_sentence", "work_sentence"],
+        "wording": ["METRIC_TITLES", "class_names", "evaluation_sentence", "label_error_sentence", "work_sentence"],
     },
 )

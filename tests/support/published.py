@@ -31,7 +31,6 @@ def make_report(version: str, accuracy: float, recordings: int = 5) -> ReportFil
         outcome="published",
         metrics=metrics,
         losses=(1.0, 0.5, 0.25),
-        label_errors=LABEL_ERRORS,
         reliability=(Bin(0.5, 0.4, 10), Bin(0.9, 0.95, 30)),
         held_out=(
             HeldOut(
@@ -51,13 +50,16 @@ def publish_with_report(
     project: int = 3,
     recordings: int = 5,
     compared: Mapping[str, tuple[float, float]] | None = None,
+    label_errors: tuple[LabelError, ...] = (),
 ) -> str:
     """Publish a version with a report. compared: earlier versions ► difference and its standard error."""
     comparisons = tuple(
         Comparison(version=earlier, groups=10, differences={"balanced_accuracy": Estimate(*found)})
         for earlier, found in (compared or {}).items()
     )
-    report = msgspec.structs.replace(make_report(version, accuracy, recordings), comparisons=comparisons)
+    report = msgspec.structs.replace(
+        make_report(version, accuracy, recordings), comparisons=comparisons, label_errors=label_errors
+    )
     reports = {
         "report.json": msgspec.json.encode(report),
         "report.html": b"<p>All.",

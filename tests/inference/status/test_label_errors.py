@@ -5,7 +5,7 @@ from typing import Any
 from shared.store.storage import Storage
 from tests.inference.conftest import Serve
 from tests.inference.status.test_status import HTML, OURS, at_once, connect, page, store
-from tests.support.published import publish_with_report
+from tests.support.published import LABEL_ERRORS, publish_with_report
 
 __all__ = ["at_once", "store"]  # fixtures
 
@@ -18,18 +18,20 @@ def suspected(client: Any) -> list[tuple[str, int, str, str]]:
 
 
 def test_an_annotation_that_looks_right_to_a_person_does_not_come_back(serve: Serve, store: Storage) -> None:
-    publish_with_report(store, "20260101T000000Z-aaaaaa")
+    publish_with_report(store, "20260101T000000Z-aaaaaa", label_errors=LABEL_ERRORS)
     with serve() as client:
         connect(client)
         assert suspected(client) == [("wrong label", 60, "Run", "Walk"), ("missing", 100, "", "Run")]
+        answer = page(client, "/ui/projects/3.json")["answers"][-1]
+        assert answer["sentence"] == "Look at the labels of task 1: 2 annotations look wrong."
+        assert answer["action"]["link"] == "#label-errors"
         text = client.get("/ui/projects/3", headers=HTML).text
         assert text.count("Looks right") == 2
         assert 'href="3/task?number=1&amp;first=60&amp;last=69"' in text
-        answer = client.post("/ui/projects/3/looks-right", data=FIRST, headers=OURS)
-        assert answer.is_success
+        assert client.post("/ui/projects/3/looks-right", data=FIRST, headers=OURS).is_success
         assert suspected(client) == [("missing", 100, "", "Run")]
         assert page(client, "/ui/projects/3.json")["row"]["waiting"] == 0, "it trains nothing"
-        publish_with_report(store, "20260102T000000Z-bbbbbb")
+        publish_with_report(store, "20260102T000000Z-bbbbbb", label_errors=LABEL_ERRORS)
         assert suspected(client) == [("missing", 100, "", "Run")]
         undo = page(client, "/ui/projects/3.json")["actions"][0]["undo"]
         assert undo == {"action": "looks-wrong", **FIRST}
@@ -38,7 +40,7 @@ def test_an_annotation_that_looks_right_to_a_person_does_not_come_back(serve: Se
 
 
 def test_a_form_that_names_no_annotation_is_refused(serve: Serve, store: Storage) -> None:
-    publish_with_report(store, "20260101T000000Z-aaaaaa")
+    publish_with_report(store, "20260101T000000Z-aaaaaa", label_errors=LABEL_ERRORS)
     with serve() as client:
         connect(client)
         for wrong in ({"first": "-1"}, {"last": "59"}, {"task": ""}, {"annotated": "", "decoded": ""}):

@@ -31,7 +31,7 @@ from shared.store.storage import Storage
 from tests.inference.conftest import CONFIG, VALUES, Publish, Serve, batch
 from tests.shared.retraining.test_controller import RECORDS, UNREADABLE, link, pipe
 from tests.support.label_studio import LabelStudioDouble, make_project, make_region
-from tests.support.published import publish_with_report
+from tests.support.published import LABEL_ERRORS, publish_with_report
 from tests.support.tokens import TOKEN
 from tests.support.waiting import wait_until
 from tests.support.web_server import serve as serve_web
@@ -178,7 +178,7 @@ def test_why_trainings_cannot_be_started_is_on_the_page_and_in_metrics(
 
 
 def test_the_page_shows_the_same_tables_and_charts_as_the_report(serve: Serve, store: Storage) -> None:
-    version = publish_with_report(store, "20260101T000000Z-aaaaaa", 0.8, recordings=3)
+    version = publish_with_report(store, "20260101T000000Z-aaaaaa", 0.8, recordings=3, label_errors=LABEL_ERRORS)
     with serve() as client:
         text = client.get("/ui/projects/3", headers=HTML).text
     data = ModelStore(store).file(3, version, "report.json")

@@ -9,7 +9,7 @@ from shared.retraining.accepted_labels import AcceptedLabel, AcceptedLabels
 from shared.store.opening import open_storage
 from tests.inference.conftest import CONFIG
 from tests.support.paths import ROOT
-from tests.support.published import publish_with_report
+from tests.support.published import LABEL_ERRORS, publish_with_report
 from tests.support.store import publish_model
 from training.__main__ import main
 from training.commands.explain import label_errors
@@ -98,7 +98,7 @@ def test_labels_stay_side_by_side_where_the_serving_model_has_them_so(
 def test_annotations_that_look_wrong_are_told_until_they_are_accepted(tmp_path: Path) -> None:
     storage = open_storage(str(tmp_path / "models"))
     assert label_errors(storage, 3) == []
-    publish_with_report(storage, "20260101T000000Z-aaaaaa")
+    publish_with_report(storage, "20260101T000000Z-aaaaaa", project=3, label_errors=LABEL_ERRORS)
     wrong, missing = label_errors(storage, 3)
     assert wrong == "Task 1, 60 to 69: wrong label? annotated Run, a model that has not seen it finds Walk."
     assert "annotated nothing" in missing
