@@ -19,7 +19,7 @@ from shared.label_studio.messages import (
     Backend,
     OpenPage,
     Project,
-    TaskPage,
+    TaskListPage,
     TaskWithAnnotations,
     TokenUser,
     UnpredictedTasks,
@@ -123,7 +123,7 @@ class LabelStudio:
         """One task of a project with its annotations, None if the project has none of this id."""
         query = _query([{**after(task), "operator": "equal"}], "tasks:id", 1)
         query |= {"project": project, "include": ONE_TASK}
-        page = self._read("/api/tasks/", TaskPage, query)
+        page = self._read("/api/tasks/", TaskListPage, query)
         return next((each for each in page.tasks if each.id == task), None)
 
     def create_predictions(self, project: int, predictions: Sequence[dict[str, Any]]) -> int:

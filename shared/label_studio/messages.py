@@ -125,7 +125,7 @@ class OpenPage(msgspec.Struct):
     total: int = 0
 
 
-class TaskPage(msgspec.Struct):
+class TaskListPage(msgspec.Struct):
     """A page of tasks with their annotations."""
 
     tasks: list[TaskWithAnnotations]
