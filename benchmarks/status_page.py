@@ -13,16 +13,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 import psutil
 
 from benchmarks.material import batch, csv_bytes, label_config, make_model
 from benchmarks.measure import milliseconds, say_where, table
 from benchmarks.processes import Client, file_server, segmenter_server
+from inference.monitoring.drawing import Window, draw
+from inference.monitoring.task_table import TaskTable
+from shared.labelling.segments import Segment
+from shared.labelling.time_axis import TimeAxis
+from shared.recordings.series import Series
 from shared.store.opening import open_storage
 from shared.store.projects import KnownProject, KnownProjects
 from tests.support.store import put_model
 
 PROJECTS = 200
+TASKS = 100_000
+LONG = 1_000_000  # rows
 ROUNDS = 6
 ROUND_SECONDS = 8.0
 PERIOD = 2.0  # s between two looks, as in inference/status/static/live.js
@@ -38,6 +46,8 @@ def main() -> None:
         for project in range(1, PROJECTS + 1):
             known.remember(KnownProject(id=project, title=f"Project {project}", label_config=label_config("ranges")))
             put_model(folder / "models", make_model("ranges", project=project), project)
+        fill_tasks(TaskTable(open_storage(str(folder / "models"))))
+        cost_of_a_drawing()
         (folder / "recording.csv").write_bytes(csv_bytes(1000, "ranges"))
         with file_server(folder) as files, segmenter_server(folder / "models") as (port, process):
             body = batch([f"{files}recording.csv"], "ranges")
@@ -45,10 +55,36 @@ def main() -> None:
             side_by_side(port, process, body)
 
 
+def fill_tasks(tasks: TaskTable) -> None:
+    """10⁵ tasks of project 1, as after as many predictions."""
+    for task in range(TASKS):
+        tasks.record(1, task, "20260101T000000Z-aaaaaa", (task * 7919 % 1000) / 1000, task % 30)
+    before = time.process_time()
+    tasks.write()
+    table(
+        ("tasks", "CPU ms a write, at most once a minute"), [(f"{TASKS}", milliseconds(time.process_time() - before))]
+    )
+
+
+def cost_of_a_drawing() -> None:
+    """CPU of a window of a long recording of many channels, once it has been read: all of it, and a zoom."""
+    rows = []
+    segments = [Segment(row, row + 700, f"label {row % 14}") for row in range(0, LONG, 1000)]
+    for channels in (3, 64):
+        values = np.random.default_rng(0).normal(size=(LONG, channels))
+        series = Series(values, TimeAxis(np.arange(LONG, dtype=np.float64)))
+        names = [f"channel {each}" for each in range(channels)]
+        for title, window in (("all", Window()), ("20,000 rows", Window(first=LONG // 2, last=LONG // 2 + 20_000))):
+            before = time.process_time()
+            draw(series, names, {"annotated": segments, "predicted": segments}, window)
+            rows.append((f"{LONG} x {channels}", title, milliseconds(time.process_time() - before)))
+    table(("recording", "window", "CPU ms a drawing"), rows)
+
+
 def cost_of_a_look(port: int, process: psutil.Process) -> None:
     """CPU of one page, with what collecting the status of the store costs: looks are further apart than it is kept."""
     rows = []
-    for path in ("/ui/", "/ui/projects/1"):
+    for path in ("/ui/", "/ui/projects/1", "/ui/projects/1/tasks"):
         look(port, path)
         before = cpu(process)
         sizes = []
