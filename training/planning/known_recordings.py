@@ -31,6 +31,7 @@ FACTOR = 1.5  # of the largest distance of a training recording from the rest
 LEAST_STEP, LEAST_SHIFT, LEAST_GAIN, LEAST_LENGTH, LEAST_MISSING = 0.18, 0.3, 0.2, float(np.log(4)), 0.2
 LEAST_LEVEL = 3.0  # spreads of a recording
 DISTINCT = 0.8  # of the recordings must be caught if two channels are swapped; others are too similar for a doubt
+MANY = 10  # recordings; of fewer the largest distance says less: the factor grows with the square root
 ENOUGH = 5  # recordings; with fewer only what is gross is doubted
 Doubles = NDArray[np.float64]
 PROFILE_SPREAD = np.array([0.2, 0.2, 0.1, 0.1])  # of features between recordings of one kind, added to what they show
@@ -47,8 +48,9 @@ def learn_known_recordings(recordings: Sequence[Series], *, timed: bool) -> Know
     enough = len(found) >= ENOUGH
     shifts: Doubles = np.zeros((1, 3))
     rests = [known] * len(found)
-    if enough:
+    if len(found) > 1:
         rests = [_summary([*found[:place], *found[place + 1 :]], varied) for place in range(len(found))]
+    if enough:
         shifts = np.array(
             [
                 scale_shifts(each.scales, np.asarray(rest.scales), ~varied)
@@ -60,9 +62,10 @@ def learn_known_recordings(recordings: Sequence[Series], *, timed: bool) -> Know
         for each, rest in zip(found, rests, strict=True)
     ]
     level_limit = FACTOR * max(*(float(each) for each in off_level), LEAST_LEVEL)
-    distinct, swap_limit = _swaps(found, rests, enough=enough) if known.profile_mean else ((), 0.0)
+    distinct, swap_limit = _swaps(found, rests, enough=enough) if known.profile_mean and len(found) > 1 else ((), 0.0)
     rows = np.log([series.rows for series in recordings])
     lacking = max(float(each.mean()) for each in gaps)
+    factor = _factor(len(found))
     furthest = shifts.max(axis=0)
     measure = int(furthest.argmin()) if enough else None
     steady = len(steps) == len(found)
@@ -84,7 +87,7 @@ def learn_known_recordings(recordings: Sequence[Series], *, timed: bool) -> Know
         levels=known.levels,
         level_limit=level_limit if enough else max(level_limit, GROSS_LEVEL),
         scale_measure=measure,
-        scale_limit=FACTOR * max(float(furthest[measure]), LEAST_SHIFT) if measure is not None else GROSS_SHIFT,
+        scale_limit=factor * max(float(furthest[measure]), LEAST_SHIFT) if measure is not None else GROSS_SHIFT,
         profile_mean=known.profile_mean,
         profile_std=known.profile_std,
         correlation_mean=known.correlation_mean,
@@ -94,12 +97,21 @@ def learn_known_recordings(recordings: Sequence[Series], *, timed: bool) -> Know
     )
 
 
+def _factor(recordings: int) -> float:
+    """Of the largest distance of so many recordings from the rest."""
+    return FACTOR * max(1.0, float(np.sqrt(MANY / recordings)))
+
+
 def _swaps(
     found: Sequence[Description], rests: Sequence[KnownRecordings], *, enough: bool
 ) -> tuple[tuple[tuple[int, int], ...], float]:
     """Pairs of channels that the others distinguish in each recording, and the gain of a swap that is doubted."""
     gains = np.array([swap_gains(each, rest) for each, rest in zip(found, rests, strict=True)])
-    limits = FACTOR * np.maximum(gains.max(axis=0), LEAST_GAIN) if enough else np.full(gains.shape[1:], GROSS_GAIN)
+    limits = (
+        _factor(len(found)) * np.maximum(gains.max(axis=0), LEAST_GAIN)
+        if enough
+        else np.full(gains.shape[1:], GROSS_GAIN)
+    )
     caught = (-gains > limits).mean(axis=0)
     pairs = [
         (int(i), int(j)) for i, j in zip(*np.triu_indices(len(limits), 1), strict=True) if caught[i, j] >= DISTINCT

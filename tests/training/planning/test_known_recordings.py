@@ -164,8 +164,15 @@ def test_a_channel_that_never_varies_is_not_missed() -> None:
 
 def test_one_recording_is_enough_to_doubt_what_is_gross() -> None:
     found = learn_known_recordings([recording(1)], timed=False)
+    assert found.distinct == (), "one recording does not show which channels others tell apart"
     assert kinds(recording(2), found) == []
     assert "value-range" in kinds(scaled(recording(2)), found)
+
+
+def test_the_largest_distance_of_few_recordings_is_trusted_less() -> None:
+    few, many = (learn_known_recordings([recording(seed) for seed in range(n)], timed=True) for n in (5, 10))
+    assert few.scale_limit == pytest.approx(2**0.5 * 1.5 * 0.3)
+    assert many.scale_limit == pytest.approx(1.5 * 0.3)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
