@@ -66,7 +66,10 @@ class TaskTable:
         segments: int,
         doubts: Collection[str] = (),
     ) -> None:
-        """Note a task's prediction."""
+        """Note a task's prediction; without a score only where the project has others.
+
+        Only a project with a model has answers, so requests that name any number of projects leave nothing here.
+        """
         if task is None:
             return
         name = str(task)[:64]
@@ -74,6 +77,8 @@ class TaskTable:
         kinds = " ".join(dict.fromkeys(doubts))
         found = TaskRecord(name, int(self._clock()), version, rounded, segments, kinds)
         with self._lock:
+            if score is None and not self._tasks.get(project):
+                return
             tasks = self._use(project)
             tasks.pop(name, None)  # keeps tasks in the order of their last prediction
             tasks[name] = found

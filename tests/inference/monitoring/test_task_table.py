@@ -84,3 +84,12 @@ def test_a_snapshot_is_the_same_object_until_a_task_changes(storage: Storage) ->
     tasks.record(3, 7, "v2", 0.6, 1)
     assert tasks.snapshot(3) is not before
     assert (before.tasks["7"].version, tasks.snapshot(3).tasks["7"].version) == ("v1", "v2")
+
+
+def test_requests_for_projects_without_a_model_leave_nothing(storage: Storage) -> None:
+    tasks = TaskTable(storage)
+    for project in range(1000):
+        tasks.record(project, 7, "", None, 0)
+    tasks.write()
+    assert tasks._tasks == {}
+    assert storage.keys("runs") == []
