@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from shared.model_file.card import Estimate
 from training.judging.evaluate import LEAST_GROUPS, Scores
 
-CHANCE = 0.10  # of publishing what is unrelated to the channels, shared by the kinds of agreement that are looked at
+CONFIDENCE = 0.90  # one-sided, that either agreement is above chance; .95 withholds 12 % of useful models of 3 gaits
 AGREEMENT = {"kappa": "kappa of rows", "event_f1_above_even": "event F1 above that of events placed evenly"}
 SAME = 0.2  # kappa of two labels among themselves up to which nobody can tell them apart
 LEAST_SHARE = 0.2  # of the rows (or events) of two labels that must be found under either of them
@@ -26,7 +26,7 @@ def withheld_because(scores: Scores) -> str:
         return ""
     if saved.value <= 0:
         told = f"to correct its predictions is no less work than to label by hand (work saved {saved.value:.0%})"
-    elif not any(_is_above_chance(each, len(scores.groups), CHANCE / len(agreement)) for each in agreement.values()):
+    elif not any(_is_above_chance(each, len(scores.groups)) for each in agreement.values()):
         shown = ", ".join(f"{AGREEMENT[name]} {_shown(each)}" for name, each in agreement.items())
         told = f"it agrees with annotations no better than chance ({shown})"
     else:
@@ -34,10 +34,10 @@ def withheld_because(scores: Scores) -> str:
     return f"on recordings that it had not seen, {told}. {_advice(scores)}"
 
 
-def _is_above_chance(estimate: Estimate, groups: int, chance: float) -> bool:
+def _is_above_chance(estimate: Estimate, groups: int) -> bool:
     from scipy.special import stdtrit  # .1 s
 
-    return estimate.value > float(stdtrit(groups - 1, 1 - chance)) * (estimate.standard_error or 0.0)
+    return estimate.value > float(stdtrit(groups - 1, CONFIDENCE)) * (estimate.standard_error or 0.0)
 
 
 def _shown(estimate: Estimate) -> str:
