@@ -43,48 +43,25 @@ class EventLabels(NamedTuple):
     logs: Doubles
 
 
-def label_events(
-    shares: Doubles,
-    event_label_prior: Sequence[float],
-    together: Together = "blocks",
-    known: Integers | None = None,
-) -> EventLabels:
+def label_events(shares: Doubles, event_label_prior: Sequence[float], together: Together = "blocks") -> EventLabels:
     """Label the events of one recording together.
 
     shares: logarithm of each label's share of an event's evidence [events, labels]. event_label_prior: of a Dirichlet
     distribution of the labels' shares in a recording [labels]. together: `whole` takes all events as one block and
-    WITHIN for certain, as models did before there were blocks. known: label of each event that is certain [events],
-    -1 of the others.
+    WITHIN for certain, as models did before there were blocks.
     """
-    points, count = centred(_agreeing(shares, known)), len(shares)
-    known = np.full(count, -1, np.int64) if known is None else known
-    likeliest = np.where(known < 0, shares.argmax(axis=1), known)
+    points, count = centred(shares), len(shares)
     if together == "whole":
-        found = _Mixture(points[None], event_label_prior, known[None], fixed=True).labelled(likeliest[None])
+        found = _Mixture(points[None], event_label_prior, fixed=True).labelled(shares.argmax(axis=1)[None])
         return EventLabels(found.labels[0], found.logs[0])
     size = min(BLOCK, count)
     starts = np.unique(np.linspace(0, count - size, 1 + -(-(count - size) // BLOCK_STRIDE)).round().astype(np.int64))
     total = np.zeros(shares.shape)
     for first in range(0, len(starts), BLOCKS_AT_ONCE):
         events = starts[first : first + BLOCKS_AT_ONCE, None] + np.arange(size)
-        found = _Mixture(points[events], event_label_prior, known[events], fixed=False).labelled(likeliest[events])
+        found = _Mixture(points[events], event_label_prior, fixed=False).labelled(shares.argmax(axis=1)[events])
         np.add.at(total, events, np.exp(found.logs))
-    logs = np.log(total / total.sum(axis=1, keepdims=True))
-    return EventLabels(np.where(known < 0, total.argmax(axis=1), known), logs)
-
-
-def _agreeing(shares: Doubles, known: Integers | None) -> Doubles:
-    """Evidence that speaks no more against the label of an event that is certain than for it.
-
-    A network that is sure of the wrong label says where that one lies, not where the right one does: one such event
-    among 30 spread its label over all others (a heart's ten wide beats became normal ones).
-    """
-    if known is None:
-        return shares
-    events = np.flatnonzero(known >= 0)
-    found = shares.copy()
-    found[events, known[events]] = found[events].max(axis=1)
-    return found
+    return EventLabels(total.argmax(axis=1), np.log(total / total.sum(axis=1, keepdims=True)))
 
 
 def centred(shares: Doubles) -> Doubles:
@@ -93,14 +70,10 @@ def centred(shares: Doubles) -> Doubles:
 
 
 class _Mixture:
-    """Blocks of as many events each, labelled independently of each other: points [blocks, events, labels].
+    """Blocks of as many events each, labelled independently of each other: points [blocks, events, labels]."""
 
-    known: labels that stay [blocks, events], -1 where any may be found.
-    """
-
-    def __init__(self, points: Doubles, event_label_prior: Sequence[float], known: Integers, *, fixed: bool) -> None:
+    def __init__(self, points: Doubles, event_label_prior: Sequence[float], *, fixed: bool) -> None:
         self._points = points
-        self._known = known if (known >= 0).any() else None
         self._prior = prior = np.asarray(event_label_prior, float)
         self._centers = centred(LEAD * np.eye(len(prior)))
         self._freedom = len(prior) - 1  # evidence for labels sums to 0
@@ -129,9 +102,6 @@ class _Mixture:
         if not theirs.any():
             return labels
         lead = np.where(theirs, self._points[..., other] - self._points[..., one], np.inf)
-        if self._known is not None:
-            lead[theirs & (self._known == one)] = -np.inf
-            lead[theirs & (self._known == other)] = np.finfo(float).max
         order = lead.argsort(axis=1, kind="stable")
         points = np.take_along_axis(self._points * theirs[..., None], order[..., None], axis=1)
         sums = np.concatenate([np.zeros_like(points[:, :1]), points.cumsum(axis=1)], axis=1)
@@ -140,11 +110,6 @@ class _Mixture:
         counts = np.minimum(np.arange(sums.shape[1])[None], many)
         total = self._likelihood(one, counts, sums, squares)
         total += self._likelihood(other, many - counts, sums[:, -1:] - sums, squares[:, -1:] - squares)
-        if self._known is not None:
-            least = (self._known == one).sum(axis=1, keepdims=True)
-            most = many - (self._known == other).sum(axis=1, keepdims=True)
-            numbers = np.arange(total.shape[1])[None]
-            total = np.where((numbers < least) | (numbers > most), -np.inf, total)
         rank = np.empty_like(order)
         np.put_along_axis(rank, order, np.arange(order.shape[1])[None], axis=1)
         found = np.where(rank < total.argmax(axis=1)[:, None], one, other)

@@ -104,27 +104,27 @@ class InstantDecoder:
         self._kept = [peaks]
         if not len(peaks.rows):
             return peaks
-        known = self._settle_known(peaks.rows)
-        if not self._head.event_label_prior:
-            return peaks if known is None else peaks._replace(classes=np.where(known < 0, peaks.classes, 1 + known))
-        adapted = label_events(peaks.shares, self._head.event_label_prior, self._head.event_labelling, known)
-        some = np.log(np.maximum(-np.expm1(peaks.logs[:, :1]), LEAST))
-        logs = np.concatenate([peaks.logs[:, :1], some + adapted.logs], axis=1)
-        return peaks._replace(classes=1 + adapted.labels, logs=logs)
+        if self._head.event_label_prior:
+            adapted = label_events(peaks.shares, self._head.event_label_prior, self._head.event_labelling)
+            some = np.log(np.maximum(-np.expm1(peaks.logs[:, :1]), LEAST))
+            logs = np.concatenate([peaks.logs[:, :1], some + adapted.logs], axis=1)
+            peaks = peaks._replace(classes=1 + adapted.labels, logs=logs)
+        return self._settled(peaks)
 
-    def _settle_known(self, rows: Rows) -> Rows | None:
-        """Label of each peak that is an event which people fixed, -1 of the others; None without such events.
+    def _settled(self, peaks: Peaks) -> Peaks:
+        """Peaks with those that people fixed at the rows and under the labels that they gave them.
 
-        Those peaks move to the rows that people gave them.
+        That changes no other event's label: tried as evidence for the others, it set none right and some wrong
+        (research/corrections.py).
         """
         if not self._given:
-            return None
-        known = np.full(len(rows), -1, np.int64)
+            return peaks
+        rows, classes = peaks.rows.copy(), peaks.classes.copy()
         for row, label in self._given.items():
-            nearest = int(np.abs(rows - row).argmin())
-            if abs(int(rows[nearest]) - row) <= self._reach:
-                known[nearest], rows[nearest] = label, row
-        return known
+            nearest = int(np.abs(peaks.rows - row).argmin())
+            if abs(int(peaks.rows[nearest]) - row) <= self._reach:
+                rows[nearest], classes[nearest] = row, 1 + label
+        return peaks._replace(rows=rows, classes=classes)
 
     @property
     def found(self) -> int:

@@ -4,7 +4,6 @@ import numpy as np
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import Head, InstantHead, LabelSequencePrior, RangeHead
-from shared.segmentation.event_labelling import label_events
 from shared.segmentation.given import GivenSegments
 from shared.segmentation.instant_decoder import InstantDecoder
 from shared.segmentation.range_decoder import RangeDecoder
@@ -68,17 +67,3 @@ def test_an_event_that_is_certain_is_found_with_its_label_and_a_deleted_one_is_n
     certain = (Segment(11, 11, "V", instant=True), Segment(20, 20, "N", instant=True))
     gone = (Segment(30, 30, "N", instant=True),)
     assert found(GivenSegments(certain, gone)) == [(11, "V"), (20, "N")]
-
-
-def test_events_like_one_that_is_certain_take_its_label() -> None:
-    random = np.random.default_rng(0)
-    lead = np.concatenate([random.normal(4, 0.5, 15), random.normal(0.8, 0.3, 15)])
-    shares = np.stack([-np.logaddexp(0, -lead), -np.logaddexp(0, lead)], axis=1)
-    known = np.full(30, -1)
-    known[:3], known[15:18] = 0, 1
-    for together in ("blocks", "whole"):
-        free = label_events(shares, (1.0, 1.0), together)
-        found = label_events(shares, (1.0, 1.0), together, known)
-        assert (found.labels[known >= 0] == known[known >= 0]).all()
-        assert (found.labels[15:] == 1).sum() >= (free.labels[15:] == 1).sum()
-        assert (found.labels[:15] == 0).all()
