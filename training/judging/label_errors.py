@@ -6,9 +6,11 @@ annotated, those shorter than an eighth of a usual segment less. `research/label
 first are errors (after Northcutt et al. 2021, by segment instead of by sample).
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from msgspec.structs import replace as with_fields
 from numpy.typing import NDArray
 
 from shared.model_file.card import InstantHead, RangeHead
@@ -26,6 +28,8 @@ MOVED = 3.0  # tolerances that an event may be off and still be the same one
 SHORT = 1 / 8  # of the median segment
 
 Floats = NDArray[np.float64]
+Label = tuple[bool, str]  # instant, label
+Pair = tuple[bool, str, str]  # instant, annotated, decoded
 
 
 def find_label_errors(
@@ -40,8 +44,49 @@ def find_label_errors(
     ]
     short = SHORT * float(np.median(lengths)) if lengths else 0.0
     found = [each for prediction in predictions for each in _of_recording(prediction, tolerance, short)]
+    found = _discounted(found, predictions)
     found = [each for each in found if each.log_odds >= least]
     return sorted(found, key=lambda each: (-each.log_odds, each.task, each.first))
+
+
+def _discounted(found: Sequence[LabelError], predictions: Sequence[HeldOutPrediction]) -> list[LabelError]:
+    """Suspects, less sure by how much else of their label is decoded so, in their recording and in others: models err.
+
+    Precision at k on mitbih_long .71 ► .81, hapt .73 ► .75, watch .84 as before.
+    """
+    annotated = {prediction.recording.key: _annotated_rows(prediction.recording) for prediction in predictions}
+    decoded: dict[str, Counter[Pair]] = {task: Counter() for task in annotated}
+    for each in found:
+        decoded[each.task][each.instant, each.annotated, each.decoded] += _rows(each)
+    every_pair, every_label = sum(decoded.values(), Counter()), sum(annotated.values(), Counter())
+
+    def factor(each: LabelError) -> float:
+        label, pair = (each.instant, each.annotated), (each.instant, each.annotated, each.decoded)
+        own, own_label = decoded[each.task][pair], annotated[each.task][label]
+        others = _share(every_pair[pair] - own, every_label[label] - own_label)
+        return (1 - others) * (1 - _share(own - _rows(each), own_label))
+
+    return [with_fields(each, log_odds=round(each.log_odds * factor(each), 3)) for each in found]
+
+
+def _annotated_rows(recording: Recording) -> Counter[Label]:
+    """Rows of each label, and of none; of instants their number, and for none that of all."""
+    found: Counter[Label] = Counter()
+    for segment in recording.segments():
+        found[segment.instant, segment.label] += segment.last - segment.first + 1
+    found[False, ""] = len(recording.kinds.heads) * recording.rows - sum(
+        found[False, each] for each in recording.kinds.ranges
+    )
+    found[True, ""] = len(recording.events)
+    return found
+
+
+def _rows(error: LabelError) -> int:
+    return error.last - error.first + 1
+
+
+def _share(part: int, whole: int) -> float:
+    return min(part / whole, 1.0) if whole else 0.0
 
 
 def _of_recording(prediction: HeldOutPrediction, tolerance: float, short: float) -> Iterator[LabelError]:
