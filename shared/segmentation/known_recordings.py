@@ -22,6 +22,7 @@ SAMPLE_BLOCKS, SAMPLE_ROWS = 8, 256  # rows that are looked at: a recording's ow
 MAX_SWAPPABLE = 24  # channels; pairs grow with their square
 GROSS_STEP, GROSS_SHIFT, GROSS_GAIN = float(np.log(1.5)), float(np.log(5)), 0.5  # where little is known
 GROSS_LENGTH, GROSS_MISSING, GROSS_LEVEL = float(np.log(10)), 0.5, 10.0
+MOST_RATIO = 16.0  # of sampling rates, either way: beyond, times are in another unit
 LEVEL_SHARE = 0.05
 PART = 0.75  # of the shortest known recording: a shorter one is a part, which shows less
 CONSTANT_STEP = 0.1  # share of the median step of time that most steps differ by at most
@@ -134,7 +135,7 @@ def rate_doubt(times: float, known: KnownRecordings, outcome: str) -> Doubt:
     return Doubt(
         kind="sampling-rate",
         sentence=f"The sampling rate is {times:.3g} times that of the training recordings (a step of time is "
-        f"{step / times:.3g}, it was {step:.3g}): {outcome}.",
+        f"{step / times:.3g}, it was {step:.3g}): {outcome}{'' if outcome.endswith('?') else '.'}",
     )
 
 
@@ -145,7 +146,8 @@ def unlike_doubts(
     found = describe(series, timed=timed, outlying=outlying)
     times = other_rate(series, known) if timed else None
     if times is not None:
-        yield rate_doubt(times, known, "durations learned do not fit; are its times in another unit?")
+        unit = "" if 1 / MOST_RATIO <= times <= MOST_RATIO else "; are its times in another unit?"
+        yield rate_doubt(times, known, f"durations learned do not fit{unit}")
     yield from _length(series.rows, known)
     varied = np.asarray(known.varied)
     empty: list[int] = []

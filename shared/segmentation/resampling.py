@@ -15,13 +15,12 @@ from shared.labelling.segments import Segment
 from shared.labelling.time_axis import TimeAxis
 from shared.model_file.card import KnownRecordings
 from shared.recordings.series import Series
-from shared.segmentation.known_recordings import other_rate, rate_doubt
+from shared.segmentation.known_recordings import MOST_RATIO, other_rate, rate_doubt
 from shared.segmentation.normalisation import missing
 
 Doubles = NDArray[np.float64]
 BLOCK_ROWS = 1 << 16  # of the recording that are looked at together
-MOST_RATIO = 16.0  # rows of the recording for each new one, or the reverse: beyond, times are in another unit
-MOST_CELLS = 1 << 24  # that resampling may make (128 MiB), unless the recording itself has more
+MOST_CELLS = 1 << 22  # that resampling may make (32 MiB in each thread), unless the recording itself has more
 
 
 class AtKnownRate(NamedTuple):

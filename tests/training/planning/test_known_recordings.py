@@ -145,6 +145,10 @@ def test_a_rate_is_compared_only_where_steps_are_constant(known: KnownRecordings
 def test_a_sentence_tells_what_was_found_and_what_was_known(known: KnownRecordings) -> None:
     (doubt,) = unlike_doubts(halved(recording(200)), known, NAMES, timed=True)
     assert "0.5 times that of the training recordings (a step of time is 0.1, it was 0.05)" in doubt.sentence
+    assert doubt.sentence.endswith("durations learned do not fit.")
+    in_ms = Series(recording(200).values, TimeAxis(recording(200).axis.times * 1000))
+    (doubt,) = unlike_doubts(in_ms, known, NAMES, timed=True)
+    assert doubt.sentence.endswith("are its times in another unit?")
     doubt, *_ = unlike_doubts(scaled(recording(200)), known, NAMES, timed=True)
     assert 7 < float(doubt.sentence.split()[3]) < 13
 
