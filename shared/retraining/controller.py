@@ -31,6 +31,7 @@ MISSING_SECONDS = 900.0  # until recordings that did not arrive are requested ag
 LONGEST_MISSING_SECONDS = 86400.0  # … but no longer: most of them never arrive
 MOST_STRANGE = 1000  # waiting updates of projects that have not connected, all of them together
 STRANGERS_AT_ONCE = 20  # unknown projects looked up in a pass: it takes Label Studio some 20 ms each
+LISTED_SECONDS = 30.0  # between two lists of known projects where there is no token, so that nobody can be asked
 ASKED_SECONDS = 10.0  # least time between two requested comparisons of one project
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ class Controller:
         self._confirmed: set[int] = set()  # projects that have connected, or that Label Studio has
         self._strangers: set[int] = set()  # projects with updates that Label Studio is asked about
         self._strange_updates = 0
+        self._listed = float("-inf")  # when known projects were listed last
         self._compared: dict[int, float] = {}
         self._complaints: dict[str, str] = {}
         self.launch_error: Exception | None = None  # why the last pass could not start trainings
@@ -147,12 +149,17 @@ class Controller:
             strangers = [project for project in waiting if project not in self._confirmed]
         if not strangers:
             return waiting
+        has_token = self._reconciler.has_token
+        if not has_token and self._clock() - self._listed < LISTED_SECONDS:
+            self._strange_updates = sum(len(waiting[project]) for project in strangers)
+            return waiting
+        self._listed = self._clock()
         known = set(self.projects.ids())
         with self._lock:
             self._confirmed |= known
             self._strangers = {project for project in strangers if project not in known}
             self._strange_updates = sum(len(waiting[project]) for project in self._strangers)
-            if not self._reconciler.has_token:  # nobody to ask: the number of those that wait is bounded all the same
+            if not has_token:  # nobody to ask: the number of those that wait is bounded all the same
                 self._strangers.clear()
                 return waiting
             if self._strangers:
