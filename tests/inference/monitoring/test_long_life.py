@@ -21,7 +21,7 @@ from shared.retraining.runs import Runs
 from shared.retraining.updates import Updates
 from shared.settings import Settings
 from shared.store.models import ModelStore
-from shared.store.projects import KnownProjects
+from shared.store.projects import KnownProject, KnownProjects
 from tests.shared.retraining.test_controller import Launched
 from tests.support.counted_storage import Counted
 from tests.support.graphs import make_model
@@ -38,8 +38,11 @@ def cost(storage: Counted, work: Callable[[], object]) -> Counter[str]:
 
 
 def waiting(updates: int, projects: int) -> Counted:
+    """Updates of projects that have connected."""
     storage = Counted()
-    spool = Updates(storage)
+    spool, known = Updates(storage), KnownProjects(storage)
+    for project in range(1, projects + 1):
+        known.remember(KnownProject(id=project))
     for number in range(updates):
         spool.add(1 + number % projects, "ANNOTATION_CREATED", 1.0 + number)
     return storage
