@@ -8,7 +8,6 @@ from training.data.annotations import Recording
 from training.fitting.trainer import FittedModel, Trainer
 from training.judging.decoding import NO_PRIORS, Decoding, choose_decoding, decode_with
 from training.judging.evaluate import HeldOutPrediction, Scores, predict, score
-from training.judging.event_threshold import cross_thresholds, learn_thresholds
 from training.planning.folds import Split
 from training.planning.plan import Plan
 
@@ -18,8 +17,7 @@ class Evaluation:
     """Held-out predictions of a schedule of `steps` steps. models: one for each split.
 
     scores: None where nothing could be held out. without_priors: the scores if no prior were used in decoding; None
-    where none is. event_expert: whether the model that serves keeps its event expert. decoding: of that model; the
-    predictions' own thresholds were learned on the other folds.
+    where none is. event_expert: whether the model that serves keeps its event expert. decoding: of that model.
     """
 
     steps: int
@@ -78,18 +76,16 @@ class HeldOutPredictions:
             self._with_expert += predict(trainer.load(model), recordings, fold)
 
     def evaluation(self, plan: Plan, steps: int) -> Evaluation:
-        """Scores under the event expert, thresholds and priors that are chosen by these predictions; no models."""
+        """Scores under the event expert and the priors that are chosen by these predictions; no models."""
 
         def criterion(some: Sequence[HeldOutPrediction]) -> float:
             return score_with(plan, some).metrics().get("macro_f1", 0.0)
 
         event_expert, predictions = choose_event_expert(self.predictions, self._with_expert, plan)
-        thresholds = learn_thresholds(predictions, plan.tolerance)
-        decoding, chosen = choose_decoding(cross_thresholds(predictions, plan.tolerance), criterion)
+        decoding, chosen = choose_decoding(predictions, criterion)
         without = None
         if decoding != NO_PRIORS:
             without = score_with(plan, [decode_with(each, NO_PRIORS) for each in chosen])
-        decoding = replace(decoding, thresholds=thresholds)
         return Evaluation(
             steps, tuple(chosen), score_with(plan, chosen), (), decoding, without, event_expert=event_expert
         )
@@ -101,15 +97,14 @@ def choose_event_expert(
     """Whether an event expert serves, and held-out predictions for which the other folds chose.
 
     with_expert: empty where there is none. It serves unless held-out predictions lose event F1 by it: gait gains .02 to
-    .03, ECGs lose .003. Both are compared at the thresholds that suit them.
+    .03, ECGs lose .003.
     """
     if not with_expert:
         return False, list(without)
 
     def event_f1(some: Sequence[HeldOutPrediction], folds: set[int]) -> float:
         inside = [each for each in some if each.fold in folds]
-        decoding = replace(NO_PRIORS, thresholds=learn_thresholds(inside, plan.tolerance))
-        return score_with(plan, [decode_with(each, decoding) for each in inside]).metrics().get("event_f1", 0.0)
+        return score_with(plan, [decode_with(each, NO_PRIORS) for each in inside]).metrics().get("event_f1", 0.0)
 
     folds = {each.fold for each in without}
     chosen: list[HeldOutPrediction] = []

@@ -22,11 +22,10 @@ Criterion = Callable[[Sequence[HeldOutPrediction]], float]
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """What decoding uses: the label-sequence prior is for ranges, event-label prior and thresholds are for instants."""
+    """What decoding uses: the label-sequence prior is for ranges, the event-label prior for instants."""
 
     label_sequence_prior: bool
     event_label_prior: bool
-    thresholds: tuple[float, ...] = ()  # of instants, one a label; (): those that the heads have
 
     def heads(self, heads: Sequence[Head]) -> tuple[Head, ...]:
         """The heads with the priors that are used."""
@@ -35,7 +34,6 @@ class Decoding:
     def _head(self, head: Head) -> Head:
         if isinstance(head, RangeHead):
             return head if self.label_sequence_prior else with_fields(head, label_sequence_prior=None)
-        head = with_fields(head, threshold=self.thresholds) if self.thresholds else head
         return head if self.event_label_prior else with_fields(head, event_label_prior=())
 
 

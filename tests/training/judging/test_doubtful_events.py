@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.training.judging.test_event_threshold import predicted
+from tests.support.predicted_events import predicted
 from training.data.annotations import Recording
 from training.judging.doubtful_events import doubtful_events
 from training.judging.evaluate import HeldOutPrediction
