@@ -10,7 +10,7 @@ from shared.retraining.updates import Updates
 from shared.store.projects import KnownProject, KnownProjects
 from shared.store.storage import Storage
 from tests.inference.conftest import CONFIG, VALUES, Serve, batch
-from tests.inference.status.test_status import HTML, OURS, at_once, connect, page, store
+from tests.inference.status.pages import HTML, OURS, at_once, connect, page, store
 from tests.support.label_studio import LabelStudioDouble
 from tests.support.published import publish_with_report
 from tests.support.tokens import TOKEN

@@ -4,7 +4,7 @@ from typing import Any
 
 from shared.store.storage import Storage
 from tests.inference.conftest import Serve
-from tests.inference.status.test_status import HTML, OURS, at_once, connect, page, store
+from tests.inference.status.pages import HTML, OURS, at_once, connect, page, store
 from tests.support.published import LABEL_ERRORS, publish_with_report
 
 __all__ = ["at_once", "store"]  # fixtures
