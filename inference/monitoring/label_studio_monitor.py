@@ -52,6 +52,7 @@ class LabelStudioMonitor:
         self._clock = clock
         self._titled: dict[int, float] = {}
         self.token_sentence: Callable[[], str] = str  # why the token of the last /setup is not used; "" otherwise
+        self.trouble = ""  # why Label Studio cannot be read, whether or not a project has connected
         self.state = LabelStudioState(address=address)
 
     def run(self, closing: threading.Event) -> None:
@@ -76,6 +77,7 @@ class LabelStudioMonitor:
                 problem = f"{NO_TOKEN} {told or REMEDY}"
         except SegmenterError as error:
             sentence = problem = str(error)
+        self.trouble = problem
         self.state = msgspec.structs.replace(
             self.state,
             reachable=reachable,

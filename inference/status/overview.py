@@ -199,6 +199,8 @@ class OverviewBuilder:
         """The page. url: by which the browser reached this server; shown: all, or attention."""
         last = self._activity_log.last_events()
         statuses = self._statuses.statuses()
+        connected = any(each.project and each.known for each in statuses)
+        trouble = self._monitor.trouble if connected else ""
         levels = {each.project: self._rows.level(each) for each in statuses}
         needy = [each for each in statuses if levels[each.project] in ("attention", "broken")]
         listed = [each for each in (needy if shown == "attention" else statuses) if _matches(each, search)]
@@ -210,12 +212,12 @@ class OverviewBuilder:
             ready=self._background.unready_reason() or "ready",
             launcher=self._launcher,
             launch_error=self._launch_error(),
-            label_studio=self._monitor.state,
+            label_studio=msgspec.structs.replace(self._monitor.state, problem=trouble),
             hour=self._activity_log.last_hour(),
             store=self._settings.model_dir,
             store_error=self._statuses.error,
             url=url,
-            connected=any(each.project for each in statuses),
+            connected=connected,
             queue=self._queue(statuses),
             total=len(statuses),
             need=len(needy),

@@ -69,7 +69,7 @@ class Pages(NamedTuple):
             activity_log,
             tasks=tasks,
             operators=operators,
-            trouble=lambda: monitor.state.problem,
+            trouble=lambda: monitor.trouble,
             storage=storage,
             models=models,
             findings=findings,

@@ -162,7 +162,7 @@ class ProjectPageBuilder:
         versions = version_rows(status, self._statuses.reports)
         numbers = {each.name: each.number for each in versions}
         summary = self._task_summaries.of(project, status.version)
-        trouble = self._trouble() if project else ""  # the example needs no Label Studio
+        trouble = self._trouble() if project and status.known else ""  # what never connected needs no Label Studio
         label_errors = without_accepted(report.label_errors, accepted) if report else []
         given = ProjectFacts(
             label_errors=label_errors,

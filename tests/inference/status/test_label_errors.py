@@ -5,7 +5,10 @@ from typing import Any
 from shared.store.storage import Storage
 from tests.inference.conftest import Serve
 from tests.inference.status.pages import HTML, OURS, at_once, connect, page, store
+from tests.support.label_studio import LabelStudioDouble
 from tests.support.published import LABEL_ERRORS, publish_with_report
+from tests.support.tokens import TOKEN
+from tests.support.web_server import serve as serve_web
 
 __all__ = ["at_once", "store"]  # fixtures
 
@@ -19,7 +22,7 @@ def suspected(client: Any) -> list[tuple[str, int, str, str]]:
 
 def test_an_annotation_that_looks_right_to_a_person_does_not_come_back(serve: Serve, store: Storage) -> None:
     publish_with_report(store, "20260101T000000Z-aaaaaa", label_errors=LABEL_ERRORS)
-    with serve() as client:
+    with serve_web(LabelStudioDouble()) as web, serve(label_studio_host=web.url, label_studio_api_key=TOKEN) as client:
         connect(client)
         assert suspected(client) == [("wrong label", 60, "Run", "Walk"), ("missing", 100, "", "Run")]
         answer = page(client, "/ui/projects/3.json")["answers"][-1]
