@@ -19,6 +19,8 @@ from tests.promises.mutations.mutation import FOLDER, Mutation, promises_without
 from tests.promises.mutations.scratch import apply_mutation, copy_tree, run_tests
 from tests.support.paths import ROOT
 
+MUTATED_SECONDS = 60.0  # a test that is to fail waits no longer than this for what will not come
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns 0 if the tests of each mutation failed, and each promise has a mutation."""
@@ -74,7 +76,7 @@ def try_mutation(mutation: Mutation, root: Path, not_green: dict[str, str]) -> s
         except ValueError as error:
             return str(error)
         for selection in mutation.fails:
-            verdict = run_tests(tree, selection)
+            verdict = run_tests(tree, selection, never=MUTATED_SECONDS)
             if verdict.problem:
                 return f"{selection} did not fail by an assertion: {verdict.problem}"
             if not verdict.failed:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from tests.promises.mutations.mutation import Mutation, mutated_files
+from tests.support.waiting import NEVER_SECONDS
 
 LIMIT_SECONDS = 600  # for the tests of one selection
 
@@ -37,11 +38,11 @@ def apply_mutation(mutation: Mutation, tree: Path) -> None:
         path.write_text(text)
 
 
-def run_tests(tree: Path, *selections: str) -> Verdict:
-    """Run tests in a tree, on its own code, up to the first that fails."""
+def run_tests(tree: Path, *selections: str, never: float = NEVER_SECONDS) -> Verdict:
+    """Run tests in a tree, on its own code, up to the first that fails. never: how long they wait for anything [s]."""
     report = tree / "report.xml"
     command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0"]
-    environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1", "NEVER_SECONDS": str(never)}
     try:
         done = subprocess.run(
             [*command, f"--junitxml={report}", *selections],
