@@ -77,7 +77,7 @@ def test_draws_keep_groups_whole_and_depend_on_the_seed_alone(make_recordings: C
 
 @pytest.mark.parametrize(
     ("gain", "error", "words"),
-    [(0.1, 0.02, "more is worth it"), (0.0, 0.005, "hardly worth it"), (0.03, 0.05, "cannot be told")],
+    [(0.1, 0.02, "more is worth it"), (0.0, 0.005, "hardly worth it"), (0.03, 0.05, "not clear yet")],
 )
 def test_a_gain_counts_only_beyond_its_error(gain: float, error: float, words: str) -> None:
     points = [Point(groups=each, recordings=each, steps=1, estimates={}) for each in (4, 8)]
