@@ -31,6 +31,7 @@ Recording = bytes | str | dict[str, Any]
 
 MAX_REDIRECTS = 5
 SMALL_BYTES = 1 << 24  # of a recording, 10^5 rows of 20 channels; as many of these are held as there are threads
+SLOW_SECONDS = 5.0  # a source that gives no large recording within these is left alone for a while
 STORAGE_SCHEMES = ("s3", "gs", "azure-blob")  # url_scheme of Label Studio's import storages
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
@@ -93,12 +94,14 @@ class Fetcher:
         url = self._locate(value, task_id).url
         source = value if url.origin == self._credentials.base_url.origin else url.authority
         with self._large.taken(source):
+            started = time.monotonic()
             try:
                 data = self.fetch(value, task_id=task_id, deadline=deadline)
             except HostBusyError:
                 raise
             except FetchError:
-                self._large.failed(source)
+                if time.monotonic() - started >= min(SLOW_SECONDS, self._seconds / 2):
+                    self._large.too_slow(source)
                 raise
             yield data
 

@@ -11,7 +11,7 @@ from shared.errors import FetchError, HostBusyError
 
 REMEMBERED = 1000  # values of tasks, and hosts
 KNOWN_SECONDS = 600.0  # for which a recording is known to be large: its first part is not read again to find out
-SLOW_SECONDS = 60.0  # for which no large recording is read from a source that took the place and gave none
+LEFT_ALONE_SECONDS = 60.0  # for which no large recording is read from a source that took the place and gave none
 
 
 class HostShares:
@@ -46,7 +46,7 @@ class LargePlace:
         self._busy = threading.Lock()
         self._lock = threading.Lock()
         self._known: TTLCache[str, None] = TTLCache(REMEMBERED, KNOWN_SECONDS)
-        self._slow: TTLCache[str, None] = TTLCache(REMEMBERED, SLOW_SECONDS)
+        self._slow: TTLCache[str, None] = TTLCache(REMEMBERED, LEFT_ALONE_SECONDS)
 
     def is_known(self, value: str) -> bool:
         """Whether a task's value named a large recording before."""
@@ -61,7 +61,7 @@ class LargePlace:
     @contextmanager
     def taken(self, source: str) -> Iterator[None]:
         """The place, for a recording of `source`. Raises HostBusyError while another recording has it, FetchError
-        where the same source has failed within SLOW_SECONDS: it would keep the place from all others.
+        where the same source was too slow within LEFT_ALONE_SECONDS: it would keep the place from all others.
         """
         with self._lock:
             if source in self._slow:
@@ -73,7 +73,7 @@ class LargePlace:
         finally:
             self._busy.release()
 
-    def failed(self, source: str) -> None:
-        """A source had the place and gave no recording."""
+    def too_slow(self, source: str) -> None:
+        """A source had the place for long and gave no recording."""
         with self._lock:
             self._slow[source] = None

@@ -301,21 +301,37 @@ def test_a_source_that_gives_no_large_recording_does_not_keep_the_place_from_oth
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("shared.label_studio.fetcher.SMALL_BYTES", 1000)
-    broken = answer(b"1\n" * 1000, Content_Length="9000")
-    with serve(always(broken)) as slow, serve(lambda asked: answer(b"1\n" * 1000)) as web:
-        reader = fetcher("http://localhost:1", data_hosts_allowed=("127.0.0.1",))
+    stop = threading.Event()
+    endless = dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n" + b"1\n" * 1000, 3000, stop)
+    with serve(endless) as slow, serve(lambda asked: answer(b"1\n" * 1000)) as web:
+        reader = fetcher("http://localhost:1", data_hosts_allowed=("127.0.0.1",), fetch_timeout_seconds=0.3)
 
         def hold(url: str) -> int:
             with reader.held(url, task_id=None, deadline=time.monotonic() + 60) as data:
                 return len(data)
 
-        with pytest.raises(FetchError):
-            hold(slow.url + "/a.csv")
-        asked = len(slow.asked)
-        with pytest.raises(FetchError, match="asked again in a minute"):
-            hold(slow.url + "/a.csv")
-        assert len(slow.asked) == asked
-        assert hold(web.url + "/b.csv") == 2000
+        try:
+            with pytest.raises(FetchError, match="not complete"):
+                hold(slow.url + "/a.csv")
+            asked = len(slow.asked)
+            with pytest.raises(FetchError, match="asked again in a minute"):
+                hold(slow.url + "/a.csv")
+            assert len(slow.asked) == asked
+            assert hold(web.url + "/b.csv") == 2000
+        finally:
+            stop.set()
+
+
+def test_a_large_recording_that_fails_at_once_keeps_no_others_of_its_host_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.label_studio.fetcher.SMALL_BYTES", 1000)
+    broken, whole = answer(b"1\n" * 1000, Content_Length="9000"), answer(b"1\n" * 1000)
+    with serve(lambda asked: broken if asked.path == "/broken.csv" else whole) as web:
+        reader = fetcher("http://localhost:1", data_hosts_allowed=("127.0.0.1",))
+        deadline = time.monotonic() + 60
+        with pytest.raises(FetchError), reader.held(f"{web.url}/broken.csv", task_id=None, deadline=deadline):
+            pass
+        with reader.held(f"{web.url}/whole.csv", task_id=None, deadline=deadline) as data:
+            assert len(data) == 2000
 
 
 def test_a_recording_of_just_the_limit_is_read() -> None:
