@@ -95,7 +95,7 @@ def test_health_is_answered_and_what_waits_is_bounded_while_the_store_hangs(gate
     }
     with (
         serve(gate) as store,
-        run_server("s3://bucket/models", ready="/health", AWS_ENDPOINT_URL=store.url, **variables) as server,
+        run_server("s3://bucket/models", ready="/livez", AWS_ENDPOINT_URL=store.url, **variables) as server,
         ThreadPoolExecutor(40) as clients,
     ):
         asked = [clients.submit(server.post, "/webhook", event()) for _ in range(40)]
