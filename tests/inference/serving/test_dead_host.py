@@ -53,9 +53,9 @@ def test_requests_for_a_hanging_host_leave_threads_to_other_projects(tmp_path: P
                 pool.submit(server.json, "POST", "/predict", batch(3, *[f"{dead.url}/{i}.csv"] * 20)) for i in range(3)
             ]
             wait_until(lambda: len(dead.asked) >= THREADS // 2)
-            status, found = server.json("POST", "/predict", batch(4, *[f"{web.url}/a.csv"] * 6))
-            assert status == 200
-            assert [each and len(each["result"]) for each in found["results"]] == [1] * 6
+            reply = server.post("/predict", batch(4, *[f"{web.url}/a.csv"] * 6))
+            assert reply.status == 200
+            assert [each and len(each["result"]) for each in reply.json()["results"]] == [1] * 6
             assert not any(each.done() for each in waiting)
             assert len(dead.asked) == THREADS // 2
         finally:
