@@ -92,7 +92,7 @@ class Traffic:
         project = dice.choice(PROJECTS)
         before = self._setup(project)
         done = self._ask("POST", f"/ui/projects/{project}/roll-back", b"", {303, 409})
-        if done is None or before == UNTRAINED or b"accepted version from before" in done:
+        if done is None or before == UNTRAINED or b"no accepted version older" in done:
             return
         for _ in range(50):
             if self._setup(project) != before:
