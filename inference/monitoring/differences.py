@@ -5,26 +5,11 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import pairwise
 from statistics import median
-from typing import Protocol
+
+from shared.labelling.segments import Span
 
 TOLERANCE = 0.2  # of the median gap between annotated instants, as in evaluation
 LEAST_OVERLAP = 0.5  # intersection over union from which a segment counts as found, as segment F1@50 does
-
-
-class Span(Protocol):
-    """A segment, whatever else it holds."""
-
-    @property
-    def first(self) -> int: ...
-
-    @property
-    def last(self) -> int: ...
-
-    @property
-    def label(self) -> str: ...
-
-    @property
-    def instant(self) -> bool: ...
 
 
 def differences(ours: Iterable[Span], theirs: Iterable[Span], tolerance: int = 1) -> list[tuple[int, int]]:

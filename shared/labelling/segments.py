@@ -1,6 +1,24 @@
 """Segments: predicted by a model, or annotated by people."""
 
+from typing import Protocol
+
 import msgspec
+
+
+class Span(Protocol):
+    """A segment, whatever else it holds."""
+
+    @property
+    def first(self) -> int: ...
+
+    @property
+    def last(self) -> int: ...
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def instant(self) -> bool: ...
 
 
 class Segment(msgspec.Struct, frozen=True, gc=False):

@@ -2,28 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+from shared.labelling.segments import Span
 from shared.store.report import StoredSegment
 
 STRIP_WIDTH = 1000
 BAR_TOP, BAR_HEIGHT = 4, 16  # of a range within a strip of 24
-
-
-class Drawn(Protocol):
-    """What is placed in a strip."""
-
-    @property
-    def first(self) -> int: ...
-
-    @property
-    def last(self) -> int: ...
-
-    @property
-    def label(self) -> str: ...
-
-    @property
-    def instant(self) -> bool: ...
 
 
 class StripPath(NamedTuple):
@@ -112,7 +97,7 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
     return [float(f"{index * step:.10g}") for index in range(start, end + 1)]
 
 
-def lanes(segments: Sequence[Drawn]) -> dict[str, tuple[float, float]]:
+def lanes(segments: Sequence[Span]) -> dict[str, tuple[float, float]]:
     """Top and height of the bars of each label in a strip: below each other where labels overlap, else all alike."""
     reached: dict[str, int] = {}  # last row so far of each label
     over: dict[str, set[str]] = {}

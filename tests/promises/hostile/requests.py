@@ -103,19 +103,24 @@ def storm(server: Server, url: str, served: dict[str, bytes], total: int, start:
     return counts
 
 
-def _each(
-    drawn: st.SearchStrategy[Request], count: int, number: int, server: Server, counts: Counts, kind: str
-) -> None:
-    chance = random.Random(number)
-
-    @seed(number)
-    @settings(
+def examples(count: int) -> settings:
+    """So many new examples, each sent once."""
+    return settings(
         max_examples=count,
         phases=[Phase.generate],
         database=None,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
+
+
+def _each(
+    drawn: st.SearchStrategy[Request], count: int, number: int, server: Server, counts: Counts, kind: str
+) -> None:
+    chance = random.Random(number)
+
+    @seed(number)
+    @examples(count)
     @given(drawn)
     def send(request: Request) -> None:
         look(server, request, counts, kind)
@@ -127,13 +132,7 @@ def _each(
 
 def _each_raw(count: int, number: int, server: Server, counts: Counts) -> None:
     @seed(number)
-    @settings(
-        max_examples=count,
-        phases=[Phase.generate],
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @examples(count)
     @given(raw_requests())
     def send(sent: bytes) -> None:
         counts.sent["odd framing"] += 1
