@@ -9,6 +9,7 @@ from inference.monitoring.activity_log import ActivityLog, DoubtfulTask, LoggedE
 from inference.monitoring.project_status import ProjectStatus, StatusCollector
 from inference.monitoring.task_table import TaskRecord, TaskTable
 from inference.operations.operator_log import OperatorAction, OperatorLog
+from inference.preannotation import progress_sentence, read_plan
 from inference.serving.model_cache import ModelCache
 from inference.status.answers import PageAnswer, ProjectFacts, answer_all
 from inference.status.overview import Row, RowBuilder
@@ -84,6 +85,7 @@ class ProjectPage(
     trouble: str  # what is broken for all projects
     problems: list[str]  # what keeps the project from predictions
     finding: str  # of the last comparison with Label Studio
+    preannotation: str  # how far predictions for all tasks are
     left_out: list[str]  # of the labelling configuration
     aliases: list[LabelAlias]  # renamed labels that an operator confirmed
     renames: list[tuple[str, str]]  # old and new label, offered to be confirmed
@@ -157,7 +159,8 @@ class ProjectPageBuilder:
         row = self._rows.row(status, self._activity_log.last_events().get(project))
         actions, actions_error = self._actions(project)
         accepted, accepted_error = self._accepted(project)
-        errors = (report_error, curve_error, actions_error, accepted_error)
+        preannotation, preannotation_error = self._preannotation(project)
+        errors = (report_error, curve_error, actions_error, accepted_error, preannotation_error)
         problems = [*self._problems(status, row), *(each for each in errors if each)]
         versions = version_rows(status, self._statuses.reports)
         numbers = {each.name: each.number for each in versions}
@@ -184,6 +187,7 @@ class ProjectPageBuilder:
             trouble=trouble,
             problems=problems,
             finding=finding.sentence if finding and (active or finding.state != "training") else "",
+            preannotation=with_numbers(preannotation, numbers),
             left_out=list(status.config.left_out) if status.config else [],
             aliases=list(status.aliases),
             renames=list(status.renames),
@@ -256,6 +260,13 @@ class ProjectPageBuilder:
             return read_curve(self._storage, project), ""
         except SegmenterError as error:
             return None, str(error)
+
+    def _preannotation(self, project: int) -> tuple[str, str]:
+        try:
+            plan = read_plan(self._storage, project)
+            return progress_sentence(plan, self._clock()) if plan else "", ""
+        except SegmenterError as error:
+            return "", str(error)
 
     def _actions(self, project: int) -> tuple[list[OperatorAction], str]:
         try:

@@ -17,6 +17,7 @@ from shared.label_studio.messages import (
     AnnotationPage,
     AnnotationTotals,
     Backend,
+    IdPage,
     OpenPage,
     Project,
     TaskListPage,
@@ -99,16 +100,18 @@ class LabelStudio:
         return found
 
     def tasks_without_prediction(
-        self, project: int, version: str, *, only_unlabelled: bool = True
+        self, project: int, version: str, *, only_unlabelled: bool = True, start: int = 0, end: int | None = None
     ) -> Iterator[UnpredictedTasks]:
-        """Tasks that have no prediction of `version`, by id, page by page.
+        """Tasks with ids above `start`, up to and with `end`, that have no prediction of `version`, page by page.
 
         Each page is requested when the one before was consumed, so that predictions stored meanwhile count.
         """
         looked_at = 0
-        last: int | None = 0
+        last: int | None = start
         total: int | None = None
         filters = [{**ANNOTATED, "operator": "equal"}] if only_unlabelled else []
+        if end is not None:
+            filters.append({**after(end + 1), "operator": "less"})
         while last is not None:
             query = _query([*filters, after(last)], "tasks:id", PAGE_SIZE)
             query |= {"project": project, "include": "id,data,meta,predictions,model_version"}
@@ -118,6 +121,15 @@ class LabelStudio:
             lacking = [task for task in page.tasks if all(each.model_version != version for each in task.predictions)]
             yield UnpredictedTasks(lacking, looked_at, total)
             last = next_page([task.id for task in page.tasks], page.total, last)
+
+    def task_count(self, project: int) -> int:
+        """How many tasks a project has."""
+        return self._page(project, 1, "id").total
+
+    def nth_task(self, project: int, place: int) -> int | None:
+        """Id of the task at a place in the order of ids, 0 for the first; None if there are fewer."""
+        page = self._page(project, place + 1, "id")
+        return page.tasks[0].id if page.tasks else None
 
     def task(self, project: int, task: int) -> TaskWithAnnotations | None:
         """One task of a project with its annotations, None if the project has none of this id."""
@@ -132,6 +144,15 @@ class LabelStudio:
         reply = self._ask("POST", path, body=list(predictions), seconds=100.0)
         created = self._expect(reply, dict[str, Any], f"POST {path}").get("created", 0)
         return int(created)
+
+    def _page(self, project: int, number: int, include: str) -> IdPage:
+        """One page of one task, 1 is the first."""
+        query = _query([], "tasks:id", 1) | {"project": project, "include": include, "page": number}
+        path = "/api/tasks/"
+        reply = self._ask("GET", path, query)
+        if reply.status == 404 and number > 1:  # tasks were deleted meanwhile
+            return IdPage([])
+        return self._expect(reply, IdPage, f"GET {path}")
 
     def _annotated(self, project: int, filters: list[dict[str, Any]], ordering: str, size: int) -> AnnotationPage:
         query = _query(filters, ordering, size)

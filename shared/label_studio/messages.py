@@ -125,6 +125,19 @@ class OpenPage(msgspec.Struct):
     total: int = 0
 
 
+class TaskId(msgspec.Struct, frozen=True):
+    """A task by its number."""
+
+    id: int
+
+
+class IdPage(msgspec.Struct):
+    """A page of tasks of which only the ids are asked for."""
+
+    tasks: list[TaskId]
+    total: int = 0
+
+
 class TaskListPage(msgspec.Struct):
     """A page of tasks with their annotations."""
 

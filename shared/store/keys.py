@@ -74,9 +74,14 @@ def rolled_back(project: int) -> str:
     return f"{runs(project)}/turned-down.json"
 
 
-def preannotation(project: int) -> str:
-    """The batch of predictions being sent to Label Studio."""
-    return f"{runs(project)}/preannotation.json"
+def preannotation_plan(project: int) -> str:
+    """What is predicted for all tasks of a project, and how far that is."""
+    return f"{runs(project)}/preannotation/plan.json"
+
+
+def preannotation_ranges(project: int, plan: str) -> str:
+    """Folder of the ranges of tasks of one plan, with the batch of predictions being sent."""
+    return f"{runs(project)}/preannotation/{plan}"
 
 
 def aliases(project: int) -> str:

@@ -158,15 +158,19 @@ class LabelStudioDouble:
             assert asked["ordering"] == ["-tasks:updated_at"]
             found.sort(key=lambda task: str(task["updated_at"]), reverse=True)
         size = min(int(query["page_size"][0]), self.page_size_max)
+        first = size * (int(query.get("page", ["1"])[0]) - 1)
+        if first and first >= len(found):
+            return answer_json({"status_code": 404, "detail": "Invalid page."}, 404)
         fields = query["include"][0].split(",")
-        page = [self._select(task, fields) for task in found[:size]]
+        page = [self._select(task, fields) for task in found[first : first + size]]
         total = sum(map(self._count, found))
         return answer_json({"tasks": page, "total": len(found), "total_annotations": total, "total_predictions": 0})
 
     def _fits(self, task: dict[str, Any], filters: list[dict[str, Any]]) -> bool:
         for each in filters:
             value = task["id"] if each["filter"] == "filter:tasks:id" else self._count(task)
-            if not {"greater": value > each["value"], "equal": value == each["value"]}[each["operator"]]:
+            limit = each["value"]
+            if not {"greater": value > limit, "less": value < limit, "equal": value == limit}[each["operator"]]:
                 return False
         return True
 

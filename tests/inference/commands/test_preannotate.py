@@ -2,13 +2,11 @@ import io
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from inference.__main__ import main
-from inference.commands.preannotate import BATCH, Preannotation, PreannotationSummary
-from shared.errors import LabelStudioError
+from inference.commands.preannotate import PreannotateCommand, PreannotationSummary
 from shared.settings import Settings
 from shared.store.opening import open_storage
 from tests.inference.conftest import CONFIG, VALUES, Publish
@@ -22,21 +20,20 @@ from tests.support.web_server import serve as serve_web
 def label_studio() -> LabelStudioDouble:
     label_studio = LabelStudioDouble()
     label_studio.project["label_config"] = CONFIG
-    for number in range(1, 2 * BATCH + 31):
+    for number in range(1, 131):
         data = {"csv_url": {"value": VALUES}}
         task = {"id": number, "data": data, "predictions": [], "annotations": [], "updated_at": label_studio.tick()}
         label_studio.tasks.append(task)
     return label_studio
 
 
-def run(web: Web, model_dir: Path, **options: Any) -> PreannotationSummary:
+def run(web: Web, model_dir: Path, *, only_unlabelled: bool = False) -> PreannotationSummary:
     settings = Settings(model_dir=str(model_dir), label_studio_host=web.url, label_studio_api_key=TOKEN)
-    chosen = {"dry_run": False, "only_unlabelled": False, "rate": 1e6, **options}
-    work = Preannotation(settings, open_storage(str(model_dir)), stream=io.StringIO(), sleep=lambda _: None)
+    command = PreannotateCommand(settings, open_storage(str(model_dir)), io.StringIO())
     try:
-        return work.run(1, **chosen)
+        return command.push(1, only_unlabelled=only_unlabelled, rate=1e6, job="", index=0)
     finally:
-        work.close()
+        command.close()
 
 
 def counts(label_studio: LabelStudioDouble) -> Counter[int]:
@@ -57,23 +54,13 @@ def test_each_task_gets_one_prediction_and_a_second_call_adds_none(
     assert label_studio.tasks[0]["predictions"][0]["result"]
 
 
-@pytest.mark.parametrize("dies", [1, 2, 3])
-def test_a_call_that_breaks_off_is_gone_on_with_and_nothing_is_doubled(
-    label_studio: LabelStudioDouble, model_dir: Path, publish: Publish, dies: int
-) -> None:
-    publish(project=1)
-    label_studio.unconfirmed_import = dies
-    with serve_web(label_studio) as web:
-        with pytest.raises(LabelStudioError):
-            run(web, model_dir)
-        run(web, model_dir)
-    assert counts(label_studio) == {1: 130}
-
-
 def test_a_dry_run_only_counts(label_studio: LabelStudioDouble, model_dir: Path, publish: Publish) -> None:
     publish(project=1)
     with serve_web(label_studio) as web:
-        assert run(web, model_dir, dry_run=True).lacking == 130
+        settings = Settings(model_dir=str(model_dir), label_studio_host=web.url, label_studio_api_key=TOKEN)
+        command = PreannotateCommand(settings, open_storage(str(model_dir)), io.StringIO())
+        assert command.count(1, only_unlabelled=False).lacking == 130
+        command.close()
     assert counts(label_studio) == {0: 130}
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from starlette.testclient import TestClient
 
+from inference.preannotation import Counts, PreannotationPlan
 from inference.services import Services
 from inference.web.app import create_app
 from shared.errors import ClusterError, RunCancelledError
@@ -21,8 +23,10 @@ from shared.retraining.scheduler import Launch
 from shared.retraining.updates import Updates
 from shared.segmentation.segmenter import Segmenter
 from shared.settings import Settings
+from shared.store import keys
 from shared.store.learning_curve import LearningCurve, Point, keep_curve
 from shared.store.models import ModelStore
+from shared.store.opening import open_storage
 from shared.store.projects import KnownProject, KnownProjects
 from shared.store.report import read_report
 from shared.store.storage import Storage
@@ -33,6 +37,19 @@ from tests.support.published import LABEL_ERRORS, publish_with_report
 from tests.support.waiting import wait_until
 
 __all__ = ["at_once", "store"]  # fixtures
+
+
+def test_a_projects_page_shows_how_far_predictions_for_all_tasks_are(serve: Serve, model_dir: Path) -> None:
+    plan = PreannotationPlan(
+        id="a", version="v", starts=(0, 100), total=180, started_at=0.0, updated_at=time.time() - 1200
+    ).with_finished(0, Counts(looked_at=100, pushed=90, failed=2), 0.0)
+    with serve() as client:
+        connect(client)
+        assert page(client, "/ui/projects/3.json")["preannotation"] == ""
+        open_storage(str(model_dir)).put(keys.preannotation_plan(3), msgspec.json.encode(plan), create=True)
+        text = client.get("/ui/projects/3", headers=HTML).text
+        assert "100 of 180 tasks looked at, 90 predictions pushed, 2 tasks failed for now." in text
+        assert "Nothing was finished for 20 minutes." in text
 
 
 def test_a_browser_is_led_from_the_root_to_the_page_and_a_program_is_not(serve: Serve) -> None:

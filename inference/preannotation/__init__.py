@@ -1,0 +1,13 @@
+"""Predictions for all tasks of a project, pushed to Label Studio by any number of processes, each task exactly once.
+
+The tasks are divided into ranges of ids, planned once in the store. A process claims a range, predicts and pushes its
+tasks batch by batch, and claims the next; the claim of a process that died expires and another one continues. Every
+batch is recorded in its range before it is sent. `read_plan` gives the progress. Used by the command `preannotate`.
+Predicting a batch is in `inference.serving`.
+"""
+
+from inference.preannotation.plans import progress_sentence, read_plan
+from inference.preannotation.records import Counts, PreannotationPlan
+from inference.preannotation.work import Preannotation
+
+__all__ = ["Counts", "Preannotation", "PreannotationPlan", "progress_sentence", "read_plan"]

@@ -1,0 +1,107 @@
+"""The claim on a range of tasks: one record, changed by conditional writes only, renewed by a thread of its own."""
+
+import os
+import socket
+import threading
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+import msgspec
+
+from inference.preannotation.records import RangeRecord
+from shared.errors import ConflictError, StoreError, TemporaryError
+from shared.store.lease import HEARTBEAT_SECONDS, LEASE_SECONDS
+from shared.store.processes import is_gone, this_process
+from shared.store.storage import Storage, decode_record
+
+REMEDY = "Delete it while no preannotation of this project runs."
+
+
+class ClaimLostError(TemporaryError):
+    """Another process has taken the range over: this one was suspended, or could not reach the store."""
+
+
+class RangeClaim:
+    """A range that this process pushes. As a context manager it is renewed, and released at the end."""
+
+    def __init__(self, storage: Storage, key: str, record: RangeRecord, tag: str) -> None:
+        self._storage = storage
+        self._key = key
+        self._record = record
+        self._tag = tag
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._heart = threading.Thread(target=self._renew, name="renew-range", daemon=True)
+
+    @property
+    def record(self) -> RangeRecord:
+        """As last written."""
+        return self._record
+
+    def update(self, **fields: Any) -> None:
+        """Change fields of the record. Raises ClaimLostError, StoreError."""
+        with self._lock:
+            record = msgspec.structs.replace(self._record, **fields, renewed_at=self._storage.now())
+            data = msgspec.json.encode(record)
+            try:
+                self._tag = self._storage.put(self._key, data, if_match=self._tag)
+            except ConflictError:
+                found = self._storage.get(self._key)
+                if found is None or _decode(self._storage, self._key, found.data).token != record.token:
+                    raise ClaimLostError(f"{self._key} was taken over by another process.") from None
+                # The answer to our last write was lost: the stored record is ours.
+                self._tag = self._storage.put(self._key, data, if_match=found.tag)
+            self._record = record
+
+    def __enter__(self) -> Self:
+        self._heart.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._heart.join()
+        with suppress(ClaimLostError, StoreError):
+            self.update(released=True)
+
+    def _renew(self) -> None:
+        while not self._ended.wait(HEARTBEAT_SECONDS):
+            try:
+                self.update()
+            except ClaimLostError:
+                return  # the next update raises it again
+            except StoreError:
+                continue
+
+
+def claim_range(storage: Storage, key: str) -> RangeClaim | None:
+    """Claim a range; None while another process pushes it."""
+    now = storage.now()
+    token, holder = uuid4().hex, f"{socket.gethostname()}:{os.getpid()}"
+    record = RangeRecord(token=token, holder=holder, process=this_process(), renewed_at=now)
+    found = storage.get(key)
+    try:
+        if found is None:
+            return RangeClaim(storage, key, record, storage.put(key, msgspec.json.encode(record), create=True))
+        before = _decode(storage, key, found.data)
+        if not before.released and abs(now - before.renewed_at) < LEASE_SECONDS and not is_gone(before.process):
+            return None
+        record = msgspec.structs.replace(
+            record, sent=before.sent, pushed=before.pushed, without_segments=before.without_segments
+        )
+        return RangeClaim(storage, key, record, storage.put(key, msgspec.json.encode(record), if_match=found.tag))
+    except ConflictError:
+        return None
+
+
+def read_range(storage: Storage, key: str) -> RangeRecord | None:
+    """The record of a range, None if nobody has claimed it yet."""
+    found = storage.get(key)
+    return None if found is None else _decode(storage, key, found.data)
+
+
+def _decode(storage: Storage, key: str, data: bytes) -> RangeRecord:
+    return decode_record(storage, key, data, RangeRecord, REMEDY)
