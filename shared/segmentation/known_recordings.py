@@ -72,7 +72,17 @@ def describe(series: Series, *, timed: bool, outlying: bool = True) -> Descripti
     profiles = np.stack([log_rms, np.arctanh(lagged), skew, mean / (rms + TINY)], axis=1)
     correlations = np.arctanh(np.clip(unit @ unit.T / rows, -0.99, 0.99))
     scales = np.stack([log_rms, log_spread, log_steps])
-    return Description(_log_step(series) if timed else None, lacking, constant, mean, scales, profiles, correlations)
+    return Description(log_step(series) if timed else None, lacking, constant, mean, scales, profiles, correlations)
+
+
+def log_step(series: Series) -> float | None:
+    """Logarithm of the median step of time; None without times of constant step."""
+    steps = np.diff(series.axis.times[: SAMPLE_BLOCKS * SAMPLE_ROWS])
+    if not len(steps):
+        return None
+    low, middle, high = np.quantile(steps, [0.05, 0.5, 0.95])
+    steady = middle > 0 and steps.min() > 0 and high - low <= CONSTANT_STEP * middle
+    return float(np.log(middle)) if steady else None
 
 
 def scale_shifts(scales: Doubles, known: Doubles, constant: NDArray[np.bool_]) -> Doubles:
@@ -123,15 +133,14 @@ def reading_doubts(series: Series, known: KnownRecordings | None) -> list[Doubt]
 
 def other_rate(series: Series, known: KnownRecordings) -> float | None:
     """The sampling rate over that of the known recordings, where it lies outside; None where it does not."""
-    found = _log_step(series)
+    found = log_step(series)
     if known.log_step is None or found is None or abs(known.log_step - found) <= known.step_limit:
         return None
     return float(np.exp(known.log_step - found))
 
 
-def rate_doubt(times: float, known: KnownRecordings, outcome: str) -> Doubt:
-    """The doubt about another sampling rate; outcome: what becomes of it."""
-    step = float(np.exp(known.log_step or 0.0))
+def rate_doubt(times: float, step: float, outcome: str) -> Doubt:
+    """The doubt about another sampling rate. step: of time, in training; outcome: what becomes of the recording."""
     return Doubt(
         kind="sampling-rate",
         sentence=f"The sampling rate is {times:.3g} times that of the training recordings (a step of time is "
@@ -147,7 +156,7 @@ def unlike_doubts(
     times = other_rate(series, known) if timed else None
     if times is not None:
         unit = "" if 1 / MOST_RATIO <= times <= MOST_RATIO else "; are its times in another unit?"
-        yield rate_doubt(times, known, f"durations learned do not fit{unit}")
+        yield rate_doubt(times, float(np.exp(known.log_step or 0.0)), f"durations learned do not fit{unit}")
     yield from _length(series.rows, known)
     varied = np.asarray(known.varied)
     empty: list[int] = []
@@ -240,15 +249,6 @@ def _sample(values: Doubles) -> Doubles:
         return values
     firsts = np.linspace(0, len(values) - SAMPLE_ROWS, SAMPLE_BLOCKS).astype(np.int64)
     return np.concatenate([values[first : first + SAMPLE_ROWS] for first in firsts])
-
-
-def _log_step(series: Series) -> float | None:
-    steps = np.diff(series.axis.times[: SAMPLE_BLOCKS * SAMPLE_ROWS])
-    if not len(steps):
-        return None
-    low, middle, high = np.quantile(steps, [0.05, 0.5, 0.95])
-    steady = middle > 0 and steps.min() > 0 and high - low <= CONSTANT_STEP * middle
-    return float(np.log(middle)) if steady else None
 
 
 def _deviations(differences: Doubles, std: Doubles) -> Doubles:

@@ -34,12 +34,19 @@ class AtKnownRate(NamedTuple):
 def at_known_rate(series: Series, known: KnownRecordings) -> AtKnownRate | None:
     """The series at the rate of the known recordings; None where it has it, has none, or would grow far too long."""
     ratio = other_rate(series, known)
-    if ratio is None or known.log_step is None or not _can_resample(series.values, ratio):
+    if ratio is None or known.log_step is None or not can_resample(series.values, ratio):
         return None
+    step = float(np.exp(known.log_step))
+    doubt = rate_doubt(ratio, step, "it was resampled to theirs, and its segments were put back on its own rows")
+    return AtKnownRate(resampled(series, ratio), ratio, doubt)
+
+
+def resampled(series: Series, ratio: float) -> Series:
+    """The series with rows that are `ratio` of its own apart, times in between interpolated."""
     values = resample(series.values, ratio)
-    axis = TimeAxis(np.arange(len(values)) * np.exp(known.log_step))
-    doubt = rate_doubt(ratio, known, "it was resampled to theirs, and its segments were put back on its own rows")
-    return AtKnownRate(Series(values, axis), ratio, doubt)
+    rows = np.arange(series.rows)
+    times = np.interp(np.arange(len(values)) * ratio, rows, series.axis.times)
+    return Series(values, TimeAxis(times, series.axis.time_format))
 
 
 def resample(values: Doubles, ratio: float) -> Doubles:
@@ -64,6 +71,12 @@ def resample(values: Doubles, ratio: float) -> Doubles:
     return found
 
 
+def can_resample(values: Doubles, ratio: float) -> bool:
+    """Whether the rate is likely to be another one, not times in another unit, and the result would not be huge."""
+    rows = _count(len(values), ratio)
+    return 1 / MOST_RATIO <= ratio <= MOST_RATIO and rows > 1 and rows * values.shape[1] <= max(MOST_CELLS, values.size)
+
+
 def at_own_rows(segments: Iterable[Segment], ratio: float, rows: int) -> Iterator[Segment]:
     """Segments of resampled values at the rows of the recording; what covers none of its rows is left out."""
     for each in segments:
@@ -74,11 +87,6 @@ def at_own_rows(segments: Iterable[Segment], ratio: float, rows: int) -> Iterato
         first, end = (max(int(np.ceil((bound - 0.5) * ratio)), 0) for bound in (each.first, each.last + 1))
         if first < min(end, rows):
             yield replace(each, first=first, last=min(end, rows) - 1)
-
-
-def _can_resample(values: Doubles, ratio: float) -> bool:
-    rows = _count(len(values), ratio)
-    return 1 / MOST_RATIO <= ratio <= MOST_RATIO and rows > 1 and rows * values.shape[1] <= max(MOST_CELLS, values.size)
 
 
 def _count(rows: int, ratio: float) -> int:

@@ -6,6 +6,7 @@ Instants stand beside ranges and never split them. How annotators are combined: 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from shared.labelling.regions import UnclearRegion
 from shared.labelling.segments import Segment
 from shared.labelling.time_axis import TimeAxis
 from shared.recordings.series import Series
+from shared.segmentation.resampling import at_own_rows
 from training.data.opinions import Agreement, Opinion, agree, form_opinion
 from training.data.painting import UNKNOWN as UNKNOWN
 from training.data.votes import Instant as Instant
@@ -24,11 +26,19 @@ TOLERANCE_SHARE = 0.2  # of the median gap between events
 LEAST_OF_A_KIND = 3  # … and so are fewer than this
 
 
+class OwnRows(NamedTuple):
+    """Rows of a task's recording that was resampled: how many there are of them, and how many for each row now."""
+
+    ratio: float
+    total: int
+
+
 @dataclass(frozen=True, slots=True)
 class AnnotatedSeries:
     """A recording and what people marked in it: one layer for each annotator.
 
     unclear: of each layer, regions whose rows are unknown; empty: none anywhere. machine_made: nobody looked at it.
+    own_rows: of the recording as it came, where it was resampled.
     """
 
     key: str
@@ -38,6 +48,7 @@ class AnnotatedSeries:
     layers: tuple[tuple[Segment, ...], ...]
     unclear: tuple[tuple[UnclearRegion, ...], ...] = ()
     machine_made: bool = False
+    own_rows: OwnRows | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +84,8 @@ class Recording:
     key: Label Studio's task. name: for people. group: recordings of one group are held out together.
     labels: int16 [rows, heads of ranges], 0 the head's background, i the label `kinds.heads[head][i − 1]`.
     events: in order of their rows. known: bool [rows, all heads], where there are instants their head is the last one.
-    offset, whole: row of the task's recording that row 0 is, and its number of rows: this may be a part of it.
+    whole, offset: rows of the recording that this is or is a part of, and the first of them. own_rows: those of the
+    task's recording as it came, where it was resampled.
     annotators: the recording as each of several annotators marked it, `disagreement` what they differ on.
     machine_made: labels are accepted predictions, which teach but evaluate nothing.
     """
@@ -88,6 +100,7 @@ class Recording:
     known: NDArray[np.bool_]
     offset: int = 0
     whole: int = 0
+    own_rows: OwnRows | None = None
     annotators: tuple["Recording", ...] = ()
     disagreement: Doubt | None = None
     machine_made: bool = False
@@ -106,6 +119,24 @@ class Recording:
         ]
         instants = [Segment(event.row, event.row, event.label, instant=True) for event in self.events]
         return sorted(runs + instants, key=lambda segment: (segment.first, segment.last, segment.label))
+
+    def to_own_rows(self, segments: Iterable[Segment]) -> list[Segment]:
+        """Segments at the rows of the task's recording as it came."""
+        own = self.own_rows
+        return list(at_own_rows(segments, own.ratio, own.total)) if own else list(segments)
+
+    def from_own_rows(self, segments: Iterable[Segment]) -> list[Segment]:
+        """Segments of the task's recording as it came at the rows of this one."""
+        return list(at_own_rows(segments, 1 / self.own_rows.ratio, self.rows)) if self.own_rows else list(segments)
+
+    def own_row(self, row: int) -> int:
+        """The row of the task's recording as it came that lies nearest to one of this."""
+        return min(round(row * self.own_rows.ratio), self.own_rows.total - 1) if self.own_rows else row
+
+    @property
+    def own_count(self) -> int:
+        """Rows of the task's recording as it came."""
+        return self.own_rows.total if self.own_rows else self.rows
 
     def known_labels(self, head: int) -> NDArray[np.int16]:
         """The label of every row by one head of ranges, UNKNOWN where nobody annotated: int16 [rows]."""
@@ -138,7 +169,6 @@ class Recording:
             self,
             group=f"{self.group}, row {self.offset + first}",
             offset=self.offset + first,
-            whole=self.whole,
             name=f"{self.name} rows {first} to {end - 1}",
             series=Series(self.series.values[first:end], TimeAxis(axis.times[first:end], axis.time_format)),
             labels=self.labels[first:end],
@@ -225,6 +255,7 @@ def label_rows(
             known=opinion.known(has_instants=bool(kinds.instants)),
             whole=rows,
             machine_made=marked.machine_made,
+            own_rows=marked.own_rows,
         )
 
     found = recording(together.opinion)

@@ -26,6 +26,7 @@ from training.data.annotations import (
     segment_durations,
     tolerance_between,
 )
+from training.data.common_rate import at_common_rate
 from training.data.findings import MOST_NAMED, Findings
 from training.data.label_heads import Heads, covered_labels, separate_labels
 from training.data.tasks import AnnotatedTask
@@ -89,6 +90,9 @@ def load_recordings(
     missing = [task for task, error in failures if isinstance(error, TemporaryError)]
     if not layered:
         raise _nothing_readable(failures)
+    if config.time_column:
+        layered, other_rates = at_common_rate(layered)
+        findings.series += other_rates
     notes: list[str] = []
     try:
         return _label(layered, config, unlabelled, previous, failures, findings, missing, notes)

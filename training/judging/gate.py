@@ -211,13 +211,6 @@ def _recall(reference: Reference, candidate: Sequence[HeldOutPrediction]) -> lis
 
 
 def _stored(reference: Reference, recording: Recording) -> list[Segment] | None:
-    """Stored segments of a recording, or of the part that it is; None if there are none of this recording as it is."""
+    """Stored segments of a recording; None if there are none of it as it is now."""
     rows, segments = reference.held_out.get(recording.key, (-1, ()))
-    first, end = recording.offset, recording.offset + recording.rows
-    if rows != recording.whole:
-        return None
-    return [
-        Segment(max(each.first, first) - first, min(each.last, end - 1) - first, each.label, each.score, each.instant)
-        for each in segments
-        if each.last >= first and each.first < end
-    ]
+    return recording.from_own_rows(segments) if rows == recording.own_count else None

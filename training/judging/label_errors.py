@@ -178,13 +178,12 @@ def _suspect(
     *,
     instant: bool = False,
 ) -> LabelError:
-    first, last = rows
-    start, end = recording.series.axis.values([first, last])
+    start, end = recording.series.axis.values(rows)
     return LabelError(
         task=recording.key,
         kind=kind,
-        first=recording.offset + first,
-        last=recording.offset + last,
+        first=recording.own_row(rows[0]),
+        last=recording.own_row(rows[1]),
         start=start,
         end=end,
         annotated=labels[0],

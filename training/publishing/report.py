@@ -155,26 +155,22 @@ def _scored(search: StepSearch) -> ScoredSegments | None:
 
 
 def store_held_out(predictions: Sequence[HeldOutPrediction]) -> tuple[HeldOut, ...]:
-    """Predictions by task, parts of one recording put together again."""
-    found: dict[str, HeldOut] = {}
-    for prediction in predictions:
-        recording = prediction.recording
-        true = _shifted(recording.segments(), recording.offset)
-        predicted = _shifted(prediction.segments, recording.offset)
-        known = found.get(recording.key)
-        found[recording.key] = HeldOut(
+    """Predictions by task, at the rows of its recording as it came."""
+    return tuple(
+        HeldOut(
             task=recording.key,
             name=recording.name,
             group=recording.group,
-            rows=recording.whole,
-            true=((*known.true, *true) if known else true),
-            predicted=((*known.predicted, *predicted) if known else predicted),
+            rows=recording.own_count,
+            true=_stored(recording.to_own_rows(recording.segments())),
+            predicted=_stored(recording.to_own_rows(prediction.segments)),
         )
-    return tuple(found.values())
+        for prediction in predictions
+        for recording in [prediction.recording]
+    )
 
 
-def _shifted(segments: Sequence[Segment], offset: int) -> tuple[StoredSegment, ...]:
+def _stored(segments: Sequence[Segment]) -> tuple[StoredSegment, ...]:
     return tuple(
-        StoredSegment(each.first + offset, each.last + offset, each.label, round(each.score, 4), each.instant)
-        for each in segments
+        StoredSegment(each.first, each.last, each.label, round(each.score, 4), each.instant) for each in segments
     )

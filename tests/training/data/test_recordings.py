@@ -1,6 +1,7 @@
 """Recordings that do not arrive: what a run does with the others, and what becomes of them."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,19 @@ def load(*tasks: AnnotatedTask, **more: Any) -> Loaded:
     return load_recordings(
         tasks, parse_label_config(CONFIG), Recordings({}), "background", sleep=lambda _: None, **more
     )
+
+
+def load_timed(steps: Sequence[float], time_column: str = "time") -> Loaded:
+    """One recording for each step of time, 60 rows of it."""
+
+    class Timed:
+        def fetch(self, value: Any, *, task_id: int | None = None) -> bytes:
+            step = steps[(task_id or 1) - 1]
+            return b"time,value\n" + b"".join(b"%.1f,%d.5\n" % (row * step, row % 7) for row in range(60))
+
+    config = parse_label_config(CONFIG.replace("<TimeSeries ", f'<TimeSeries timeColumn="{time_column}" '))
+    tasks = [task(number, Annotation(id=number, result=[run_between(0.2, 1.0)])) for number in range(1, len(steps) + 1)]
+    return load_recordings(tasks, config, Timed(), "background")
 
 
 def test_a_recording_none_of_whose_regions_can_be_read_is_left_out_and_reported() -> None:

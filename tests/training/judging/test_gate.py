@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shared.labelling.segments import Segment
-from training.data.annotations import Recording
+from training.data.annotations import OwnRows, Recording
 from training.judging.evaluate import HeldOutPrediction
 from training.judging.gate import Reference, pass_gate, t_quantile
 
@@ -124,14 +124,17 @@ def test_nothing_held_out_never_replaces_a_champion(recordings: list[Recording])
     assert not pass_gate([], [remember(recordings)], 1.0).accepted
 
 
-def test_stored_segments_reach_no_further_than_a_part(make_recording: Callable[..., Recording]) -> None:
+def test_stored_segments_are_at_the_rows_of_a_recording_as_it_came(make_recording: Callable[..., Recording]) -> None:
     from training.judging.gate import _stored
 
-    whole = make_recording([Segment(10, 59, "Run")], rows=100)
-    reference = remember([whole])
-    assert _stored(reference, whole.part(40, 100)) == [Segment(0, 19, "Run")]
-    changed = replace(whole, whole=99)
-    assert _stored(reference, changed) is None
+    recording = make_recording([Segment(10, 59, "Run")], rows=100)
+    reference = remember([recording])
+    assert _stored(reference, recording) == [Segment(10, 59, "Run")]
+    assert _stored(reference, replace(recording, own_rows=OwnRows(1.0, 99))) is None
+    twice = make_recording([Segment(20, 119, "Run")], rows=200)
+    assert _stored(reference, replace(twice, own_rows=OwnRows(0.5, 100))) == [
+        Segment(19, 118, "Run")
+    ]  # half a row of its own off
 
 
 def test_quantiles_are_those_of_published_tables() -> None:
