@@ -139,11 +139,11 @@ def other_rate(series: Series, known: KnownRecordings) -> float | None:
     return float(np.exp(known.log_step - found))
 
 
-def rate_doubt(times: float, step: float, outcome: str) -> Doubt:
-    """The doubt about another sampling rate. step: of time, in training; outcome: what becomes of the recording."""
+def rate_doubt(times: float, step: float, outcome: str, others: str = "the training recordings") -> Doubt:
+    """The doubt about another sampling rate. step: of time, of the others; outcome: what becomes of the recording."""
     return Doubt(
         kind="sampling-rate",
-        sentence=f"The sampling rate is {times:.3g} times that of the training recordings (a step of time is "
+        sentence=f"The sampling rate is {times:.3g} times that of {others} (a step of time is "
         f"{step / times:.3g}, it was {step:.3g}): {outcome}{'' if outcome.endswith('?') else '.'}",
     )
 

@@ -33,8 +33,8 @@ def at_common_rate(marked: Sequence[AnnotatedSeries]) -> tuple[list[AnnotatedSer
             found.append(each)
             continue
         possible = can_resample(each.series.values, ratio)
-        outcome = "it was resampled to that of most" if possible else "it was learned as it is"
-        doubts.append((each.name, rate_doubt(ratio, float(np.exp(common)), outcome)))
+        outcome = "it was resampled to theirs" if possible else "it was learned as it is"
+        doubts.append((each.name, rate_doubt(ratio, float(np.exp(common)), outcome, "most recordings")))
         found.append(_resampled(each, ratio) if possible else each)
     return found, doubts
 

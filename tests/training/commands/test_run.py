@@ -134,7 +134,7 @@ def test_a_terminal_that_cannot_show_it_fails_no_published_run(
     os.close(reading)
     trainer.set(MODEL_DIR=str(tmp_path / "others"))
     with os.fdopen(writing, "w") as closed:
-        assert subprocess.run(command, stdout=closed, stderr=subprocess.DEVNULL, check=False).returncode == 0
+        assert subprocess.run(command, stdout=closed, stderr=closed, check=False).returncode == 0
     found = Runs(open_storage(str(tmp_path / "others"))).last_ended(0)
     assert found is not None
     assert found.outcome == "published"

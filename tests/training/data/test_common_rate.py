@@ -29,7 +29,7 @@ def test_the_rate_of_most_recordings_is_that_of_all() -> None:
     ((name, doubt),) = doubts
     assert (name, doubt.kind) == ("task 9", "sampling-rate")
     assert "0.5 times" in doubt.sentence
-    assert "resampled to that of most" in doubt.sentence
+    assert "that of most recordings" in doubt.sentence
 
 
 def test_what_was_resampled_is_reported_at_its_own_rows() -> None:
