@@ -34,6 +34,7 @@ from shared.net import Connections
 from shared.retraining import Controller, Runs, Updates
 from shared.retraining.accepted_labels import AcceptedLabels
 from shared.retraining.controller import make_reconciler
+from shared.retraining.waiting import WaitingUpdates
 from shared.settings import Settings
 from shared.store import KnownProjects, ModelStore, keys, open_storage
 from shared.store.aliases import LabelAliases
@@ -54,7 +55,7 @@ class Services:
         outcomes = OutcomeRecorder(self.metrics, self.activity_log, tasks)
         store = ModelStore(storage, keep_versions=settings.keep_versions)
         updates, projects, runs = Updates(storage), KnownProjects(storage), Runs(storage)
-        aliases = LabelAliases(storage)
+        aliases, waiting = LabelAliases(storage), WaitingUpdates(updates)
         statuses = StatusCollector(store, runs, updates, projects, aliases=aliases, ended=outcomes.run_ended)
 
         connections = Connections()
@@ -71,7 +72,7 @@ class Services:
 
         self._launcher = choose_launcher(settings, runs, credentials)
         reconciler = make_reconciler(storage, credentials, connections)
-        self._controller = Controller(settings, storage, self._launcher, reconciler)
+        self._controller = Controller(settings, storage, self._launcher, reconciler, waiting=waiting)
 
         self.metrics.watch(models, statuses, lambda: self._controller.launch_error)
 

@@ -22,7 +22,7 @@ class UpdateQueue:
     def add(self, project: int, action: str, effect: str, *, weight: int = 1) -> str:
         """Write an update and wake the scheduler; `effect` is a sentence for the project's page. Returns the job."""
         update = self._updates.add(project, action, time.time(), weight=weight)
-        self._controller.wake()
+        self._controller.wake(update)
         self._statuses.touch(project)
         self._activity_log.note(project, action, effect)
         return update.job

@@ -1,26 +1,32 @@
 """The control loop: starts runs that are due, and compares projects with Label Studio.
 
-Level-triggered: each pass looks at the whole state, so a failed or missed pass only delays the next one.
+Level-triggered: each pass looks at the whole state, so a failed or missed pass only delays the next one. Between two
+passes an event of this process costs a look at its project alone, however many updates wait.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from shared.errors import RecordError, RefusedError, SegmenterError
 from shared.label_studio.client import LabelStudio
 from shared.label_studio.credentials import Credentials
 from shared.labelling.snapshots import Snapshot
 from shared.net.connections import Connections
+from shared.retraining.launch_claims import LaunchClaims
 from shared.retraining.launcher import Launcher
+from shared.retraining.launches import Launches
 from shared.retraining.reconcile import Finding, Reconciler
 from shared.retraining.runs import Runs, RunState
-from shared.retraining.scheduler import decide
+from shared.retraining.strangers import Strangers
 from shared.retraining.updates import Update, Updates
+from shared.retraining.waiting import WaitingUpdates
 from shared.settings import Settings
 from shared.store.aliases import LabelAliases
-from shared.store.projects import KnownProject, KnownProjects
+from shared.store.processes import this_process
+from shared.store.projects import KnownProjects
 from shared.store.storage import Storage
 from shared.supervision import supervised
 
@@ -29,9 +35,6 @@ SHARE = 0.02  # of the time that passes may take: passes over many updates are f
 LONGEST_SECONDS = 30.0  # but no further: a long pass may have been a store that did not answer
 MISSING_SECONDS = 900.0  # until recordings that did not arrive are requested again; twice as long after each run
 LONGEST_MISSING_SECONDS = 86400.0  # … but no longer: most of them never arrive
-MOST_STRANGE = 1000  # waiting updates of projects that have not connected, all of them together
-STRANGERS_AT_ONCE = 20  # unknown projects looked up in a pass: it takes Label Studio some 20 ms each
-LISTED_SECONDS = 30.0  # between two lists of known projects where there is no token, so that nobody can be asked
 ASKED_SECONDS = 10.0  # least time between two requested comparisons of one project
 
 log = logging.getLogger(__name__)
@@ -71,25 +74,27 @@ class Controller:
         launcher: Launcher,
         reconciler: Reconciler,
         *,
+        waiting: WaitingUpdates | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
-        self._storage = storage
         self._updates = Updates(storage)
+        self._waiting = waiting or WaitingUpdates(self._updates)
         self._runs = Runs(storage)
         self.projects = KnownProjects(storage)
-        self._launcher = launcher
+        self._launches = Launches(
+            settings, storage, launcher, LaunchClaims(storage, this_process()), state_of=self._readable_state
+        )
         self._reconciler = reconciler
         self._clock = clock
+        self._strangers = Strangers(reconciler, self._updates, self.projects, clock)
         self._stopping = threading.Event()
         self._due = threading.Event()
         self._asked = threading.Event()
         self._lock = threading.Lock()
+        self._look_now = False  # at all waiting updates
+        self._changed: set[int] = set()  # projects with an update that was added since the last pass
         self._wanted: set[int] = set()
-        self._confirmed: set[int] = set()  # projects that have connected, or that Label Studio has
-        self._strangers: set[int] = set()  # projects with updates that Label Studio is asked about
-        self._strange_updates = 0
-        self._listed = float("-inf")  # when known projects were listed last
         self._compared: dict[int, float] = {}
         self._complaints: dict[str, str] = {}
         self.launch_error: Exception | None = None  # why the last pass could not start trainings
@@ -112,8 +117,15 @@ class Controller:
         if self._threads[0].is_alive():
             self._threads[0].join()
 
-    def wake(self) -> None:
-        """Start a launch pass now."""
+    def wake(self, update: Update | None = None) -> None:
+        """Start a launch pass now: for the project of an update just written, or for all that waits."""
+        if update is not None:
+            self._waiting.add(update)
+        with self._lock:
+            if update is None:
+                self._look_now = True
+            else:
+                self._changed.add(update.project)
         self._due.set()
 
     def reconcile_soon(self, *projects: int) -> None:
@@ -124,67 +136,36 @@ class Controller:
 
     def launch_due(self) -> None:
         """One pass: start the runs that are due. Raises SegmenterError if the store or the launcher fails."""
-        waiting = self._updates.waiting()
+        waiting = self._waiting.look()
         if not waiting:
             return
-        waiting = self._without_strangers(waiting)
-        running = self._launcher.running()
-        launches = decide(waiting, self._readable_state, self._storage.now(), self._settings, running=running)
-        for launch in launches:
-            self._launcher.launch(launch)
-            if self._launcher.name != "none":
-                self._runs.note_launch(launch.project, launch.number, self._launcher.name)
+        waiting = self._strangers.left_out(waiting)
+        if self._strangers.wait:
+            self._asked.set()
+        self._launches.start_due(waiting)
+
+    def launch_changed(self, projects: Iterable[int]) -> None:
+        """The same for a few projects, at a cost that does not grow with what waits elsewhere.
+
+        Where runs wait for a place, the next pass decides: it knows whose turn it is.
+        """
+        if self._launches.full:
+            return
+        candidates = [
+            project
+            for project in projects
+            if self._strangers.is_known(project) and self._launches.may_be_due(project, self._waiting.of(project))
+        ]
+        found = {project: self._updates.of(project) for project in candidates}
+        self._launches.start_due({project: updates for project, updates in found.items() if updates}, whole=False)
 
     def is_full(self, project: int) -> bool:
         """Whether no more events of this project are taken: it is unknown, and many events of unknown ones wait."""
-        with self._lock:
-            return project not in self._confirmed and self._strange_updates >= MOST_STRANGE
-
-    def _without_strangers(self, waiting: dict[int, list[Update]]) -> dict[int, list[Update]]:
-        """Updates of projects that connected, or that Label Studio has confirmed; it is asked about the others.
-
-        Anybody may send events where no WEBHOOK_SECRET is set: without this each would cost a training that fails.
-        """
-        with self._lock:
-            strangers = [project for project in waiting if project not in self._confirmed]
-        if not strangers:
-            return waiting
-        has_token = self._reconciler.has_token
-        if not has_token and self._clock() - self._listed < LISTED_SECONDS:
-            self._strange_updates = sum(len(waiting[project]) for project in strangers)
-            return waiting
-        self._listed = self._clock()
-        known = set(self.projects.ids())
-        with self._lock:
-            self._confirmed |= known
-            self._strangers = {project for project in strangers if project not in known}
-            self._strange_updates = sum(len(waiting[project]) for project in self._strangers)
-            if not has_token:  # nobody to ask: the number of those that wait is bounded all the same
-                self._strangers.clear()
-                return waiting
-            if self._strangers:
-                self._asked.set()
-            return {project: updates for project, updates in waiting.items() if project not in self._strangers}
+        return self._strangers.is_full(project)
 
     def confirm_strangers(self) -> None:
-        """Ask Label Studio about unknown projects with waiting updates: known from now on, or their updates dropped.
-
-        Raises LabelStudioError while it does not answer: the updates stay.
-        """
-        with self._lock:
-            strangers = sorted(self._strangers)[:STRANGERS_AT_ONCE]
-        for project in strangers:
-            found = self._reconciler.look_up(project)
-            if found is None:
-                log.warning("Events of project %d are dropped: Label Studio has no such project.", project)
-                self._updates.remove(self._updates.of(project))
-            else:
-                self.projects.remember(
-                    KnownProject(id=project, created=found.created, title=found.title, label_config=found.label_config)
-                )
-                self.wake()
-            with self._lock:
-                self._strangers.discard(project)
+        """Ask Label Studio about unknown projects with waiting updates. Raises LabelStudioError if it is away."""
+        self._strangers.confirm(self.wake)
 
     def reconcile(self, projects: list[int]) -> list[Finding]:
         """Compare projects with Label Studio. Raises SegmenterError if no comparison was possible."""
@@ -199,12 +180,21 @@ class Controller:
         return found
 
     def _launch_on(self) -> None:
+        what = "Trainings cannot be started"
+        next_pass = begun = self._clock()
         while not self._stopping.is_set():
             self._due.clear()
+            with self._lock:
+                changed, self._changed = self._changed, set()
+                look_now, self._look_now = self._look_now, False
             begun = self._clock()
-            self.launch_error = self._attempt("Trainings cannot be started", self.launch_due)
-            took = self._clock() - begun
-            self._due.wait(min(max(PASS_SECONDS, took / SHARE), LONGEST_SECONDS))
+            if look_now or begun >= next_pass:
+                self.launch_error = self._attempt(what, self.launch_due)
+                took = self._clock() - begun
+                next_pass = begun + took + min(max(PASS_SECONDS, took / SHARE), LONGEST_SECONDS)
+            elif changed:
+                self.launch_error = self._attempt(what, partial(self.launch_changed, changed))
+            self._due.wait(max(0.0, next_pass - self._clock()))
 
     def _reconcile_on(self) -> None:
         period = self._settings.reconcile_seconds
@@ -219,7 +209,7 @@ class Controller:
             self._attempt("Unknown projects cannot be looked up", self.confirm_strangers)
             left = next_pass - self._clock() if period else None
             with self._lock:
-                if self._wanted or self._strangers:
+                if self._wanted or self._strangers.wait:
                     left = ASKED_SECONDS if left is None else min(ASKED_SECONDS, left)
             self._asked.wait(left)
 

@@ -85,9 +85,10 @@ class RunRecord(msgspec.Struct, rename={"waiting_updates": "seen", "train_jobs":
 class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A run that was launched. It reports itself once it has begun; a Job may wait long for a place or an image."""
 
-    number: int
+    number: int  # 0: the launch failed
     at: float  # seconds since the epoch
     launcher: str  # process, kubernetes
+    process: str = ""  # that launched it; see shared/store/processes.py
 
 
 class RunState(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,12 +120,6 @@ class Runs:
             return RunState(active=None, last=last, next_number=number, abandoned=record)
         active = record or RunRecord(project=project, number=number, fence=lease.fence)
         return RunState(active=active, last=last, next_number=number)
-
-    def note_launch(self, project: int, number: int, launcher: str) -> None:
-        """Remember that a run was launched; noting it again keeps the first time."""
-        if self.launched(project, number) is None:
-            record = LaunchRecord(number=number, at=self._storage.now(), launcher=launcher)
-            self._storage.put(keys.launched(project), msgspec.json.encode(record))
 
     def launched(self, project: int, number: int) -> LaunchRecord | None:
         """When this run was launched; None if it was not, or that cannot be read."""

@@ -41,22 +41,35 @@ def decide(
     launched: back-off counts it only once its end is recorded. Nor is one whose records cannot be read (None).
     """
     places = max(0, settings.max_concurrent_runs - len(running))
+    found: list[Launch] = []
+    for project in in_order(waiting, settings, running):
+        if len(found) == places:
+            break
+        state = state_of(project)
+        launch = None if state is None else due_launch(project, waiting[project], state, now, settings)
+        if launch is not None:
+            found.append(launch)
+    return found
+
+
+def due_launch(
+    project: int, updates: Sequence[Update], state: RunState, now: float, settings: Settings
+) -> Launch | None:
+    """The run of a project with enough updates, None if it is not to be started now."""
+    if state.active is None and state.abandoned is None and is_due(updates, state, now, settings):
+        return Launch(project, state.next_number, _reason(updates))
+    return None
+
+
+def in_order(waiting: Mapping[int, Sequence[Update]], settings: Settings, running: Collection[int]) -> list[int]:
+    """Projects with enough updates that are not running: whose button was pressed first, then the oldest update."""
     enough = [
         (project, updates)
         for project, updates in waiting.items()
         if project not in running and _is_enough(updates, settings)
     ]
     enough.sort(key=lambda each: (not _pressed(each[1]), min(update.at for update in each[1]), each[0]))
-    found: list[Launch] = []
-    for project, updates in enough:
-        if len(found) == places:
-            break
-        state = state_of(project)
-        if state is None:
-            continue
-        if state.active is None and state.abandoned is None and _is_due(updates, state, now, settings):
-            found.append(Launch(project, state.next_number, _reason(updates)))
-    return found
+    return [project for project, _ in enough]
 
 
 def due_at(updates: Sequence[Update], state: RunState, settings: Settings) -> float | None:
@@ -74,7 +87,8 @@ def due_at(updates: Sequence[Update], state: RunState, settings: Settings) -> fl
     return last.ended_at + wait
 
 
-def _is_due(updates: Sequence[Update], state: RunState, now: float, settings: Settings) -> bool:
+def is_due(updates: Sequence[Update], state: RunState, now: float, settings: Settings) -> bool:
+    """Whether a project whose runs have this state may be trained now."""
     due = due_at(updates, state, settings)
     if due is None:
         return False

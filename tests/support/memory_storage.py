@@ -24,12 +24,14 @@ class MemoryStorage:
         return self._objects.get(key)
 
     def head(self, key: str) -> Stat | None:
-        found = self.get(key)
+        check_key(key)
+        found = self._objects.get(key)
         return None if found is None else Stat(found.tag, len(found.data), self.time)
 
     def put(self, key: str, data: bytes, *, create: bool = False, if_match: str | None = None) -> str:
+        check_key(key)
         with self._lock:
-            found = self.get(key)
+            found = self._objects.get(key)
             if (create and found is not None) or (if_match is not None and (found is None or found.tag != if_match)):
                 raise ConflictError(key)
             self._count += 1

@@ -18,7 +18,8 @@ from shared.labelling.label_config import LabelConfig
 from shared.model_file.card import Estimate
 from shared.reporting import class_names, render_report, template_environment
 from shared.retraining.active_run import begin_run
-from shared.retraining.runs import Progress, Runs
+from shared.retraining.launch_claims import LaunchClaims
+from shared.retraining.runs import Progress
 from shared.retraining.scheduler import Launch
 from shared.retraining.updates import Updates
 from shared.segmentation.segmenter import Segmenter
@@ -122,7 +123,7 @@ def test_versions_stand_with_figures_and_the_one_that_serves(serve: Serve, store
 def test_a_run_that_was_launched_and_has_not_reported_is_starting(serve: Serve, store: Storage) -> None:
     KnownProjects(store).remember(KnownProject(id=3))
     Updates(store).add(3, "ANNOTATION_CREATED", time.time())
-    Runs(store).note_launch(3, 1, "kubernetes")
+    LaunchClaims(store, "").claim(3, 1, "kubernetes")
     with serve() as client:
         client.get("/ui/index.json")
         state = client.get("/ui/projects/3.json").json()["row"]["state"]

@@ -226,7 +226,7 @@ def test_events_of_an_unknown_project_train_nothing_before_label_studio_confirms
 
 
 def test_updates_of_unknown_projects_are_bounded(folder: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.retraining.controller.MOST_STRANGE", 5)
+    monkeypatch.setattr("shared.retraining.strangers.MOST_STRANGE", 5)
     control = control_of(folder, Launched())
     for project in range(10, 15):
         assert not control.is_full(project)
@@ -239,7 +239,7 @@ def test_updates_of_unknown_projects_are_bounded(folder: Storage, monkeypatch: p
 def test_events_of_unknown_projects_are_bounded_without_a_token_too(
     folder: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.retraining.controller.MOST_STRANGE", 5)
+    monkeypatch.setattr("shared.retraining.strangers.MOST_STRANGE", 5)
     settings = Settings(label_studio_host="http://127.0.0.1:1", reconcile_seconds=0)
     connections = Connections()
     reconciler = make_reconciler(folder, Credentials(settings, connections), connections)

@@ -178,22 +178,6 @@ def test_a_second_attempt_of_a_job_waits_for_the_lease_of_the_first(monkeypatch:
         begin_run(storage, PROJECT, launcher="kubernetes", host="pod-4", number=1, wait_seconds=0)
 
 
-def test_a_launch_is_remembered_until_its_number_has_ended(storage: Storage) -> None:
-    runs = Runs(storage)
-    assert runs.launched(PROJECT, 1) is None
-    runs.note_launch(PROJECT, 1, "kubernetes")
-    first = runs.launched(PROJECT, 1)
-    assert first is not None
-    assert first.launcher == "kubernetes"
-    runs.note_launch(PROJECT, 1, "kubernetes")
-    assert runs.launched(PROJECT, 1) == first
-    assert runs.launched(PROJECT, 2) is None
-    storage.put(keys.launched(PROJECT), b"garbage")
-    assert runs.launched(PROJECT, 1) is None
-    runs.note_launch(PROJECT, 2, "process")
-    assert runs.launched(PROJECT, 2) is not None
-
-
 def test_a_clock_that_was_set_back_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "this_process", lambda: "")
     storage = MemoryStorage()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.retraining.runs import Runs
+from shared.retraining.launch_claims import LaunchClaims
 from shared.retraining.updates import Updates
 from shared.store.opening import open_storage
 from tests.support.paths import ROOT
@@ -22,7 +22,7 @@ def test_a_run_that_was_launched_and_has_not_reported_is_starting(
     monkeypatch.setenv("MODEL_DIR", str(tmp_path))
     storage = open_storage(str(tmp_path))
     Updates(storage).add(3, "ANNOTATION_CREATED", time.time())
-    Runs(storage).note_launch(3, 1, "kubernetes")
+    LaunchClaims(storage, "").claim(3, 1, "kubernetes")
     assert main(["pending", "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert row["verdict"].startswith("run 1 is starting: launched ")

@@ -1,0 +1,85 @@
+"""Starting the runs that are due: a pass over all waiting updates, or over those of a project that has just changed.
+
+States of runs are read in parallel, and those of projects in back-off not before their time. Of several servers one
+launches a run, by a claim in the store.
+"""
+
+from collections.abc import Callable
+
+from shared.errors import SegmenterError
+from shared.parallel import AT_ONCE, read_all
+from shared.retraining.due_times import DueTimes
+from shared.retraining.launch_claims import LaunchClaims
+from shared.retraining.launcher import Launcher
+from shared.retraining.runs import RunState
+from shared.retraining.scheduler import Launch, due_launch, in_order
+from shared.retraining.updates import Update
+from shared.settings import Settings
+from shared.store.storage import Storage
+
+
+class Launches:
+    """For one thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        launcher: Launcher,
+        claims: LaunchClaims,
+        state_of: Callable[[int], RunState | None],
+    ) -> None:
+        """`state_of`: the runs of a project, None where they cannot be read; called from several threads at once."""
+        self._settings = settings
+        self._storage = storage
+        self._launcher = launcher
+        self._claims = claims
+        self._state_of = state_of
+        self._due = DueTimes(settings)
+        self.full = False  # after the last pass no place was left: what is due waits for its turn
+
+    def start_due(self, waiting: dict[int, list[Update]], *, whole: bool = True) -> None:
+        """Start the runs that are due. `whole`: `waiting` are the updates of all projects.
+
+        Raises SegmenterError if the store or the launcher fails.
+        """
+        if whole:
+            self._due.keep_only(waiting)
+        running = self._launcher.running()
+        now = self._storage.now()
+        places = self._settings.max_concurrent_runs - len(running)
+        ahead = [
+            project
+            for project in in_order(waiting, self._settings, running)
+            if not self._due.is_later(project, waiting[project], now)
+        ]
+        at_once = max(1, places)
+        while ahead and places > 0:
+            chunk, ahead = ahead[:at_once], ahead[at_once:]
+            for project, state in read_all(self._state_of, chunk).items():
+                launch = state and due_launch(project, waiting[project], state, now, self._settings)
+                if launch and places > 0 and self._launch(launch):
+                    places -= 1
+                    self._due.forget(project)
+                elif state:
+                    self._due.remember(project, waiting[project], state, now)
+            at_once = min(2 * at_once, AT_ONCE)
+        self.full = places <= 0
+
+    def may_be_due(self, project: int, updates: list[Update]) -> bool:
+        """Whether a project is worth reading: enough updates wait, and it is not known to have to wait."""
+        if not in_order({project: updates}, self._settings, ()):
+            return False
+        return not self._due.is_later(project, updates, self._storage.now())
+
+    def _launch(self, launch: Launch) -> bool:
+        """Start a run, unless another process does. Returns whether it was started."""
+        claims = self._launcher.name != "none"
+        if claims and not self._claims.claim(launch.project, launch.number, self._launcher.name):
+            return False
+        try:
+            self._launcher.launch(launch)
+        except SegmenterError:
+            self._claims.release(launch.project, launch.number)
+            raise
+        return True
