@@ -28,7 +28,7 @@ from shared.retraining.updates import START_TRAINING
 from shared.settings import Settings
 from shared.store.aliases import LabelAlias
 from shared.store.learning_curve import LearningCurve, read_curve
-from shared.store.report import Bin, LabelError, ReportFile
+from shared.store.report import AgreementMetrics, Bin, LabelError, RegionUse, ReportFile
 from shared.store.storage import Storage
 
 EVENTS = 50
@@ -100,6 +100,8 @@ class ProjectPage(
     curve: LearningCurve | None  # that `python -m training curve` measured
     held_out: list[str]  # tasks with an out-of-fold prediction
     label_errors: list[LabelError]  # annotations that look wrong and that nobody has accepted, the surest first
+    region_use: list[RegionUse]  # what people made of predictions, until the version that serves was trained
+    agreements: list[AgreementMetrics]
     run: RunRecord | None
     runs: list[RunRecord]
     log: str
@@ -202,6 +204,8 @@ class ProjectPageBuilder:
             curve=curve,
             held_out=[each.task for each in report.held_out] if report else [],
             label_errors=label_errors,
+            region_use=list(report.region_use) if report else [],
+            agreements=list(report.agreements) if report else [],
             run=active,
             runs=[
                 msgspec.structs.replace(each, reason=with_numbers(each.reason, numbers))

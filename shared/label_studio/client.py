@@ -20,6 +20,7 @@ from shared.label_studio.messages import (
     IdPage,
     OpenPage,
     Project,
+    StoredResult,
     TaskListPage,
     TaskWithAnnotations,
     TokenUser,
@@ -137,6 +138,12 @@ class LabelStudio:
         query |= {"project": project, "include": ONE_TASK}
         page = self._read("/api/tasks/", TaskListPage, query)
         return next((each for each in page.tasks if each.id == task), None)
+
+    def prediction(self, prediction: int) -> StoredResult | None:
+        """One prediction with its regions, None if there is none of this id."""
+        path = f"/api/predictions/{prediction}/"
+        reply = self._ask("GET", path)
+        return None if reply.status == 404 else self._expect(reply, StoredResult, f"GET {path}")
 
     def create_predictions(self, project: int, predictions: Sequence[dict[str, Any]]) -> int:
         """Store predictions: dicts of task, result, score and model_version. Returns how many were stored."""

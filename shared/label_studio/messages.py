@@ -92,6 +92,14 @@ class StoredPrediction(msgspec.Struct):
     model_version: str | None = None
 
 
+class StoredResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A prediction with its regions."""
+
+    id: int
+    model_version: str | None = None
+    result: list[Any] = []
+
+
 class OpenTask(msgspec.Struct, frozen=True):
     """A task to be predicted, as /predict would receive it."""
 

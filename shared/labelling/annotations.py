@@ -11,6 +11,14 @@ from shared.settings import Annotators, MachineAnnotations
 FROM_PREDICTION = "prediction"  # `last_action` of Label Studio Enterprise
 
 
+class ParentPrediction(msgspec.Struct, frozen=True, kw_only=True):
+    """The prediction that an annotation was made from."""
+
+    id: int
+    version: str = ""
+    result: list[Any] | None = None  # regions; None: not at hand
+
+
 class Annotation(msgspec.Struct, frozen=True, kw_only=True):
     """One annotation of a task, with Label Studio's regions as they are."""
 
@@ -22,6 +30,13 @@ class Annotation(msgspec.Struct, frozen=True, kw_only=True):
     was_cancelled: bool = False  # skipped by the annotator
     annotator: str = ""  # id or e-mail address; "" when unknown
     machine_made: bool = False  # an accepted prediction that nobody looked at
+    parent: ParentPrediction | None = None
+
+    @property
+    def prelabelled(self) -> bool:
+        """Whether it was made from a prediction: by the annotation itself, or by one of its regions."""
+        origins = (each.get("origin") for each in self.result if isinstance(each, Mapping))
+        return self.parent is not None or any(str(each).startswith(FROM_PREDICTION) for each in origins)
 
 
 def read_annotation(raw: Mapping[str, Any], predictions: Mapping[int, Any] | None = None) -> Annotation:
@@ -47,6 +62,20 @@ def read_annotation(raw: Mapping[str, Any], predictions: Mapping[int, Any] | Non
 def results_by_id(predictions: Iterable[Any]) -> dict[int, Any]:
     """Results of a task's predictions; exports may hold their numbers alone, which say nothing."""
     return {each["id"]: each.get("result") for each in predictions if isinstance(each, Mapping) and "id" in each}
+
+
+def parent_prediction(raw: Mapping[str, Any], predictions: Iterable[Any]) -> ParentPrediction | None:
+    """The prediction that an annotation was made from, as far as it is at hand: among those of its task, or in itself.
+
+    Label Studio writes the prediction that a person saw into the annotation, where the project shows one version.
+    """
+    number = raw.get("parent_prediction")
+    if not isinstance(number, int) or isinstance(number, bool):
+        return None
+    for each in (*predictions, raw.get("prediction")):
+        if isinstance(each, Mapping) and each.get("id") == number and isinstance(each.get("result"), list):
+            return ParentPrediction(id=number, version=str(each.get("model_version") or ""), result=each["result"])
+    return ParentPrediction(id=number)
 
 
 def is_from_prediction(raw: Mapping[str, Any]) -> bool:

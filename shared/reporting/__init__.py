@@ -12,19 +12,23 @@ if TYPE_CHECKING:
     from shared.reporting.html_report import render_report
     from shared.reporting.wording import (
         METRIC_TITLES,
+        agreement_sentence,
         class_names,
         evaluation_sentence,
         label_error_sentence,
+        use_sentence,
         work_sentence,
     )
 
 __all__ = [
     "METRIC_TITLES",
+    "agreement_sentence",
     "class_names",
     "evaluation_sentence",
     "label_error_sentence",
     "render_report",
     "template_environment",
+    "use_sentence",
     "work_sentence",
 ]
 # imported at first use: they need Jinja
@@ -33,6 +37,14 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     submod_attrs={
         "environment": ["template_environment"],
         "html_report": ["render_report"],
-        "wording": ["METRIC_TITLES", "class_names", "evaluation_sentence", "label_error_sentence", "work_sentence"],
+        "wording": [
+            "METRIC_TITLES",
+            "agreement_sentence",
+            "class_names",
+            "evaluation_sentence",
+            "label_error_sentence",
+            "use_sentence",
+            "work_sentence",
+        ],
     },
 )

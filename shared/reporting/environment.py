@@ -7,7 +7,14 @@ from typing import Any
 import jinja2
 
 from shared.reporting import charts
-from shared.reporting.wording import METRIC_TITLES, evaluation_sentence, work_sentence
+from shared.reporting.wording import (
+    AGREEMENT_NOTE,
+    METRIC_TITLES,
+    agreement_sentence,
+    evaluation_sentence,
+    use_sentence,
+    work_sentence,
+)
 
 TEMPLATES = Path(__file__).parent / "templates"
 # characters that XML does not allow; Jinja escapes only markup
@@ -26,7 +33,10 @@ def template_environment(*folders: Path) -> jinja2.Environment:
     )
     made.globals |= {
         "evaluation_sentence": evaluation_sentence,
+        "AGREEMENT_NOTE": AGREEMENT_NOTE,
         "METRIC_TITLES": METRIC_TITLES,
+        "agreement_sentence": agreement_sentence,
+        "use_sentence": use_sentence,
         "work_sentence": work_sentence,
         "line": charts.line,
         "plot": charts.plot,

@@ -1,7 +1,9 @@
 """Names and sentences of reports, the same in report.html, on the pages and in a terminal."""
 
+from collections.abc import Sequence
+
 from shared.model_file.card import ModelMetrics
-from shared.store.report import LabelError
+from shared.store.report import AgreementMetrics, LabelError, RegionUse
 
 METRIC_TITLES = {
     "balanced_accuracy": "Balanced accuracy",
@@ -28,8 +30,9 @@ EVALUATION = {  # by `ModelMetrics.how`
     "optimistic": "Evaluated on held-out parts of the only recording, which is optimistic.",  # by older versions
     "not judged": "Not evaluated: nothing could be held out.",
 }
-
-
+AGREEMENT_NOTE = (
+    "F1 counts segments that overlap by half or more, and instants within the tolerance; kappa is Cohen's, of rows."
+)
 LEAST_EVALUATED = 3  # recordings
 
 
@@ -59,6 +62,41 @@ def work_sentence(metrics: ModelMetrics) -> str:
         return "Saves no work: to correct its predictions is no less work than to label by hand."
     error = "" if saved.standard_error is None else f" (± {100 * saved.standard_error:.0f})"
     return f"Saves about {100 * saved.value:.0f} %{error} of the work of labelling by hand."
+
+
+def use_sentence(region_use: Sequence[RegionUse]) -> str:
+    """What people made of predicted regions; "" where none was annotated from."""
+    found = next((each for each in region_use if each.by == "all"), None)
+    if found is None or not found.predicted:
+        return ""
+    shares = [round(100 * each / found.predicted) for each in (found.unchanged, found.moved, found.relabelled)]
+    fates = "left {} % as they were, moved {} %, relabelled {} %".format(*shares)
+    return (
+        f"Of {found.predicted:,} predicted regions people {fates} and deleted "
+        f"{round(100 * found.deleted / found.predicted)} %; they drew {found.added:,} more."
+    )
+
+
+def agreement_sentence(agreements: Sequence[AgreementMetrics]) -> str:
+    """How far model and annotators agree, and annotators among themselves; "" where that is not known."""
+    by = {(each.between, each.by, each.name): each for each in agreements}
+    sentences = []
+    if model := by.get(("model", "all", "")):
+        origins = [each for each in agreements if (each.between, each.by) == ("model", "origin")]
+        told = ", ".join(f"{each.name} {_agreed(each)}" for each in origins) if len(origins) > 1 else ""
+        sentences.append(
+            f"On recordings that it had not seen, the model agrees with annotators by {_agreed(model)}"
+            + (f" ({told})." if told else ".")
+        )
+    if people := by.get(("annotators", "all", "")):
+        recordings = f"{people.recordings} recording{'s' * (people.recordings != 1)}"
+        sentences.append(f"On {recordings}, annotators agree with each other by {_agreed(people)}.")
+    return " ".join(sentences)
+
+
+def _agreed(agreement: AgreementMetrics) -> str:
+    kappa = "" if agreement.kappa is None else f" and kappa {agreement.kappa:.2f}"
+    return f"F1 {agreement.f1:.2f}{kappa}" if agreement.f1 is not None else kappa.removeprefix(" and ") or "nothing"
 
 
 def class_names(metrics: ModelMetrics) -> list[str]:

@@ -94,6 +94,11 @@ def accepted_labels(project: int) -> str:
     return f"{runs(project)}/accepted-labels.json"
 
 
+def region_use(project: int) -> str:
+    """What each annotation made of the prediction that it was made from."""
+    return f"{runs(project)}/region-use.json"
+
+
 def operators(project: int) -> str:
     """Who did what: the last actions of operators."""
     return f"{runs(project)}/operators.json"

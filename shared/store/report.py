@@ -78,6 +78,43 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     f1_by_label: dict[str, float] = {}
 
 
+class RegionUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What people made of predicted regions, for one label, version, person or month, or for all.
+
+    Regions are the same where their ids are. A region that was relabelled may have been moved, too.
+    """
+
+    by: str  # all, label, version, person or month
+    name: str
+    annotations: int = 0
+    unchanged: int = 0
+    moved: int = 0
+    relabelled: int = 0
+    deleted: int = 0
+    added: int = 0  # drawn beside them, under the label that people gave
+
+    @property
+    def predicted(self) -> int:
+        """All regions that were predicted."""
+        return self.unchanged + self.moved + self.relabelled + self.deleted
+
+
+class AgreementMetrics(msgspec.Struct, frozen=True, kw_only=True):
+    """How far two mark the same in the same recordings.
+
+    between: model (one that has not seen the recording, and a person) or annotators. f1: of segments that overlap by
+    half or more, and of instants within the tolerance. kappa: Cohen's, of rows.
+    """
+
+    between: str
+    by: str  # all, origin (drawn from a prelabel or from nothing), label, person, pair or month
+    name: str
+    recordings: int
+    segments: int  # of the person, or of the first one
+    f1: float | None = None
+    kappa: float | None = None
+
+
 class ReportFile(msgspec.Struct, rename={"metrics": "figures"}, frozen=True, kw_only=True):
     """Contents of report.json."""
 
@@ -98,6 +135,8 @@ class ReportFile(msgspec.Struct, rename={"metrics": "figures"}, frozen=True, kw_
     reliability: tuple[Bin, ...] = ()
     held_out: tuple[HeldOut, ...] = ()
     label_errors: tuple[LabelError, ...] = ()  # the surest first
+    region_use: tuple[RegionUse, ...] = ()  # of predictions that annotations were made from
+    agreements: tuple[AgreementMetrics, ...] = ()
 
 
 class _Numbered(msgspec.Struct, frozen=True):

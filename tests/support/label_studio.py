@@ -117,6 +117,8 @@ class LabelStudioDouble:
             return self._list(parse_qs(urlsplit(asked.target).query))
         if asked.path.startswith("/api/projects/"):
             return self._project(asked)
+        if asked.path.startswith("/api/predictions/"):
+            return self._prediction(asked.path.strip("/").rpartition("/")[2])
         if asked.path in ("/api/ml", "/api/webhooks/"):
             return answer_json([])
         if asked.path.startswith("/api/"):
@@ -128,6 +130,11 @@ class LabelStudioDouble:
             return self.lost_file_answer
         body = recording(task).encode()
         return answer(body, 206, Content_Range=f"bytes 0-{len(body) - 1}/{len(body)}")
+
+    def _prediction(self, number: str) -> bytes:
+        stored = (each for task in self.tasks for each in task.get("predictions", ()))
+        found = next((each for each in stored if str(each.get("id")) == number), None)
+        return answer_json(found) if found else answer_json({"status_code": 404, "detail": "Not found."}, 404)
 
     def _project(self, asked: Asked) -> bytes:
         number, _, rest = asked.path.removeprefix("/api/projects/").partition("/")

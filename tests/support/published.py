@@ -1,11 +1,21 @@
 """Versions in a store with a report, as a training leaves them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from shared.model_file.card import ClassMetrics, Estimate, ModelMetrics
-from shared.store.report import Bin, Comparison, HeldOut, LabelError, ReportFile, StoredSegment
+from shared.store.report import (
+    AgreementMetrics,
+    Bin,
+    Comparison,
+    HeldOut,
+    LabelError,
+    RegionUse,
+    ReportFile,
+    StoredSegment,
+)
 from shared.store.storage import Storage
 from tests.support.store import publish_model
 
@@ -15,6 +25,30 @@ LABEL_ERRORS = tuple(
     )
     for kind, row, old, new in (("wrong label", 60, "Run", "Walk"), ("missing", 100, "", "Run"))
 )
+
+PEOPLE: dict[str, Any] = {  # fields of a report
+    "region_use": tuple(
+        RegionUse(by=by, name=name, annotations=4, unchanged=14, moved=4, relabelled=1, deleted=1, added=3)
+        for by, name in (
+            ("all", ""),
+            ("label", "Run"),
+            ("person", "anna@example.com"),
+            ("version", "20260101T000000Z-aaaaaa"),
+            ("month", "2026-11"),
+        )
+    ),
+    "agreements": tuple(
+        AgreementMetrics(between=between, by=by, name=name, recordings=4, segments=20, f1=0.9, kappa=kappa)
+        for between, by, name, kappa in (
+            ("model", "all", "", 0.85),
+            ("model", "origin", "drawn from nothing", 0.8),
+            ("model", "origin", "drawn from a prelabel", 0.95),
+            ("model", "label", "Run", None),
+            ("annotators", "all", "", 0.9),
+            ("annotators", "pair", "anna@example.com and bert@example.com", 0.9),
+        )
+    ),
+}
 
 
 def make_report(version: str, accuracy: float, recordings: int = 5) -> ReportFile:
@@ -51,14 +85,18 @@ def publish_with_report(
     recordings: int = 5,
     compared: Mapping[str, tuple[float, float]] | None = None,
     label_errors: tuple[LabelError, ...] = (),
+    **more: Any,
 ) -> str:
-    """Publish a version with a report. compared: earlier versions ► difference and its standard error."""
+    """Publish a version with a report. compared: earlier versions ► difference and its standard error.
+
+    more: fields of the report.
+    """
     comparisons = tuple(
         Comparison(version=earlier, groups=10, differences={"balanced_accuracy": Estimate(*found)})
         for earlier, found in (compared or {}).items()
     )
     report = msgspec.structs.replace(
-        make_report(version, accuracy, recordings), comparisons=comparisons, label_errors=label_errors
+        make_report(version, accuracy, recordings), comparisons=comparisons, label_errors=label_errors, **more
     )
     reports = {
         "report.json": msgspec.json.encode(report),

@@ -12,13 +12,22 @@ from pathlib import Path
 import msgspec
 import torch
 
-from shared.errors import ExitCode, LeaseHeldError, PermanentError, RunCancelledError, SegmenterError
+from shared.errors import (
+    ExitCode,
+    LeaseHeldError,
+    PermanentError,
+    RecordError,
+    RunCancelledError,
+    SegmenterError,
+    StoreError,
+)
 from shared.labelling.left_out import label_topic
 from shared.labelling.renames import Rename, rename_sentence, suggest_renames
 from shared.labelling.snapshots import Snapshot
 from shared.reporting import render_report
 from shared.retraining.accepted_labels import AcceptedLabels
 from shared.retraining.active_run import ActiveRun, begin_run
+from shared.retraining.region_use import RegionUses, summarise
 from shared.retraining.repetition import is_repetition
 from shared.retraining.runs import Outcome
 from shared.retraining.updates import Updates
@@ -28,6 +37,7 @@ from shared.store.keys import read_project
 from shared.store.lease import LEASE_SECONDS
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
+from shared.store.report import RegionUse
 from shared.store.storage import Storage
 from training.commands import explain
 from training.commands.output import write_out
@@ -40,6 +50,7 @@ from training.judging.gate import Verdict, pass_gate
 from training.judging.known_recordings import known_recordings
 from training.judging.references import load_references, next_number, read_card
 from training.judging.step_search import search_steps
+from training.people import use_of_predictions
 from training.planning.plan import make_plan
 from training.publishing.model_files import make_card, make_weights
 from training.publishing.report import make_report, text_report
@@ -182,14 +193,29 @@ class _Run:
         card = msgspec.structs.replace(card, renames=tuple(renames))
         graph, weights = trainer.export(model, card), make_weights(model, card)
         accepted = AcceptedLabels(self.storage).of(self._project)
-        report = make_report(card, search, model, verdict, next_number(store, self._project), accepted)
+        number, used = next_number(store, self._project), self._region_use(data)
+        report = make_report(card, search, model, verdict, number, accepted, used)
         reports = {"report.json": msgspec.json.encode(report), "report.html": render_report(report, data.config)}
 
         self.active.report(state="publishing", version=card.version)
         self.active.beat()  # if this process is killed from here on, the next run looks what became of the version
         outcome, reason = self._publish(store, graph, weights, reports, verdict)
-        write_out(text_report(card, search, model, outcome, reason, self.storage.address))
+        place = self.storage.address
+        write_out(text_report(card, search, model, report, outcome=outcome, reason=reason, place=place))
         return outcome, reason
+
+    def _region_use(self, data: TrainingData) -> tuple[RegionUse, ...]:
+        """What people made of predictions; a model does not depend on whether that can be read."""
+        uses, read = RegionUses(self.storage), data.label_studio.prediction if data.label_studio else None
+        try:
+            known = uses.of(self._project)
+            found = use_of_predictions(data.tasks, data.config, known, read)
+            if {each.annotation: each for each in found} != known:
+                uses.replace(self._project, found)
+        except (RecordError, StoreError) as error:
+            log.warning("What people made of predictions is not known: %s", error)
+            return ()
+        return summarise(found)
 
     def _publish(
         self, store: ModelStore, data: bytes, weights: bytes, reports: Mapping[str, bytes], verdict: Verdict

@@ -17,7 +17,7 @@ from shared.labelling.segments import Segment
 from shared.labelling.time_axis import TimeAxis
 from shared.recordings.series import Series
 from shared.segmentation.resampling import at_own_rows
-from training.data.opinions import Agreement, Opinion, agree, form_opinion
+from training.data.opinions import NOBODY, Agreement, Author, Opinion, agree, form_opinion
 from training.data.painting import UNKNOWN as UNKNOWN
 from training.data.votes import Instant as Instant
 
@@ -49,6 +49,7 @@ class AnnotatedSeries:
     unclear: tuple[tuple[UnclearRegion, ...], ...] = ()
     machine_made: bool = False
     own_rows: OwnRows | None = None
+    authors: tuple[Author, ...] = ()  # of the layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class Recording:
     task's recording as it came, where it was resampled.
     annotators: the recording as each of several annotators marked it, `disagreement` what they differ on.
     machine_made: labels are accepted predictions, which teach but evaluate nothing.
+    author: who annotated it, if that is one person.
     """
 
     key: str
@@ -104,6 +106,7 @@ class Recording:
     annotators: tuple["Recording", ...] = ()
     disagreement: Doubt | None = None
     machine_made: bool = False
+    author: Author = NOBODY
 
     @property
     def rows(self) -> int:
@@ -243,7 +246,7 @@ def label_rows(
     ]
     together = agree(opinions, tolerance, unmarked_votes=not ignore)
 
-    def recording(opinion: Opinion) -> Recording:
+    def recording(opinion: Opinion, author: Author = NOBODY) -> Recording:
         return Recording(
             key=marked.key,
             name=marked.name,
@@ -256,14 +259,15 @@ def label_rows(
             whole=rows,
             machine_made=marked.machine_made,
             own_rows=marked.own_rows,
+            author=author,
         )
 
-    found = recording(together.opinion)
+    authors = marked.authors or (NOBODY,) * len(opinions)
     if len(opinions) == 1:
-        return found
+        return recording(together.opinion, authors[0])
     return replace(
-        found,
-        annotators=tuple(map(recording, opinions)),
+        recording(together.opinion),
+        annotators=tuple(map(recording, opinions, authors)),
         disagreement=_disagreement(marked, together),
     )
 

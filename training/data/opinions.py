@@ -15,6 +15,18 @@ Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
+class Author:
+    """Who made an annotation, when, and from what."""
+
+    name: str = ""  # id or e-mail address; "" when unknown
+    at: str = ""  # UTC, ISO 8601; "" when unknown
+    prelabelled: bool = False
+
+
+NOBODY = Author()
+
+
+@dataclass(frozen=True, slots=True)
 class Opinion:
     """What one annotator, or several together, say of a recording.
 

@@ -29,6 +29,7 @@ from training.data.annotations import (
 from training.data.common_rate import at_common_rate
 from training.data.findings import MOST_NAMED, Findings
 from training.data.label_heads import Heads, covered_labels, separate_labels
+from training.data.opinions import Author
 from training.data.tasks import AnnotatedTask
 
 WAITS = (1.0, 2.0, 4.0, 8.0)  # s before trying again, for all recordings of a run together
@@ -197,7 +198,8 @@ def _read_task(task: AnnotatedTask, config: LabelConfig, source: Source, finding
     findings.series += [(f"task {task.id}", doubt) for doubt in doubts]
     parsed = [from_regions(annotation.result, series.axis, config) for annotation in task.annotations]
     findings.left_out += [(f"task {task.id}", each) for one in parsed for each in one.left_out]
-    readable = [each for each in parsed if each.says_something]
+    pairs = zip(task.annotations, parsed, strict=True)
+    readable = [(annotation, each) for annotation, each in pairs if each.says_something]
     if not readable:
         raise TrainingDataError("none of its regions can be read.")
     name = f"task {task.id}" + (f" ({storable(value[-80:])})" if isinstance(value, str) and len(value) < 500 else "")
@@ -206,9 +208,10 @@ def _read_task(task: AnnotatedTask, config: LabelConfig, source: Source, finding
         name=name,
         group=group_of(task),
         series=series,
-        layers=tuple(tuple(each.segments) for each in readable),
-        unclear=tuple(tuple(each.unclear) for each in readable),
+        layers=tuple(tuple(each.segments) for _, each in readable),
+        unclear=tuple(tuple(each.unclear) for _, each in readable),
         machine_made=any(each.machine_made for each in task.annotations),
+        authors=tuple(Author(each.annotator, each.updated_at, each.prelabelled) for each, _ in readable),
     )
 
 

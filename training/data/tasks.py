@@ -16,7 +16,13 @@ from shared.errors import LabelStudioError
 from shared.label_studio.client import ANNOTATED, PAGE_SIZE, after, next_page, task_query
 from shared.label_studio.credentials import Credentials
 from shared.label_studio.request import display_url
-from shared.labelling.annotations import Annotation, is_from_prediction, read_annotation, results_by_id
+from shared.labelling.annotations import (
+    Annotation,
+    is_from_prediction,
+    parent_prediction,
+    read_annotation,
+    results_by_id,
+)
 from shared.labelling.snapshots import AnnotationState, Snapshot, take_snapshot
 from shared.net.connections import Connections
 from shared.net.urls import Url
@@ -85,8 +91,12 @@ def read_task(raw: Any) -> AnnotatedTask | None:
     if it has no number, or if its annotations are no list of numbered ones.
     """
     try:
-        predictions = results_by_id(raw.get("predictions") or ())
-        found = [read_annotation(each, predictions) for each in raw.get("annotations") or ()]
+        predictions = raw.get("predictions") or ()
+        results = results_by_id(predictions)
+        found = [
+            msgspec.structs.replace(read_annotation(each, results), parent=parent_prediction(each, predictions))
+            for each in raw.get("annotations") or ()
+        ]
         kept = sorted((each for each in found if not each.was_cancelled), key=lambda each: (each.created_at, each.id))
         if not kept:
             return None

@@ -32,6 +32,7 @@ class TrainingData(NamedTuple):
     source: Source
     project_created: str  # as Label Studio sends it after the dot of "id.created"; "" offline
     notes: tuple[str, ...] = ()  # sentences about tasks that are none
+    label_studio: LabelStudio | None = None  # None offline
 
     def snapshot_of(self, tasks: Iterable[AnnotatedTask]) -> Snapshot:
         """What the snapshot would be if only these were annotated."""
@@ -65,7 +66,8 @@ def training_data_of_project(
     """
     connections = Connections()
     credentials = Credentials(settings, connections)
-    found = LabelStudio(credentials, connections).project(project)
+    label_studio = LabelStudio(credentials, connections)
+    found = label_studio.project(project)
     if found is None:
         raise TrainingDataError(
             f"Label Studio at {settings.label_studio_host} has no project {project}, or the user of the token may not "
@@ -74,7 +76,7 @@ def training_data_of_project(
     config = with_aliases(parse_label_config(found.label_config), aliases)
     annotated = annotated_tasks(credentials, project, config.fingerprint, now=now)
     source = Fetcher(settings, credentials, connections)
-    return TrainingData(config, annotated.tasks, annotated.snapshot, source, found.created)
+    return TrainingData(config, annotated.tasks, annotated.snapshot, source, found.created, label_studio=label_studio)
 
 
 def training_data_of_export(

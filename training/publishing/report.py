@@ -4,9 +4,18 @@ from collections.abc import Sequence
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import Estimate, Head, ModelCard, ModelMetrics
-from shared.reporting.wording import evaluation_sentence, work_sentence
+from shared.reporting.wording import agreement_sentence, evaluation_sentence, use_sentence, work_sentence
 from shared.retraining.accepted_labels import AcceptedLabel, without_accepted
-from shared.store.report import Bin, HeldOut, LabelError, ReportFile, Schedule, StoredSegment
+from shared.store.report import (
+    AgreementMetrics,
+    Bin,
+    HeldOut,
+    LabelError,
+    RegionUse,
+    ReportFile,
+    Schedule,
+    StoredSegment,
+)
 from training.fitting.trainer import FittedModel
 from training.judging.calibration import (
     ScoredSegments,
@@ -21,6 +30,7 @@ from training.judging.evaluate import HeldOutPrediction
 from training.judging.gate import Verdict
 from training.judging.label_errors import MOST, find_label_errors
 from training.judging.step_search import StepSearch
+from training.people import agreements
 
 SHOWN = {
     "balanced_accuracy": "balanced accuracy",
@@ -76,6 +86,7 @@ def make_report(
     verdict: Verdict,
     number: int = 0,
     accepted: Sequence[AcceptedLabel] = (),
+    region_use: tuple[RegionUse, ...] = (),
 ) -> ReportFile:
     """All of report.json. number: of the version, for people. accepted: annotations that are no label errors."""
     fit = model.fit
@@ -105,15 +116,27 @@ def make_report(
         reliability=tuple(Bin(*each) for each in bins),
         held_out=store_held_out(search.best.predictions),
         label_errors=_label_errors(search, accepted),
+        region_use=region_use,
+        agreements=_agreements(search),
     )
 
 
-def text_report(card: ModelCard, search: StepSearch, model: FittedModel, outcome: str, reason: str, place: str) -> str:
+def text_report(
+    card: ModelCard,
+    search: StepSearch,
+    model: FittedModel,
+    report: ReportFile,
+    *,
+    outcome: str,
+    reason: str,
+    place: str,
+) -> str:
     """A few lines for a terminal. place: where the model lies."""
     metrics = card.metrics
     lines = [f"{metrics.recordings} recording{'s' * (metrics.recordings != 1)}. {evaluation_sentence(metrics)}"]
     if work := work_sentence(metrics):
         lines.append(work)
+    lines += filter(None, [use_sentence(report.region_use), agreement_sentence(report.agreements)])
     if metrics.classes:
         width = max(10, *(len(each.label) for each in metrics.classes))
         lines.append(f"{'class':<{width}} precision  recall      F1  support  segments found / true")
@@ -140,6 +163,11 @@ def text_report(card: ModelCard, search: StepSearch, model: FittedModel, outcome
     else:
         lines.append(f"Not published: {reason}. Kept as version {card.version} in {place}.")
     return "\n".join(lines) + "\n"
+
+
+def _agreements(search: StepSearch) -> tuple[AgreementMetrics, ...]:
+    predictions = () if search.plan.how == "not judged" else search.best.predictions
+    return agreements(predictions, search.plan.recordings, search.plan.tolerance)
 
 
 def _label_errors(search: StepSearch, accepted: Sequence[AcceptedLabel]) -> tuple[LabelError, ...]:

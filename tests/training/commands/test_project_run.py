@@ -12,7 +12,8 @@ from shared.retraining.updates import Updates
 from shared.store.folder import FolderStorage
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
-from tests.support.label_studio import RECORDING, REGIONS, LabelStudioDouble
+from shared.store.report import read_report
+from tests.support.label_studio import RECORDING, REGIONS, LabelStudioDouble, make_region
 from tests.support.synthetic import FAST
 from tests.support.tokens import TOKEN
 from tests.support.web_server import Web, answer, answer_json, serve
@@ -185,3 +186,32 @@ def test_a_state_that_was_trained_on_before_the_run_was_killed_is_not_trained_ag
 def test_the_record_of_a_run_says_how_good_it_is(tmp_path: Path) -> None:
     assert run() == 0
     assert 0 < last(tmp_path).progress.metrics["balanced_accuracy"] <= 1
+
+
+@pytest.mark.usefixtures("web")
+def test_a_report_says_what_people_made_of_predictions_and_how_far_they_agree(
+    label_studio: LabelStudioDouble, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    label_studio.lost_files.clear()
+    task = label_studio.task(1)
+    assert task is not None
+    task["predictions"] = [{"id": 5, "model_version": "older", "result": [make_region(40, 70, name="gone"), *REGIONS]}]
+    kept = [*REGIONS[:2], make_region(165, 199, name="160")]
+    label_studio.annotate(1, result=kept, parent_prediction=5, lead_time=3.0, completed_by=7)
+    assert run() == 0
+    store = ModelStore(open_storage(str(tmp_path)))
+    found = store.file(1, last(tmp_path).version, "report.json")
+    report = read_report(found or b"")
+    [every] = [each for each in report.region_use if each.by == "all"]
+    assert (every.unchanged, every.moved, every.relabelled, every.deleted, every.added) == (2, 1, 0, 1, 0)
+    assert {each.name for each in report.region_use if each.by == "version"} == {"older"}
+    groups = {(each.between, each.by, each.name) for each in report.agreements}
+    assert {("annotators", "all", ""), ("model", "origin", "drawn from a prelabel")} <= groups
+    assert "Of 4 predicted regions people left 50 % as they were" in capsys.readouterr().out
+    page = store.file(1, report.version, "report.html") or b""
+    assert "annotators agree with each other by F1" in page.decode()
+    task["predictions"] = []  # Label Studio deletes old ones, and forgets that an annotation came from them
+    task["annotations"][-1]["parent_prediction"] = None
+    assert run() == 0
+    again = read_report(store.file(1, last(tmp_path).version, "report.json") or b"")
+    assert again.region_use == report.region_use
