@@ -22,6 +22,7 @@ from shared.setting_readers import (
 
 TaskScore = Literal["mean", "min-segment", "margin", "entropy"]
 Annotators = Literal["majority", "latest"]
+Overlaps = Literal["auto", "forbid"]
 NewStore = Literal["make", "refuse"]
 MachineAnnotations = Literal["leave-out", "learn"]
 
@@ -181,6 +182,12 @@ class Settings:
         one_of("leave-out", "learn"),
         "Annotations that Label Studio created from predictions and nobody looked at: leave-out, or learn (from those "
         "of tasks without other annotations; models are never evaluated on them).",
+    )
+    overlaps: Overlaps = setting(
+        "auto",
+        one_of("auto", "forbid"),
+        "Ranges of one label set over each other: auto (labels that people put over each other are learned and "
+        "predicted side by side), or forbid (one range a row in a label set, of annotated ones the shorter).",
     )
     seed: int = setting(
         0,

@@ -8,12 +8,14 @@ from cachetools import LRUCache
 from inference.monitoring.evaluation import EvaluationSummary, summarise_report
 from shared.errors import ModelError
 from shared.model_file.card import Estimate
+from shared.reporting.wording import metric_of_set
 from shared.store.models import UNFINISHED, ModelStore
 from shared.store.report import Comparison, ReportFile, read_report
 
 EVALUATIONS = 100  # of versions, a few hundred bytes a task
 KEPT = 4000  # summaries of about 1 kB
 SHOWN = ("balanced_accuracy", "macro_f1", "segment_f1_50", "event_f1", "ece")
+MOST_SETS = 20  # label sets whose balanced accuracy is shown
 
 
 class ReportSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +28,7 @@ class ReportSummary(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     comparisons: tuple[Comparison, ...] = ()  # with earlier versions
     how: str = ""
-    estimates: dict[str, Estimate] = {}  # the standard names in SHOWN
+    estimates: dict[str, Estimate] = {}  # the standard names in SHOWN; balanced accuracy by label set
     size: int = 0  # bytes of the model
 
 
@@ -112,7 +114,9 @@ def _summarise(data: bytes) -> ReportSummary:
         short = msgspec.json.decode(data, type=_Short)
     except msgspec.DecodeError as error:
         return ReportSummary(reason=f"Its report cannot be read: {error}.")
-    estimates = {name: short.metrics.estimates[name] for name in SHOWN if name in short.metrics.estimates}
+    known = short.metrics.estimates
+    of_sets = [name for name in known if name.startswith(metric_of_set(SHOWN[0], "")[:-1])][:MOST_SETS]
+    estimates = {name: known[name] for name in (*SHOWN, *of_sets) if name in known}
     return ReportSummary(
         number=short.number,
         created_at=short.created_at,

@@ -120,6 +120,11 @@ def labels_of(region: Region) -> tuple[str, ...]:
     return tuple(map(str, labels)) if isinstance(labels, list) else ()
 
 
+def _control(region: Region) -> str:
+    """Name of the tag whose labels it carries: two tags may have a label of one name."""
+    return str(region.get("from_name"))
+
+
 def _rebuild(versions: SavedVersions, earlier: Sequence[_Event], event: _Event) -> OpenDraft | None:
     predicted = {key(each): each for regions in versions.predictions for each in regions}
     predicted |= {key(each): each for one in earlier for each in one.answer}
@@ -176,15 +181,19 @@ def _base(versions: SavedVersions, context: Sequence[Region]) -> tuple[float, li
 
 
 def _overlaid(state: dict[str, Region], context: Sequence[Region]) -> tuple[dict[str, Region], set[str]]:
-    """The state with all regions of the context's label as the context has them, and ids that may be gone.
+    """The state with all regions of the context's label and tag as the context has them, and ids that may be gone.
 
     An empty context says that the last region of its label was deleted, but not of which label.
     """
     if not context:
-        counts = Counter(labels_of(each) for each in state.values())
-        return state, {name for name, each in state.items() if counts[labels_of(each)] == 1}
-    meant = {label for each in context for label in labels_of(each)}
-    rest = {name: each for name, each in state.items() if not meant & set(labels_of(each))}
+        counts = Counter((_control(each), labels_of(each)) for each in state.values())
+        return state, {name for name, each in state.items() if counts[_control(each), labels_of(each)] == 1}
+    meant = {(_control(each), label) for each in context for label in labels_of(each)}
+    rest = {
+        name: each
+        for name, each in state.items()
+        if not any((_control(each), label) in meant for label in labels_of(each))
+    }
     return rest | {each["id"]: each for each in context}, set()
 
 

@@ -5,8 +5,7 @@ where a label has one, separators by name. Source: https://labelstud.io/tags/tim
 """
 
 import hashlib
-import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import Any, Literal
@@ -16,12 +15,12 @@ import msgspec
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from shared.digits import read_digits
-from shared.errors import LabelConfigError, SeriesError
+from shared.errors import LabelConfigError
 from shared.labelling.d3_time import split_format
+from shared.labelling.label_sets import LabelSet, earlier_names, name_apart
+from shared.labelling.task_values import VARIABLE, fill_template, required_value, root_key
 
 SEPARATORS = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "dot": ".", "auto": "auto"}
-VARIABLE = re.compile(r"\$[\w[\].{}]+")
 LONGEST_CONFIG = 1 << 20  # characters: 30,000 labels; a tag takes 30 times its four characters when it is read
 LONGEST_QUOTE = 200  # characters of a tag in an error
 LONGEST_NAME = 60  # … of a name or an attribute's value
@@ -29,13 +28,13 @@ MOST_QUOTED = 20  # names or sentences in one list: each tag must not repeat all
 
 
 class LabelConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """The pair of `TimeSeriesLabels` and `TimeSeries` tags that is served."""
+    """A `TimeSeries` tag and the `TimeSeriesLabels` tags on it: what is served."""
 
-    from_name: str
+    from_name: str  # of the first TimeSeriesLabels tag
     to_name: str
     value_key: str  # "csv_url" of value="$csv_url"; "": the task's data themselves are the columns
     value_type: Literal["url", "json"]
-    labels: tuple[str, ...]  # as regions carry them, in document order
+    labels: tuple[str, ...]  # of all sets, in document order; named apart where several sets have one name
     colors: tuple[str, ...]  # `background` of each label, "" without one
     channels: tuple[str, ...]  # lower-cased names or decimal indices of columns, in document order, without repeats
     time_column: str = ""  # lower-cased name or index; "": the row's number is its time
@@ -46,18 +45,43 @@ class LabelConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     synonyms: dict[str, str] = {}  # `value` of a label that has an alias ► the alias: the page takes both
 
     aliases: dict[str, str] = {}  # labels of annotations ► labels that they were renamed to, confirmed by an operator
+    sets: tuple[LabelSet, ...] = ()  # by tag where several are on the series; empty: `from_name` has all labels
 
     @cached_property
     def label_set(self) -> frozenset[str]:
         """The labels, to look names up in: there may be 30,000, and as many regions."""
         return frozenset(self.labels)
 
+    @cached_property
+    def label_sets(self) -> dict[str, frozenset[str]]:
+        """Labels by the name of their TimeSeriesLabels tag."""
+        return {each.from_name: frozenset(each.labels) for each in self.sets} or {self.from_name: self.label_set}
+
+    @cached_property
+    def origins(self) -> dict[str, tuple[str, str]]:
+        """Of each label the name of its tag, and the name that regions of this tag carry."""
+        found: dict[str, tuple[str, str]] = {}
+        for each in self.sets:
+            for name, label in each.names.items():
+                found.setdefault(label, (each.from_name, name))
+        return found or {label: (self.from_name, label) for label in self.labels}
+
+    @cached_property
+    def _names(self) -> dict[str, dict[str, str]]:
+        return {each.from_name: each.names for each in self.sets}
+
+    def meaning(self, from_name: str, name: str) -> str | None:
+        """The label that a region of a tag means by a name; None: the tag has no such label."""
+        label = self._names.get(from_name, {}).get(name) or self.synonyms.get(name, name)
+        return label if label in self.label_sets[from_name] else None
+
     @property
     def fingerprint(self) -> str:
         """16 hex digits over all that a model depends on: not colours, the order of labels or `left_out`."""
+        labels = [(each.from_name, sorted(each.names.items())) for each in self.sets]
         parts = (
-            self.from_name, self.to_name, self.value_key, self.value_type, sorted(self.labels), self.channels,
-            self.time_column, self.time_format, self.separator or ",",
+            sorted(labels) or self.from_name, self.to_name, self.value_key, self.value_type, sorted(self.labels),
+            self.channels, self.time_column, self.time_format, self.separator or ",",
         )  # fmt: skip
         if self.value_template:
             parts = (*parts, self.value_template)  # type: ignore[assignment]
@@ -71,7 +95,7 @@ class LabelConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         if not self.value_key:
             return frozenset((*self.channels, self.time_column))
         keys = [match[1:] for match in VARIABLE.findall(self.value_template)] or [self.value_key]
-        return frozenset((*keys, *(re.split(r"[.[]", key, maxsplit=1)[0] for key in keys)))
+        return frozenset((*keys, *map(root_key, keys)))
 
     def value_of(self, data: Mapping[str, Any]) -> Any:
         """What the TimeSeries tag means in a task's data: a URL or columns, as the page finds them.
@@ -81,39 +105,12 @@ class LabelConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         if not self.value_key:
             return dict(data)
         if not self.value_template:
-            return self._required(self.value_key, data)
-        return VARIABLE.sub(lambda match: _in_text(self._required(match[0][1:], data)), self.value_template)
-
-    def _required(self, key: str, data: Mapping[str, Any]) -> Any:
-        found = self._entry(key, data)
-        if found is None and (key in data or re.split(r"[.[]", key, maxsplit=1)[0] in data):
-            raise SeriesError(f'"{key}" of the task\'s data is null or holds no value; expected a URL or columns.')
-        if found is None:
-            raise SeriesError(
-                f'The task has no "{key}", which value="{self.value_template or "$" + key}" of the TimeSeries tag '
-                f"names; it has {', '.join(sorted(data)[:10]) or 'nothing'}."
-            )
-        return found
-
-    @staticmethod
-    def _entry(key: str, data: Mapping[str, Any]) -> Any:
-        """What data hold under a key: the key itself, else a path such as `files.csv` or `files[0]`; None: nothing."""
-        if key in data:
-            return data[key]
-        found: Any = data
-        for part in re.findall(r"[^.[\]]+", key):
-            if isinstance(found, Mapping):
-                found = found.get(part)
-                continue
-            index = read_digits(part)
-            if not isinstance(found, list) or index is None or index >= len(found):
-                return None
-            found = found[index]
-        return found
+            return required_value(self.value_key, data, f"${self.value_key}")
+        return fill_template(self.value_template, data)
 
 
 def parse_label_config(xml: str) -> LabelConfig:
-    """Parse a labelling configuration; of several pairs of tags the first that can be served is taken.
+    """Parse a labelling configuration: the first TimeSeries tag that can be served, with all its label sets.
 
     Raises LabelConfigError, which quotes the tag at fault.
     """
@@ -132,18 +129,43 @@ def parse_label_config(xml: str) -> LabelConfig:
         )
     known = _list_names(objects)
     refusals: list[str] = []
+    served: dict[str, LabelConfig] = {}
+    used: set[Element] = set()
     for control in controls:
         try:
             found = _read_pair(control, objects, known)
         except LabelConfigError as error:
             refusals.append(str(error))
             continue
-        rest = [tag for tag in tags if tag is not control and tag is not objects[found.to_name].tag]
-        left_out = [*refusals, *_left_out(rest, found)]
-        if len(left_out) > MOST_QUOTED:
-            left_out[MOST_QUOTED:] = [f"{len(left_out) - MOST_QUOTED} more tags are left out."]
-        return msgspec.structs.replace(found, left_out=tuple(left_out))
-    raise LabelConfigError(refusals[0])
+        if found.from_name in served:
+            refusals.append(f"{_quote(control)} is left out: another tag has its name.")
+            used.add(control)
+        elif found.to_name == next(iter(served.values()), found).to_name:
+            served[found.from_name] = found
+            used |= {control, objects[found.to_name].tag}
+    if not served:
+        raise LabelConfigError(refusals[0])
+    whole = _together(list(served.values()))
+    left_out = [*refusals, *_left_out([tag for tag in tags if tag not in used], whole)]
+    if len(left_out) > MOST_QUOTED:
+        left_out[MOST_QUOTED:] = [f"{len(left_out) - MOST_QUOTED} more tags are left out."]
+    return msgspec.structs.replace(whole, left_out=tuple(left_out))
+
+
+def _together(found: Sequence[LabelConfig]) -> LabelConfig:
+    """The label sets of one series as one configuration."""
+    first = found[0]
+    if len(found) == 1:
+        return first
+    sets = name_apart([(each.from_name, each.labels, each.synonyms) for each in found])
+    colors = {
+        label: color
+        for names, each in zip(sets, found, strict=True)
+        for label, color in zip(names.labels, each.colors, strict=True)
+    }
+    return msgspec.structs.replace(
+        first, labels=tuple(colors), colors=tuple(colors.values()), synonyms=earlier_names(sets), sets=sets
+    )
 
 
 class _Object:
@@ -271,15 +293,6 @@ def _read_object(tag: Element) -> LabelConfig:
     )
 
 
-def _in_text(value: Any) -> str:
-    """A value within a text, as JavaScript writes it. Raises SeriesError for an object or a list."""
-    if isinstance(value, Mapping | list):
-        raise SeriesError(f"A part of the address is {str(value)[:60]!r} in the task's data; expected a text.")
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
 def _read_channels(tag: Element) -> tuple[str, ...]:
     columns: dict[str, None] = {}
     for channel in _walk(tag, beside="timeseries"):
@@ -301,8 +314,9 @@ def _read_separator(tag: Element) -> str:
     return separator
 
 
-def _left_out(rest: list[Element], found: LabelConfig) -> Iterator[str]:
-    served = f"only {found.from_name[:LONGEST_NAME]!r} on {found.to_name[:LONGEST_NAME]!r} is served"
+def _left_out(rest: Sequence[Element], found: LabelConfig) -> Iterator[str]:
+    controls = " and ".join(repr(name[:LONGEST_NAME]) for name in islice(found.label_sets, MOST_QUOTED))
+    served = f"only {controls} on {found.to_name[:LONGEST_NAME]!r} {'are' if found.sets else 'is'} served"
     for tag in rest:
         name = _name(tag)
         if name == "timeserieslabels" or (name == "timeseries" and _attributes(tag).get("name") != found.to_name):

@@ -4,6 +4,7 @@ import hashlib
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple
 
 from shared.errors import SeriesError
@@ -13,6 +14,7 @@ from shared.labelling.segments import Segment
 from shared.labelling.time_axis import Time, TimeAxis
 
 KIND = "timeserieslabels"
+MOST_NAMED = 5  # tags in a sentence
 
 
 def to_regions(segments: Iterable[Segment], axis: TimeAxis, config: LabelConfig) -> list[dict[str, Any]]:
@@ -36,6 +38,7 @@ class UnclearRegion(NamedTuple):
     last: int | None
     label: str | None  # None: it has none, or one that the configuration does not have
     instant: bool
+    among: frozenset[str] = frozenset()  # labels of its set, of which one is meant; empty: any label
 
     @property
     def span(self) -> tuple[int, int] | None:
@@ -73,24 +76,27 @@ def from_regions(regions: Iterable[Any], axis: TimeAxis, config: LabelConfig) ->
             parsed.unclear.append(UnclearRegion(None, None, None, instant=False))
             parsed.left_out.append(LeftOut("unreadable-region", "", f"{reprlib.repr(region)} is no region"))
         elif str(region.get("type", "")).lower() == KIND:
-            pair = region.get("from_name"), region.get("to_name", config.to_name)  # the latter is not always written
-            if pair == (config.from_name, config.to_name):
-                _read_region(region.get("value"), axis, config, parsed)
+            control, series = region.get("from_name"), region.get("to_name", config.to_name)  # not always written
+            if isinstance(control, str) and control in config.label_sets and series == config.to_name:
+                _read_region(region.get("value"), axis, config, control, parsed)
             else:
-                parsed.left_out.append(_of_other_tags(*pair, config))
+                parsed.left_out.append(_of_other_tags(control, series, config))
     return parsed
 
 
 def _of_other_tags(control: object, series: object, config: LabelConfig) -> LeftOut:
-    used = f"only those of {config.from_name!r} on {config.to_name!r} are used"
+    names = " and ".join(map(repr, islice(config.label_sets, MOST_NAMED)))
+    used = f"only those of {names} on {config.to_name!r} are used"
     return LeftOut("other-control", f"{str(control)[:80]!r} on {str(series)[:80]!r}", used)
 
 
-def _read_region(value: Any, axis: TimeAxis, config: LabelConfig, parsed: ParsedRegions) -> None:
+def _read_region(value: Any, axis: TimeAxis, config: LabelConfig, control: str, parsed: ParsedRegions) -> None:
     value = value if isinstance(value, Mapping) else {}
     start, end, labels = value.get("start"), value.get("end"), value.get(KIND)
     instant = value.get("instant") is True and start == end
-    names = [config.synonyms.get(str(label), str(label)) for label in labels] if isinstance(labels, list) else []
+    names = [str(label) for label in labels] if isinstance(labels, list) else []
+    meant = [config.meaning(control, name) for name in names]
+    among = config.label_sets[control] if config.sets else frozenset()
     try:
         first, last = axis.rows_between(start, end)
     except SeriesError as error:
@@ -98,36 +104,36 @@ def _read_region(value: Any, axis: TimeAxis, config: LabelConfig, parsed: Parsed
         if None not in bounds and not axis.is_reversed(start, end):
             parsed.left_out.append(LeftOut("outside-region", "", str(error)))
             return
-        meant = [name if name in config.label_set else None for name in names]
-        parsed.unclear += [UnclearRegion(*bounds, name, instant) for name in meant or [None]]
+        parsed.unclear += [UnclearRegion(*bounds, label, instant, among) for label in meant or [None]]
         parsed.left_out.append(LeftOut("unreadable-region", "", str(error)))
         return
     if instant:
         first = last = (first + last) // 2
     if not names:
-        parsed.unclear.append(UnclearRegion(first, last, None, instant))
+        parsed.unclear.append(UnclearRegion(first, last, None, instant, among))
         parsed.left_out.append(LeftOut("unreadable-region", "", f"A region from {start!r} to {end!r} has no label."))
-    for name in names:
-        if name in config.label_set:
-            parsed.segments.append(Segment(first, last, name, instant=instant))
+    for name, label in zip(names, meant, strict=True):
+        if label is not None:
+            parsed.segments.append(Segment(first, last, label, instant=instant))
         else:
-            parsed.unclear.append(UnclearRegion(first, last, None, instant))
+            parsed.unclear.append(UnclearRegion(first, last, None, instant, among))
             parsed.left_out.append(LeftOut("unknown-label", label_topic(name), f"from {start!r} to {end!r}"))
 
 
 def _region(segment: Segment, start: Time, end: Time, config: LabelConfig) -> dict[str, Any]:
     kind = "instant" if segment.instant else "range"
-    key = f"{config.from_name}\n{segment.label}\n{kind}\n{segment.first}\n{segment.last}"
+    from_name, label = config.origins[segment.label]
+    key = f"{from_name}\n{label}\n{kind}\n{segment.first}\n{segment.last}"
     return {
         "id": hashlib.sha256(key.encode()).hexdigest()[:12],
-        "from_name": config.from_name,
+        "from_name": from_name,
         "to_name": config.to_name,
         "type": KIND,
         "value": {
             "start": start,
             "end": end,
             "instant": segment.instant,
-            KIND: [segment.label],
+            KIND: [label],
         },
         "score": round(segment.score, 4),
     }

@@ -12,6 +12,7 @@ from shared.reporting.wording import (
     METRIC_TITLES,
     agreement_sentence,
     evaluation_sentence,
+    sets_sentence,
     use_sentence,
     work_sentence,
 )
@@ -37,6 +38,7 @@ def template_environment(*folders: Path) -> jinja2.Environment:
         "METRIC_TITLES": METRIC_TITLES,
         "agreement_sentence": agreement_sentence,
         "use_sentence": use_sentence,
+        "sets_sentence": sets_sentence,
         "work_sentence": work_sentence,
         "line": charts.line,
         "plot": charts.plot,

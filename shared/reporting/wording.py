@@ -99,6 +99,23 @@ def _agreed(agreement: AgreementMetrics) -> str:
     return f"F1 {agreement.f1:.2f}{kappa}" if agreement.f1 is not None else kappa.removeprefix(" and ") or "nothing"
 
 
+def metric_of_set(metric: str, control: str) -> str:
+    """Name of the estimate of one label set, where a series has several. control: name of its tag."""
+    return f"{metric} ({control})"
+
+
+def sets_sentence(metrics: ModelMetrics) -> str:
+    """Balanced accuracy by label set; "" where there is one set only."""
+    start = metric_of_set("balanced_accuracy", "")[:-1]
+    found = [
+        f"{name.removeprefix(start)[:-1]} {each.value:.3f}"
+        + ("" if each.standard_error is None else f" ± {each.standard_error:.3f}")
+        for name, each in metrics.estimates.items()
+        if name.startswith(start)
+    ]
+    return f"Balanced accuracy by label set: {', '.join(found)}." if found else ""
+
+
 def class_names(metrics: ModelMetrics) -> list[str]:
     """Names of the confusion matrix's rows, background first; "?" for classes that the metrics do not name."""
     names = [each.label for each in metrics.classes]

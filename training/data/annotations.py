@@ -57,11 +57,13 @@ class LabelKinds:
     """Which labels are decoded as ranges and which as instants, in the order of the configuration; some as both.
 
     heads: labels of ranges. Those of one head exclude each other, those of different heads may overlap.
+    sets: name and labels of each TimeSeriesLabels tag where there are several; each has heads of its own.
     """
 
     heads: tuple[tuple[str, ...], ...]
     instants: tuple[str, ...]
     notes: tuple[str, ...]
+    sets: tuple[tuple[str, frozenset[str]], ...] = ()
 
     @property
     def ranges(self) -> tuple[str, ...]:
@@ -76,6 +78,23 @@ class LabelKinds:
             name = "outside regions" if "background" in self.ranges else "background"  # people call labels so
             found += [name if len(self.heads) == 1 else f"{name} ({', '.join(head)})", *head]
         return tuple(found)
+
+    def scopes(self) -> tuple[list[frozenset[str] | None], list[int]]:
+        """Labels of which each tells where people looked, and which of these scopes each head has, instants last.
+
+        None: labels of any kind. Several sets have a scope each, and instants all sets that have any.
+        """
+        if not self.sets:
+            return [None], [0] * (len(self.heads) + 1)
+        sets = [labels for _, labels in self.sets]
+        of_heads = [next(place for place, labels in enumerate(sets) if head[0] in labels) for head in self.heads]
+        of_instants = frozenset().union(*(each for each in sets if each.intersection(self.instants)))
+        return [*sets, of_instants], [*of_heads, len(sets)]
+
+    def only(self, labels: Collection[str]) -> "LabelKinds":
+        """Without all other labels, and heads that then have none."""
+        heads = tuple(head for head in self.heads if head[0] in labels)
+        return LabelKinds(heads, tuple(label for label in self.instants if label in labels), self.notes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +184,19 @@ class Recording:
             edges = (rows[:-1] + rows[1:] + 1) // 2
         return edges[(edges > 0) & (edges < self.rows)]
 
+    def only(self, labels: Collection[str]) -> "Recording":
+        """As if one label set had been annotated alone."""
+        kinds = self.kinds.only(labels)
+        heads = [place for place, head in enumerate(self.kinds.heads) if head in kinds.heads]
+        return replace(
+            self,
+            kinds=kinds,
+            labels=self.labels[:, heads],
+            events=tuple(event for event in self.events if event.label in labels),
+            known=self.known[:, heads + [-1] * bool(kinds.instants)],
+            annotators=tuple(each.only(labels) for each in self.annotators),
+        )
+
     def part(self, first: int, end: int) -> "Recording":
         """Rows `first` to `end` − 1 as a recording of their own."""
         axis = self.series.axis
@@ -239,6 +271,7 @@ def label_rows(
             kinds.heads,
             kinds.instants,
             rows,
+            scopes=kinds.scopes(),
             margin=margin if ignore else None,
             tolerance=tolerance,
         )

@@ -4,14 +4,16 @@ Two labels go apart where many segments of the rarer one overlap the other's. Re
 their borders, or once by mistake, change nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.doubts import Doubt
 from shared.labelling.segments import Segment
+from shared.settings import Overlaps
 from training.data.annotations import AnnotatedSeries, LabelKinds, Recording, by_annotator
 
 APART_SHARE = 0.10  # of the rarer label's segments that overlap the other label: from here on two labels go apart …
@@ -21,34 +23,50 @@ LEAST_OVERLAP = 0.5  # of the shorter segment's rows: less is a border drawn car
 MOST_TRIES = 20_000  # in the search for the fewest heads; labels that overlap in so many ways get a head more
 
 Heads = tuple[tuple[str, ...], ...]
+NO_SETS: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 
-def separate_labels(kinds: LabelKinds, marked: Sequence[AnnotatedSeries], previous: Heads = ()) -> LabelKinds:
+def separate_labels(
+    kinds: LabelKinds,
+    marked: Sequence[AnnotatedSeries],
+    previous: Heads = (),
+    sets: Mapping[str, frozenset[str]] = NO_SETS,
+    overlaps: Overlaps = "auto",
+) -> LabelKinds:
     """The labels of ranges in as few heads as their overlaps allow, in the configuration's order.
 
-    previous: heads of the model that serves, which stay as they are where nothing speaks against it.
+    previous: heads of the model that serves, which stay as they are where nothing speaks against it. sets: labels of
+    each TimeSeriesLabels tag; those of different tags never share a head. overlaps: `forbid` gives each tag one head.
     """
     labels = kinds.ranges
-    overlaps = _count_overlaps(marked, labels)
-    apart = overlaps.apart(labels, previous)
+    apart: NDArray[np.bool_] = np.zeros((len(labels), len(labels)), bool)
+    if overlaps == "auto":
+        apart = _count_overlaps(marked, labels).apart(labels, previous)
+    if len(sets) > 1:
+        owners = np.array([next(name for name, each in sets.items() if label in each) for label in labels])
+        apart |= owners[:, None] != owners
     heads = _kept(labels, apart, previous, _fewest(labels, apart))
     notes = []
-    if len(heads) > 1:
+    if len(heads) > max(1, len([each for each in sets.values() if not each.isdisjoint(labels)])):
         shown = "; ".join(", ".join(head) for head in heads)
         notes.append(f"Labels that overlap are learned and predicted side by side: {shown}.")
-    return replace(kinds, heads=heads, notes=(*kinds.notes, *notes))
+    return replace(kinds, heads=heads, notes=(*kinds.notes, *notes), sets=tuple(sets.items()) if len(sets) > 1 else ())
 
 
-def covered_labels(recordings: Sequence[Recording], kinds: LabelKinds) -> list[Doubt]:
+def covered_labels(recordings: Sequence[Recording], kinds: LabelKinds, overlaps: Overlaps = "auto") -> list[Doubt]:
     """One for each label of ranges without a row by any annotator: others of its head lie on top of it everywhere."""
     sizes = np.sum([each.class_sizes() for each in by_annotator(recordings)], axis=0)
     empty = [name for name, rows in zip(kinds.range_classes, sizes, strict=False) if not rows and name in kinds.ranges]
+    rule = (
+        f"Labels are learned side by side where {APART_SHARE:.0%} of the rarer one's regions overlap the other's, in "
+        f"at least {LEAST_RECORDINGS} recordings."
+        if overlaps == "auto"
+        else "Set OVERLAPS=auto to learn them side by side."
+    )
     return [
         Doubt(
             kind="covered-label",
-            sentence=f"{label} cannot be learned: regions of other labels lie on all of its rows. Labels are learned "
-            f"side by side where {APART_SHARE:.0%} of the rarer one's regions overlap the other's, in at least "
-            f"{LEAST_RECORDINGS} recordings.",
+            sentence=f"{label} cannot be learned: regions of other labels lie on all of its rows. {rule}",
         )
         for label in empty
     ]

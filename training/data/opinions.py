@@ -32,19 +32,22 @@ class Opinion:
 
     labels: int16 [rows, heads of ranges], UNKNOWN where that is not known. events: in order of their rows.
     near_events: bool [rows], False where it is not known whether there are events.
-    within: bool [rows], rows that count as annotated where unmarked rows do not.
+    within: bool [rows, scopes], rows that count as annotated where unmarked rows do not.
+    scope: place in `within` for each head of ranges, and at last for events.
     """
 
     labels: Labels
     events: tuple[Instant, ...]
     near_events: Flags
     within: Flags
+    scope: tuple[int, ...]
 
     def known(self, *, has_instants: bool) -> Flags:
         """Which labels, and then which events, are known: bool [rows, all heads]."""
-        columns = [(self.labels != UNKNOWN) & self.within[:, None]]
+        *ranges, events = self.scope
+        columns = [(self.labels != UNKNOWN) & self.within[:, ranges]]
         if has_instants:
-            columns.append((self.near_events & self.within)[:, None])
+            columns.append((self.near_events & self.within[:, events])[:, None])
         return np.concatenate(columns, axis=1)
 
 
@@ -55,13 +58,15 @@ def form_opinion(
     instants: Sequence[str],
     rows: int,
     *,
+    scopes: tuple[Sequence[frozenset[str] | None], Sequence[int]],
     margin: int | None,
     tolerance: float,
 ) -> Opinion:
     """What one annotation holds.
 
     A stray range of an instant label counts as an instant at its middle row; a stray instant of a range label is left
-    out. margin: rows around the first and the last segment that are known where others are not; None: all are known.
+    out. scopes: see LabelKinds.
+    margin: rows around the first and the last segment that are known where others are not; None: all are known.
     tolerance: rows around an event that belong to it.
     """
     ranges = {label for head in heads for label in head}
@@ -76,29 +81,36 @@ def form_opinion(
         index = {label: 1 + place for place, label in enumerate(names)}
         marked = [Painted(s.first, s.last, index[s.label]) for s in segments if not s.instant and s.label in index]
         others = ranges - set(names)
-        labels[:, head] = paint(marked, [each for each in of_ranges if each.label not in others], rows)
+        doubtful = [each for each in of_ranges if each.label not in others and _concerns(each, names)]
+        labels[:, head] = paint(marked, doubtful, rows)
     reach = int(tolerance)
     around = [Painted(max(event.row - reach, 0), event.row + reach, 1) for event in events]
     of_instants = [_widened(each, reach) for each in unclear if _is_of_instants(each, ranges, instants)]
-    within = np.ones(rows, bool)
-    if margin is not None:
-        within[:] = False
-        if segments:
-            first, last = min(each.first for each in segments), max(each.last for each in segments)
-            within[max(first - margin, 0) : last + margin + 1] = True
+    within = np.full((rows, len(scopes[0])), margin is None)
+    for place, meant in enumerate(scopes[0] if margin is not None else ()):
+        some = [each for each in segments if meant is None or each.label in meant]
+        if some:
+            first, last = min(each.first for each in some), max(each.last for each in some)
+            within[max(first - (margin or 0), 0) : last + (margin or 0) + 1, place] = True
     return Opinion(
         labels=labels,
         events=tuple(sorted(events, key=lambda event: (event.row, event.label))),
         near_events=paint(around, of_instants, rows) != UNKNOWN if instants else np.ones(rows, bool),
         within=within,
+        scope=tuple(scopes[1]),
     )
 
 
 def _is_of_instants(each: UnclearRegion, ranges: set[str], instants: Sequence[str]) -> bool:
     """Whether a region is about events: by its label, or by its form where that is unknown."""
-    if each.label in ranges:
+    if each.label in ranges or not _concerns(each, instants):
         return False
     return each.label in instants or each.instant or not ranges
+
+
+def _concerns(each: UnclearRegion, labels: Sequence[str]) -> bool:
+    """Whether one of the labels may be meant: a region of one tag says nothing of the labels of others."""
+    return not each.among or not each.among.isdisjoint(labels)
 
 
 def _widened(each: UnclearRegion, reach: int) -> UnclearRegion:
@@ -122,23 +134,26 @@ def agree(opinions: Sequence[Opinion], tolerance: float, *, unmarked_votes: bool
     unmarked_votes: whether rows outside somebody's regions are a vote for background. If not, they are background
     where nobody marks them and more than half have regions before and after.
     """
+    *scope, of_events = opinions[0].scope
     within = 2 * np.sum([each.within for each in opinions], axis=0) > len(opinions)
     ballots = [each.labels if unmarked_votes else np.where(each.labels == 0, NO_VOTE, each.labels) for each in opinions]
     labels = vote_on_rows(ballots)
     if not unmarked_votes:
         nobody = np.all([each == NO_VOTE for each in ballots], axis=0)
-        labels[nobody & within[:, None]] = 0
-        within = within | np.any([each > 0 for each in ballots], axis=(0, 2))
+        labels[nobody & within[:, scope]] = 0
+        marked = np.any([each > 0 for each in ballots], axis=0)
+        for place in set(scope):
+            within[:, place] |= marked[:, [each == place for each in scope]].any(axis=1)
     vote = vote_on_events([each.events for each in opinions], tolerance, unmarked_votes=unmarked_votes)
-    votes = np.sum([each.near_events & each.within for each in opinions], axis=0)
-    near_events = 2 * votes > np.sum([each.within for each in opinions], axis=0)
+    votes = np.sum([each.near_events & each.within[:, of_events] for each in opinions], axis=0)
+    near_events = 2 * votes > np.sum([each.within[:, of_events] for each in opinions], axis=0)
     reach = int(tolerance)
     for row in vote.disputed:
         near_events[max(row - reach, 0) : row + reach + 1] = False
     for event in vote.agreed:
-        within[event.row] = True
+        within[event.row, of_events] = True
     return Agreement(
-        Opinion(labels, tuple(vote.agreed), near_events, within),
+        Opinion(labels, tuple(vote.agreed), near_events, within, opinions[0].scope),
         float(disputed_rows(ballots).any(axis=1).mean()) if labels.size else 0.0,
         len(vote.disputed),
     )

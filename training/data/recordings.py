@@ -16,7 +16,7 @@ from shared.labelling.regions import from_regions
 from shared.recordings.series import is_address, read_series
 from shared.segmentation.normalisation import missing
 from shared.segmentation.recording_doubts import outliers, without_values
-from shared.settings import Annotators, MachineAnnotations
+from shared.settings import Annotators, MachineAnnotations, Overlaps
 from training.data.annotations import (
     AnnotatedSeries,
     LabelKinds,
@@ -63,13 +63,14 @@ def load_recordings(
     *,
     annotators: Annotators = "majority",
     machine_annotations: MachineAnnotations = "leave-out",
+    overlaps: Overlaps = "auto",
     previous: Heads = (),
     sleep: Callable[[float], None] = time.sleep,
 ) -> Loaded:
     """Read every task's recording and label its rows; a fetch that fails in passing is tried again, WAITS in all.
 
-    unlabelled, annotators, machine_annotations: the settings of these names. previous: labels by head of ranges of the
-    model that serves.
+    unlabelled, annotators, machine_annotations, overlaps: the settings of these names. previous: labels by head of
+    ranges of the model that serves.
 
     Raises TrainingDataError with one sentence, and notes, where nothing can be learned; FetchError where that may be
     because recordings did not arrive.
@@ -96,7 +97,7 @@ def load_recordings(
         findings.series += other_rates
     notes: list[str] = []
     try:
-        return _label(layered, config, unlabelled, previous, failures, findings, missing, notes)
+        return _label(layered, config, unlabelled, overlaps, previous, failures, findings, missing, notes)
     except TrainingDataError as error:
         for note in notes:
             error.add_note(note)
@@ -134,6 +135,7 @@ def _label(
     layered: Sequence[AnnotatedSeries],
     config: LabelConfig,
     unlabelled: str,
+    overlaps: Overlaps,
     previous: Heads,
     failures: Sequence[tuple[AnnotatedTask, SegmenterError]],
     findings: Findings,
@@ -146,7 +148,8 @@ def _label(
         notes.append(f"{len(failures) - MOST_NAMED} more tasks were skipped.")
     doubts = findings.doubts(len(layered))
     notes += [doubt.sentence for doubt in doubts]
-    kinds = separate_labels(choose_label_kinds(layered, config.labels), layered, previous)
+    kinds = choose_label_kinds(layered, config.labels)
+    kinds = separate_labels(kinds, layered, previous, config.label_sets, overlaps)
     if not kinds.ranges and not kinds.instants:
         raise TrainingDataError(
             f"None of the {len(layered)} annotated recordings holds a segment with a label of the configuration: mark "
@@ -161,7 +164,7 @@ def _label(
     doubts += differing
     notes += [doubt.sentence for doubt in differing]
     notes += kinds.notes
-    covered = covered_labels(recordings, kinds)
+    covered = covered_labels(recordings, kinds, overlaps)
     doubts += covered
     notes += [doubt.sentence for doubt in covered]
     _check_learnable(recordings, kinds, config)

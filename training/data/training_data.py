@@ -48,6 +48,7 @@ class TrainingData(NamedTuple):
             settings.unlabelled,
             annotators=settings.annotators,
             machine_annotations=settings.machine_annotations,
+            overlaps=settings.overlaps,
             previous=previous,
         )
 

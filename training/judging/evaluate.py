@@ -1,7 +1,7 @@
 """Metrics of an exported model on recordings it has not seen: predictions ► counts by group ► metrics with errors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,6 +192,17 @@ def score(predictions: Sequence[HeldOutPrediction], kinds: LabelKinds, tolerance
         group_counts.setdefault(prediction.recording.group, []).append(counted)
     classes = evaluated_classes(kinds, [prediction.recording for prediction in predictions])
     return Scores(classes, tuple(group_counts), tuple(add(each) for each in group_counts.values()))
+
+
+def scores_by_set(predictions: Sequence[HeldOutPrediction], tolerance: float) -> dict[str, Scores]:
+    """Scores of each TimeSeriesLabels tag by its name, as if it had been alone; none where there is one tag only."""
+    found = {}
+    for name, labels in predictions[0].recording.kinds.sets if predictions else ():
+        some = [replace(each, recording=each.recording.only(labels)) for each in predictions]
+        kinds = some[0].recording.kinds
+        if kinds.ranges or kinds.instants:
+            found[name] = score(some, kinds, tolerance)
+    return found
 
 
 def draw_groups(groups: int) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from shared.model_file.card import Estimate
 from shared.segmentation.segmenter import Segmenter
 from shared.store.report import Comparison
 from training.data.annotations import LabelKinds, Recording
-from training.judging.evaluate import HeldOutPrediction, Scores, draw_groups, resample, score
+from training.judging.evaluate import HeldOutPrediction, Scores, draw_groups, resample, score, scores_by_set
 from training.judging.metrics import Counts, class_scores, compute_metrics
 from training.judging.usefulness import withheld_because
 
@@ -78,11 +78,23 @@ def pass_gate(
         return Verdict(True, "")
     if _is_at_chance_level(ours):
         return Verdict(False, "on held-out recordings it is not clearly better than chance")
-    rescored = [(score(_recall(each, candidate), kinds, tolerance), each.version) for each in evaluated]
-    theirs, version = max(rescored, key=lambda each: each[0].metrics().get("balanced_accuracy", 0.0))
-    groups = len(ours.groups)
-    comparisons = tuple(describe_differences(ours, scores, name, groups) for scores, name in rescored)
-    return replace(compare(ours, theirs, version, groups), comparisons=comparisons)
+    recalled = [_recall(each, candidate) for each in evaluated]
+    rescored = [score(each, kinds, tolerance) for each in recalled]
+    best = max(range(len(rescored)), key=lambda place: rescored[place].metrics().get("balanced_accuracy", 0.0))
+    version, groups = evaluated[best].version, len(ours.groups)
+    verdict = compare(ours, rescored[best], version, groups)
+    if verdict.accepted:
+        theirs = scores_by_set(recalled[best], tolerance)
+        for name, scores in scores_by_set(candidate, tolerance).items():
+            of_set = compare(scores, theirs[name], version, groups)
+            if not of_set.accepted:
+                verdict = Verdict(False, f"of the labels of {name!r}, {of_set.reason}")
+                break
+    comparisons = tuple(
+        describe_differences(ours, scores, each.version, groups)
+        for scores, each in zip(rescored, evaluated, strict=True)
+    )
+    return replace(verdict, comparisons=comparisons)
 
 
 def _lost_labels(kinds: LabelKinds, references: Sequence[Reference], labels: Collection[str]) -> str:

@@ -29,6 +29,7 @@ CARD_SETTINGS = (
     "unlabelled",
     "annotators",
     "machine_annotations",
+    "overlaps",
     "seed",
 )
 

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import Estimate, Head, ModelCard, ModelMetrics
-from shared.reporting.wording import agreement_sentence, evaluation_sentence, use_sentence, work_sentence
+from shared.reporting.wording import (
+    agreement_sentence,
+    evaluation_sentence,
+    metric_of_set,
+    sets_sentence,
+    use_sentence,
+    work_sentence,
+)
 from shared.retraining.accepted_labels import AcceptedLabel, without_accepted
 from shared.store.report import (
     AgreementMetrics,
@@ -26,7 +33,7 @@ from training.judging.calibration import (
     reliability,
 )
 from training.judging.doubtful_events import doubtful_events
-from training.judging.evaluate import HeldOutPrediction
+from training.judging.evaluate import HeldOutPrediction, scores_by_set
 from training.judging.gate import Verdict
 from training.judging.label_errors import MOST, find_label_errors
 from training.judging.step_search import StepSearch
@@ -42,6 +49,7 @@ SHOWN = {
     "ece": "calibration error",
 }
 
+OF_SETS = ("balanced_accuracy", "segment_f1_50", "event_f1")  # metrics of each label set, where there are several
 GAINED = ("macro_f1", "segment_f1_50", "event_f1")
 
 
@@ -65,6 +73,10 @@ def make_metrics(search: StepSearch, notes: Sequence[str]) -> ModelMetrics:
         notes.append(f"Labels are chosen by the whole recording (in brackets: row by row): {', '.join(gained)}.")
     if scores is not None and (doubtful := doubtful_events(search.best.predictions, plan.tolerance)):
         notes.append(doubtful)
+    of_sets = scores_by_set(search.best.predictions, plan.tolerance) if scores is not None else {}
+    for name, each in of_sets.items():
+        found_estimates = each.estimates()
+        estimates |= {metric_of_set(key, name): found_estimates[key] for key in OF_SETS if key in found_estimates}
     scored = _scored(search)
     if scored is not None:
         estimates["ece"] = Estimate(expected_calibration_error(scored.scores, scored.right))
@@ -151,6 +163,8 @@ def text_report(
         if name in metrics.estimates:
             value, error = metrics.estimates[name].value, metrics.estimates[name].standard_error
             lines.append(f"{title:<18} {value:.3f}" + (f" ± {error:.3f}" if error is not None else ""))
+    if sets := sets_sentence(metrics):
+        lines.append(sets)
     fit = model.fit
     lines.append(
         f"Fitted {fit.steps} steps, {fit.epochs:.1f} epochs; schedules evaluated: "

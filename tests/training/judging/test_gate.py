@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shared.labelling.segments import Segment
-from training.data.annotations import OwnRows, Recording
+from training.data.annotations import LabelKinds, OwnRows, Recording
 from training.judging.evaluate import HeldOutPrediction
 from training.judging.gate import Reference, pass_gate, t_quantile
 
@@ -160,3 +160,27 @@ def test_few_groups_give_a_difference_without_a_standard_error(recordings: list[
     few = recordings[:2]
     (found,) = pass_gate([predict(each, False) for each in few], [remember(recordings, 1)], 1.0).comparisons
     assert found.differences["balanced_accuracy"].standard_error is None
+
+
+def test_no_label_set_may_get_clearly_worse_though_the_whole_gets_better(
+    make_recording: Callable[..., Recording],
+) -> None:
+    first, second = ("Run", "Walk", "Jump", "Sit"), ("Noise",)
+    sets = (("activity", frozenset(first)), ("state", frozenset(second)))
+    kinds = LabelKinds((first, second), (), (), sets)
+    marks = [Segment(12 * at, 12 * at + 9, label) for at, label in enumerate((*first, "Noise", *first))]
+    recordings = [replace(make_recording(marks, 120, kinds=kinds), key=str(n), group=str(n)) for n in range(10)]
+    without_jumps = [each for each in marks if each.label not in ("Jump", "Sit", "Walk")]
+    without_noise = [
+        *(each for each in marks if each.label != "Noise"),
+        Segment(48, 54, "Noise"),
+    ]  # seven of its ten rows
+
+    def found(segments: list[Segment]) -> list[HeldOutPrediction]:
+        return [HeldOutPrediction(each, 0, (), EMPTY, tuple(segments)) for each in recordings]
+
+    reference = Reference("champion", {each.key: (each.rows, without_jumps) for each in recordings}, b"")
+    assert pass_gate(found(marks), [reference], 1.0).accepted
+    verdict = pass_gate(found(without_noise), [reference], 1.0)
+    assert not verdict.accepted
+    assert verdict.reason.startswith("of the labels of 'state', its balanced accuracy -0.150")
