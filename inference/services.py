@@ -1,5 +1,7 @@
 """The objects of a server, created from the settings. Used by `web` only."""
 
+from threading import Event
+
 from inference.launchers import choose_launcher
 from inference.monitoring import (
     ActivityLog,
@@ -23,6 +25,7 @@ from inference.operations import (
 )
 from inference.operations.labels import Labels
 from inference.operations.operator_log import OperatorLog
+from inference.preannotation.refresh import Refresher
 from inference.serving import ModelCache, Predictor
 from inference.serving.predictor import share_of_threads
 from inference.status import Pages
@@ -38,6 +41,7 @@ from shared.retraining.waiting import WaitingUpdates
 from shared.settings import Settings
 from shared.store import KnownProjects, ModelStore, keys, open_storage
 from shared.store.aliases import LabelAliases
+from shared.supervision import supervised
 
 NOT_SEEN = "Label Studio cannot be read: annotations are not seen. The page /ui/ says why."
 
@@ -47,6 +51,7 @@ class Services:
 
     def __init__(self, settings: Settings, redaction: Redaction | None = None) -> None:
         """redaction: of the log; tokens received by /setup are added to it."""
+        self._closing = Event()
         self.metrics = ServerMetrics(program_version())
         self.activity_log = ActivityLog()
 
@@ -69,6 +74,10 @@ class Services:
         models = ModelCache(store, cache_size=settings.model_cache_size, aliases=aliases.of)
         self.predictor = Predictor(models, fetcher, settings, observe=outcomes.task, stage=self.metrics.stage)
         self._diagnoser = Diagnoser(models, fetcher, label_studio, projects, settings)
+
+        self._refresher = Refresher(settings, storage, label_studio, fetcher, models)
+        self._refreshing = supervised("refresh", lambda: self._refresher.run(self._closing), self._closing)
+        self._refreshes = settings.refresh_predictions != "none"
 
         self._launcher = choose_launcher(settings, runs, credentials)
         reconciler = make_reconciler(storage, credentials, connections)
@@ -115,9 +124,13 @@ class Services:
         """Start the loops."""
         self.background.start()
         self._controller.start()
+        if self._refreshes:
+            self._refreshing.start()
 
     def close(self) -> None:
         """Finish pending work, stop the loops, end the trainings of this process."""
+        self._closing.set()
+        self._refresher.close()
         self.background.close()
         self._tokens.close()
         self._controller.stop()

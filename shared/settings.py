@@ -24,6 +24,7 @@ TaskScore = Literal["mean", "min-segment", "margin", "entropy"]
 Annotators = Literal["majority", "latest"]
 Overlaps = Literal["auto", "forbid"]
 NewStore = Literal["make", "refuse"]
+Refresh = Literal["none", "unlabelled", "all"]
 MachineAnnotations = Literal["leave-out", "learn"]
 
 
@@ -238,6 +239,19 @@ class Settings:
     model_cache_size: int = setting(
         16, integer(1, 10000), "Models held in memory, about 10 MiB each; the least recently used is unloaded."
     )
+    refresh_predictions: Refresh = setting(
+        "none",
+        one_of("none", "unlabelled", "all"),
+        "Tasks whose predictions are pushed to Label Studio in the background after a publication: none, unlabelled, "
+        "or all. 10 tasks a second, at most one refresh an hour of a project. Label Studio adds predictions beside the "
+        "old ones.",
+    )
+    refresh_delete: bool = setting(
+        False,
+        FLAG,
+        "After a refresh, delete this program's own predictions older than the last two versions; never those that an "
+        "annotation was made from.",
+    )
     task_score: TaskScore = setting(
         "mean",
         one_of("mean", "min-segment", "margin", "entropy"),
@@ -282,6 +296,11 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
+        if self.refresh_delete and self.refresh_predictions == "none":
+            raise SettingsError(
+                "REFRESH_DELETE is true, but REFRESH_PREDICTIONS is none: old predictions are deleted after a refresh "
+                "only; set REFRESH_PREDICTIONS to unlabelled or all."
+            )
         if bool(self.basic_auth_user) != bool(self.basic_auth_pass):
             raise SettingsError(
                 "BASIC_AUTH_USER and BASIC_AUTH_PASS go together: one is set, the other is empty; set both or neither."

@@ -14,7 +14,7 @@ from inference.server_url import server_url
 from shared.errors import ExitCode, LabelConfigError, ModelError, SegmenterError
 from shared.label_studio.client import LabelStudio
 from shared.label_studio.credentials import Credentials
-from shared.label_studio.messages import Backend
+from shared.label_studio.messages import Backend, Project
 from shared.label_studio.request import send_request
 from shared.label_studio.token_file import open_token_file
 from shared.label_studio.webhook_address import webhook_objection
@@ -27,6 +27,7 @@ from shared.retraining.updates import Updates
 from shared.segmentation.segmenter import Segmenter
 from shared.settings import Settings
 from shared.store.aliases import LabelAliases
+from shared.store.keys import is_version
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from shared.store.projects import KnownProjects
@@ -93,7 +94,8 @@ def examine(settings: Settings) -> Iterator[Check]:
         yield from _history(storage, project)
         yield from _renames(storage, store, project)
         if named and project in projects:
-            yield from _connection(label_studio, connections, project)
+            model_info = store.model_info(project)
+            yield from _connection(label_studio, connections, project, model_info.version if model_info else "")
     if not projects:
         yield Check(False, "No project has connected yet.", f"Connect {server_url(settings)} in Label Studio.")
 
@@ -223,7 +225,7 @@ def _history(storage: Storage, project: int) -> Iterator[Check]:
         )
 
 
-def _connection(label_studio: LabelStudio, connections: Connections, project: int) -> Iterator[Check]:
+def _connection(label_studio: LabelStudio, connections: Connections, project: int, serving: str) -> Iterator[Check]:
     try:
         found = label_studio.project(project)
         if found is None:
@@ -246,15 +248,27 @@ def _connection(label_studio: LabelStudio, connections: Connections, project: in
         webhook_objection(backend.url)
         or "Delete the model in Settings > Model and connect it again; see docs/connecting.md.",
     )
-    yield Check(
-        found.model_version == backend.title,
-        f"Project {project}: predictions of {backend.title!r} are shown to annotators.",
-        f"Choose {backend.title!r} in Settings > Annotation > Use predictions to prelabel tasks.",
-    )
+    yield chosen_predictions(found, backend, serving)
     yield Check(
         found.evaluate_predictions_automatically,
         f"Project {project}: predictions are retrieved automatically.",
         "Switch it on in Settings > Model, or use Retrieve predictions in the Data Manager.",
+    )
+
+
+def chosen_predictions(project: Project, backend: Backend, serving: str) -> Check:
+    """Whose predictions annotators see: this program's, or one version's, whose scores Label Studio can order by."""
+    shown, place = project.model_version or "", "Settings > Annotation > Use predictions to prelabel tasks"
+    if is_version(shown):
+        return Check(
+            shown == serving,
+            f"Project {project.id}: predictions of version {shown} are shown, and order tasks; no others are asked.",
+            f"Choose {serving or backend.title!r}, which serves, or {backend.title!r} in {place}.",
+        )
+    return Check(
+        shown == backend.title,
+        f"Project {project.id}: predictions of {backend.title!r} are shown to annotators.",
+        f"Choose {backend.title!r} in {place}.",
     )
 
 

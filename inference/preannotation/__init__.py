@@ -3,7 +3,7 @@
 The tasks are divided into ranges of ids, planned once in the store. A process claims a range, predicts and pushes its
 tasks batch by batch, and claims the next; the claim of a process that died expires and another one continues. Every
 batch is recorded in its range before it is sent. `read_plan` gives the progress. Used by the command `preannotate`.
-Predicting a batch is in `inference.serving`.
+After a publication `Refresher` starts one by itself. Predicting a batch is in `inference.serving`.
 """
 
 from inference.preannotation.plans import progress_sentence, read_plan

@@ -10,6 +10,7 @@ from inference.monitoring.project_status import ProjectStatus, StatusCollector
 from inference.monitoring.task_table import TaskRecord, TaskTable
 from inference.operations.operator_log import OperatorAction, OperatorLog
 from inference.preannotation import progress_sentence, read_plan
+from inference.preannotation.refresh import read_refresh, refresh_sentence
 from inference.serving.model_cache import ModelCache
 from inference.status.answers import PageAnswer, ProjectFacts, answer_all
 from inference.status.overview import Row, RowBuilder
@@ -86,6 +87,7 @@ class ProjectPage(
     problems: list[str]  # what keeps the project from predictions
     finding: str  # of the last comparison with Label Studio
     preannotation: str  # how far predictions for all tasks are
+    refreshed: bool  # whether predictions are pushed after each publication
     left_out: list[str]  # of the labelling configuration
     aliases: list[LabelAlias]  # renamed labels that an operator confirmed
     renames: list[tuple[str, str]]  # old and new label, offered to be confirmed
@@ -190,6 +192,7 @@ class ProjectPageBuilder:
             problems=problems,
             finding=finding.sentence if finding and (active or finding.state != "training") else "",
             preannotation=with_numbers(preannotation, numbers),
+            refreshed=self._settings.refresh_predictions != "none",
             left_out=list(status.config.left_out) if status.config else [],
             aliases=list(status.aliases),
             renames=list(status.renames),
@@ -267,8 +270,9 @@ class ProjectPageBuilder:
 
     def _preannotation(self, project: int) -> tuple[str, str]:
         try:
-            plan = read_plan(self._storage, project)
-            return progress_sentence(plan, self._clock()) if plan else "", ""
+            plan, refresh = read_plan(self._storage, project), read_refresh(self._storage, project)
+            told = [progress_sentence(plan, self._clock())] if plan else []
+            return " ".join([refresh_sentence(refresh), *told] if refresh else told), ""
         except SegmenterError as error:
             return "", str(error)
 

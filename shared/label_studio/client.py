@@ -19,9 +19,11 @@ from shared.label_studio.messages import (
     Backend,
     IdPage,
     OpenPage,
+    PredictionPage,
     Project,
     StoredResult,
     TaskListPage,
+    TaskPredictions,
     TaskWithAnnotations,
     TokenUser,
     UnpredictedTasks,
@@ -122,6 +124,25 @@ class LabelStudio:
             lacking = [task for task in page.tasks if all(each.model_version != version for each in task.predictions)]
             yield UnpredictedTasks(lacking, looked_at, total)
             last = next_page([task.id for task in page.tasks], page.total, last)
+
+    def tasks_with_predictions(self, project: int) -> Iterator[TaskPredictions]:
+        """Tasks that have predictions, by id, with what annotations were made from them."""
+        last: int | None = 0
+        predicted = {**ANNOTATED, "filter": "filter:tasks:total_predictions"}
+        while last is not None:
+            query = _query([predicted, after(last)], "tasks:id", PAGE_SIZE)
+            query |= {"project": project, "include": "id,predictions,model_version,annotations,parent_prediction"}
+            page = self._read("/api/tasks/", PredictionPage, query)
+            yield from page.tasks
+            last = next_page([task.id for task in page.tasks], page.total, last)
+
+    def delete_prediction(self, prediction: int) -> bool:
+        """Delete a prediction; False if it is gone already."""
+        path = f"/api/predictions/{prediction}/"
+        reply = self._ask("DELETE", path)
+        if reply.status not in (204, 404):
+            raise self._unexpected_response(f"DELETE {path}", reply)
+        return reply.status == 204
 
     def task_count(self, project: int) -> int:
         """How many tasks a project has."""

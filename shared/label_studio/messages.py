@@ -118,6 +118,34 @@ class TaskWithAnnotations(msgspec.Struct, frozen=True):
     predictions: list[Any] = []  # objects; show whether people changed what they accepted
 
 
+class PredictionName(msgspec.Struct, frozen=True, kw_only=True):
+    """A prediction without its regions."""
+
+    id: int
+    model_version: str | None = None
+
+
+class MadeFrom(msgspec.Struct, frozen=True, kw_only=True):
+    """The prediction that an annotation was made from."""
+
+    parent_prediction: int | None = None
+
+
+class TaskPredictions(msgspec.Struct, frozen=True, kw_only=True):
+    """A task's predictions, and which of them annotations were made from."""
+
+    id: int
+    predictions: list[PredictionName] = []
+    annotations: list[MadeFrom] = []
+
+
+class PredictionPage(msgspec.Struct):
+    """A page of tasks with predictions."""
+
+    tasks: list[TaskPredictions]
+    total: int
+
+
 class UnpredictedTasks(NamedTuple):
     """A page of tasks that lack a prediction."""
 

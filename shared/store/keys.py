@@ -94,6 +94,11 @@ def accepted_labels(project: int) -> str:
     return f"{runs(project)}/accepted-labels.json"
 
 
+def refresh(project: int) -> str:
+    """The last time that predictions were pushed after a publication."""
+    return f"{runs(project)}/refresh.json"
+
+
 def region_use(project: int) -> str:
     """What each annotation made of the prediction that it was made from."""
     return f"{runs(project)}/region-use.json"

@@ -118,7 +118,7 @@ class LabelStudioDouble:
         if asked.path.startswith("/api/projects/"):
             return self._project(asked)
         if asked.path.startswith("/api/predictions/"):
-            return self._prediction(asked.path.strip("/").rpartition("/")[2])
+            return self._prediction(asked.method, asked.path.strip("/").rpartition("/")[2])
         if asked.path in ("/api/ml", "/api/webhooks/"):
             return answer_json([])
         if asked.path.startswith("/api/"):
@@ -131,10 +131,15 @@ class LabelStudioDouble:
         body = recording(task).encode()
         return answer(body, 206, Content_Range=f"bytes 0-{len(body) - 1}/{len(body)}")
 
-    def _prediction(self, number: str) -> bytes:
-        stored = (each for task in self.tasks for each in task.get("predictions", ()))
-        found = next((each for each in stored if str(each.get("id")) == number), None)
-        return answer_json(found) if found else answer_json({"status_code": 404, "detail": "Not found."}, 404)
+    def _prediction(self, method: str, number: str) -> bytes:
+        for task in self.tasks:
+            for each in task.get("predictions", ()):
+                if str(each.get("id")) == number:
+                    if method == "DELETE":
+                        task["predictions"].remove(each)
+                        return answer(b"", 204)
+                    return answer_json(each)
+        return answer_json({"status_code": 404, "detail": "Not found."}, 404)
 
     def _project(self, asked: Asked) -> bytes:
         number, _, rest = asked.path.removeprefix("/api/projects/").partition("/")
@@ -148,7 +153,8 @@ class LabelStudioDouble:
         self.imports += 1
         tasks = {task["id"]: task for task in self.tasks}
         for each in predictions:
-            tasks[each["task"]]["predictions"].append(each)
+            self.clock += 1
+            tasks[each["task"]]["predictions"].append({"id": self.clock, **each})
         if self.imports == self.unconfirmed_import:
             return answer(b"", 502)
         return answer_json({"created": len(predictions)}, 201)
@@ -175,7 +181,11 @@ class LabelStudioDouble:
 
     def _fits(self, task: dict[str, Any], filters: list[dict[str, Any]]) -> bool:
         for each in filters:
-            value = task["id"] if each["filter"] == "filter:tasks:id" else self._count(task)
+            value = {
+                "filter:tasks:id": task["id"],
+                "filter:tasks:total_predictions": len(task.get("predictions", ())),
+                "filter:tasks:total_annotations": self._count(task),
+            }[each["filter"]]
             limit = each["value"]
             if not {"greater": value > limit, "less": value < limit, "equal": value == limit}[each["operator"]]:
                 return False

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from inference.commands.doctor import doctor, examine
+from inference.commands.doctor import chosen_predictions, doctor, examine
+from shared.label_studio.messages import Backend, Project
 from shared.retraining.active_run import begin_run
 from shared.settings import Settings
 from shared.store.opening import open_storage
@@ -47,3 +48,19 @@ def test_a_model_trained_by_older_rules_is_named_with_what_trains_it_again(model
     reported = [check for check in examine(settings_of(model_dir)) if "older rules" in check.what]
     assert [check.what.partition(":")[0] for check in reported] == ["Project 3"]
     assert "tss train --all-outdated" in reported[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("chosen", "holds", "told"),
+    [
+        ("segmenter", True, "are shown to annotators"),
+        ("", False, "Choose 'segmenter' in Settings"),
+        ("20260102T000000Z-bbbbbb", True, "order tasks"),
+        ("20260101T000000Z-aaaaaa", False, "Choose '20260102T000000Z-bbbbbb', which serves, or 'segmenter'"),
+    ],
+)
+def test_a_version_that_was_chosen_to_order_tasks_is_to_be_chosen_again(chosen: str, holds: bool, told: str) -> None:
+    project = Project(id=3, created_at="2026-01-01T00:00:00Z", model_version=chosen)
+    found = chosen_predictions(project, Backend(url="http://here", title="segmenter"), "20260102T000000Z-bbbbbb")
+    assert found.holds is holds
+    assert told in f"{found.what} {found.remedy}"
