@@ -79,7 +79,7 @@ class Stages:
     def forward(self) -> None:
         """The graph."""
         center, scale = self.center[None, None], self.scale[None, None]
-        self.outputs = [self.segmenter._run(block, center, scale) for block in self.blocks]
+        self.outputs = [self.segmenter.run(block, center, scale) for block in self.blocks]
 
     def overlap(self) -> None:
         """Mean of what windows say."""

@@ -61,7 +61,7 @@ def answer_series(
         given = GivenSegments(tuple(certain), tuple(excluded))
     found = segmenter.segment(fed, task_score=task_score, check=check, given=given)
     own = at_own_rows(found.segments, at_rate.ratio, series.rows) if at_rate else found.segments
-    named = [_renamed(segment, config.synonyms) for segment in own]
+    named = [renamed(segment, config.synonyms) for segment in own]
     known = [segment for segment in named if segment.label in config.label_set]
     reading = [*reading_doubts(series, card.known), *([at_rate.doubt] if at_rate else []), *reading]
     doubts = (*reading, *_missing_labels(named, config.label_set))
@@ -109,7 +109,7 @@ def _without(empty: Sequence[int], series: Series, card: ModelCard) -> Doubt:
     )
 
 
-def _renamed(segment: Segment, synonyms: Mapping[str, str]) -> Segment:
+def renamed(segment: Segment, synonyms: Mapping[str, str]) -> Segment:
     """The segment under the alias that its label was given after the model had learned it."""
     label = synonyms.get(segment.label, segment.label)
     return segment if label == segment.label else replace(segment, label=label)

@@ -22,6 +22,7 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Rows = NDArray[np.int64]
 LEAST_SHARE = 1e-4  # of a label in an event's evidence: beyond that networks are not surer, only more extreme
+CONTEXT = 120  # events before one in a stream by which it is labelled: all blocks that hold it, and those beside them
 OPEN_PEAKS = 1 << 15  # peaks that may wait for their taller neighbours; beyond that the first half is settled
 
 
@@ -73,7 +74,8 @@ class InstantDecoder:
         self._none = Peaks.none(len(head.labels))
         self._open = self._none
         self._kept: list[Peaks] = []
-        self._count = 0  # of peaks kept
+        self._count = 0  # of peaks closed
+        self._given_out = 0  # of these by `settled`
         self._sure = 0.0
 
     def add(self, probabilities: Floats) -> None:
@@ -84,8 +86,28 @@ class InstantDecoder:
         self._decide(probabilities)
 
     def finish(self) -> list[Segment]:
-        """Events of all rows taken, in order."""
-        events, labels = self.events(), self._head.labels
+        """Events of all rows taken that `settled` has not given, in order."""
+        events = self.events()
+        return self._segments(events.chosen(self._fresh(events)))
+
+    def settled(self, wait: int) -> list[Segment]:
+        """Events at least `wait` rows ago that no taller one can replace any more, each given once.
+
+        Labelled together with those before them, of which CONTEXT are kept.
+        """
+        self._close_before(self._next - max(wait, *self._head.spacing))
+        peaks = joined([self._none, *self._kept])
+        fresh = self._fresh(peaks)
+        self._given_out = self._count
+        self._kept = [peaks.chosen(slice(-CONTEXT, None))]
+        return self._segments(self._labelled_together(peaks).chosen(fresh)) if len(peaks.rows[fresh]) else []
+
+    def _fresh(self, peaks: Peaks) -> slice:
+        """Those of the peaks kept that were not given out."""
+        return slice(len(peaks.rows) - (self._count - self._given_out), None)
+
+    def _segments(self, events: Peaks) -> list[Segment]:
+        labels = self._head.labels
         calibrated = calibrate(events.logs.astype(np.float32), self._head.calibration)
         scores = np.minimum(calibrated[np.arange(len(calibrated)), events.classes].astype(np.float64), 1.0)
         return [
@@ -102,16 +124,18 @@ class InstantDecoder:
         self._open = self._none
         peaks = joined([self._none, *self._kept])
         self._kept = [peaks]
-        if not len(peaks.rows):
-            return peaks
-        if self._head.event_label_prior:
-            adapted = label_events(peaks.shares, self._head.event_label_prior, self._head.event_labelling)
-            some = np.log(np.maximum(-np.expm1(peaks.logs[:, :1]), LEAST))
-            logs = np.concatenate([peaks.logs[:, :1], some + adapted.logs], axis=1)
-            peaks = peaks._replace(classes=1 + adapted.labels, logs=logs)
-        return self._settled(peaks)
+        return self._as_given(self._labelled_together(peaks)) if len(peaks.rows) else peaks
 
-    def _settled(self, peaks: Peaks) -> Peaks:
+    def _labelled_together(self, peaks: Peaks) -> Peaks:
+        """Peaks under the labels that fit together, where the head has learned what fits."""
+        if not self._head.event_label_prior or not len(peaks.rows):
+            return peaks
+        together = label_events(peaks.shares, self._head.event_label_prior, self._head.event_labelling)
+        some = np.log(np.maximum(-np.expm1(peaks.logs[:, :1]), LEAST))
+        logs = np.concatenate([peaks.logs[:, :1], some + together.logs], axis=1)
+        return peaks._replace(classes=1 + together.labels, logs=logs)
+
+    def _as_given(self, peaks: Peaks) -> Peaks:
         """Peaks with those that people fixed at the rows and under the labels that they gave them.
 
         That changes no other event's label: tried as evidence for the others, it set none right and some wrong
@@ -125,6 +149,11 @@ class InstantDecoder:
             if abs(int(peaks.rows[nearest]) - row) <= self._reach:
                 rows[nearest], classes[nearest] = row, 1 + label
         return peaks._replace(rows=rows, classes=classes)
+
+    @property
+    def open_row(self) -> int:
+        """The first row that an event not closed yet may be at."""
+        return int(self._open.rows[0]) if len(self._open.rows) else self._next
 
     @property
     def found(self) -> int:
@@ -183,6 +212,13 @@ class InstantDecoder:
         last = int(apart[-1]) + 1 if len(apart) else 0
         if count - last > self._open_peaks:
             last = count - self._open_peaks // 2
+        self._close_first(last)
+
+    def _close_before(self, row: int) -> None:
+        """Close the open peaks before a row, even where later ones are near."""
+        self._close_first(int(np.searchsorted(self._open.rows, row)))
+
+    def _close_first(self, last: int) -> None:
         self._close(self._open.chosen(slice(last)))
         self._open = self._open.chosen(slice(last, None))
 

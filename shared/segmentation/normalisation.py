@@ -85,7 +85,7 @@ def absurd_cells(values: Doubles) -> tuple[Rows, Rows]:
 
 
 def recording_statistics(
-    values: Doubles, mean: Doubles, std: Doubles, how: RecordingStatistics | None = None
+    values: Doubles, mean: Doubles, std: Doubles, how: RecordingStatistics | None = None, rows: int | None = None
 ) -> tuple[Doubles, Floats]:
     """Centre and scale of every channel, from one recording.
 
@@ -93,14 +93,14 @@ def recording_statistics(
     mean, std: [channels], of the training rows: `mean` is the centre of a channel without values, `std` shows what a
     small spread is. how: as the card has it; None: mean and standard deviation of all values. Returns centre (mean,
     float64 [channels]) and scale (standard deviation, float32 [channels]; 1 for a channel without values, and where it
-    is at most 1e-6 of the centre or of `std`).
+    is at most 1e-6 of the centre or of `std`). rows: of the recording, where `values` are a sample of them.
     """
     limits = None if how is None else usual_limits(values)
     center, spread = moments(values, mean, limits)
     flat = (spread <= FLAT * np.maximum(np.abs(center), std)) | (spread < np.finfo(np.float32).tiny)
     spread = np.where(flat, 0.0, spread)
     if how is not None:
-        center, spread = completed(center, spread, len(values), mean, how)
+        center, spread = completed(center, spread, rows or len(values), mean, how)
     return center, np.where(spread > 0, spread, 1.0).astype(np.float32)
 
 

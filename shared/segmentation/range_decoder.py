@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from shared.labelling.segments import Segment
 from shared.model_file.card import RangeHead
 from shared.segmentation.duration_filter import Counts, Doubles, LabelRuns, filter_runs, joined, snap_borders
-from shared.segmentation.label_sequence_prior import prior_for, relabel, relabel_joined
+from shared.segmentation.label_sequence_prior import MOST_GROUPS, prior_for, relabel, relabel_joined
 from shared.segmentation.scores import calibrate, log_probabilities
 
 Floats = NDArray[np.float32]
@@ -41,6 +41,8 @@ class RangeDecoder:
         self._row = 0  # first row of the parts
         self._segments: list[Segment] = []
         self._sure = 0.0
+        none = np.zeros(0, np.int64)
+        self._before = Groups(none, none, np.zeros((0, 1 + len(head.labels))))  # given out, as their rows favour
 
     def add(self, probabilities: Floats) -> None:
         """Take the next rows' uncalibrated probabilities [rows, classes]."""
@@ -56,15 +58,14 @@ class RangeDecoder:
     def finish(self) -> list[Segment]:
         """Segments of all rows taken, in order; background is left out."""
         if self._parts:
-            self._close(self.groups())
+            given_out = len(self._before.classes) > 0
+            self._close(self._relabelled(self._filtered()) if given_out else self.groups())
             self._parts, self._count = [], 0
         return self._segments
 
     def groups(self) -> Groups:
         """What `finish` makes segments of: all rows taken, unless so many runs stood open that some were settled."""
-        runs = joined(self._parts)
-        starts, classes = self._starts(runs)
-        found = _means(runs.grouped(starts, classes))
+        found = self._filtered()
         prior = self._head.label_sequence_prior
         if prior is None or self._row:
             return found
@@ -75,6 +76,70 @@ class RangeDecoder:
                 return found
             relabelled = relabel(found.logs, found.classes, prior)
         return Groups(relabelled.classes, found.lengths, relabelled.logs)
+
+    def settled(self, wait: int) -> list[Segment]:
+        """Segments of groups that ended at least `wait` rows ago, each given once; later rows do not change them.
+
+        The label-sequence prior sees what came before, and nothing of what comes after.
+        """
+        if not self._parts:
+            return []
+        runs = joined(self._parts)
+        starts, classes = self._starts(runs)
+        rows = runs.rows_before
+        ended = sum(rows[start] <= rows[-1] - wait for start in starts[1:].tolist())
+        if ended:
+            groups = _means(runs.grouped(starts, classes))
+            self._close(self._relabelled(_some(groups, slice(ended))))
+            runs, classes = _part(runs, int(starts[ended]), len(runs)), classes[ended:]
+        if len(classes) == 1:
+            runs = self._joined_but(runs, int(classes[0]), wait)
+        self._parts, self._count = [runs], len(runs)
+        found, self._segments = self._segments, []
+        return found
+
+    def _joined_but(self, runs: LabelRuns, class_index: int, wait: int) -> LabelRuns:
+        """A group that goes on, of which all but its last `wait` rows become one run, so that it does not grow."""
+        first = int(np.searchsorted(runs.rows_before, runs.rows_before[-1] - wait, side="right")) - 1
+        if first < 2 or runs.rows_before[first] < self._head.min_rows[class_index]:
+            return runs
+        old = _part(runs, 0, first).grouped(np.zeros(1, np.int64), np.array([class_index]))
+        return joined([old, _part(runs, first, len(runs))])
+
+    @property
+    def open_row(self) -> int:
+        """The first row that a segment not closed yet may begin with."""
+        runs = joined(self._parts) if self._parts else None
+        if runs is None:
+            return self._row
+        labelled = np.flatnonzero(runs.classes)
+        return self._row + runs.rows_before[int(labelled[0]) if len(labelled) else -1]
+
+    def _relabelled(self, groups: Groups) -> Groups:
+        """Groups of a stream under the classes that fit what a recording may be made of, by all groups so far.
+
+        Looked back is as far as the longest known recording is long. A group that still goes on does not help: what
+        little is known of it was worse than nothing (research/streaming.py).
+        """
+        prior = self._head.label_sequence_prior
+        if prior is None:
+            return groups
+        together = _joined(self._before, groups)
+        reach = int((np.cumsum(together.lengths[::-1]) <= prior.rows[1]).sum())
+        count = max(min(reach, MOST_GROUPS), 1)
+        self._before = _some(together, slice(-count, None))
+        prior = prior_for(prior, int(self._before.lengths.sum()), count)
+        if prior is None or count < len(groups.classes):
+            return groups
+        relabelled = relabel(self._before.logs, self._before.classes, prior)
+        own = slice(count - len(groups.classes), None)
+        return Groups(relabelled.classes[own], groups.lengths, relabelled.logs[own])
+
+    def _filtered(self) -> Groups:
+        """Groups of all rows that stand open, as rows and least durations alone make them."""
+        runs = joined(self._parts)
+        starts, classes = self._starts(runs)
+        return _means(runs.grouped(starts, classes))
 
     @property
     def found(self) -> int:
@@ -135,6 +200,18 @@ def _sums(rows: Floats, starts: Counts) -> NDArray[np.float64]:
 
 def _means(groups: LabelRuns) -> Groups:
     return Groups(groups.classes, groups.lengths, groups.evidence / groups.lengths[:, None])
+
+
+def _joined(one: Groups, other: Groups) -> Groups:
+    return Groups(
+        np.concatenate([one.classes, other.classes]),
+        np.concatenate([one.lengths, other.lengths]),
+        np.concatenate([one.logs, other.logs]),
+    )
+
+
+def _some(groups: Groups, which: slice) -> Groups:
+    return Groups(groups.classes[which], groups.lengths[which], groups.logs[which])
 
 
 def _part(runs: LabelRuns, first: int, end: int) -> LabelRuns:

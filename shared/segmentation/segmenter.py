@@ -94,7 +94,9 @@ class Segmenter:
         check: called every few thousand rows; what it raises ends the work. given: what people fixed.
         Raises SeriesError where the series has other channels than the model, or gives more than MOST_SEGMENTS.
         """
-        heads = [(head, _decoder(head, given), TaskScorer(task_score, head.calibration)) for head in self.card.heads]
+        heads = [
+            (head, make_decoder(head, given), TaskScorer(task_score, head.calibration)) for head in self.card.heads
+        ]
         taken = 0
         for averaged in self._averaged(series.values):
             check()
@@ -135,10 +137,11 @@ class Segmenter:
         overlap = OverlapMean(rows, card.window, card.stride)
         for windows in window_blocks(values, center, card.window, card.stride, BLOCKS_AT_ONCE * BLOCK_WINDOWS):
             blocks = [windows[first : first + BLOCK_WINDOWS] for first in range(0, len(windows), BLOCK_WINDOWS)]
-            found = [self._run(block, center[None, None], scale[None, None]) for block in blocks]
+            found = [self.run(block, center[None, None], scale[None, None]) for block in blocks]
             yield overlap.add(np.concatenate(found))
 
-    def _run(self, windows: Floats, center: NDArray[np.float64], scale: Floats) -> Floats:
+    def run(self, windows: Floats, center: NDArray[np.float64], scale: Floats) -> Floats:
+        """What the graph gives for windows [batch, length, channels]: [batch, length, classes]."""
         found: Floats = self._session.run([OUTPUT], {"windows": windows, "center": center, "scale": scale})[0]
         return found
 
@@ -167,7 +170,7 @@ class Segmenter:
                 f"a model of {len(self.card.channel_mean)} channels and {self.card.class_count} classes."
             )
         try:
-            found = self._run(probe.windows, probe.center, probe.scale)
+            found = self.run(probe.windows, probe.center, probe.scale)
         except Exception as error:  # onnxruntime's errors share no base class of their own
             raise ModelError(f"A graph cannot compute its probe: {error}.") from error
         if found.shape != expected:
@@ -193,7 +196,8 @@ def _fits(dimension: int | str | None, expected: int) -> bool:
     return dimension == expected or not isinstance(dimension, int)
 
 
-def _decoder(head: Head, given: GivenSegments | None) -> RangeDecoder | InstantDecoder:
+def make_decoder(head: Head, given: GivenSegments | None = None) -> RangeDecoder | InstantDecoder:
+    """The decoder of a head."""
     if isinstance(head, RangeHead):
         return RangeDecoder(head)
     return InstantDecoder(head, given=given.events(head) if given else None)

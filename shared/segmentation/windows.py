@@ -48,28 +48,45 @@ class OverlapMean:
         self._length = min(length, rows)
         self._starts = window_starts(rows, self._length, stride)
         self._seen = 0
+        self._means = RowMeans()
+
+    def add(self, probabilities: Floats) -> Floats:
+        """Take the next windows' probabilities [windows, length, classes]; give the rows now final [k, classes]."""
+        starts = self._starts[self._seen : self._seen + len(probabilities)]
+        self._seen += len(probabilities)
+        more = self._seen < len(self._starts)
+        return self._means.add(
+            starts, probabilities, int(self._starts[self._seen] if more else starts[-1] + self._length)
+        )
+
+
+class RowMeans:
+    """Sums of what windows say about rows that have not left yet."""
+
+    def __init__(self) -> None:
         self._first = 0  # row that the carried sums begin with
         self._sums: Floats | None = None
         self._counts: Floats = np.zeros(0, np.float32)
 
-    def add(self, probabilities: Floats) -> Floats:
-        """Take the next windows' probabilities [windows, length, classes]; give the rows now final [k, classes]."""
-        classes = probabilities.shape[2]
-        starts = self._starts[self._seen : self._seen + len(probabilities)]
-        self._seen += len(probabilities)
-        end = int(starts[-1]) + self._length
-        final = int(self._starts[self._seen]) if self._seen < len(self._starts) else end
+    def add(self, starts: Rows, probabilities: Floats, final: int) -> Floats:
+        """Take probabilities [windows, length, classes] of windows that start at these rows, in order.
 
+        Gives the means of the rows before `final` that have not left yet [k, classes]; what later windows say of those
+        is ignored.
+        """
+        length, classes = probabilities.shape[1:]
+        end = max(int(starts[-1]) + length, self._first + len(self._counts))
         sums = np.zeros((end - self._first, classes), np.float32)
         counts = np.zeros(end - self._first, np.float32)
         if self._sums is not None:
             sums[: len(self._sums)] = self._sums
             counts[: len(self._counts)] = self._counts
-        for start, window in zip((starts - self._first).tolist(), probabilities, strict=True):
-            sums[start : start + self._length] += window
+        places = np.maximum(starts - self._first, 0)
+        for place, start, window in zip(places.tolist(), starts.tolist(), probabilities, strict=True):
+            sums[place : start + length - self._first] += window[place + self._first - start :]
         change = np.zeros(len(counts) + 1, np.float32)
-        change[starts - self._first] = 1
-        change[starts - self._first + self._length] -= 1
+        np.add.at(change, places, 1)
+        np.subtract.at(change, starts - self._first + length, 1)
         counts += np.cumsum(change[:-1])
 
         ready = final - self._first

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.paths import ROOT
 
-PROGRAMS = ("inference", "shared", "training")
+PROGRAMS = ("inference", "shared", "time_series_segmenter", "training")
 PACKAGES = sorted(
     ".".join(path.parent.relative_to(ROOT).parts)
     for program in PROGRAMS

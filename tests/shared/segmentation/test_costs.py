@@ -21,13 +21,13 @@ class Passes:
 
     def __init__(self, segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
         self.shapes: list[tuple[int, ...]] = []
-        run = segmenter._run
+        run = segmenter.run
 
         def counted(windows: Any, *others: Any) -> Any:
             self.shapes.append(windows.shape)
             return run(windows, *others)
 
-        monkeypatch.setattr(segmenter, "_run", counted)
+        monkeypatch.setattr(segmenter, "run", counted)
 
 
 def make_segmenter(**changes: Any) -> Segmenter:

@@ -152,13 +152,13 @@ def test_several_threads_share_one_model() -> None:
 def test_blocks_of_windows_are_all_that_a_long_series_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     segmenter = Segmenter.load(make_model(kind="threshold"))
     sizes: list[tuple[int, ...]] = []
-    run = segmenter._run
+    run = segmenter.run
 
     def counted(windows: NDArray[np.float32], *rest: Any) -> NDArray[np.float32]:
         sizes.append(windows.shape)
         return run(windows, *rest)
 
-    monkeypatch.setattr(segmenter, "_run", counted)
+    monkeypatch.setattr(segmenter, "run", counted)
     segmenter.segment(wave(10_000))
     assert max(sizes) == (16, 50, 1)
     assert sum(size[0] for size in sizes) == 1 + (10_000 - 50) // 25
