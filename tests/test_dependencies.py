@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.paths import ROOT
 
-OURS = {"inference", "shared", "training", "tests", "benchmarks", "research", "examples"}
+OURS = {"time_series_segmenter", "inference", "shared", "training", "tests", "benchmarks", "research", "examples"}
 NAMES = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}  # import name ► distribution, where they differ
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -34,6 +34,7 @@ def imported(folder: Path) -> Iterator[str]:
     ("package", "extras"),
     [
         ("shared", ()),
+        ("time_series_segmenter", ()),
         ("inference", ("serve",)),
         ("training", ("train",)),
         *((each, ("serve", "train", "dev")) for each in ("tests", "benchmarks", "research", "examples")),

@@ -4,7 +4,6 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +11,17 @@ from msgspec.structs import replace
 
 from inference.serving.model_cache import ModelCache
 from inference.serving.protocol import ProjectRef
-from shared.errors import LabelConfigError, SegmenterError, SeriesError
-from shared.labelling.label_config import LabelConfig, parse_label_config
+from shared.errors import SegmenterError, SeriesError
+from shared.labelling.label_config import LabelConfig
 from shared.labelling.regions import to_regions
-from shared.labelling.renames import with_aliases
 from shared.recordings.series import read_series
 from shared.segmentation.answer import answer_series
 from shared.segmentation.segmenter import Segmenter
 from shared.settings import Settings
-from shared.store.aliases import LabelAliases
+from shared.store.aliases import answering_config
 from shared.store.keys import read_project
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
-from shared.store.projects import KnownProjects
-from shared.store.storage import Storage
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +50,7 @@ def predict_files(project: str, files: Sequence[str], settings: Settings, *, as_
     served = ModelCache(ModelStore(storage, keep_versions=settings.keep_versions), cache_size=1).serving(
         ProjectRef(number)
     )
-    config = _label_config(storage, number, served.segmenter.card.label_config)
+    config = answering_config(storage, number, served.segmenter.card.label_config)
     answers: list[dict[str, Any]] = []
     for name in files:
         answer = _segment(name, served.segmenter, served.version, config, settings)
@@ -68,16 +64,6 @@ def predict_files(project: str, files: Sequence[str], settings: Settings, *, as_
     if as_json:
         print(json.dumps(answers, indent=1))  # noqa: T201
     return int(any("error" in answer for answer in answers))
-
-
-def _label_config(storage: Storage, project: int, trained: LabelConfig) -> LabelConfig:
-    """The configuration under which the server answers: the project's as last seen, else the model's; renamed labels
-    that were confirmed are read as the new ones.
-    """
-    known = KnownProjects(storage).get(project)
-    with suppress(LabelConfigError):
-        trained = parse_label_config(known.label_config) if known and known.label_config else trained
-    return with_aliases(trained, LabelAliases(storage).of(project))
 
 
 def _segment(name: str, segmenter: Segmenter, version: str, config: LabelConfig, settings: Settings) -> dict[str, Any]:

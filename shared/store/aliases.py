@@ -1,12 +1,16 @@
 """Renamed labels of a project, confirmed by an operator: `runs/{id}/aliases.json`."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 from msgspec.structs import replace
 
-from shared.errors import RefusedError
+from shared.errors import LabelConfigError, RefusedError
+from shared.labelling.label_config import LabelConfig, parse_label_config
+from shared.labelling.renames import with_aliases
 from shared.store import keys
+from shared.store.projects import KnownProjects
 from shared.store.storage import Storage, change_record, read_record
 
 REMEDY = "Delete it and confirm the renamed labels again (`tss labels alias`)."
@@ -76,3 +80,13 @@ class LabelAliases:
 
     def _change(self, project: int, change: Callable[[list[LabelAlias]], list[LabelAlias]]) -> None:
         change_record(self._storage, keys.aliases(project), list[LabelAlias], lambda known: change(known or []), REMEDY)
+
+
+def answering_config(storage: Storage, project: int, trained: LabelConfig) -> LabelConfig:
+    """The configuration under which the server answers: the project's as last seen, else that of the model; renamed
+    labels that were confirmed are read as the new ones.
+    """
+    known = KnownProjects(storage).get(project)
+    with suppress(LabelConfigError):
+        trained = parse_label_config(known.label_config) if known and known.label_config else trained
+    return with_aliases(trained, LabelAliases(storage).of(project))

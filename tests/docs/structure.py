@@ -12,7 +12,7 @@ import grimp
 
 from tests.support.paths import ROOT
 
-PACKAGES = ("shared", "inference", "training")
+PACKAGES = ("time_series_segmenter", "shared", "inference", "training")
 
 
 def arrows(package: str) -> dict[str, set[str]]:

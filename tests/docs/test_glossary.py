@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from tests.docs.markdown import between, page
 from tests.support.paths import ROOT
 
-CODE = ("shared", "inference", "training", "tests", "benchmarks", "research", "examples")
-PRODUCT = ("shared", "inference", "training")
+CODE = ("time_series_segmenter", "shared", "inference", "training", "tests", "benchmarks", "research", "examples")
+PRODUCT = ("time_series_segmenter", "shared", "inference", "training")
 FENCED = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 
 # Places that have to name the old words.

@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.paths import ROOT
 
-ROOMS = ("shared", "inference", "training", "benchmarks", "examples", "tests")
-PRODUCT = ("shared", "inference", "training")
+ROOMS = ("time_series_segmenter", "shared", "inference", "training", "benchmarks", "examples", "tests")
+PRODUCT = ("time_series_segmenter", "shared", "inference", "training")
 RUN_WHAT_THEY_READ = {
     "pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle", "skops",
 }  # fmt: skip
