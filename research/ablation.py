@@ -44,6 +44,9 @@ class Quiet:
     def step(self, step: int, loss: float, epoch: float) -> None:
         """It goes on."""
 
+    def taken(self, what: str) -> None:
+        """It was made before."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the table."""

@@ -49,6 +49,11 @@ def version(project: int, name: str, suffix: str) -> str:
     return f"{versions(project)}/{name}.{suffix}"
 
 
+def fits(project: int) -> str:
+    """Folder of the networks of the last run, which the next one takes where nothing has changed."""
+    return f"fits/{_checked(project)}"
+
+
 def updates(project: int | None = None) -> str:
     """Folder of the waiting updates of a project, or of all."""
     return "updates" if project is None else f"updates/{_checked(project)}"

@@ -214,7 +214,7 @@ class ModelStore:
     def delete(self, project: int) -> int:
         """Delete everything stored for a project and return the number of objects. A run in progress stops."""
         doomed = [keys.model(project), keys.weights(project), keys.known(project)]
-        for folder in (keys.runs(project), keys.updates(project), keys.versions(project)):
+        for folder in (keys.runs(project), keys.updates(project), keys.versions(project), keys.fits(project)):
             doomed += self._storage.keys(folder)
         present = [key for key in doomed if self._storage.head(key) is not None]
         self._storage.delete(doomed)

@@ -91,6 +91,9 @@ class _FitLog:
     def step(self, step: int, loss: float, epoch: float) -> None:
         """Fits are short."""
 
+    def taken(self, what: str) -> None:
+        """A curve takes no fits of earlier runs."""
+
 
 def measure(plan: Plan, config: LabelConfig, settings: Settings, notes: Sequence[str] = ()) -> LearningCurve:
     """Fit and evaluate every number of groups. Raises TrainingDataError with fewer than three evaluated recordings."""

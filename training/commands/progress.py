@@ -69,6 +69,11 @@ class RunProgress:
         else:
             self._say(f"Fitting {what}: {steps} steps.")
 
+    def taken(self, what: str) -> None:
+        """A fit is that of an earlier run: nothing is to be done."""
+        self._fits = max(self._fits - 1, self._fit)
+        self._say(f"{what[:1].upper()}{what[1:]}: unchanged since an earlier run, its network is taken again.")
+
     def step(self, step: int, loss: float, epoch: float) -> None:
         """So far in the fit that began last. Raises RunCancelledError, LeaseHeldError."""
         self._step = step

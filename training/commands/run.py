@@ -24,6 +24,7 @@ from shared.errors import (
 from shared.labelling.left_out import label_topic
 from shared.labelling.renames import Rename, rename_sentence, suggest_renames
 from shared.labelling.snapshots import Snapshot
+from shared.lineage import KeptFits
 from shared.reporting import render_report
 from shared.retraining.accepted_labels import AcceptedLabels
 from shared.retraining.active_run import ActiveRun, begin_run
@@ -178,9 +179,11 @@ class _Run:
 
         plan = make_plan(loaded.recordings, loaded.kinds, self.settings, champion_card.folds if champion_card else {})
         with RunProgress(self.active, len(plan.splits) + 1) as progress:
-            trainer = Trainer(plan, data.config, self.settings, progress)
+            kept = KeptFits(self.storage, self._project)
+            trainer = Trainer(plan, data.config, self.settings, progress, kept)
             search = search_steps(trainer, progress)
             model = trainer.fit(plan.recordings, search.best.steps, ALL_RECORDINGS, "all recordings")
+            kept.remove_unused()
         model = search.best.applied_to(model)
 
         self.active.report(state="judging")

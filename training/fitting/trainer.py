@@ -8,6 +8,7 @@ from msgspec.structs import replace as with_fields
 
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.snapshots import Snapshot
+from shared.lineage import KeptFits
 from shared.model_file.card import Head, ModelCard, ModelMetrics
 from shared.segmentation.segmenter import Segmenter
 from shared.settings import Settings
@@ -17,6 +18,8 @@ from training.fitting.dataset import Statistics, training_statistics
 from training.fitting.doubtful_recordings import leave_out_doubtful
 from training.fitting.export import export_model
 from training.fitting.fit import FitResult, choose_device, fit
+from training.fitting.fit_input import FitInput
+from training.fitting.kept_fits import FitMemory
 from training.planning.decoding_parameters import learn_heads
 from training.planning.plan import Plan
 
@@ -32,6 +35,9 @@ class FitProgress(Protocol):
 
     def step(self, step: int, loss: float, epoch: float) -> None:
         """So far in the fit that began last."""
+
+    def taken(self, what: str) -> None:
+        """A fit is that of an earlier run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +57,51 @@ class FittedModel:
 class Trainer:
     """Fits the network of a plan on any recordings."""
 
-    def __init__(self, plan: Plan, config: LabelConfig, settings: Settings, progress: FitProgress) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        config: LabelConfig,
+        settings: Settings,
+        progress: FitProgress,
+        kept: KeptFits | None = None,
+    ) -> None:
+        """kept: of earlier runs; a fit whose whole input is unchanged is taken from there, the others are added."""
         self.plan = plan
         self.settings = settings
         self._config = config
         self._progress = progress
         self._device = choose_device(settings.device)
+        self._memory = None if kept is None else FitMemory(kept, FitInput(plan, settings, self._device.type))
 
     def fit(self, recordings: Sequence[Recording], steps: int, number: int, what: str) -> FittedModel:
         """Fit on these recordings. number: makes the seed. what: names the fit in logs."""
-        plan, settings = self.plan, self.settings
+        plan, memory, seed = self.plan, self._memory, self.settings.seed * SEEDS + number
         heads = learn_heads(recordings, plan.kinds)
         statistics = training_statistics(recordings, plan.recipe.longest_recording)
-        seed = settings.seed * SEEDS + number
+        result = memory.find(recordings, steps, seed) if memory else None
+        if result is not None:
+            self._progress.taken(what)
+            return FittedModel(result, statistics, heads)
+        result = self._fit(recordings, heads, statistics, steps, seed, what)
+        if memory:
+            memory.keep(recordings, steps, seed, result)
+        return FittedModel(result, statistics, heads)
+
+    def _fit(
+        self,
+        recordings: Sequence[Recording],
+        heads: tuple[Head, ...],
+        statistics: Statistics,
+        steps: int,
+        seed: int,
+        what: str,
+    ) -> FitResult:
+        plan, settings = self.plan, self.settings
         fitted_on = leave_out_doubtful(recordings, heads, plan.shape, statistics, plan.recipe, seed)
         data = TrainingSet(fitted_on, heads, plan.shape, statistics, plan.recipe)
         per_step = plan.recipe.batch / data.windows
         self._progress.begin(what, steps)
-        result = fit(
+        return fit(
             data,
             hidden_size=settings.hidden_size,
             downsampling=plan.shape.downsampling,
@@ -81,7 +114,6 @@ class Trainer:
             recipe=plan.recipe,
             report=lambda step, loss: self._progress.step(step, loss, step * per_step),
         )
-        return FittedModel(result, statistics, heads)
 
     def export(self, model: FittedModel, card: ModelCard) -> bytes:
         """The sealed file of a model; the card's heads (but for their calibration) and statistics are its own."""

@@ -20,6 +20,7 @@ from training.planning.folds import (
 from training.planning.recipe import Recipe, recipe_for
 
 How = Literal["out-of-fold", "by-recording", "not judged"]
+LENGTHS = 4  # of a first schedule in each doubling: one more recording seldom changes it, and so repeats fewer fits
 LEAST_EVALUATED = 3  # recordings: what one or two say of each other is no metric of a model
 
 
@@ -51,7 +52,9 @@ class Plan:
         rows = sum(recording.rows for recording in self.recordings)
         recipe = self.recipe
         early = min(rows / recipe.rows_per_early_step, recipe.enough_steps)
-        wanted = int(np.clip(rows / recipe.rows_per_step, max(early, recipe.least_steps), recipe.most_steps))
+        least = max(early, recipe.least_steps)
+        doublings = np.log2(np.clip(rows / recipe.rows_per_step, least, recipe.most_steps) / least)
+        wanted = int(min(least * 2 ** (round(float(doublings) * LENGTHS) / LENGTHS), recipe.most_steps))
         return min(wanted, self.most_steps(epochs))
 
 

@@ -1,12 +1,10 @@
 """What is published of a training: the card of the model file, and the weights for people's own use in PyTorch."""
 
 import hashlib
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
-import torch
 
 from shared.labelling.snapshots import Snapshot
 from shared.model_file.card import KnownRecordings, ModelCard
@@ -14,11 +12,11 @@ from shared.settings import Settings
 from training.data.training_data import TrainingData
 from training.fitting.export import packages
 from training.fitting.network import Network
+from training.fitting.network_file import decode_network, encode_network
 from training.fitting.trainer import FittedModel
 from training.judging.step_search import StepSearch
 from training.publishing.report import calibrated_heads, make_metrics
 
-RENAMED_ARGUMENTS = {"stem": "downsampling"}  # of `Network`, as the first release stored them
 CARD_SETTINGS = (
     "train_epochs",
     "sequence_size",
@@ -66,22 +64,12 @@ def make_card(
 
 def make_weights(model: FittedModel, card: ModelCard) -> bytes:
     """What torch.load(…, weights_only=True) gives back: state of the network, its arguments, the card as JSON."""
-    content: Mapping[str, object] = {
-        "states": [model.fit.network.state()],
-        "arguments": model.fit.network.arguments,
-        "card": msgspec.json.encode(card).decode(),
-    }
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    return buffer.getvalue()
+    return encode_network(model.fit.network, {"card": msgspec.json.encode(card).decode()})
 
 
 def read_weights(data: bytes) -> Network:
     """The network of a stored `.pt` file, of this version or an older one, in evaluation mode."""
-    content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    network = Network(**{RENAMED_ARGUMENTS.get(name, name): value for name, value in content["arguments"].items()})
-    network.load_state_dict(content["states"][0])
-    return network.eval()
+    return decode_network(data)[0]
 
 
 def _digest(model: FittedModel, snapshot: Snapshot) -> str:

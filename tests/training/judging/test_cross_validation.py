@@ -23,6 +23,9 @@ class Quiet:
     def step(self, step: int, loss: float, epoch: float) -> None:
         """It goes on."""
 
+    def taken(self, what: str) -> None:
+        """It was made before."""
+
 
 @pytest.mark.parametrize("helps", [True, False])
 def test_each_fold_gets_what_the_other_folds_chose(

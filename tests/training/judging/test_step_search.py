@@ -38,6 +38,9 @@ class Silent:
     def step(self, step: int, loss: float, epoch: float) -> None:
         pass
 
+    def taken(self, what: str) -> None:
+        pass
+
     def evaluated(self, metrics: Mapping[str, float], *, more: bool) -> None:
         self.judgements.append((dict(metrics), more))
 
