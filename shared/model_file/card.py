@@ -97,6 +97,9 @@ class InstantHead(msgspec.Struct, rename={"event_label_prior": "amounts"}, froze
     event_label_prior: tuple[float, ...] = ()
     # which events are labelled together; cards written before "blocks" existed lack the field
     event_labelling: Literal["whole", "blocks"] = "whole"
+    # of each label, around its events: mean log gap before and after, its variance before, covariance, variance after;
+    # a gap is taken relative to those around. Empty: not learned, or it did not help held-out recordings
+    event_gaps: tuple[tuple[float, float, float, float, float], ...] = ()
     calibration: Calibration = Calibration()
 
     def __post_init__(self) -> None:
@@ -109,6 +112,9 @@ class InstantHead(msgspec.Struct, rename={"event_label_prior": "amounts"}, froze
             len(self.event_label_prior) in (0, len(self.labels)), "the event-label prior has not one value per label"
         )
         _require(min(self.event_label_prior, default=1) > 0, "a value of the event-label prior is not above 0")
+        _require(len(self.event_gaps) in (0, len(self.labels)), "event_gaps has not one value per label")
+        proper = all(one > 0 and one * other > both * both for _, _, one, both, other in self.event_gaps)
+        _require(proper, "a covariance of event_gaps is not positive definite")
 
 
 Head = RangeHead | InstantHead

@@ -4,7 +4,7 @@ A network ranks the events of one recording well, but where one label ends and t
 recording (people, mounting, gain), and wanders within a long one. So neighbouring events are labelled together as a
 mixture: each label's evidence scatters around a centre of its own, which scatters around where networks put it, and
 labels come in shares like those of other recordings. The most likely labelling is searched for by moving the border
-between each two labels.
+between each two labels. When an event comes is evidence, too: an extra beat is early, and the next one late.
 
 Long recordings are labelled in overlapping blocks whose probabilities are averaged. No label's evidence is quite
 Gaussian: with hundreds of events at once a second label always fits better, whether it is there or not (ten minutes of
@@ -30,6 +30,10 @@ BLOCK = 30  # events labelled together; 20 to 40 are level on five-minute ECGs, 
 BLOCK_STRIDE = 7  # events between two blocks
 MOST_ROUNDS = 10  # over all pairs of labels; two or three are enough
 BLOCKS_AT_ONCE = 256  # bounds memory
+NEAR_GAPS = 15  # between events, whose median a gap is compared with: rates differ between recordings, and drift
+MOST_GAP = 1.0  # logarithm of that ratio: a pause is a pause, however long
+MOST_GAP_EVIDENCE = 4.0  # log odds of labels by gaps: 4 and 8 are level
+LEAST_SHARE = 1e-4  # of a label in an event's evidence: beyond that networks are not surer, only more extreme
 
 Together = Literal["whole", "blocks"]
 Integers = NDArray[np.int64]
@@ -62,6 +66,41 @@ def label_events(shares: Doubles, event_label_prior: Sequence[float], together: 
         found = _Mixture(points[events], event_label_prior, fixed=False).labelled(shares.argmax(axis=1)[events])
         np.add.at(total, events, np.exp(found.logs))
     return EventLabels(total.argmax(axis=1), np.log(total / total.sum(axis=1, keepdims=True)))
+
+
+def gap_ratios(rows: Integers) -> Doubles:
+    """Gap before and after each event over the median of the gaps around, as logarithms: [events, 2], NaN without one.
+
+    rows: of the events, in order [events].
+    """
+    found = np.full((len(rows), 2), np.nan)
+    if len(rows) >= 3:
+        gaps = np.maximum(np.diff(rows), 1)
+        near = np.lib.stride_tricks.sliding_window_view(np.pad(gaps, NEAR_GAPS // 2, mode="edge"), NEAR_GAPS)
+        ratios = np.clip(np.log(gaps / np.median(near, axis=1)), -MOST_GAP, MOST_GAP)
+        found[1:, 0], found[:-1, 1] = ratios, ratios
+    return found
+
+
+def with_gap_evidence(shares: Doubles, rows: Integers, event_gaps: Sequence[Sequence[float]]) -> Doubles:
+    """Log shares of labels [events, labels] after the gaps around each event are taken into account.
+
+    event_gaps: of each label the normal distribution of `gap_ratios`: mean before and after, variance before,
+    covariance, variance after.
+    """
+    ratios = gap_ratios(rows)
+    evidence = np.stack([_log_normal(ratios, each) for each in event_gaps], axis=1)
+    evidence -= evidence.max(axis=1, keepdims=True)
+    found = shares + np.where(np.isnan(evidence), 0.0, np.maximum(evidence, -MOST_GAP_EVIDENCE))
+    return np.asarray(np.maximum(found - np.logaddexp.reduce(found, axis=1, keepdims=True), math.log(LEAST_SHARE)))
+
+
+def _log_normal(points: Doubles, gaps: Sequence[float]) -> Doubles:
+    before, after, one, both, other = gaps
+    x, y = points[:, 0] - before, points[:, 1] - after
+    determinant = one * other - both * both
+    squares = (other * x * x - 2 * both * x * y + one * y * y) / determinant
+    return np.asarray(-(squares + math.log(determinant)) / 2)
 
 
 def centred(shares: Doubles) -> Doubles:

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import InstantHead
-from shared.segmentation.event_labelling import label_events
+from shared.segmentation.event_labelling import LEAST_SHARE, label_events, with_gap_evidence
 from shared.segmentation.scores import LEAST, calibrate, log_probabilities
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Rows = NDArray[np.int64]
-LEAST_SHARE = 1e-4  # of a label in an event's evidence: beyond that networks are not surer, only more extreme
 CONTEXT = 120  # events before one in a stream by which it is labelled: all blocks that hold it, and those beside them
 OPEN_PEAKS = 1 << 15  # peaks that may wait for their taller neighbours; beyond that the first half is settled
 
@@ -130,7 +129,10 @@ class InstantDecoder:
         """Peaks under the labels that fit together, where the head has learned what fits."""
         if not self._head.event_label_prior or not len(peaks.rows):
             return peaks
-        together = label_events(peaks.shares, self._head.event_label_prior, self._head.event_labelling)
+        shares = peaks.shares
+        if self._head.event_gaps:
+            shares = with_gap_evidence(shares, peaks.rows, self._head.event_gaps)
+        together = label_events(shares, self._head.event_label_prior, self._head.event_labelling)
         some = np.log(np.maximum(-np.expm1(peaks.logs[:, :1]), LEAST))
         logs = np.concatenate([peaks.logs[:, :1], some + together.logs], axis=1)
         return peaks._replace(classes=1 + together.labels, logs=logs)

@@ -8,7 +8,7 @@ import numpy as np
 from shared.model_file.card import Head, InstantHead, RangeHead
 from shared.segmentation.windows import window_starts
 from training.data.annotations import LabelKinds, Recording, event_gaps, segment_durations
-from training.planning.event_label_prior import learn_event_label_prior
+from training.planning.event_label_prior import learn_event_gaps, learn_event_label_prior
 from training.planning.label_sequence_prior import learn_label_sequence_prior
 
 ENOUGH_SEGMENTS = 5  # of a class, for a percentile
@@ -74,6 +74,7 @@ def learn_heads(recordings: Sequence[Recording], kinds: LabelKinds) -> tuple[Hea
                 half_width=width,
                 event_label_prior=learn_event_label_prior(recordings, kinds.instants),
                 event_labelling="blocks",
+                event_gaps=learn_event_gaps(recordings, kinds.instants),
             )
         )
     return tuple(heads)

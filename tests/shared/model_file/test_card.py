@@ -60,3 +60,8 @@ def test_a_head_with_numbers_that_make_no_sense_is_refused() -> None:
         RangeHead(labels=("a",), min_rows=(1, 1), calibration=Calibration(bias=(1.0,)))
     with pytest.raises(ValueError, match="spacing"):
         InstantHead(labels=("a",), spacing=(1,), threshold=(), half_width=1)
+    flat = ((0.0, 0.0, 0.1, 0.1, 0.1),)
+    with pytest.raises(ValueError, match="event_gaps"):
+        InstantHead(labels=("a",), spacing=(1,), threshold=(0.3,), half_width=1, event_gaps=flat)
+    with pytest.raises(ValueError, match="event_gaps"):
+        InstantHead(labels=("a", "b"), spacing=(1, 1), threshold=(0.3, 0.3), half_width=1, event_gaps=flat)

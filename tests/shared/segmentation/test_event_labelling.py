@@ -7,11 +7,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from shared.segmentation.event_labelling import BETWEEN, BLOCK, LEAD, WITHIN, Together, centred, label_events
+from shared.segmentation.event_labelling import (
+    BETWEEN,
+    BLOCK,
+    LEAD,
+    MOST_GAP_EVIDENCE,
+    WITHIN,
+    Together,
+    centred,
+    gap_ratios,
+    label_events,
+    with_gap_evidence,
+)
 
 Doubles = NDArray[np.float64]
 TWO = (12.0, 3.0)
 THREE = (8.0, 8.0, 2.0)
+EXTRA_BEATS = ((0.03, -0.02, 0.07, 0.0, 0.07), (-0.39, 0.29, 0.12, -0.02, 0.21))  # the second comes early
 
 
 def shares(leads: list[float]) -> Doubles:
@@ -99,14 +111,18 @@ def test_moving_borders_never_makes_a_labelling_less_likely(count: int, seed: in
 
 
 @pytest.mark.parametrize("count", [20, 40, 100, 400, 2000])
+@pytest.mark.parametrize("gaps", [False, True])
 @pytest.mark.parametrize("label", [0, 1])
-def test_a_recording_of_one_label_gets_hardly_another_however_long_it_is(count: int, label: int) -> None:
-    """Labels whose evidence comes in runs and is wider than expected."""
+def test_a_recording_of_one_label_gets_hardly_another_however_long_it_is(count: int, label: int, gaps: bool) -> None:
+    """Labels whose evidence comes in runs and is wider than expected; gaps vary by a tenth."""
     prior = (15.0, 3.6)[:: 1 - 2 * label]
     wrong = []
     for seed in range(10):
-        leads = draw_runs(np.random.default_rng(seed), count, -4.0) * (1 - 2 * label)
-        wrong.append(float((label_events(shares(leads.tolist()), prior).labels != label).mean()))
+        random = np.random.default_rng(seed)
+        logs = shares((draw_runs(random, count, -4.0) * (1 - 2 * label)).tolist())
+        rows = np.cumsum(np.rint(100 * np.exp(random.normal(0, 0.1, count)))).astype(np.int64)
+        logs = with_gap_evidence(logs, rows, EXTRA_BEATS[:: 1 - 2 * label]) if gaps else logs
+        wrong.append(float((label_events(logs, prior).labels != label).mean()))
     assert np.mean(wrong) <= 0.01
 
 
@@ -132,3 +148,32 @@ def test_any_number_of_events_and_labels_is_labelled(count: int, labels: int, se
     found = label_events(logs, (5.0,) * labels)
     np.testing.assert_allclose(np.exp(found.logs).sum(axis=1), 1)
     assert (found.logs.argmax(axis=1) == found.labels).all()
+
+
+def test_gaps_are_taken_relative_to_those_around() -> None:
+    slow, fast = np.arange(0, 2000, 100), 2000 + np.arange(0, 1000, 50)
+    ratios = gap_ratios(np.concatenate([slow, fast]))
+    assert np.isnan(ratios[0, 0]) and np.isnan(ratios[-1, 1])
+    assert np.nanmax(np.abs(ratios[2:15])) == np.nanmax(np.abs(ratios[30:])) == 0
+    early = slow.copy()
+    early[10] -= 40
+    np.testing.assert_allclose(gap_ratios(early)[10], np.log([0.6, 1.4]))
+
+
+def test_an_early_event_is_more_likely_one_that_comes_early() -> None:
+    """Networks are undecided; two events say nothing of gaps."""
+    rows = np.arange(0, 4000, 100)
+    rows[20] -= 40
+    undecided = shares([-0.5] * len(rows))
+    found = with_gap_evidence(undecided, rows, EXTRA_BEATS)
+    assert found.argmax(axis=1).nonzero()[0].tolist() == [20]
+    np.testing.assert_allclose(np.exp(found).sum(axis=1), 1)
+    np.testing.assert_allclose(found[[0, -1]], undecided[[0, -1]])
+    np.testing.assert_allclose(with_gap_evidence(undecided[:2], rows[:2], EXTRA_BEATS), undecided[:2])
+
+
+def test_gaps_never_outweigh_what_rows_are_sure_of() -> None:
+    rows = np.arange(0, 4000, 100)
+    rows[20] -= 60
+    sure = shares([-2 * MOST_GAP_EVIDENCE] * len(rows))
+    assert with_gap_evidence(sure, rows, EXTRA_BEATS).argmax(axis=1).max() == 0

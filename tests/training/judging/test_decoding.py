@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace as with_fields
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import Head, InstantHead
@@ -102,6 +103,21 @@ def test_what_hurts_held_out_recordings_is_not_used(make_recording: Callable[...
     decoding, chosen = choose_decoding(said, lambda some: float(some[0].heads == plain))
     assert decoding == NO_PRIORS
     assert [each.segments for each in chosen] == [each.segments for each in said]
+
+
+def test_gaps_between_events_are_used_unless_anything_is_lost(make_recording: Callable[..., Recording]) -> None:
+    gaps = ((0.0, 0.0, 0.1, 0.0, 0.1),) * 2
+    plain = [beats(make_recording, number, 0.0) for number in range(6)]
+    said = [replace(each, heads=(with_fields(each.heads[0], event_gaps=gaps),)) for each in plain]
+
+    def likes(loss: float) -> Callable[[Sequence[HeldOutPrediction]], float]:
+        return lambda some: 1.0 - loss * bool(some[0].heads[0].event_gaps)  # type: ignore[union-attr]
+
+    with_gaps, _ = choose_decoding(said, likes(0.0))
+    assert with_gaps.event_gaps and with_gaps.heads(said[0].heads) == said[0].heads
+    without, _ = choose_decoding(said, likes(0.001))
+    assert without.event_label_prior and not without.event_gaps
+    assert without.heads(said[0].heads)[0].event_gaps == ()  # type: ignore[union-attr]
 
 
 def test_a_prior_that_hurts_parts_is_not_used(make_recording: Callable[..., Recording]) -> None:
