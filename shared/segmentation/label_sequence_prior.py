@@ -6,6 +6,7 @@ together: the sum of what rows say (a group counts as much as EVIDENCE rows, how
 rows repeat each other) and of what recordings are usually made of is as large as single changes and swaps make it.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,9 @@ from shared.model_file.card import LabelSequencePrior
 EVIDENCE = 2.0  # rows that a group's rows are worth together: 1.5 to 3 are level, cross-validated
 MOST_GROUPS = 64  # of a recording that is relabelled: work grows up to their cube, and what people script is shorter
 SHORTER, LONGER = 0.5, 1.5  # of the shortest and longest recording known, for a card that knows no other lengths
-KNOWN = 0.9  # probability that a recording as long as known ones is a whole one
+KNOWN = 0.9  # probability that a recording as long as known ones is a whole one …
+BEYOND = 0.2  # … which falls to 0 this far beyond them, as a log ratio: of ten recordings one in five is not between
+# the others' shortest and longest
 SURPRISE = 0.02  # that one of another length is made of something else: .01 to .1 are level
 MOST_JOINED = 8  # recordings
 LEAST_PROBABILITY = 1e-6
@@ -41,8 +44,8 @@ def prior_for(prior: LabelSequencePrior | None, rows: int, groups: int) -> Label
     """The prior of a recording of `rows` rows; None where it does not apply to one of that length.
 
     A recording may be a part of one like those known, or several joined: it holds each of their segments with the
-    probability that a part of so many rows meets it. Between the shortest and the longest known it is more likely a
-    whole one. Where it is neither, counts are trusted less (SURPRISE).
+    probability that a part of so many rows meets it. Between the shortest and the longest known, and a little beyond, it
+    is more likely a whole one. Where it is neither, counts are trusted less (SURPRISE).
     """
     if prior is None or not 0 < groups <= MOST_GROUPS:
         return None
@@ -51,7 +54,8 @@ def prior_for(prior: LabelSequencePrior | None, rows: int, groups: int) -> Label
     whole = np.exp(np.asarray(prior.counts))
     whole /= whole.sum(axis=1, keepdims=True)
     other = _scaled(whole, rows, prior.usual_rows, np.asarray(prior.segment_rows))
-    known = KNOWN if prior.rows[0] <= rows <= prior.rows[1] else 0.0
+    beyond = math.log(max(prior.rows[0] / rows, rows / prior.rows[1], 1.0))
+    known = KNOWN * max(1 - beyond / BEYOND, 0.0)
     width = other.shape[1]
     mixed = (1 - known) * ((1 - SURPRISE) * other + SURPRISE * _geometric(other))
     mixed[:, : whole.shape[1]] += known * whole[:, :width]
@@ -123,7 +127,8 @@ def relabel_joined(
     """Classes of the groups of several recordings in a row, cut where whole ones of known lengths are most likely.
 
     lengths: rows of each group. None for what is no longer than the longest known, or can't be cut so. Knows what
-    counts of both together do not: that each label comes once in each, say (two joined of `watch`: .91 ► .93).
+    counts of both together do not: that each label comes once in each, say (two joined of `watch`: .91 ► .93). One that
+    is a little longer than the longest may be a single recording, too.
     """
     shortest, longest = label_sequence_prior.rows
     bounds = [0, *np.cumsum(lengths).tolist()]
@@ -134,6 +139,8 @@ def relabel_joined(
         [first for first in range(end) if shortest <= bounds[end] - bounds[first] <= longest]
         for end in range(len(bounds))
     ]
+    if bounds[-1] <= longest * math.exp(BEYOND):
+        firsts[-1].insert(0, 0)
     if sum((end - first) ** 3 for end, some in enumerate(firsts) for first in some) > MOST_GROUPS**3:
         return None  # more work than the longest recording that is relabelled in one
     best: dict[int, tuple[float, int, Relabelled | None]] = {0: (0.0, 0, None)}  # by the group that a piece ends before
