@@ -122,8 +122,9 @@ class TrainingSet:
             features = self._features[before] * (1 - share) + self._features[before + 1] * share
         else:
             features = self._features[nearest]
-        for window in np.flatnonzero(random.random(len(features)) < self._recipe.parts).tolist():
-            self._show_as_part(features[window], nearest[window], random)
+        if self._recipe.parts:
+            for window in np.flatnonzero(random.random(len(features)) < self._recipe.parts).tolist():
+                self._show_as_part(features[window], nearest[window], random)
         return self._vary(features, random), self._targets[nearest], self._target_shares[nearest]
 
     def _show_as_part(self, features: Floats, places: Integers, random: np.random.Generator) -> None:

@@ -85,7 +85,7 @@ def slow_to_learn(make_recording: Callable[..., Recording]) -> list[Recording]:
     recordings = []
     for number in range(3):
         rises, falls = np.arange(10, 230, 20), np.arange(20, 230, 20) + random.integers(-4, 5, 11)
-        values = random.normal(0, 0.2, (240, 2))
+        values = random.normal(0, 0.1, (240, 2))
         for rise, fall in zip(rises, falls, strict=True):
             values[rise:fall, 0] += 1
         marks = [Segment(int(row), int(row), "Walk", instant=True) for row in falls]
