@@ -44,8 +44,8 @@ def prior_for(prior: LabelSequencePrior | None, rows: int, groups: int) -> Label
     """The prior of a recording of `rows` rows; None where it does not apply to one of that length.
 
     A recording may be a part of one like those known, or several joined: it holds each of their segments with the
-    probability that a part of so many rows meets it. Between the shortest and the longest known, and a little beyond, it
-    is more likely a whole one. Where it is neither, counts are trusted less (SURPRISE).
+    probability that a part of so many rows meets it. Between the shortest and the longest known, and a little beyond,
+    it is more likely a whole one. Where it is neither, counts are trusted less (SURPRISE).
     """
     if prior is None or not 0 < groups <= MOST_GROUPS:
         return None

@@ -50,8 +50,8 @@ def choose_decoding(
 
     A prior that all models have learned is used unless held-out predictions lose more than HURTS by it: smaller losses
     are noise, and on average new recordings gain, most where few are labelled. The label-sequence prior must not hurt
-    halves of recordings and joined pairs either. Gaps between events must not lose anything: they gain .01 on ten-minute
-    recordings and lose .004 on short ones of few rare events. criterion: larger is better.
+    halves of recordings and joined pairs either. Gaps between events must not lose anything: they gain .01 on
+    ten-minute recordings and lose .004 on short ones of few rare events. criterion: larger is better.
     """
     decoding = NO_PRIORS
     chosen = [decode_with(each, decoding) for each in predictions]
