@@ -48,21 +48,22 @@ def learn_event_gaps(recordings: Sequence[Recording], labels: Sequence[str]) -> 
         if len(rows):
             ratios[1:, 0][unknown[rows[1:]] > unknown[rows[:-1]]] = np.nan
             ratios[:-1, 1][unknown[rows[1:]] > unknown[rows[:-1]]] = np.nan
-        usable = np.isfinite(ratios).all(axis=1)
-        if usable.any():
+        usable = np.flatnonzero(np.isfinite(ratios).all(axis=1))
+        if len(usable):
             found.append(ratios[usable])
-            marks += [event.label for event, use in zip(each.events, usable.tolist(), strict=True) if use]
+            marks += [each.events[index].label for index in usable.tolist()]
     if len(labels) < 2 or len(found) < LEAST_RECORDINGS:
         return ()
     every = np.concatenate(found)
     usual, spread = _mean_and_covariance(every, every.mean(axis=0), np.cov(every.T, bias=True), 0.0)
     of_label = np.array(marks)
-    gaps = []
+    gaps: list[Gaps] = []
     for label in labels:
         mean, covariance = _mean_and_covariance(every[of_label == label], usual, spread, GAP_PRIOR)
-        covariance = (covariance + GAP_NOISE * np.eye(2)).round(4)
-        gaps.append((*mean.round(4).tolist(), covariance[0, 0], covariance[0, 1], covariance[1, 1]))
-    return tuple(tuple(map(float, each)) for each in gaps)
+        before, after = mean.round(4).tolist()
+        (one, both), (_, other) = (covariance + GAP_NOISE * np.eye(2)).round(4).tolist()
+        gaps.append((before, after, one, both, other))
+    return tuple(gaps)
 
 
 def _mean_and_covariance(ratios: Doubles, usual: Doubles, spread: Doubles, weight: float) -> tuple[Doubles, Doubles]:
