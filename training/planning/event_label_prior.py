@@ -55,7 +55,7 @@ def learn_event_gaps(recordings: Sequence[Recording], labels: Sequence[str]) -> 
     if len(labels) < 2 or len(found) < LEAST_RECORDINGS:
         return ()
     every = np.concatenate(found)
-    usual, spread = _mean_and_covariance(every, every.mean(axis=0), np.cov(every.T, bias=True), 0.0)
+    usual, spread = _mean_and_covariance(every, np.zeros(2), np.zeros((2, 2)), 0.0)
     of_label = np.array(marks)
     gaps: list[Gaps] = []
     for label in labels:
