@@ -23,6 +23,7 @@ from inference.operations import (
     UpdateQueue,
     Versions,
 )
+from inference.operations.forgetting import DeletedTasks, Forgetter
 from inference.operations.labels import Labels
 from inference.operations.operator_log import OperatorLog
 from inference.preannotation.refresh import Refresher
@@ -96,7 +97,12 @@ class Services:
             models, monitor, tasks, read_store=lambda: storage.keys(keys.known(), deep=False), check_store=storage.check
         )
         self.setup = ProjectSetup(projects, self._tokens, models, self._controller)
-        self.events = EventRecorder(queue, runs, self._controller, self.metrics, self.activity_log, aliases.of)
+        forgetter = Forgetter(settings, storage, tasks, self.operators)
+        self._deleted_tasks = DeletedTasks(storage, forgetter, label_studio, self._controller.wake)
+        self._forgetting = supervised("forget", lambda: self._deleted_tasks.run(self._closing), self._closing)
+        self._forgets = settings.forget_deleted_tasks
+        forget = self._deleted_tasks.ask if self._forgets else None
+        self.events = EventRecorder(queue, runs, self._controller, self.metrics, self.activity_log, aliases.of, forget)
         self.trainings = Trainings(queue, updates, runs, self.activity_log, self.operators)
         self.labels = Labels(queue, aliases, AcceptedLabels(storage), projects, self.operators, settings)
         self.versions = Versions(store, statuses, self.activity_log, self.operators)
@@ -126,11 +132,14 @@ class Services:
         self._controller.start()
         if self._refreshes:
             self._refreshing.start()
+        if self._forgets:
+            self._forgetting.start()
 
     def close(self) -> None:
         """Finish pending work, stop the loops, end the trainings of this process."""
         self._closing.set()
         self._refresher.close()
+        self._deleted_tasks.stop()
         self.background.close()
         self._tokens.close()
         self._controller.stop()

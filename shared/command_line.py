@@ -37,6 +37,9 @@ COMMANDS: Mapping[str, Command] = {
     "promote": Command("inference", "commands.promote", "let a kept version serve, at once and everywhere"),
     "rollback": Command("inference", "commands.rollback", "let an earlier version serve, at once and everywhere"),
     "models": Command("inference", "commands.models", "list, check, move or delete what is in the store"),
+    "forget": Command(
+        "inference", "commands.forget", "forget a task: reports, logs, caches, and versions that learned from it"
+    ),
     "preannotate": Command(
         "inference", "commands.preannotate", "push predictions for all tasks that lack the current version"
     ),

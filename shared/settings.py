@@ -99,6 +99,12 @@ class Settings:
         integer(1, 1000),
         "Versions kept for each project; older ones are deleted when a new one is published.",
     )
+    forget_deleted_tasks: bool = setting(
+        False,
+        FLAG,
+        "Forget tasks that are deleted in Label Studio, as `tss forget` does: reports, logs and caches lose them, and "
+        "versions that learned from them are named. Those stay until `tss forget --versions` deletes them.",
+    )
 
     # When to train
     start_training_each_n_updates: int = setting(

@@ -37,6 +37,11 @@ class TaskRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     segments: int
     doubts: str = ""  # kinds of doubts, separated by spaces
 
+    @property
+    def forgotten(self) -> bool:
+        """Whether this only keeps other servers, which merge by time, from writing the task again."""
+        return not self.version
+
 
 class TaskSnapshot(NamedTuple):
     """All known tasks of a project at a time; the same object until one changes."""
@@ -87,6 +92,14 @@ class TaskTable:
             self._changed.add(project)
             self._snapshots.pop(project, None)
 
+    def forget(self, project: int, task: str) -> None:
+        """Take a task out of the table and write that at once, so that it holds for other servers too."""
+        with self._lock:
+            self._use(project)[task] = TaskRecord(task, int(self._clock()) + 1, "", None, 0)
+            self._changed.add(project)
+            self._snapshots.pop(project, None)
+        self.write()
+
     def snapshot(self, project: int) -> TaskSnapshot:
         """All known tasks of a project, in no particular order."""
         with self._lock:
@@ -96,7 +109,9 @@ class TaskTable:
         with self._lock:
             found = self._snapshots.get(project)
             if found is None:
-                found = self._snapshots[project] = TaskSnapshot(dict(self._use(project)))
+                found = self._snapshots[project] = TaskSnapshot(
+                    {name: each for name, each in self._use(project).items() if not each.forgotten}
+                )
             return found
 
     def tasks(self, project: int) -> list[TaskRecord]:

@@ -1,7 +1,7 @@
 """Events of Label Studio: stored as updates if training would learn from them."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from inference.monitoring.activity_log import ActivityLog
 from inference.monitoring.metrics import ServerMetrics
@@ -28,8 +28,13 @@ class EventRecorder:
         metrics: ServerMetrics,
         activity_log: ActivityLog,
         aliases: Callable[[int], Mapping[str, str]],
+        forget: Callable[[int, Sequence[int]], None] | None = None,
     ) -> None:
-        """`aliases`: renamed labels of a project that an operator confirmed, which fingerprints of runs hold."""
+        """`aliases`: renamed labels of a project that an operator confirmed, which fingerprints of runs hold.
+
+        `forget`: asks for deleted tasks to be forgotten; None where that is not wanted.
+        """
+        self._forget = forget
         self._queue = queue
         self._runs = runs
         self._controller = controller
@@ -56,6 +61,8 @@ class EventRecorder:
                 f"Project {event.project.id} has not connected, and events of other such projects wait already: "
                 "connect it in Label Studio; its annotations are compared then."
             )
+        if event.deleted_tasks and self._forget is not None:
+            self._forget(event.project.id, event.deleted_tasks)
         effect = f"Recorded as {event.weight} waiting update(s)."
         return self._queue.add(event.project.id, event.action, effect, weight=event.weight)
 

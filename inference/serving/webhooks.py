@@ -23,7 +23,9 @@ ANNOTATED = frozenset(
     }
 )
 UPDATED = frozenset({"ANNOTATION_UPDATED", "ANNOTATIONS_UPDATED"})
-DELETED = frozenset({"ANNOTATION_DELETED", "ANNOTATIONS_DELETED", "TASKS_DELETED"})
+TASKS_DELETED = "TASKS_DELETED"
+DELETED = frozenset({"ANNOTATION_DELETED", "ANNOTATIONS_DELETED", TASKS_DELETED})
+MOST_DELETED = 1000  # tasks of one event that are looked at: each becomes a request in the store
 
 
 class WebhookEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +36,7 @@ class WebhookEvent(msgspec.Struct, frozen=True, kw_only=True):
     matters: bool
     weight: int = 1  # annotations it carries, by which START_TRAINING_EACH_N_UPDATES counts
     label_config: LabelConfig | None = None  # that PROJECT_UPDATED carries; matters only if it is new
+    deleted_tasks: tuple[int, ...] = ()
 
 
 def parse_event(body: bytes) -> WebhookEvent:
@@ -51,7 +54,13 @@ def parse_event(body: bytes) -> WebhookEvent:
     if action == "PROJECT_UPDATED":
         return WebhookEvent(action=action, project=project, matters=False, label_config=_label_config(payload))
     weight = _weight(action, payload)
-    return WebhookEvent(action=action, project=project, matters=weight > 0, weight=max(weight, 1))
+    return WebhookEvent(
+        action=action,
+        project=project,
+        matters=weight > 0,
+        weight=max(weight, 1),
+        deleted_tasks=_deleted_tasks(payload) if action == TASKS_DELETED else (),
+    )
 
 
 def _weight(action: str, payload: dict[str, Any]) -> int:
@@ -67,6 +76,11 @@ def _weight(action: str, payload: dict[str, Any]) -> int:
     if action in DELETED:
         return max(len(annotations), len(tasks), 1)
     return int(action == START_TRAINING)
+
+
+def _deleted_tasks(payload: dict[str, Any]) -> tuple[int, ...]:
+    ids = (task.get("id") for task in _objects(payload, "task", "tasks"))
+    return tuple(each for each in ids if type(each) is int and 0 < each < 10**18)[:MOST_DELETED]
 
 
 def _objects(payload: dict[str, Any], *keys: str) -> Iterator[dict[str, Any]]:

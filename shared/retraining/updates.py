@@ -16,6 +16,7 @@ from shared.store.storage import Storage
 
 START_TRAINING = "START_TRAINING"  # the train button
 LABEL_ALIAS = "LABEL_ALIAS"  # a renamed label was confirmed, or a confirmation undone
+FORGET = "FORGET"  # the model that serves has learned from a task that is to be forgotten
 RECONCILE = "RECONCILE"  # Label Studio's annotations differ from those of the last finished run
 _NAME = re.compile(r"updates/(\d+)/(\d{14})\.([A-Z_]{1,64})\.(\d{1,9})\.([0-9A-Za-z-]{1,80})\.json", re.ASCII)
 _ACTION = re.compile(r"[A-Z_]{1,64}", re.ASCII)

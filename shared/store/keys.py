@@ -54,6 +54,14 @@ def fits(project: int) -> str:
     return f"fits/{_checked(project)}"
 
 
+FORGOTTEN_TASKS = "forget"  # folder of tasks that were deleted in Label Studio and are to be forgotten
+
+
+def forgotten_task(project: int, task: int) -> str:
+    """The request to forget a task."""
+    return f"{FORGOTTEN_TASKS}/{_checked(project)}.{_checked(task)}.json"
+
+
 def updates(project: int | None = None) -> str:
     """Folder of the waiting updates of a project, or of all."""
     return "updates" if project is None else f"updates/{_checked(project)}"

@@ -135,6 +135,7 @@ class ReportFile(msgspec.Struct, rename={"metrics": "figures"}, frozen=True, kw_
     reliability: tuple[Bin, ...] = ()
     held_out: tuple[HeldOut, ...] = ()
     label_errors: tuple[LabelError, ...] = ()  # the surest first
+    learned_from: tuple[str, ...] | None = None  # tasks; None in reports made before they were listed
     region_use: tuple[RegionUse, ...] = ()  # of predictions that annotations were made from
     agreements: tuple[AgreementMetrics, ...] = ()
 

@@ -128,6 +128,7 @@ def make_report(
         reliability=tuple(Bin(*each) for each in bins),
         held_out=store_held_out(search.best.predictions),
         label_errors=_label_errors(search, accepted),
+        learned_from=tuple(dict.fromkeys(each.key for each in search.plan.recordings)),
         region_use=region_use,
         agreements=_agreements(search),
     )
