@@ -24,8 +24,8 @@ class CountingStorage:
     def check(self) -> None:
         return self._storage.check()
 
-    def get(self, key: str) -> Blob | None:
-        return self._call(self._storage.get, key)
+    def get(self, key: str, *, last: int | None = None) -> Blob | None:
+        return self._call(self._storage.get, key, last=last)
 
     def head(self, key: str) -> Stat | None:
         return self._call(self._storage.head, key)
@@ -38,6 +38,9 @@ class CountingStorage:
 
     def keys(self, folder: str = "", *, deep: bool = True) -> list[str]:
         return self._call(self._storage.keys, folder, deep=deep)
+
+    def marks(self, folder: str = "", *, deep: bool = True) -> dict[str, str]:
+        return self._call(self._storage.marks, folder, deep=deep)
 
     def now(self) -> float:
         return self._call(self._storage.now)

@@ -112,8 +112,10 @@ class Runs:
 
     def state(self, project: int) -> RunState:
         """The runs of a project as they are recorded. Writes nothing."""
-        number = self.next_number(project)
-        record = self.record(project, number)
+        listed = self._storage.keys(keys.runs(project))  # one listing says which records there are
+        number = 1 + max(_numbers(listed, f"{keys.runs(project)}/ended/"), default=0)
+        present = keys.run(project, "records", number, ".json") in listed
+        record = self.record(project, number) if present else None
         lease = read_lease(self._storage, project)  # after the record: a run takes its lease before it writes one
         last = self._read(project, "ended", number - 1)
         if lease is None or not lease.live(self._storage.now()):
@@ -244,12 +246,18 @@ class Runs:
         )
 
     def _ended(self, project: int) -> list[int]:
-        names = (key.rpartition("/")[2] for key in self._storage.keys(f"{keys.runs(project)}/ended"))
-        numbers = (read_digits(name.removesuffix(".json")) for name in names if name.endswith(".json"))
-        return sorted((number for number in numbers if number is not None), reverse=True)
+        folder = f"{keys.runs(project)}/ended"
+        return sorted(_numbers(self._storage.keys(folder), f"{folder}/"), reverse=True)
 
     def _read(self, project: int, kind: str, number: int) -> RunRecord | None:
         if number <= 0:
             return None
         key = keys.run(project, kind, number, ".json")
         return read_record(self._storage, key, RunRecord, "Delete it, or restore it.", words=WORDS)
+
+
+def _numbers(listed: Iterable[str], folder: str) -> list[int]:
+    """Numbers of the records among keys that lie in a folder."""
+    names = (key.removeprefix(folder) for key in listed if key.startswith(folder) and key.endswith(".json"))
+    numbers = (read_digits(name.removesuffix(".json")) for name in names)
+    return [number for number in numbers if number is not None]

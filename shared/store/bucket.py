@@ -22,6 +22,7 @@ from shared.errors import ConflictError, StoreError
 from shared.store.keys import CLOCK
 from shared.store.storage import Blob, Stat, check_key, check_size, is_name
 
+NO_SUFFIX = ("az://", "azure://", "abfs://", "abfss://", "adl://")  # Azure gives no last bytes without the size
 PREFIXES = ("AWS_", "GOOGLE_", "AZURE_")
 CONNECT_SECONDS = 3
 REQUEST_SECONDS = 15  # a model of 1 MB takes far less, and a webhook must not wait long
@@ -76,11 +77,12 @@ class ObjectStorage:
     def check(self) -> None:
         """Nothing to ask: a bucket is not mounted."""
 
-    def get(self, key: str) -> Blob | None:
+    def get(self, key: str, *, last: int | None = None) -> Blob | None:
         check_key(key)
+        whole = last is None or self._address.startswith(NO_SUFFIX)
         with self._explained(key, "read"):
             try:
-                found = obstore.get(self._store, key)
+                found = obstore.get(self._store, key, options=None if whole else {"range": {"suffix": last}})
                 check_size(f"{self.address}/{key}", found.meta["size"], key)
                 return Blob(bytes(found.bytes()), _tag(found.meta))
             except _MISSING:
@@ -129,15 +131,10 @@ class ObjectStorage:
                         self._delete_one(key)
 
     def keys(self, folder: str = "", *, deep: bool = True) -> list[str]:
-        if folder:
-            check_key(folder)
-        with self._explained(folder, "listed"):
-            if deep:
-                pages = obstore.list(self._store, prefix=folder or None, chunk_size=1000)
-                found = [meta["path"] for page in pages for meta in page]
-            else:
-                found = [meta["path"] for meta in obstore.list_with_delimiter(self._store, folder or None)["objects"]]
-        return sorted(key for key in found if all(is_name(name) for name in key.split("/")))
+        return sorted(meta["path"] for meta in self._listed(folder, deep=deep))
+
+    def marks(self, folder: str = "", *, deep: bool = True) -> dict[str, str]:
+        return {meta["path"]: _tag(meta) for meta in self._listed(folder, deep=deep)}
 
     def now(self) -> float:
         """The store's clock: the time of change of an object written now; for a minute, advanced by our own clock."""
@@ -150,6 +147,17 @@ class ObjectStorage:
                 ahead = (found.modified if found else time.time()) - looked
                 self._clock = (ahead, looked)
         return time.monotonic() + ahead
+
+    def _listed(self, folder: str, *, deep: bool) -> list[Any]:
+        if folder:
+            check_key(folder)
+        with self._explained(folder, "listed"):
+            if deep:
+                pages = obstore.list(self._store, prefix=folder or None, chunk_size=1000)
+                found = [meta for page in pages for meta in page]
+            else:
+                found = list(obstore.list_with_delimiter(self._store, folder or None)["objects"])
+        return [meta for meta in found if all(is_name(name) for name in meta["path"].split("/"))]
 
     def _settle(self, key: str, data: bytes, error: Exception) -> str:
         """The tag after a conflict if the stored bytes are ours (the answer was lost). Else raises ConflictError."""

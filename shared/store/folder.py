@@ -84,7 +84,7 @@ class FolderStorage:
         with _explained(self._root, "opened"), self._folder([]):
             pass
 
-    def get(self, key: str) -> Blob | None:
+    def get(self, key: str, *, last: int | None = None) -> Blob | None:
         names = check_key(key)
         with _explained(self._root / key, "read"):
             try:
@@ -95,6 +95,9 @@ class FolderStorage:
             try:
                 status = files.regular(os.fstat(file), key)
                 check_size(self._root / key, status.st_size, key)
+                if last is not None:
+                    data = os.pread(file, max(last, files.TAIL), max(0, status.st_size - max(last, files.TAIL)))
+                    return Blob(data[-last:], files.tag(status, data))
                 with os.fdopen(file, "rb", buffering=0, closefd=False) as opened:
                     data = opened.readall()
                 return Blob(data, files.tag(status, data))
@@ -142,11 +145,10 @@ class FolderStorage:
                         self._delete_in(left, self._names(left))
 
     def keys(self, folder: str = "", *, deep: bool = True) -> list[str]:
-        names = check_key(folder) if folder else []
-        found: list[str] = []
-        with _explained(self._root / folder, "listed"), suppress(FileNotFoundError), self._folder(names) as opened:
-            files.collect(opened, f"{folder}/" if folder else "", found, deep=deep)
-        return sorted(found)
+        return sorted(self._collected(folder, deep=deep, marked=False))
+
+    def marks(self, folder: str = "", *, deep: bool = True) -> dict[str, str]:
+        return self._collected(folder, deep=deep, marked=True)
 
     def now(self) -> float:
         """Time that the volume gives a file touched now; on NFS the server's, whatever this machine believes."""
@@ -157,6 +159,13 @@ class FolderStorage:
                 return os.fstat(file).st_mtime
             finally:
                 os.close(file)
+
+    def _collected(self, folder: str, *, deep: bool, marked: bool) -> dict[str, str]:
+        names = check_key(folder) if folder else []
+        found: dict[str, str] = {}
+        with _explained(self._root / folder, "listed"), suppress(FileNotFoundError), self._folder(names) as opened:
+            files.collect(opened, f"{folder}/" if folder else "", found, deep=deep, marked=marked)
+        return found
 
     @contextmanager
     def _folder(self, names: Sequence[str], *, make: bool = False) -> Iterator[int]:

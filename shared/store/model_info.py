@@ -10,6 +10,9 @@ from shared.labelling.snapshots import Snapshot
 from shared.model_file.onnx_file import check_seal, checksum, read_metadata
 from shared.store.keys import is_version
 
+TAIL = 1 << 16  # bytes at the end of a model file: card and probe of 6 channels take 37 kB
+CARD = b"\x0a\x04card\x12"  # key of the metadata entry, and the field of its value
+
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a model's card that the store needs."""
@@ -60,8 +63,27 @@ class _Card(msgspec.Struct):
 def read_model_info(data: bytes, tag: str, project: int) -> ModelInfo:
     """Model info of a file. Raises ModelError if it is damaged or belongs to another project."""
     check_seal(data)
+    return _info(read_metadata(data).get("card", ""), checksum(data), tag, project)
+
+
+def read_tail(data: bytes, tag: str, project: int) -> ModelInfo | None:
+    """The same from a file's last bytes, nothing verified; None where the card does not lie in them.
+
+    Raises ModelError if they are no model's, or another project's.
+    """
+    start = data.rfind(CARD) + len(CARD)
+    size = shift = 0
+    while start >= len(CARD) and start < len(data):  # the length of the card, a varint of protobuf
+        byte = data[start]
+        start, size, shift = start + 1, size | (byte & 0x7F) << shift, shift + 7
+        if byte < 0x80:
+            return _info(data[start : start + size], checksum(data), tag, project)
+    return None
+
+
+def _info(card_json: bytes | str, sha256: str, tag: str, project: int) -> ModelInfo:
     try:
-        card = msgspec.json.decode(read_metadata(data).get("card", ""), type=_Card)
+        card = msgspec.json.decode(card_json, type=_Card)
     except msgspec.DecodeError as error:
         raise ModelError(f"The card of a model file cannot be read: {error}; train again.") from error
     if not is_version(card.version):
@@ -79,7 +101,7 @@ def read_model_info(data: bytes, tag: str, project: int) -> ModelInfo:
         raise ModelError(f"The time of the snapshot in a model card cannot be read: {error}; train again.") from error
     return ModelInfo(
         version=card.version,
-        sha256=checksum(data),
+        sha256=sha256,
         tag=tag,
         project_created=card.project_created,
         snapshot=card.snapshot,

@@ -15,7 +15,7 @@ from shared.errors import ConflictError, ModelError, RefusedError, StoreError
 from shared.model_file.onnx_file import MAX_BYTES
 from shared.store import keys
 from shared.store.lease import Lease
-from shared.store.model_info import ModelInfo, StoredModel, moment, read_model_info
+from shared.store.model_info import TAIL, ModelInfo, StoredModel, moment, read_model_info, read_tail
 from shared.store.projects import KnownProjects
 from shared.store.publication import Commit, RolledBack, accept, put_model, read_rolled_back
 from shared.store.storage import Stat, Storage
@@ -80,10 +80,26 @@ class ModelStore:
         self._model_infos[project] = model_info
         return model_info
 
+    def glance(self, project: int) -> ModelInfo | None:
+        """Model info from the file's last bytes, its checksum unverified: what serves is verified before it does.
+
+        A file of 1 MB for each of 10,000 projects is more than a server should read to list them.
+        """
+        try:
+            found = self._storage.get(keys.model(project), last=TAIL)
+            info = None if found is None else read_tail(found.data, found.tag, project)
+        except (ModelError, RefusedError):
+            info = None
+        return info or self.model_info(project)
+
     def projects(self) -> list[int]:
         """Projects with a model, from one listing."""
-        matches = (keys.MODEL.fullmatch(key) for key in self._storage.keys("", deep=False))
-        return sorted(int(match[1]) for match in matches if match)
+        return sorted(self.marks())
+
+    def marks(self) -> dict[int, str]:
+        """Projects with a model, each with a mark of its file, from one listing."""
+        matches = ((keys.MODEL.fullmatch(key), mark) for key, mark in self._storage.marks("", deep=False).items())
+        return {int(match[1]): mark for match, mark in matches if match}
 
     def versions(self, project: int) -> list[Version]:
         """Kept models, newest first, from one listing."""

@@ -73,24 +73,35 @@ def is_there(folder: int, name: str) -> bool:
     return True
 
 
-def collect(folder: int, prefix: str, found: list[str], *, deep: bool) -> None:
-    """Append the keys of all plain files below a folder to `found`; names that no key has, and links, are left out."""
+def collect(folder: int, prefix: str, found: dict[str, str], *, deep: bool, marked: bool = False) -> None:
+    """Put the keys of all plain files below a folder into `found`, with their marks if `marked`.
+
+    Names that no key has, and links, are left out.
+    """
     with os.scandir(folder) as entries:
         folders: list[str] = []
         for entry in entries:
             if not is_name(entry.name):
                 continue
             if entry.is_file(follow_symlinks=False):
-                found.append(prefix + entry.name)
+                found[prefix + entry.name] = mark(folder, entry.name) if marked else ""
             elif deep and entry.is_dir(follow_symlinks=False):
                 folders.append(entry.name)
     for name in folders:
         with suppress(FileNotFoundError):
             inner = os.open(name, FOLDER, dir_fd=folder)
             try:
-                collect(inner, f"{prefix}{name}/", found, deep=deep)
+                collect(inner, f"{prefix}{name}/", found, deep=deep, marked=marked)
             finally:
                 os.close(inner)
+
+
+def mark(folder: int, name: str) -> str:
+    """A mark of a file that changes with each write, which replaces it; "" if it is gone."""
+    with suppress(FileNotFoundError):
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        return f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
+    return ""
 
 
 def regular(status: os.stat_result, key: str) -> os.stat_result:

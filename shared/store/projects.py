@@ -47,8 +47,15 @@ class KnownProjects:
 
     def ids(self) -> list[int]:
         """Ids of all known projects, from one listing."""
-        names = (key.removeprefix(f"{keys.known()}/").removesuffix(".json") for key in self._storage.keys(keys.known()))
-        return sorted(number for number in map(read_digits, names) if number is not None)
+        return sorted(self.marks())
+
+    def marks(self) -> dict[int, str]:
+        """Known projects, each with a mark of its record, from one listing."""
+        found = self._storage.marks(keys.known()).items()
+        numbers = (
+            (read_digits(key.removeprefix(f"{keys.known()}/").removesuffix(".json")), mark) for key, mark in found
+        )
+        return {number: mark for number, mark in numbers if number is not None}
 
 
 def without_user(address: str) -> str:

@@ -51,8 +51,8 @@ class Storage(Protocol):
         """Raise NoStoreError where a folder is not a store, or not any more. A bucket is what its address says."""
         ...
 
-    def get(self, key: str) -> Blob | None:
-        """All bytes of an object and their tag, or None if there is none."""
+    def get(self, key: str, *, last: int | None = None) -> Blob | None:
+        """All bytes of an object, or only the `last` ones, and its tag; None if there is none."""
         ...
 
     def head(self, key: str) -> Stat | None:
@@ -69,6 +69,10 @@ class Storage(Protocol):
 
     def keys(self, folder: str = "", *, deep: bool = True) -> list[str]:
         """Keys below a folder ("" is all), sorted; with `deep=False` only those directly in it."""
+        ...
+
+    def marks(self, folder: str = "", *, deep: bool = True) -> dict[str, str]:
+        """Keys as `keys` gives them, each with a mark that changes with every write; marks are no tags."""
         ...
 
     def now(self) -> float:

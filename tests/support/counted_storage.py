@@ -28,9 +28,9 @@ class Counted(MemoryStorage):
             self.asked[verb] += 1
             self.requests += requests
 
-    def get(self, key: str) -> Blob | None:
+    def get(self, key: str, *, last: int | None = None) -> Blob | None:
         self._ask("get")
-        return super().get(key)
+        return super().get(key, last=last)
 
     def head(self, key: str) -> Stat | None:
         self._ask("head")
@@ -48,6 +48,11 @@ class Counted(MemoryStorage):
 
     def keys(self, folder: str = "", *, deep: bool = True) -> list[str]:
         found = super().keys(folder, deep=deep)
+        self._ask("keys", _pages(len(found)))
+        return found
+
+    def marks(self, folder: str = "", *, deep: bool = True) -> dict[str, str]:
+        found = super().marks(folder, deep=deep)
         self._ask("keys", _pages(len(found)))
         return found
 

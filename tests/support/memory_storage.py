@@ -19,9 +19,10 @@ class MemoryStorage:
     def check(self) -> None:
         """It is always there."""
 
-    def get(self, key: str) -> Blob | None:
+    def get(self, key: str, *, last: int | None = None) -> Blob | None:
         check_key(key)
-        return self._objects.get(key)
+        found = self._objects.get(key)
+        return found if found is None or last is None else Blob(found.data[-last:], found.tag)
 
     def head(self, key: str) -> Stat | None:
         check_key(key)
@@ -52,6 +53,9 @@ class MemoryStorage:
             for key in list(self._objects)
             if key.startswith(prefix) and (deep or "/" not in key.removeprefix(prefix))
         )
+
+    def marks(self, folder: str = "", *, deep: bool = True) -> dict[str, str]:
+        return {key: self._objects[key].tag for key in MemoryStorage.keys(self, folder, deep=deep)}
 
     def now(self) -> float:
         return self.time

@@ -12,8 +12,8 @@ from tests.shared.retraining.test_controller import Launched
 from tests.support.counted_storage import Counted
 
 SETTINGS = Settings(max_concurrent_runs=1)
-READ = 4  # requests for the state of one project's runs
-FIRST_READ = 3  # … before its first run has ended
+READ = 3  # requests for the state of one project's runs: a listing, the lease, the last record
+FIRST_READ = 2  # … before its first run has ended
 CLAIM = 2
 
 

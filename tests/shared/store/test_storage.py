@@ -37,6 +37,31 @@ def test_a_put_replaces_and_changes_the_tag(storage: Storage) -> None:
     assert found.data == b"4"
 
 
+def test_the_last_bytes_come_with_the_tag_of_all(storage: Storage) -> None:
+    data = bytes(range(256)) * 500
+    tag = storage.put("model.onnx", data)
+    for last in (10, 5000, 10**6):
+        found = storage.get("model.onnx", last=last)
+        assert found is not None
+        assert (found.data, found.tag) == (data[-last:], tag)
+    assert storage.get("nothing.onnx", last=10) is None
+
+
+def test_a_mark_changes_with_every_write_and_with_nothing_else(storage: Storage) -> None:
+    for key in ("a", "b/c", "b/d/e"):
+        storage.put(key, b"1")
+    first = storage.marks()
+    assert sorted(first) == storage.keys()
+    assert first == storage.marks()
+    assert storage.marks("b").keys() == {"b/c", "b/d/e"}
+    assert storage.marks("", deep=False).keys() == {"a"}
+    storage.put("b/c", b"2")
+    second = storage.marks()
+    assert [key for key in first if first[key] != second[key]] == ["b/c"]
+    storage.delete(["a"])
+    assert storage.marks().keys() == {"b/c", "b/d/e"}
+
+
 def test_an_object_is_created_once(storage: Storage) -> None:
     storage.put("a/b", b"first", create=True)
     with pytest.raises(ConflictError):
