@@ -62,7 +62,16 @@ class Services:
         store = ModelStore(storage, keep_versions=settings.keep_versions)
         updates, projects, runs = Updates(storage), KnownProjects(storage), Runs(storage)
         aliases, waiting = LabelAliases(storage), WaitingUpdates(updates)
-        statuses = StatusCollector(store, runs, updates, projects, aliases=aliases, ended=outcomes.run_ended)
+        statuses = StatusCollector(
+            store,
+            runs,
+            updates,
+            projects,
+            aliases=aliases,
+            waiting=waiting,
+            settings=settings,
+            ended=outcomes.run_ended,
+        )
 
         connections = Connections()
         credentials = Credentials(settings, connections, token_file=open_token_file(settings))
@@ -94,7 +103,12 @@ class Services:
         queue = UpdateQueue(updates, self._controller, statuses, self.activity_log)
         self.pools = ThreadPools()
         self.background = BackgroundLoops(
-            models, monitor, tasks, read_store=lambda: storage.keys(keys.known(), deep=False), check_store=storage.check
+            models,
+            monitor,
+            tasks,
+            statuses,
+            read_store=lambda: storage.head(keys.model(0)),
+            check_store=storage.check,
         )
         self.setup = ProjectSetup(projects, self._tokens, models, self._controller)
         forgetter = Forgetter(settings, storage, tasks, self.operators)

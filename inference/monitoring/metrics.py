@@ -1,24 +1,21 @@
-"""Metrics for Prometheus. Names, units and labels are stable; labels have few values, at most PROJECTS projects."""
+"""Metrics for Prometheus. Names, units and labels are stable; labels have few values, at most PROJECTS projects.
+
+A scrape reads nothing from the store: it shows what the last look found.
+"""
 
 import platform
-import time
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 
-from inference.monitoring.project_status import ProjectStatus, StatusCollector
+from inference.monitoring.project_status import StatusCollector
+from inference.monitoring.status_metrics import StatusMetrics
 from inference.serving.model_cache import ModelCache
 from inference.serving.predictor import Outcome
 from inference.serving.webhooks import ANNOTATED, DELETED, START_TRAINING
-from shared.errors import ClusterError, StoreError
 from shared.retraining.runs import RunRecord
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-PROJECTS = 500  # with series of their own
 ACTIONS = frozenset({*ANNOTATED, *DELETED, START_TRAINING, "TASKS_CREATED", "PROJECT_UPDATED"})
 REFUSALS = (
     "busy",  # MAX_REQUESTS of its kind are in progress: 503
@@ -27,14 +24,6 @@ REFUSALS = (
     "head",  # headers too long, or too many requests before the first is answered: 431, 400
     "slow",  # slower than CLIENT_TIMEOUT_SECONDS: 408, or closed while receiving the answer
     "connections",  # beyond MAX_CONNECTIONS: closed
-)
-LAUNCH_TROUBLES = (
-    "forbidden",  # by the API server: role, binding, quota, or an unknown token
-    "missing",  # there is no CronJob, or no namespace
-    "refused",  # the Job made from the CronJob's template
-    "unreachable",  # the API server does not answer, or with an error of its own
-    "store",
-    "other",
 )
 FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 100.0)
 RUN_SECONDS = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
@@ -81,11 +70,11 @@ class ServerMetrics:
     def watch(
         self, models: ModelCache, collector: StatusCollector, launch_error: Callable[[], Exception | None]
     ) -> None:
-        """Add metrics of projects, models and launches, read at each scrape."""
-        self.registry.register(_StatusMetrics(models, collector, launch_error))
+        """Add metrics of projects, models and launches, as of the last look at the store."""
+        self.registry.register(StatusMetrics(models, collector, launch_error))
 
     def text(self) -> bytes:
-        """All metrics in Prometheus's text format. May read the store."""
+        """All metrics in Prometheus's text format."""
         return generate_latest(self.registry)
 
     def begin(self) -> None:
@@ -149,91 +138,3 @@ class ServerMetrics:
 
     def _histogram(self, name: str, about: str, label: str) -> Histogram:
         return Histogram(name, about, [label], buckets=FAST, registry=self.registry)
-
-
-class _StatusMetrics(Collector):
-    """Metrics that are read from the store at each scrape."""
-
-    def __init__(
-        self,
-        models: ModelCache,
-        collector: StatusCollector,
-        launch_error: Callable[[], Exception | None],
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        self._launch_error = launch_error
-        self._models = models
-        self._collector = collector
-        self._now = now
-
-    def describe(self) -> Iterable[Metric]:
-        """Names and descriptions, without reading the store."""
-        return self._families([])
-
-    def collect(self) -> Iterator[Metric]:
-        """Current values."""
-        return self._families(self._collector.statuses())
-
-    def _families(self, statuses: list[ProjectStatus]) -> Iterator[Metric]:
-        now = self._now()
-        waiting = GaugeMetricFamily("tss_updates_waiting", "Updates not yet trained on.", labels=["project"])
-        age = GaugeMetricFamily(
-            "tss_oldest_update_age_seconds", "Age of the oldest waiting update.", labels=["project"]
-        )
-        training = GaugeMetricFamily("tss_run_active", "1 while a training goes on.", labels=["project"])
-        starting = _gauge("tss_run_starting", "1 while a run that was launched has not reported yet.")
-        success = GaugeMetricFamily(
-            "tss_last_success_timestamp_seconds", "When a training was last finished.", labels=["project"]
-        )
-        failures = GaugeMetricFamily("tss_run_failures", "Trainings in a row that failed.", labels=["project"])
-        served = GaugeMetricFamily("tss_model_info", "The version that serves.", labels=["project", "version"])
-        refused = GaugeMetricFamily(
-            "tss_model_refused", "1 if the model that should serve failed its checks.", labels=["project"]
-        )
-        outdated = _gauge(
-            "tss_model_outdated", "1 if the model was trained by older rules for what annotations mean, else 0."
-        )
-        quality = GaugeMetricFamily(
-            "tss_model_quality",
-            "Figures of the version that serves, on held-out recordings.",
-            labels=["project", "figure"],
-        )
-        for each in islice(statuses, PROJECTS):
-            project = str(each.project)
-            waiting.add_metric([project], each.waiting)
-            age.add_metric([project], max(0.0, now - each.updates[0].at) if each.updates else 0.0)
-            training.add_metric([project], float(each.runs.active is not None))
-            starting.add_metric([project], float(each.launched is not None))
-            failures.add_metric([project], float(each.runs.last.failures if each.runs.last else 0))
-            refused.add_metric([project], float(bool(each.refused)))
-            outdated.add_metric([project], float(each.outdated))
-            if each.last_success is not None:
-                success.add_metric([project], each.last_success)
-            if each.version:
-                served.add_metric([project, each.version], 1.0)
-            summary = each.summaries.get(each.version)
-            for name, estimate in (summary.estimates if summary else {}).items():
-                quality.add_metric([project, name], estimate.value)
-        yield from (waiting, age, training, starting, success, failures, served, refused, outdated, quality)
-        failing = GaugeMetricFamily(
-            "tss_launches_failing", "1 if trainings cannot be started, by reason, else 0.", labels=["reason"]
-        )
-        error = self._launch_error()
-        for reason in LAUNCH_TROUBLES:
-            failing.add_metric([reason], float(error is not None and _trouble(error) == reason))
-        yield failing
-        yield GaugeMetricFamily("tss_projects", "Known projects.", len(statuses))
-        yield GaugeMetricFamily("tss_models_loaded", "Models in memory.", len(self._models.loaded()))
-        yield CounterMetricFamily("tss_refusals", "Models that failed their checks.", self._models.refusals)
-        yield CounterMetricFamily("tss_swaps", "Models replaced by a newer version.", self._models.swaps)
-
-
-def _trouble(error: Exception) -> str:
-    """One of LAUNCH_TROUBLES."""
-    if isinstance(error, ClusterError):
-        return error.kind
-    return "store" if isinstance(error, StoreError) else "other"
-
-
-def _gauge(name: str, about: str, *labels: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, about, labels=["project", *labels])

@@ -1,70 +1,44 @@
-"""Status of every project for pages and metrics, at a cost that does not grow with its history.
+"""Status of every project for pages and metrics, at a cost that does not grow with their number and history.
 
-One listing gives the waiting updates. Projects that train or were just touched are refreshed each time; of those with
-updates, and of the others, only the ones refreshed longest ago. Ended runs and reports never change, so they are read
-once. The slower a refresh, the longer the pause until the next.
+Three listings, of updates, projects and models, say what has changed since the last look. Only that is read, and
+projects that train or whose turn to train it is; of all others a few each time, in turn, for what no listing shows: a
+run that somebody started by hand. Reads go on in parallel. `known` gives the last look and never waits for the store.
 """
 
-import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from datetime import UTC, datetime
-from functools import partial
-from typing import TypeVar
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
-from inference.monitoring.reports import Reports, ReportSummary
-from shared.errors import RecordError, RefusedError, SegmenterError, StoreError
-from shared.labelling.label_config import LabelConfig, parse_label_config
-from shared.labelling.renames import suggest_renames
-from shared.retraining.runs import LaunchRecord, RunRecord, Runs, RunState
+from inference.monitoring.project_examination import Examiner, Marks, ProjectStatus
+from shared.errors import StoreError
+from shared.parallel import read_all
+from shared.retraining.runs import RunRecord, Runs
+from shared.retraining.scheduler import in_order, is_due
 from shared.retraining.updates import Update, Updates
-from shared.store.aliases import LabelAlias, LabelAliases
-from shared.store.models import ModelStore, Version
-from shared.store.projects import KnownProject, KnownProjects
+from shared.retraining.waiting import WaitingUpdates
+from shared.settings import Settings
+from shared.store.aliases import LabelAliases
+from shared.store.models import ModelStore
+from shared.store.projects import KnownProjects
 
+__all__ = ["LOOKED_AT", "ProjectStatus", "StatusCollector"]
 FRESH_SECONDS = 1.0
-SHARE = 0.2  # of the time spent on refreshes: with a large store they are less frequent,
+SHARE = 0.2  # of the time spent on looks while somebody watches: with a large store they are less frequent,
 OLDEST_SECONDS = 10.0  # but at least this often
-LOOKED_AT = 20  # projects with updates, and others, refreshed each time beyond the busy ones: 200 take 10 refreshes
-T = TypeVar("T")
-NO_RUNS = RunState(active=None, last=None, next_number=1)
-LONGEST_HELD = 1 << 16  # characters of a labelling configuration that is held parsed for the overview
-MOST_HELD = 1 << 22  # … of all projects together: about 20 MiB
-SUCCESSES = ("published", "rejected", "unchanged")
-
-
-class ProjectStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Model, runs and updates of one project."""
-
-    project: int
-    known: KnownProject | None = None
-    config: LabelConfig | None = None
-    config_error: str = ""
-    runs: RunState = NO_RUNS
-    launched: LaunchRecord | None = None  # a run that has not reported yet
-    version: str = ""  # the one that serves, "" without a model
-    outdated: bool = False  # the model was trained by older rules for what annotations mean
-    refused: str = ""  # why the model in the store does not serve
-    versions: tuple[Version, ...] = ()  # kept ones, newest first
-    summaries: dict[str, ReportSummary] = {}  # of kept versions, by name
-    aliases: tuple[LabelAlias, ...] = ()  # renamed labels that an operator confirmed
-    renames: tuple[tuple[str, str], ...] = ()  # old and new label, that may be confirmed
-    updates: tuple[Update, ...] = ()
-    last_success: float | None = None  # seconds since the epoch
-    error: str = ""  # why the other fields may be outdated
-
-    @property
-    def waiting(self) -> int:
-        """Waiting annotations, as counted by START_TRAINING_EACH_N_UPDATES."""
-        return sum(update.weight for update in self.updates)
+IDLE_SECONDS = 10.0  # between two looks while nobody watches
+PAGE = 1000  # keys in an answer of a bucket, each of which is a request
+PAGE_SECONDS = 2.0  # for each further page of a listing, the pause until the next one
+WAIT_SECONDS = 1.0  # for a look in progress, before what is known is shown
+LOOKED_AT = 20  # projects with updates, and others, read each time while somebody watches: 200 take 10 looks
+IDLE_LOOKED_AT = 1  # … while nobody does: 12 projects a minute
+WHOLE = 200  # projects that are read with all their versions the first time
+CHUNK = 64  # projects read before others may read one: half a second where a request takes 20 ms
 
 
 class StatusCollector:
-    """Status of every project, at most a second old for active ones. Thread-safe."""
+    """Status of every project. Thread-safe."""
 
     def __init__(
         self,
@@ -74,185 +48,174 @@ class StatusCollector:
         projects: KnownProjects,
         *,
         aliases: LabelAliases | None = None,
+        waiting: WaitingUpdates | None = None,
+        settings: Settings | None = None,
         ended: Callable[[RunRecord], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`ended` is called with each run that ends from now on."""
         self._store = store
-        self._runs = runs
         self._updates = updates
         self._projects = projects
-        self._confirmed = aliases.confirmed if aliases else _no_aliases
-        self._ended = ended
+        self._waiting = waiting or WaitingUpdates(updates, clock)
+        self._settings = settings or Settings()
         self._clock = clock
-        self.reports = Reports(store)
-        self._lock = threading.Lock()
+        self._examiner = Examiner(store, runs, projects, aliases, ended)
+        self.reports = self._examiner.reports
+        self._looking = threading.Lock()  # one look at a time
+        self._lock = threading.Lock()  # one chunk of a look, or one project, at a time
         self._statuses: dict[int, ProjectStatus] = {}
-        self._looked_at: dict[int, float] = {}
+        self._marks: dict[int, Marks] = {}  # as listed last
+        self._seen: dict[int, Marks] = {}  # when each project was read last
+        self._read_at: dict[int, float] = {}
+        self._listed_at = float("-inf")
         self._touched: set[int] = set()
-        self._held: dict[int, int] = {}  # characters of the labelling configurations that are held parsed
-        self._at = float("-inf")
+        self._at = self._whole_at = self._tried_at = float("-inf")  # of looks: any, whole ones, begun whole ones
         self._took = 0.0
         self.error = ""
 
     def touch(self, project: int) -> None:
-        """Refresh a project next time, since it has changed."""
+        """Read a project at the next look, since it has changed."""
         self._touched.add(project)
         self._at = float("-inf")
 
+    def known(self) -> list[ProjectStatus]:
+        """All projects as of the last look, by number. Reads nothing."""
+        found = self._statuses.copy()
+        return [found[project] for project in sorted(found)]
+
+    def age(self) -> float:
+        """Seconds since the last whole look; infinite before the first."""
+        return self._clock() - self._whole_at
+
     def statuses(self) -> list[ProjectStatus]:
-        """All projects, by number. If the store cannot be read, the last known ones, and `error` is set."""
-        with self._lock:
-            begun = self._clock()
-            if begun - self._at >= min(max(FRESH_SECONDS, self._took / SHARE), OLDEST_SECONDS):
-                try:
-                    self._look()
-                    self.error = ""
-                except StoreError as error:
-                    self.error = str(error)
-                self._at = self._clock()
-                self._took = self._at - begun
-            return [self._statuses[project] for project in sorted(self._statuses)]
+        """The same after a look, where the last one is not fresh.
+
+        If the store cannot be read, the last known ones, and `error` is set. A look in progress is waited for
+        WAIT_SECONDS: the first one at 10,000 projects takes most of a minute.
+        """
+        if self._looking.acquire(timeout=WAIT_SECONDS):
+            try:
+                if self._clock() - self._at >= min(max(FRESH_SECONDS, self._took / SHARE), OLDEST_SECONDS):
+                    self._attempt(watched=True)
+            finally:
+                self._looking.release()
+        return self.known()
 
     def status(self, project: int) -> ProjectStatus | None:
         """Current status of a project, None if it does not exist."""
-        self.touch(project)
-        found = next((each for each in self.statuses() if each.project == project), None)
-        if found is None or found.config or found.config_error or not (found.known and found.known.label_config):
-            return found
+        with self._lock:
+            before = self._statuses.get(project)
+            try:
+                found = self._examiner.whole(project, before, tuple(self._updates.of(project)))
+            except StoreError as error:
+                self.error = str(error)
+                return before and self._examiner.with_config(before)
+            if not (found.known or found.version or found.refused or found.updates or found.error):
+                self._forget(project)
+                return None
+            self._statuses[project] = found
+            self._read_at[project] = self._clock()
+        return self._examiner.with_config(found)
+
+    def run(self, closing: threading.Event) -> None:
+        """Look until `closing`: at touched projects within a second, at the others every IDLE_SECONDS."""
+        while not closing.is_set():
+            if self._touched or self._clock() - self._tried_at >= IDLE_SECONDS:
+                with self._looking:
+                    self._attempt(watched=False)
+            closing.wait(FRESH_SECONDS)
+
+    def _attempt(self, *, watched: bool) -> None:
+        begun = self._clock()
         try:
-            known = self._projects.get(project)
-            return msgspec.structs.replace(found, config=parse_label_config(known.label_config) if known else None)
-        except SegmenterError as error:
-            return msgspec.structs.replace(found, config_error=str(error))
+            self._look(watched=watched)
+            self.error = ""
+        except StoreError as error:
+            self.error = str(error)
+        self._at = self._clock()
+        self._took = self._at - begun
 
-    def _look(self) -> None:
-        waiting = self._updates.waiting()
-        present = {*self._projects.ids(), *self._store.projects(), *waiting}
-        for gone in set(self._statuses) - present:
-            del self._statuses[gone]
-            self._looked_at.pop(gone, None)
-            self._held.pop(gone, None)
+    def _look(self, *, watched: bool) -> None:
+        whole = watched or self._clock() - self._tried_at >= IDLE_SECONDS
+        if whole:
+            self._tried_at = self._clock()
         touched, self._touched = self._touched, set()
-        for project in self._turn(present, touched, waiting):
-            self._statuses[project] = self._examine(project, self._statuses.get(project), again=project in touched)
-            self._looked_at[project] = self._clock()
-        for project, status in self._statuses.items():
-            updates = tuple(waiting.get(project, ()))
-            if updates != status.updates:
-                self._statuses[project] = msgspec.structs.replace(status, updates=updates)
+        waiting = self._waiting.recent(FRESH_SECONDS if watched else IDLE_SECONDS)
+        self._list(watched=watched)
+        present = self._marks.keys() | waiting.keys()
+        if whole:
+            for gone in self._statuses.keys() - present:
+                self._forget(gone)
+        turn = sorted((self._turn(present, waiting, watched=watched) if whole else set()) | (present & touched))
+        unread = sum(project not in self._statuses for project in turn)
+        thorough = touched | (set(turn) if watched or unread <= WHOLE else set())
 
-    def _turn(self, present: set[int], touched: set[int], waiting: Iterable[int]) -> set[int]:
-        busy = {
+        def examine(project: int) -> ProjectStatus:
+            before, updates = self._statuses.get(project), tuple(waiting.get(project, ()))
+            if project in thorough and (before is None or project in touched):
+                return self._examiner.whole(project, before, updates)
+            marks = self._marks.get(project, Marks())
+            return self._examiner.again(project, before, updates, marks, self._seen.get(project))
+
+        for start in range(0, len(turn), CHUNK):
+            with self._lock:
+                for project, found in read_all(examine, turn[start : start + CHUNK]).items():
+                    self._statuses[project] = found
+                    self._seen[project] = self._marks.get(project, Marks())
+                    self._read_at[project] = self._clock()
+            if unread > WHOLE:
+                self.error = f"{len(self._statuses)} of {len(present)} projects have been looked at since the start."
+        with self._lock:
+            for project, status in self._statuses.items():
+                updates = tuple(waiting.get(project, ()))
+                if updates != status.updates:
+                    self._statuses[project] = msgspec.structs.replace(status, updates=updates)
+        if whole:
+            self._whole_at = self._clock()
+
+    def _list(self, *, watched: bool) -> None:
+        """List projects and models, the less often the more there are."""
+        pages = 3 * len(self._marks) // PAGE  # a project has its record, its model and its weights
+        pause = pages * PAGE_SECONDS if watched else max(IDLE_SECONDS, pages * PAGE_SECONDS)
+        if self._clock() - self._listed_at < pause:
+            return
+        known, models = self._projects.marks(), self._store.marks()
+        self._marks = {
+            project: Marks(models.get(project, ""), known.get(project, "")) for project in known.keys() | models.keys()
+        }
+        self._listed_at = self._clock()
+
+    def _turn(self, present: Collection[int], waiting: Mapping[int, list[Update]], *, watched: bool) -> set[int]:
+        now = {
             project
             for project, each in self._statuses.items()
-            if each.runs.active or each.runs.abandoned or each.launched
+            if each.runs.active
+            or each.runs.abandoned
+            or each.launched
+            or self._marks.get(project, Marks()) != self._seen.get(project)
+            or (each.updates and each.updates[0] not in waiting.get(project, ()))  # a finished run took it
         }
-        now = {*present & touched, *present & busy, *(present - set(self._statuses))}
-        for others in (set(waiting) - now, present - set(waiting) - now):
-            longest_ago = sorted(others, key=lambda project: self._looked_at.get(project, 0.0))
-            now |= set(longest_ago[:LOOKED_AT])
-        return now
+        now |= {project for project in present if project not in self._statuses}
+        now |= set(self._due(waiting)[:LOOKED_AT])
+        most = LOOKED_AT if watched else IDLE_LOOKED_AT
+        for others in (waiting.keys() - now, set(present) - waiting.keys() - now):
+            longest_ago = sorted(others, key=lambda project: self._read_at.get(project, 0.0))
+            now |= set(longest_ago[:most])
+        return now & set(present)
 
-    def _examine(self, project: int, before: ProjectStatus | None, *, again: bool) -> ProjectStatus:
-        errors: list[str] = []
-        known = _readable(self._projects.get, project, before.known if before else None, errors)
-        runs = _readable(self._runs.state, project, before.runs if before else NO_RUNS, errors)
-        last = before if before is not None and not before.error else None
-        try:
-            info = self._store.model_info(project)
-            versions = before.versions if before else ()
-            changed = before is None or before.runs.last != runs.last or before.version != (info and info.version)
-            if changed or again or runs.active:
-                versions = tuple(self._store.versions(project))
-            config, config_error = self._config(project, known, before)
-            none: list[LabelAlias] = []
-            aliases = _readable(self._confirmed, project, none, errors)
-            confirmed = {each.old: each.new for each in aliases}
-            renames = suggest_renames(info.labels, config, confirmed, info.renames) if info and config else []
-            return ProjectStatus(
-                project=project,
-                known=_with_digest(known),
-                config=config,
-                config_error=config_error,
-                runs=runs,
-                launched=self._launched(project, runs, before),
-                outdated=bool(info and info.snapshot and info.snapshot.is_outdated),
-                version=info.version if info else "",
-                refused=info.refused if info else "",
-                versions=versions,
-                aliases=tuple(aliases),
-                renames=tuple(renames),
-                summaries={each.name: self.reports.summary(project, each.name) for each in versions},
-                updates=before.updates if before else (),
-                last_success=self._last_success(project, runs, last) or (before.last_success if before else None),
-                error=" ".join(errors),
-            )
-        except SegmenterError as error:
-            before = before or ProjectStatus(project=project)
-            return msgspec.structs.replace(before, error=str(error))
+    def _due(self, waiting: Mapping[int, list[Update]]) -> list[int]:
+        """Projects whose turn to train it is: one of this or another server may start any of them."""
+        now = time.time()
+        return [
+            project
+            for project in in_order(waiting, self._settings, ())
+            if project in self._statuses
+            and not self._statuses[project].runs.active
+            and is_due(waiting[project], self._statuses[project].runs, now, self._settings)
+        ]
 
-    def _launched(self, project: int, runs: RunState, before: ProjectStatus | None) -> LaunchRecord | None:
-        """The launch of a run that has not reported yet; read where updates wait only."""
-        waits = before is not None and before.updates and not runs.active and not runs.abandoned
-        return self._runs.launched(project, runs.next_number) if waits else None
-
-    def _config(
-        self, project: int, known: KnownProject | None, before: ProjectStatus | None
-    ) -> tuple[LabelConfig | None, str]:
-        if known is None or not known.label_config:
-            return None, ""
-        if before is not None and before.known == _with_digest(known):
-            return before.config, before.config_error
-        self._held.pop(project, None)
-        length = len(known.label_config)
-        if length > LONGEST_HELD or sum(self._held.values()) + length > MOST_HELD:
-            return None, ""  # parsed when the project's page is asked for
-        self._held[project] = length
-        try:
-            return parse_label_config(known.label_config), ""
-        except SegmenterError as error:
-            return None, str(error)
-
-    def _last_success(self, project: int, runs: RunState, before: ProjectStatus | None) -> float | None:
-        """When a run last finished. Calls `ended` for runs that ended since the last refresh."""
-        success = before.last_success if before else None
-        first = before.runs.next_number if before else runs.next_number - 1
-        for number in range(max(first, 1), runs.next_number):
-            record = _readable(partial(self._runs.ended, number=number), project, None, [])
-            if record is None:
-                continue
-            if before is not None:
-                self._ended(record)
-            if record.outcome in SUCCESSES:
-                success = record.ended_at
-        if success is None and runs.last is not None and runs.last.trained is not None:
-            with suppress(ValueError):
-                success = _seconds(runs.last.trained.taken_at)
-        return success
-
-
-def _no_aliases(_: int) -> list[LabelAlias]:
-    return []
-
-
-def _readable(read: Callable[[int], T], project: int, otherwise: T, errors: list[str]) -> T:
-    """What `read` gives of a project; `otherwise`, and a sentence in `errors`, where a record cannot be read."""
-    try:
-        return read(project)
-    except (RecordError, RefusedError) as error:
-        errors.append(str(error))
-        return otherwise
-
-
-def _with_digest(known: KnownProject | None) -> KnownProject | None:
-    """A project with a checksum in place of its labelling configuration, which may have a megabyte."""
-    if known is None or not known.label_config:
-        return known
-    digest = hashlib.sha256(known.label_config.encode(errors="replace")).hexdigest()
-    return msgspec.structs.replace(known, label_config=digest)
-
-
-def _seconds(moment: str) -> float:
-    found = datetime.fromisoformat(moment)
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    def _forget(self, project: int) -> None:
+        for known in (self._statuses, self._seen, self._read_at):
+            known.pop(project, None)
+        self._examiner.forget(project)

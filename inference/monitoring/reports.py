@@ -57,15 +57,18 @@ class Reports:
         self._summaries: LRUCache[tuple[int, str], ReportSummary] = LRUCache(KEPT)
         self._evaluations: LRUCache[tuple[int, str], EvaluationSummary] = LRUCache(EVALUATIONS)
 
+    def short(self, project: int, version: str) -> ReportSummary:
+        """Summary of a version's report, without the size of the model; empty if it has no report."""
+        data = self._store.file(project, version, "report.json")
+        return _summarise(data) if data is not None else ReportSummary()
+
     def summary(self, project: int, version: str) -> ReportSummary:
         """Summary of a version; only its size if it has no report."""
         key = (project, version)
         with self._lock:
             found = self._summaries.get(key)
         if found is None:
-            data = self._store.file(project, version, "report.json")
-            found = _summarise(data) if data is not None else ReportSummary()
-            found = msgspec.structs.replace(found, size=self._store.size(project, version))
+            found = msgspec.structs.replace(self.short(project, version), size=self._store.size(project, version))
             with self._lock:
                 self._summaries[key] = found
         return found

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 
 from inference.monitoring.label_studio_monitor import LabelStudioMonitor
+from inference.monitoring.project_status import StatusCollector
 from inference.monitoring.task_table import TaskTable
 from inference.serving.model_cache import ModelCache
 from shared.errors import NoStoreError, SegmenterError, StoreError
@@ -26,6 +27,7 @@ class BackgroundLoops:
         models: ModelCache,
         monitor: LabelStudioMonitor,
         tasks: TaskTable,
+        statuses: StatusCollector,
         *,
         read_store: Callable[[], object],
         check_store: Callable[[], None],
@@ -42,6 +44,7 @@ class BackgroundLoops:
             supervised("warm-up", self._warm_up, self._closing),
             supervised("swap", self._swap_models, self._closing),
             supervised("label-studio", lambda: monitor.run(self._closing), self._closing),
+            supervised("statuses", lambda: statuses.run(self._closing), self._closing),
             self._tasks,
         ]
 

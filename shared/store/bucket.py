@@ -79,10 +79,10 @@ class ObjectStorage:
 
     def get(self, key: str, *, last: int | None = None) -> Blob | None:
         check_key(key)
-        whole = last is None or self._address.startswith(NO_SUFFIX)
+        some: Any = None if last is None or self._address.startswith(NO_SUFFIX) else {"range": {"suffix": last}}
         with self._explained(key, "read"):
             try:
-                found = obstore.get(self._store, key, options=None if whole else {"range": {"suffix": last}})
+                found = obstore.get(self._store, key, options=some)
                 check_size(f"{self.address}/{key}", found.meta["size"], key)
                 return Blob(bytes(found.bytes()), _tag(found.meta))
             except _MISSING:

@@ -13,7 +13,8 @@ from tests.inference.conftest import VALUES, Publish, Serve, batch
 
 
 def samples(client: TestClient) -> dict[str, float]:
-    """Samples of /metrics by name and labels as written."""
+    """Samples of /metrics by name and labels as written, after a look at the store."""
+    client.get("/ui/index.json")
     found = {}
     for family in text_string_to_metric_families(client.get("/metrics").text):
         for sample in family.samples:

@@ -47,6 +47,7 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         task = {"id": 1, "data": {"csv_url": {"value": [0.0] * 60}}, "project": 3}
         client.post("/predict", json={"tasks": [task], "project": "3"})
         client.post("/webhook", json={"action": "ANNOTATION_CREATED", "project": {"id": 3}})
+        client.get("/ui/")  # looks at the store: /metrics shows what the last look found
         for family in text_string_to_metric_families(client.get("/metrics").text):
             for sample in family.samples:
                 found.setdefault(sample.name, set()).update(sample.labels)
