@@ -78,7 +78,12 @@ class Services:
         label_studio = LabelStudio(credentials, connections)
         fetcher = Fetcher(settings, credentials, connections, share=share_of_threads(settings))
         self._monitor = monitor = LabelStudioMonitor(
-            label_studio, credentials, projects, display_url(credentials.base_url), asked=self.metrics.label_studio
+            label_studio,
+            credentials,
+            projects,
+            display_url(credentials.base_url),
+            asked=self.metrics.label_studio,
+            titles=statuses.titles,
         )
 
         models = ModelCache(store, cache_size=settings.model_cache_size, aliases=aliases.of)
@@ -90,7 +95,7 @@ class Services:
         self._refreshes = settings.refresh_predictions != "none"
 
         self._launcher = choose_launcher(settings, runs, credentials)
-        reconciler = make_reconciler(storage, credentials, connections)
+        reconciler = make_reconciler(storage, credentials, connections, remembered=statuses.runs_of)
         self._controller = Controller(settings, storage, self._launcher, reconciler, waiting=waiting)
 
         self.metrics.watch(models, statuses, lambda: self._controller.launch_error)
@@ -107,7 +112,7 @@ class Services:
             monitor,
             tasks,
             statuses,
-            read_store=lambda: storage.head(keys.model(0)),
+            read_store=lambda: storage.keys(keys.updates(0)),
             check_store=storage.check,
         )
         self.setup = ProjectSetup(projects, self._tokens, models, self._controller)

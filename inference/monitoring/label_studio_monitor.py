@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -10,6 +10,7 @@ from shared.errors import RecordError, SegmenterError
 from shared.label_studio.client import LabelStudio
 from shared.label_studio.credentials import Credentials
 from shared.store.projects import KnownProjects
+from shared.supervision import beat
 
 LOOK_SECONDS = 30.0
 TITLE_SECONDS = 3600.0  # titles rarely change
@@ -42,13 +43,18 @@ class LabelStudioMonitor:
         address: str,
         *,
         asked: Callable[[bool], None],
+        titles: Callable[[], Mapping[int, str]] = dict,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`asked` is called after each request with whether Label Studio answered."""
+        """`asked` is called after each request with whether Label Studio answered.
+
+        `titles`: of the known projects as of the last look at the store; empty where that is to be listed.
+        """
         self._label_studio = label_studio
         self._credentials = credentials
         self._projects = projects
         self._asked = asked
+        self._titles = titles
         self._clock = clock
         self._titled: dict[int, float] = {}
         self.token_sentence: Callable[[], str] = str  # why the token of the last /setup is not used; "" otherwise
@@ -59,6 +65,7 @@ class LabelStudioMonitor:
         """Check periodically until `closing`."""
         while not closing.is_set():
             self.look()
+            beat(LOOK_SECONDS)
             closing.wait(LOOK_SECONDS)
 
     def look(self) -> None:
@@ -89,18 +96,22 @@ class LabelStudioMonitor:
 
     def _has_connected(self) -> bool:
         try:
-            return any(self._projects.ids())  # without 0, which is no project of Label Studio
+            return any(self._titles() or self._projects.ids())  # without 0, which is no project of Label Studio
         except SegmenterError:  # the pages name it
             return False
 
     def _name_projects(self) -> None:
-        due = [each for each in self._projects.ids() if self._clock() >= self._titled.get(each, float("-inf"))]
+        titles = self._titles() or dict.fromkeys(self._projects.ids(), "")
+        due = [each for each in titles if self._clock() >= self._titled.get(each, float("-inf"))]
         for project in due[:TITLES_AT_ONCE]:
+            beat()
             self._titled[project] = self._clock() + TITLE_SECONDS
             found = self._label_studio.project(project)
+            if found is None or found.title == titles[project]:
+                continue
             try:
                 known = self._projects.get(project)
             except RecordError:  # the status page names it
                 continue
-            if found is not None and known is not None and found.title != known.title:
+            if known is not None and found.title != known.title:
                 self._projects.remember(msgspec.structs.replace(known, title=found.title))

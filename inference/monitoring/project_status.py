@@ -14,7 +14,7 @@ import msgspec
 from inference.monitoring.project_examination import Examiner, Marks, ProjectStatus
 from shared.errors import StoreError
 from shared.parallel import read_all
-from shared.retraining.runs import RunRecord, Runs
+from shared.retraining.runs import RunRecord, Runs, RunState
 from shared.retraining.scheduler import in_order, is_due
 from shared.retraining.updates import Update, Updates
 from shared.retraining.waiting import WaitingUpdates
@@ -22,12 +22,14 @@ from shared.settings import Settings
 from shared.store.aliases import LabelAliases
 from shared.store.models import ModelStore
 from shared.store.projects import KnownProjects
+from shared.supervision import beat
 
 __all__ = ["LOOKED_AT", "ProjectStatus", "StatusCollector"]
 FRESH_SECONDS = 1.0
 SHARE = 0.2  # of the time spent on looks while somebody watches: with a large store they are less frequent,
 OLDEST_SECONDS = 10.0  # but at least this often
 IDLE_SECONDS = 10.0  # between two looks while nobody watches
+REMEMBERED_SECONDS = 60.0  # for which a look answers for the store
 PAGE = 1000  # keys in an answer of a bucket, each of which is a request
 PAGE_SECONDS = 2.0  # for each further page of a listing, the pause until the next one
 WAIT_SECONDS = 1.0  # for a look in progress, before what is known is shown
@@ -88,6 +90,15 @@ class StatusCollector:
         """Seconds since the last whole look; infinite before the first."""
         return self._clock() - self._whole_at
 
+    def titles(self) -> dict[int, str]:
+        """Titles of the projects that have connected, as of the last look."""
+        return {each.project: each.known.title for each in self.known() if each.known}
+
+    def runs_of(self, project: int) -> RunState | None:
+        """The runs of a project as of the last look, None where that is long ago or a project is not known."""
+        status = self._statuses.get(project)
+        return status.runs if status and not status.error and self.age() < REMEMBERED_SECONDS else None
+
     def statuses(self) -> list[ProjectStatus]:
         """The same after a look, where the last one is not fresh.
 
@@ -124,6 +135,7 @@ class StatusCollector:
             if self._touched or self._clock() - self._tried_at >= IDLE_SECONDS:
                 with self._looking:
                     self._attempt(watched=False)
+            beat(FRESH_SECONDS)
             closing.wait(FRESH_SECONDS)
 
     def _attempt(self, *, watched: bool) -> None:
@@ -159,6 +171,7 @@ class StatusCollector:
             return self._examiner.again(project, before, updates, marks, self._seen.get(project))
 
         for start in range(0, len(turn), CHUNK):
+            beat()
             with self._lock:
                 for project, found in read_all(examine, turn[start : start + CHUNK]).items():
                     self._statuses[project] = found

@@ -1,5 +1,6 @@
 """Metrics of what the last look at the store found: totals, and series for the most active projects."""
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from heapq import nlargest
@@ -11,6 +12,7 @@ from prometheus_client.registry import Collector
 from inference.monitoring.project_status import ProjectStatus, StatusCollector
 from inference.serving.model_cache import ModelCache
 from shared.errors import ClusterError, StoreError
+from shared.supervision import hanging
 
 PROJECTS = 500  # with series of their own: those in trouble, those that train, those that changed last
 LAUNCH_TROUBLES = (
@@ -101,6 +103,8 @@ class StatusMetrics(Collector):
             "Seconds since all of the store was looked at; +Inf before the first time.",
             self._collector.age(),
         )
+        late = len(hanging(threading.enumerate()))
+        yield GaugeMetricFamily("tss_threads_hanging", "Background threads that stand still.", late)
         yield GaugeMetricFamily("tss_models_loaded", "Models in memory.", len(self._models.loaded()))
         yield CounterMetricFamily("tss_refusals", "Models that failed their checks.", self._models.refusals)
         yield CounterMetricFamily("tss_swaps", "Models replaced by a newer version.", self._models.swaps)

@@ -17,6 +17,7 @@ import msgspec
 from shared.errors import ConflictError, SegmenterError
 from shared.store import keys
 from shared.store.storage import Storage
+from shared.supervision import beat
 
 PERIOD_SECONDS = 60.0
 MOST_TASKS = 100_000  # of a project: about 1 MB in the store, 30 MB in memory
@@ -120,8 +121,10 @@ class TaskTable:
 
     def run(self, closing: threading.Event) -> None:
         """Write periodically until `closing`, and once more then."""
+        beat(PERIOD_SECONDS)
         while not closing.wait(PERIOD_SECONDS):
             self.write()
+            beat(PERIOD_SECONDS)
         self.write()
 
     def write(self) -> None:
@@ -129,6 +132,7 @@ class TaskTable:
         with self._lock:
             changed, self._changed = self._changed, set()
         for project in sorted(changed):
+            beat()
             try:
                 self._write(project)
             except SegmenterError as error:

@@ -9,7 +9,7 @@ from inference.monitoring.project_status import StatusCollector
 from inference.monitoring.task_table import TaskTable
 from inference.serving.model_cache import ModelCache
 from shared.errors import NoStoreError, SegmenterError, StoreError
-from shared.supervision import supervised
+from shared.supervision import beat, hanging, supervised
 
 CLOSE_SECONDS = 5.0  # for the last write of the table of tasks
 STORE_SECONDS = 2.0  # until a store that could not be read since the start is read again
@@ -71,6 +71,15 @@ class BackgroundLoops:
             return "starting: the model store could not be read since the start, see the log"
         return "starting: libraries are being loaded and the store is read"
 
+    def hanging(self) -> dict[str, float]:
+        """Background threads of this server that stand still, and for how long [s]."""
+        return hanging(threading.enumerate())
+
+    def hanging_problem(self) -> str:
+        """That threads hang, "" if none does: what they do is not done, and a restart is the remedy."""
+        names = ", ".join(f"{name} for {seconds:.0f} s" for name, seconds in sorted(self.hanging().items()))
+        return f"background threads hang ({names}): restart this server, and report it" if names else ""
+
     def store_problem(self) -> str:
         """That the store is not there, "" if it is. For anybody: the log and the pages name the folder."""
         return NO_STORE if self._no_store else ""
@@ -110,6 +119,7 @@ class BackgroundLoops:
 
     def _swap_models(self) -> None:
         while not self._closing.wait(SWAP_SECONDS):
+            beat(SWAP_SECONDS)
             try:
                 self._look_for_store()
                 self._models.refresh()

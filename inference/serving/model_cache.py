@@ -16,9 +16,11 @@ from shared.errors import ModelError, RecordError, RefusedError, StoreError, Unt
 from shared.segmentation.segmenter import Segmenter
 from shared.store.model_info import ModelInfo, StoredModel
 from shared.store.models import ModelStore
+from shared.supervision import beat
 
 log = logging.getLogger(__name__)
 
+IDLE_SECONDS = 60.0  # without a request, after which a model is no longer compared with the store
 REVALIDATE_SECONDS = 1.0  # how old an answer about the store's current version may be
 PROJECTS = 10_000  # cached, about 1 kB each: a client may name any number
 REFUSALS = 2000  # cached per project, more than KEEP_VERSIONS can be; evicted ones are checked again
@@ -51,6 +53,7 @@ class _Project:
     model_info: ModelInfo | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
     looked_at: float = float("-inf")
+    asked_at: float = float("-inf")  # by a request
     unreachable: bool = False  # the store could not be read: until it can, only `refresh` reads it, not requests
     trouble: str = ""  # why the store could not be read when asked last
     refused: dict[str, str] = field(default_factory=dict)  # sha256, or tag where the bytes have none ► why
@@ -90,12 +93,17 @@ class ModelCache:
 
         Raises UntrainedError with the reason if none would, StoreError if the store could not be read yet.
         """
+        self._state(project.id).asked_at = self._clock()
         return self._good(project, self._state(project.id)).version
 
     def serving(self, project: ProjectRef) -> ServedModel:
         """The loaded model that answers now. Raises UntrainedError with the reason if there is none, StoreError if it
         cannot be read.
         """
+        self._state(project.id).asked_at = self._clock()
+        return self._serving(project)
+
+    def _serving(self, project: ProjectRef) -> ServedModel:
         state = self._state(project.id)
         while True:  # ends: each failed round refuses one more version
             good = self._good(project, state)
@@ -111,14 +119,21 @@ class ModelCache:
         return self._state(project).aliases
 
     def refresh(self) -> None:
-        """Load new versions of models in use, so that no request has to."""
+        """Load new versions of models in use, so that no request has to.
+
+        One that nobody has asked for within IDLE_SECONDS costs the store nothing; its next request looks.
+        """
         with self._lock:
-            used = [(project, served.created) for project, served in self._loaded.items()]
-        for project, created in used:
-            if self._state(project).unreachable:
-                self._look(project, self._state(project), waiting=False)
+            loaded = [(project, served.created) for project, served in self._loaded.items()]
+        for project, created in loaded:
+            state = self._state(project)
+            if self._clock() - state.asked_at > IDLE_SECONDS:
+                continue
+            beat()
+            if state.unreachable:
+                self._look(project, state, waiting=False)
             try:
-                self.serving(ProjectRef(project, created))
+                self._serving(ProjectRef(project, created))
             except (UntrainedError, StoreError):
                 continue
 

@@ -209,7 +209,7 @@ class OverviewBuilder:
         return Overview(
             now=self._clock(),
             program_version=program_version(),
-            ready=self._background.unready_reason() or "ready",
+            ready=self._background.unready_reason() or self._background.hanging_problem() or "ready",
             launcher=self._launcher,
             launch_error=self._launch_error(),
             label_studio=msgspec.structs.replace(self._monitor.state, problem=trouble),

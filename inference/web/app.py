@@ -138,7 +138,8 @@ class Answers:
         if reason:
             return json_answer({"status": reason}, 503)
         # no cause to take the server away: it predicts what it can
-        problem = self._services.background.store_problem() or self._services.label_studio_problem()
+        background = self._services.background
+        problem = background.store_problem() or background.hanging_problem() or self._services.label_studio_problem()
         return json_answer({"status": "ready", "problem": problem} if problem else {"status": "ready"})
 
     async def metrics(self, request: Request) -> Response:

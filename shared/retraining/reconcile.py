@@ -17,7 +17,9 @@ from shared.label_studio.messages import AnnotationTotals, Project
 from shared.labelling.label_config import parse_label_config
 from shared.labelling.renames import with_aliases
 from shared.labelling.snapshots import Snapshot, same_annotations, take_snapshot
+from shared.retraining.runs import RunRecord, RunState
 from shared.retraining.updates import RECONCILE, Updates
+from shared.supervision import beat
 
 SETTLE_SECONDS = 60.0  # a save takes Label Studio about a second
 TRUST_SECONDS = 3600.0  # a snapshot this old has been listed by a dozen passes of some process
@@ -41,16 +43,20 @@ class Reconciler:
         self,
         label_studio: LabelStudio,
         updates: Updates,
-        last_snapshot: Callable[[int], Snapshot | None],
-        is_training: Callable[[int], bool],
+        state_of: Callable[[int], RunState],
+        last_snapshot: Callable[[RunRecord | None], Snapshot | None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         aliases: Callable[[int], Mapping[str, str]] = lambda _: {},
+        remembered: Callable[[int], RunState | None] = lambda _: None,
     ) -> None:
-        """`last_snapshot`: of the last finished run of a project. `is_training`: whether a run is in progress."""
+        """`last_snapshot`: to compare with, after the run that ended last. `remembered`: a state that may be a minute
+        old; where it shows a difference, `state_of` is asked.
+        """
         self._label_studio = label_studio
         self._updates = updates
+        self._state_of = state_of
         self._last_snapshot = last_snapshot
-        self._is_training = is_training
+        self.remembered = remembered
         self._aliases = aliases
         self._now = now
         self._listed: dict[int, Snapshot] = {}
@@ -76,21 +82,34 @@ class Reconciler:
 
         Raises StoreError.
         """
+        beat()
         try:
-            if self._is_training(project):
+            remembered = self.remembered(project)
+            if remembered is not None and remembered.active is None and remembered.abandoned is None:
+                finding = self._compare(project, remembered, may_write=False)
+                if finding is not None:
+                    return finding
+            state = self._state_of(project)
+            if state.active is not None:
                 return Finding(project, "training", "A run is in progress; annotations it misses are found after it.")
-            return self._compare(project, self._last_snapshot(project))
+            finding = self._compare(project, state, may_write=True)
+            assert finding is not None  # noqa: S101  None where it may not write
+            return finding
         except (LabelStudioError, RecordError, RefusedError) as error:
             return Finding(project, "unknown", str(error))
 
-    def _compare(self, project: int, last: Snapshot | None) -> Finding:
+    def _compare(self, project: int, state: RunState, *, may_write: bool) -> Finding | None:
+        """Compare with the last finished run of this state; None if an update is due that may not be written."""
+        last = self._last_snapshot(state.last)
         found = self._label_studio.project(project)
         if found is None:
             return Finding(
                 project, "gone", "Label Studio no longer has this project, or the token's user may not see it."
             )
         try:
-            config = with_aliases(parse_label_config(found.label_config), self._aliases(project))
+            config = parse_label_config(found.label_config)
+            if last is None or last.fingerprint != config.fingerprint:  # the record of renamed labels is rarely needed
+                config = with_aliases(config, self._aliases(project))
         except LabelConfigError as error:
             return Finding(project, "unservable", str(error))
         fingerprint = config.fingerprint
@@ -100,6 +119,8 @@ class Reconciler:
         known = last is not None and last.fingerprint == fingerprint and self._is_settled(project, last)
         if last and known and _is_same(totals, last):
             return Finding(project, "unchanged", "Its annotations are those of the last finished run.")
+        if not may_write:
+            return None
         current = take_snapshot(self._label_studio.annotation_states(project), fingerprint, self._now())
         if last and same_annotations(current, last):
             if self._seconds_since(last) >= SETTLE_SECONDS:

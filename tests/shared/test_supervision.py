@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from shared.supervision import supervised
+from shared.supervision import beat, hanging, supervised
+from tests.support.waiting import wait_until
 
 
 class PanicError(BaseException):
@@ -41,3 +42,36 @@ def test_it_is_not_restarted_once_it_should_end() -> None:
     thread.start()
     thread.join(60)
     assert not thread.is_alive()
+
+
+def test_work_that_stands_still_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.supervision.HANGING_SECONDS", 0.05)
+    ended, gate = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        beat(0.0)
+        gate.wait(60)
+
+    def wait() -> None:
+        beat(3600.0)
+        gate.wait(60)
+
+    def wait_for_anybody() -> None:
+        beat(None)
+        gate.wait(60)
+
+    threads = [supervised(work.__name__, work, ended) for work in (hang, wait, wait_for_anybody)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: hanging(threads))
+    assert hanging(threads).keys() == {"hang"}
+    ended.set()
+    gate.set()
+    for thread in threads:
+        thread.join(60)
+    assert hanging(threads) == {}, "what has ended does not hang"
+
+
+def test_a_beat_outside_of_supervised_threads_does_nothing() -> None:
+    beat()
+    assert hanging([threading.current_thread()]) == {}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from inference.monitoring import project_status
+from inference.monitoring.project_examination import Marks
 from inference.monitoring.project_status import IDLE_LOOKED_AT, StatusCollector
 from inference.monitoring.status_metrics import most_active
 from shared.retraining.active_run import begin_run
@@ -110,7 +111,7 @@ def test_listings_are_the_less_often_the_more_projects_there_are(large: Counted)
     clock = Clock()
     collector = collector_of(large, clock)
     look(collector)
-    collector._marks = {project: project_status.Marks("m") for project in range(1, 10_001)}  # 31 pages
+    collector._marks = {project: Marks("m") for project in range(1, 10_001)}  # 31 pages
     collector._listed_at = clock.now
     listed = []
     monkey = collector._projects.marks

@@ -12,7 +12,9 @@ from shared.segmentation.segmenter import Segmenter
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from tests.inference.conftest import Publish
+from tests.support.counted_storage import Counted
 from tests.support.graphs import make_model
+from tests.support.store import publish_after, publish_model
 
 FIRST = "20260101T000000Z-aaaaaa"
 SECOND = "20260102T000000Z-bbbbbb"
@@ -240,3 +242,20 @@ def test_a_link_in_the_place_of_all_versions_is_no_reason_to_store_empty_predict
     (model_dir / "versions" / "3").symlink_to(model_dir.parent / "elsewhere")
     with pytest.raises(UntrainedError):  # one that may pass: nothing is stored
         models_over(model_dir).serving(PROJECT)
+
+
+def test_a_model_that_nobody_asks_for_costs_the_store_nothing() -> None:
+    storage = Counted()
+    publish_model(storage)
+    models = ModelCache(ModelStore(storage), cache_size=4, clock=Clock())
+    models.serving(PROJECT)
+    later = publish_after(storage, 1)
+    models.refresh()
+    assert models.loaded() == {3: later}, "one in use is replaced before it is asked for"
+    for _ in range(10):
+        models.refresh()
+    storage.asked.clear()
+    models.refresh()
+    assert storage.asked == {}
+    latest = publish_after(storage, 2)
+    assert models.serving(PROJECT).version == latest, "its next request looks"

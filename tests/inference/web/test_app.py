@@ -103,6 +103,15 @@ def test_a_server_that_has_never_read_its_store_is_not_ready_and_says_so(
             assert client.get("/readyz").status_code == 200, "models in memory serve on while the store is away"
 
 
+def test_a_thread_that_stands_still_is_named(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve() as client:
+        wait_until(lambda: client.get("/readyz").json() == {"status": "ready"})
+        monkeypatch.setattr("inference.operations.background.hanging", lambda _: {"swap": 312.4})
+        assert "hang (swap for 312 s): restart" in client.get("/readyz").json()["problem"]
+        assert client.get("/readyz").status_code == 200  # what it predicts is right
+        assert "hang (swap for 312 s)" in client.get("/ui/index.json").json()["ready"]
+
+
 def test_a_host_without_webhooks_is_reported_with_what_to_do_until_an_event_arrives(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -16,6 +16,7 @@ from shared.labelling.label_config import parse_label_config
 from shared.labelling.snapshots import Snapshot, take_snapshot
 from shared.net.connections import Connections
 from shared.retraining.reconcile import SETTLE_SECONDS, TRUST_SECONDS, Reconciler
+from shared.retraining.runs import RunRecord, RunState
 from shared.retraining.updates import Updates
 from shared.settings import Settings
 from shared.store.folder import FolderStorage
@@ -37,12 +38,27 @@ class Bench:
         self.updates = Updates(FolderStorage(folder))
         self.last: Snapshot | None = None
         self.training = False
+        self.remembered: RunState | None = None
+        self.asked_of_the_store = 0
         self.now = datetime(2026, 11, 24, 4, tzinfo=UTC)
         self.restart()
 
     def restart(self) -> None:
         self.reconciler = Reconciler(
-            self.client, self.updates, lambda project: self.last, lambda project: self.training, lambda: self.now
+            self.client,
+            self.updates,
+            self.runs_of,
+            lambda run: run.trained if run else None,
+            lambda: self.now,
+            remembered=lambda project: self.remembered,
+        )
+
+    def runs_of(self, project: int) -> RunState:
+        self.asked_of_the_store += 1
+        return RunState(
+            active=RunRecord(project=project, number=2) if self.training else None,
+            last=RunRecord(project=project, number=1, trained=self.last) if self.last else None,
+            next_number=2,
         )
 
     def state(self) -> str:
@@ -66,6 +82,29 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     label_studio = LabelStudioDouble()
     with serve(label_studio) as web:
         yield Bench(label_studio, web, tmp_path)
+
+
+def test_an_unchanged_project_that_was_looked_at_asks_the_store_nothing(bench: Bench) -> None:
+    bench.label_studio.annotate(1)
+    bench.train()
+    bench.now += timedelta(hours=2)
+    bench.remembered = bench.runs_of(1)
+    bench.asked_of_the_store = 0
+    assert bench.state() == "unchanged"
+    assert bench.asked_of_the_store == 0
+    bench.label_studio.annotate(1)
+    assert bench.state() == "changed"
+    assert bench.asked_of_the_store == 1
+
+
+def test_a_run_that_ended_since_the_last_look_is_no_difference(bench: Bench) -> None:
+    bench.label_studio.annotate(1)
+    bench.train()
+    bench.remembered = bench.runs_of(1)
+    bench.label_studio.annotate(1)
+    bench.train()
+    assert bench.state() == "unchanged"
+    assert not bench.updates.of(1)
 
 
 def test_a_project_without_annotations_never_trains(bench: Bench) -> None:
