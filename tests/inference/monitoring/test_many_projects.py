@@ -6,9 +6,11 @@ from collections.abc import Callable
 import pytest
 
 from inference.monitoring import project_status
+from inference.monitoring.metrics import ServerMetrics
 from inference.monitoring.project_examination import Marks
 from inference.monitoring.project_status import IDLE_LOOKED_AT, StatusCollector
 from inference.monitoring.status_metrics import most_active
+from inference.serving.model_cache import ModelCache
 from shared.retraining.active_run import begin_run
 from shared.retraining.runs import RunRecord, Runs
 from shared.retraining.updates import Updates
@@ -140,6 +142,10 @@ def test_a_metrics_scrape_reads_nothing_and_waits_for_no_look() -> None:
     storage = store_of(3)
     collector = collector_of(storage, Clock())
     look(collector)
+    metrics = ServerMetrics("1")
+    metrics.watch(ModelCache(ModelStore(storage), cache_size=1), collector, lambda: None)
+    collector.touch(1)
+    assert spent(storage, metrics.text) == 0
     begun, gate = threading.Event(), threading.Event()
     marks = storage.marks
 
@@ -155,8 +161,8 @@ def test_a_metrics_scrape_reads_nothing_and_waits_for_no_look() -> None:
     thread.start()
     try:
         assert begun.wait(60)
-        assert spent(storage, lambda: collector.known()) == 0
-        assert [each.project for each in collector.known()] == [1, 2, 3]
+        assert spent(storage, metrics.text) == 0
+        assert b"tss_projects 3.0" in metrics.text()
     finally:
         gate.set()
         thread.join()
