@@ -116,7 +116,8 @@ class Settings:
     max_concurrent_runs: int = setting(
         1,
         integer(1, 1000),
-        "Trainings at the same time on this machine. Default 1: a second one would take the core that predicts.",
+        "Trainings at the same time on this machine. Default 1: a second one would take the core that predicts. Beside "
+        "a training of more than a minute one more may run, of a project whose last one took less.",
     )
     reconcile_seconds: int = setting(
         300,

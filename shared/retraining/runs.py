@@ -62,6 +62,7 @@ class RunRecord(msgspec.Struct, rename={"waiting_updates": "seen", "train_jobs":
     train_jobs: tuple[str, ...] = ()  # jobs of the START_TRAINING updates among them
     failures: int = 0  # runs in a row that failed and may work later, this one included
     missing_runs: int = 0  # runs in a row whose recordings did not all arrive, this one included
+    took: float = 0.0  # seconds of the last run until this one that made a model; 0: there was none
     trained: Snapshot | None = None  # of the last run until this one that was finished: what reconcile compares with
 
     @property
@@ -204,10 +205,12 @@ class Runs:
         )
         failed = not record.finished
         known = before.trained if before else None
+        made_model = outcome in ("published", "rejected")
         record = msgspec.structs.replace(
             record,
             failures=(1 + (before.failures if before else 0)) if failed else 0,
             missing_runs=(1 + (before.missing_runs if before else 0)) if record.read is not None else 0,
+            took=max(0.0, now - record.started_at) if made_model else before.took if before else 0.0,
             trained=known if failed or record.snapshot is None else record.read or record.snapshot,
         )
         try:

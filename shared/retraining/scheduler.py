@@ -14,6 +14,9 @@ from shared.settings import Settings
 FIRST_WAIT = 30.0  # seconds after a first failure: Label Studio or the store restarting takes about as long
 LONGEST_WAIT = 3600.0
 NEW_UPDATES_WAIT = 60.0  # an annotator is at work: one attempt a minute
+SHORT_SECONDS = 60.0  # a training that took no longer may start beside one that takes longer
+FIRST_SECONDS = 30.0  # what a project's first training is expected to take: most are of a few recordings
+WINDOW = 8  # projects that are compared by what their trainings cost: each costs a few reads
 SET_BACK_SECONDS = 60.0  # an end less far in the future was recorded during this very pass, not by a wrong clock
 
 
@@ -33,23 +36,52 @@ def decide(
     *,
     running: Collection[int] = (),
 ) -> list[Launch]:
-    """Runs to start now: projects whose train button was pressed first, then by the age of their oldest update.
+    """Runs to start now: projects whose train button was pressed first, then short ones that have waited for long.
 
     `waiting` comes from the store, `now` from its clock. `running` are the projects that this launcher trains already,
     whether or not their runs are recorded yet. `state_of` looks up the runs of a project. It is called only for
-    projects with enough updates, in order, until all free places are filled. A project with an abandoned run is not
-    launched: back-off counts it only once its end is recorded. Nor is one whose records cannot be read (None).
+    projects with enough updates, WINDOW after WINDOW, until all free places are filled. A project with an abandoned run
+    is not launched: back-off counts it only once its end is recorded. Nor is one whose records cannot be read (None).
     """
     places = max(0, settings.max_concurrent_runs - len(running))
     found: list[Launch] = []
-    for project in in_order(waiting, settings, running):
-        if len(found) == places:
-            break
-        state = state_of(project)
-        launch = None if state is None else due_launch(project, waiting[project], state, now, settings)
-        if launch is not None:
-            found.append(launch)
+    ahead = in_order(waiting, settings, running)
+    while ahead and len(found) < places:
+        window, ahead = ahead[:WINDOW], ahead[WINDOW:]
+        due: dict[Launch, RunState] = {}
+        for project in window:
+            state = state_of(project)
+            launch = None if state is None else due_launch(project, waiting[project], state, now, settings)
+            if launch is not None and state is not None:
+                due[launch] = state
+        found += by_urgency(due, waiting, now)[: places - len(found)]
     return found
+
+
+def by_urgency(due: Mapping[Launch, RunState], waiting: Mapping[int, Sequence[Update]], now: float) -> list[Launch]:
+    """Runs in the order in which they are started: button, then (waited + cost) / cost, then who has waited longest.
+
+    So what is short goes first, and nothing waits for ever: "highest response ratio next" (Brinch Hansen, 1971).
+    """
+
+    def key(launch: Launch) -> tuple[bool, float, float, int]:
+        updates = waiting[launch.project]
+        oldest = min(update.at for update in updates)
+        cost = expected_seconds(due[launch])
+        return not _pressed(updates), -(max(0.0, now - oldest) + cost) / cost, oldest, launch.project
+
+    return sorted(due, key=key)
+
+
+def expected_seconds(state: RunState) -> float:
+    """What a project's training is expected to take: as long as the last one."""
+    return max(1.0, state.last.took) if state.last and state.last.took else FIRST_SECONDS
+
+
+def is_long(state: RunState, now: float) -> bool:
+    """Whether the run in progress keeps others waiting: it takes more than SHORT_SECONDS, or is expected to."""
+    begun = state.active.started_at if state.active and state.active.started_at else now
+    return max(now - begun, expected_seconds(state)) > SHORT_SECONDS
 
 
 def due_launch(

@@ -6,6 +6,7 @@ from shared.errors import StoreError
 from shared.retraining.launch_claims import LaunchClaims
 from shared.retraining.launches import Launches
 from shared.retraining.runs import RunRecord, Runs
+from shared.retraining.scheduler import WINDOW
 from shared.retraining.updates import START_TRAINING, Update, Updates
 from shared.settings import Settings
 from tests.shared.retraining.test_controller import Launched
@@ -53,7 +54,7 @@ def test_projects_in_back_off_are_read_once_and_again_when_their_time_has_come()
     assert spent(storage, launches, waiting) == 100 * READ
     assert spent(storage, launches, waiting) == 0
     storage.time += 31
-    assert spent(storage, launches, waiting) == READ + CLAIM
+    assert spent(storage, launches, waiting) == WINDOW * READ + CLAIM
     assert [launch.project for launch in launcher.launches] == [1]
 
 
@@ -73,7 +74,7 @@ def test_a_pass_reads_no_more_projects_than_it_needs() -> None:
     storage = Counted()
     for project in range(1, 1001):
         Updates(storage).add(project, "ANNOTATION_CREATED", float(project))
-    assert spent(storage, launches_of(storage, Launched()), Updates(storage).waiting()) == FIRST_READ + CLAIM
+    assert spent(storage, launches_of(storage, Launched()), Updates(storage).waiting()) == WINDOW * FIRST_READ + CLAIM
 
 
 def test_a_project_trained_elsewhere_meanwhile_is_read_again() -> None:

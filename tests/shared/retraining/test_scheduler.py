@@ -1,9 +1,18 @@
 """The decision alone, case by case. The whole loop: tests/shared/retraining/test_loop.py."""
 
+import msgspec
 import pytest
 
 from shared.retraining.runs import RunRecord, RunState
-from shared.retraining.scheduler import LONGEST_WAIT, decide, due_at
+from shared.retraining.scheduler import (
+    FIRST_SECONDS,
+    LONGEST_WAIT,
+    SHORT_SECONDS,
+    decide,
+    due_at,
+    expected_seconds,
+    is_long,
+)
 from shared.retraining.updates import RECONCILE, START_TRAINING, Update
 from shared.settings import Settings
 
@@ -122,3 +131,43 @@ def test_people_are_told_when_a_run_is_due() -> None:
         for updates in ([update()], [update(), update()], [update(action=START_TRAINING)])
     ]
     assert reasons == ["1 update waiting", "2 updates waiting", "the train button was pressed"]
+
+
+def took(seconds: float) -> RunState:
+    """A project whose last training took so long."""
+    return idle(RunRecord(project=7, number=3, outcome="published", exit_code=0, ended_at=NOW - 1000, took=seconds))
+
+
+def test_what_is_short_goes_first_and_what_is_long_does_not_wait_for_ever() -> None:
+    """A training of ten minutes that has waited for one, beside short ones that have just come."""
+    one = Settings(max_concurrent_runs=1)
+    states = {1: took(600.0), 2: took(10.0)}
+
+    def first(waited: float) -> int:
+        waiting = {1: [update(1, at=NOW - waited)], 2: [update(2, at=NOW - 5)]}
+        return decide(waiting, states.__getitem__, NOW, one)[0].project
+
+    assert [first(waited) for waited in (60, 250, 350, 3600)] == [2, 2, 1, 1]
+
+
+def test_the_button_goes_before_what_is_short() -> None:
+    waiting = {1: [update(1, START_TRAINING, at=NOW)], 2: [update(2, at=NOW - 500)]}
+    states = {1: took(600.0), 2: took(1.0)}
+    assert decide(waiting, states.__getitem__, NOW, Settings(max_concurrent_runs=1))[0].project == 1
+
+
+def test_a_first_training_is_expected_to_be_short() -> None:
+    assert expected_seconds(idle()) == FIRST_SECONDS
+    assert expected_seconds(took(400.0)) == 400.0
+    assert expected_seconds(took(0.2)) == 1.0
+
+
+def test_a_run_is_long_once_it_goes_on_for_long_or_where_the_last_one_did() -> None:
+    def going(since: float, state: RunState) -> RunState:
+        active = RunRecord(project=7, number=4, started_at=NOW - since)
+        return msgspec.structs.replace(state, active=active)
+
+    assert not is_long(going(5, idle()), NOW)
+    assert is_long(going(SHORT_SECONDS + 1, took(10.0)), NOW)
+    assert is_long(going(5, took(400.0)), NOW)
+    assert is_long(took(400.0), NOW)  # launched, not begun yet
