@@ -41,13 +41,13 @@ def progress_sentence(plan: PreannotationPlan, now: float) -> str:
 def open_plan(
     storage: Storage, label_studio: LabelStudio, project: int, version: str, *, only_unlabelled: bool, job: str
 ) -> PreannotationPlan:
-    """The plan to work on: the one in progress, the finished one of the same Job, or a new one."""
+    """The plan to work on: the one in progress, the same Job's one that finished without failed tasks, or a new one."""
     key = keys.preannotation_plan(project)
     while True:
         found = storage.get(key)
         before = None if found is None else decode_record(storage, key, found.data, PreannotationPlan, REMEDY)
         if before is not None:
-            if before.is_complete and job and before.job == job:
+            if before.is_complete and job and before.job == job and not before.counts.failed:
                 return before
             if not before.is_complete and (before.version, before.only_unlabelled) == (version, only_unlabelled):
                 return before

@@ -1,36 +1,43 @@
 """One process's part of a preannotation: claim a range, predict and push its tasks, until all ranges are finished."""
 
-import asyncio
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from itertools import islice
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
+from inference.preannotation.batches import BatchPredictor, batches_of
 from inference.preannotation.claims import ClaimLostError, RangeClaim, claim_range, read_range
-from inference.preannotation.plans import change_plan, delete_ranges, finish_range, open_plan, range_key, read_plan
-from inference.preannotation.records import Batch, Counts, DoubtCount, PreannotationPlan
+from inference.preannotation.plans import (
+    change_plan,
+    delete_ranges,
+    finish_range,
+    open_plan,
+    range_key,
+    read_plan,
+)
+from inference.preannotation.records import Batch, Counts, PreannotationPlan
 from inference.serving.model_cache import REVALIDATE_SECONDS, ModelCache
-from inference.serving.predictor import Outcome, Predictor
-from inference.serving.protocol import PredictCall, Prediction, ProjectRef
-from shared.errors import RefusedError, TemporaryError
+from inference.serving.protocol import ProjectRef
+from shared.errors import LabelStudioError, RefusedError, TemporaryError
 from shared.label_studio.client import LabelStudio
 from shared.label_studio.fetcher import Fetcher
-from shared.label_studio.messages import OpenTask, Project
+from shared.label_studio.messages import Project
 from shared.settings import Settings
 from shared.store import keys
 from shared.store.storage import Storage
 
-BATCH = 50  # tasks: about 100 kB, which Label Studio stores within a second
+# Predictions sent at a time: each request makes Label Studio count all tasks of the project, so that larger
+# projects get larger ones; 500 have about 1 MB
+SEND_TASKS = 50
+MOST_SENT = 500
 SETTLE_SECONDS = 120.0  # more than Label Studio's own limit for a request
 SUSPENDED_SECONDS = 30.0  # a process that wakes up later does not send its batch: another one may have
 SPREAD = 0.618034  # golden section: spreads any number of processes evenly
 LOOK_SECONDS = 2.0
+RETRIES = 3  # of a range, in a row, when Label Studio does not take predictions
+RETRY_SECONDS = 10.0
 WAIT_SECONDS = 5.0  # between looks at ranges that other processes push
-NO_LIMIT = 86400.0  # seconds for a batch
 
 
 class SupersededError(TemporaryError):
@@ -67,15 +74,7 @@ class Preannotation:
         self._stop = stop
         self._sleep = sleep
         self._clock = clock
-        self._reasons: Counter[str] = Counter()
-        self._doubts: dict[str, DoubtCount] = {}
-        self._predictor = Predictor(
-            models,
-            fetcher,
-            replace(settings, predict_budget_seconds=NO_LIMIT),
-            observe=self._observe,
-            stage=lambda *_: None,
-        )
+        self._predictor = BatchPredictor(settings, fetcher, models)
         self.counts = Counts()  # of this process
 
     def close(self) -> None:
@@ -93,10 +92,10 @@ class Preannotation:
     ) -> PreannotationPlan:
         """Push what is missing, with all other processes that do so; returns the plan once it is complete.
 
-        rate: maximum tasks per second of this process. job: a second start under the name of a finished plan returns
-        it at once. index: 0, 1, 2 … of processes that start together, so that they claim different ranges. Raises
-        RefusedError for a project that cannot be read, UntrainedError without a model, LabelStudioError and StoreError
-        if it cannot continue.
+        rate: maximum tasks per second of this process. job: a second start under the name of a plan that finished
+        without failed tasks returns it at once. index: 0, 1, 2 … of processes that start together, so that they claim
+        different ranges. Raises RefusedError for a project that cannot be read, UntrainedError without a model,
+        LabelStudioError and StoreError if it cannot continue.
         """
         project = self._label_studio.project(number)
         if project is None:
@@ -129,6 +128,7 @@ class Preannotation:
     def _work(self, project: Project, plan: PreannotationPlan, rate: float, share: float) -> PreannotationPlan:
         """Push ranges until none is left. Raises SupersededError."""
         number = int(share * len(plan.starts))
+        failures = 0
         while True:
             current = self._current(project.id, plan)
             if current.is_complete:
@@ -146,11 +146,26 @@ class Preannotation:
                 self._sleep(WAIT_SECONDS)
                 continue
             with claim:
-                try:
-                    self._push_range(project, current, number, claim, rate)
-                except ClaimLostError:
-                    continue
-            number = (number + 1) % len(plan.starts)
+                trouble = self._try_range(project, current, number, claim, rate)
+            if trouble is None:
+                failures, number = 0, (number + 1) % len(plan.starts)
+            elif failures == RETRIES:
+                raise trouble
+            else:
+                failures += 1
+                self._show(f"trying again: {trouble}", current, self.counts)
+                self._sleep(RETRY_SECONDS * failures)
+
+    def _try_range(
+        self, project: Project, plan: PreannotationPlan, number: int, claim: RangeClaim, rate: float
+    ) -> LabelStudioError | None:
+        try:
+            self._push_range(project, plan, number, claim, rate)
+        except ClaimLostError:
+            return None
+        except LabelStudioError as error:
+            return error
+        return None
 
     def _push_range(
         self, project: Project, plan: PreannotationPlan, number: int, claim: RangeClaim, rate: float
@@ -158,49 +173,46 @@ class Preannotation:
         if number in self._current(project.id, plan).finished:  # while it was being claimed
             return
         start, end = plan.starts[number], plan.end_of(number)
-        if claim.record.sent is not None:
-            self._settle(project.id, plan, number, claim.record.sent)
-            claim.update(sent=None)
-        earlier = Counts(pushed=claim.record.pushed, without_segments=claim.record.without_segments)
-        counts = Counts()
+        sent = claim.record.sent
+        if sent is not None:
+            arrived = self._settle(project.id, plan, number, sent)
+            claim.update(sent=None, pushed=claim.record.pushed + arrived)
+        size = min(max(SEND_TASKS, plan.total // 100), MOST_SENT)
+        found: list[dict[str, Any]] = []
+        failed = Counts()
         for page in self._label_studio.tasks_without_prediction(
             project.id, plan.version, only_unlabelled=plan.only_unlabelled, start=start, end=end
         ):
-            for batch in _batches(page.tasks):
-                found = self._push(project, plan, batch, claim, rate)
-                counts = counts.plus(found)
-                self.counts = self.counts.plus(found)
-            counts = msgspec.structs.replace(counts, looked_at=page.looked_at)
+            for batch in batches_of(page.tasks):
+                if self._stop():
+                    raise StoppedError("The preannotation was stopped; the next start continues it.")
+                begun = self._clock()
+                predictions, counts = self._predictor.predict(project, batch)
+                if any(each["model_version"] != plan.version for each in predictions):
+                    raise SupersededError(f"Version {predictions[0]['model_version']} serves now.")
+                self._sleep(max(0.0, len(batch) / rate - (self._clock() - begun)))
+                failed = failed.plus(counts)
+                self.counts = self.counts.plus(counts)
+                found += predictions
+                while len(found) >= size:
+                    self._send(project.id, plan, claim, found[:size])
+                    found = found[size:]
+            failed = msgspec.structs.replace(failed, looked_at=page.looked_at)
             self._show("", plan, self.counts)
-        finish_range(self._storage, project.id, plan, number, counts.plus(earlier))
-
-    def _push(
-        self, project: Project, plan: PreannotationPlan, batch: Sequence[OpenTask], claim: RangeClaim, rate: float
-    ) -> Counts:
-        if self._stop():
-            raise StoppedError("The preannotation was stopped; the next start continues it.")
-        begun = self._clock()
-        call = PredictCall(
-            tasks=[msgspec.Raw(msgspec.json.encode({"id": task.id, "data": task.data})) for task in batch],
-            project=f"{project.id}.{project.created}",
-            label_config=project.label_config,
-        )
-        answers = asyncio.run(self._predictor.predict(call))
-        found: list[dict[str, Any]] = [
-            {"task": task.id, "result": answer.result, "score": answer.score, "model_version": answer.model_version}
-            for task, answer in zip(batch, answers, strict=True)
-            if isinstance(answer, Prediction)
-        ]
-        counts = Counts(failed=len(batch) - len(found), reasons=dict(self._reasons), doubts=self._doubts)
-        self._reasons, self._doubts = Counter(), {}
         if found:
-            if any(each["model_version"] != plan.version for each in found):
-                raise SupersededError(f"Version {found[0]['model_version']} serves now.")
-            counts = self._send(project.id, plan, claim, found).plus(counts)
-        self._sleep(max(0.0, len(batch) / rate - (self._clock() - begun)))
-        return counts
+            self._send(project.id, plan, claim, found)
+        pushed = Counts(pushed=claim.record.pushed, without_segments=claim.record.without_segments)
+        if pushed.pushed:
+            # Label Studio on SQLite repeats a request that met a locked database, after storing its predictions; also
+            # one of a process that has ended
+            if sent is not None:
+                self._sleep(max(0.0, sent.at + SETTLE_SECONDS - self._storage.now()))
+            for task in self._label_studio.tasks_with_predictions(project.id, start=start, end=end):
+                for repeated in task.repeated(plan.version):
+                    self._label_studio.delete_prediction(repeated)
+        finish_range(self._storage, project.id, plan, number, pushed.plus(failed))
 
-    def _send(self, project: int, plan: PreannotationPlan, claim: RangeClaim, found: list[dict[str, Any]]) -> Counts:
+    def _send(self, project: int, plan: PreannotationPlan, claim: RangeClaim, found: list[dict[str, Any]]) -> None:
         """Record a batch, send it, record that it was sent."""
         begun = self._clock()
         claim.update(sent=Batch(tuple(each["task"] for each in found), self._storage.now()))
@@ -215,19 +227,20 @@ class Preannotation:
         empty = sum(not each["result"] for each in found)
         before = claim.record
         claim.update(sent=None, pushed=before.pushed + pushed, without_segments=before.without_segments + empty)
-        return Counts(pushed=pushed, without_segments=empty)
+        self.counts = self.counts.plus(Counts(pushed=pushed, without_segments=empty))
 
-    def _settle(self, project: int, plan: PreannotationPlan, number: int, sent: Batch) -> None:
-        """Wait until the batch of a process that ended is visible, or can no longer arrive."""
+    def _settle(self, project: int, plan: PreannotationPlan, number: int, sent: Batch) -> int:
+        """Wait until the batch of a process that ended is visible, or can no longer arrive; how many have arrived."""
         start, end = plan.starts[number], plan.end_of(number)
         while self._storage.now() - sent.at < SETTLE_SECONDS:
             pages = self._label_studio.tasks_without_prediction(
                 project, plan.version, only_unlabelled=False, start=start, end=end
             )
             if not set(sent.tasks) & {task.id for page in pages for task in page.tasks}:
-                return
+                return len(sent.tasks)
             self._show("waiting for a batch that a process was sending when it ended", plan, self.counts)
             self._sleep(LOOK_SECONDS)
+        return 0
 
     def _settle_replaced(self, project: int, plan: PreannotationPlan) -> None:
         """Wait for the batches of an unfinished plan of the same version that this one replaces."""
@@ -253,16 +266,3 @@ class Preannotation:
         if current is None or current.id != plan.id:
             raise SupersededError("Another preannotation of the project has begun.")
         return current
-
-    def _observe(self, outcome: Outcome) -> None:
-        if outcome.reason:
-            self._reasons[outcome.reason[:300]] += 1
-        for kind, sentence in {doubt.kind: doubt.sentence for doubt in reversed(outcome.doubts)}.items():
-            before = self._doubts.get(kind) or DoubtCount(example=f"task {outcome.task}: {sentence[:500]}")
-            self._doubts[kind] = DoubtCount(tasks=before.tasks + 1, example=before.example)
-
-
-def _batches(tasks: Sequence[OpenTask]) -> Iterator[Sequence[OpenTask]]:
-    rest = iter(tasks)
-    while batch := list(islice(rest, BATCH)):
-        yield batch

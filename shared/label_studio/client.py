@@ -125,15 +125,19 @@ class LabelStudio:
             yield UnpredictedTasks(lacking, looked_at, total)
             last = next_page([task.id for task in page.tasks], page.total, last)
 
-    def tasks_with_predictions(self, project: int) -> Iterator[TaskPredictions]:
-        """Tasks that have predictions, by id, with what annotations were made from them."""
-        last: int | None = 0
-        predicted = {**ANNOTATED, "filter": "filter:tasks:total_predictions"}
+    def tasks_with_predictions(
+        self, project: int, *, start: int = 0, end: int | None = None
+    ) -> Iterator[TaskPredictions]:
+        """Tasks with ids above `start`, up to and with `end`, that have predictions, with what annotations were made
+        from them. Label Studio's count of predictions is not asked: on SQLite it may be behind.
+        """
+        last: int | None = start
+        filters = [] if end is None else [{**after(end + 1), "operator": "less"}]
         while last is not None:
-            query = _query([predicted, after(last)], "tasks:id", PAGE_SIZE)
+            query = _query([*filters, after(last)], "tasks:id", PAGE_SIZE)
             query |= {"project": project, "include": "id,predictions,model_version,annotations,parent_prediction"}
             page = self._read("/api/tasks/", PredictionPage, query)
-            yield from page.tasks
+            yield from (task for task in page.tasks if task.predictions)
             last = next_page([task.id for task in page.tasks], page.total, last)
 
     def delete_prediction(self, prediction: int) -> bool:

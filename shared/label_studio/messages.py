@@ -138,6 +138,13 @@ class TaskPredictions(msgspec.Struct, frozen=True, kw_only=True):
     predictions: list[PredictionName] = []
     annotations: list[MadeFrom] = []
 
+    def repeated(self, version: str) -> list[int]:
+        """Predictions of `version` beside those that annotations were made from, else beside the first."""
+        ours = sorted(each.id for each in self.predictions if each.model_version == version)
+        used = {each.parent_prediction for each in self.annotations}
+        kept = used.intersection(ours) or set(ours[:1])
+        return [each for each in ours if each not in kept]
+
 
 class PredictionPage(msgspec.Struct):
     """A page of tasks with predictions."""

@@ -103,14 +103,42 @@ def test_processes_that_share_the_work_push_each_task_once(
 
 
 @pytest.mark.parametrize("dies", [1, 2, 5])
-def test_a_process_that_breaks_off_is_gone_on_with_and_nothing_is_doubled(
+def test_a_request_without_an_answer_is_settled_and_tried_again(
     label_studio: LabelStudioDouble, web: Web, storage: Storage, dies: int
 ) -> None:
+    label_studio.unconfirmed_import = dies
+    assert Process(web, storage).run().counts.pushed == TASKS
+    assert counts(label_studio) == {1: TASKS}
+
+
+@pytest.mark.parametrize("dies", [1, 2, 5])
+def test_a_process_that_breaks_off_is_gone_on_with_and_nothing_is_doubled(
+    label_studio: LabelStudioDouble, web: Web, storage: Storage, dies: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work_module, "RETRIES", 0)
     label_studio.unconfirmed_import = dies
     with pytest.raises(LabelStudioError):
         Process(web, storage).run()
     assert Process(web, storage).run().is_complete
     assert counts(label_studio) == {1: TASKS}
+
+
+def test_predictions_that_label_studio_stored_twice_are_deleted_but_not_the_one_in_use(
+    label_studio: LabelStudioDouble, web: Web, storage: Storage
+) -> None:
+    label_studio.repeated_import = 3
+
+    def annotate_from_the_later_one(*_: Any) -> None:
+        predictions = label_studio.tasks[120]["predictions"]
+        if len(predictions) == 2 and not label_studio.tasks[120]["annotations"]:
+            label_studio.annotate(121, parent_prediction=predictions[1]["id"])
+            used.append(predictions[1]["id"])
+
+    used: list[int] = []
+    Process(web, storage, show=annotate_from_the_later_one).run()
+    assert label_studio.imports == 7
+    assert counts(label_studio) == {1: TASKS}
+    assert [each["id"] for each in label_studio.tasks[120]["predictions"]] == used
 
 
 def test_a_batch_of_a_dead_process_is_waited_for_until_it_is_visible(
@@ -129,16 +157,20 @@ def test_a_batch_of_a_dead_process_is_waited_for_until_it_is_visible(
         claim.update(sent=Batch(tuple(task["id"] for task in late), storage.now()))
     prediction = {**label_studio.tasks[0]["predictions"][0]}
     looks: list[float] = []
+    waits: list[float] = []
 
     def arrives_late(seconds: float) -> None:
+        waits.append(seconds)
         if seconds == work_module.LOOK_SECONDS:
             looks.append(seconds)
         if len(looks) == 3:
             for task in late:
                 task["predictions"] = [prediction]
 
-    Process(web, storage, sleep=arrives_late).run()
+    plan = Process(web, storage, sleep=arrives_late).run()
     assert len(looks) == 3
+    assert plan.counts.pushed == TASKS
+    assert any(100 < each <= work_module.SETTLE_SECONDS for each in waits), "until nothing can be stored twice any more"
     assert counts(label_studio) == {1: TASKS}
 
 
@@ -188,6 +220,17 @@ def test_a_second_start_of_a_finished_job_does_nothing(
     assert again.run(job="night").is_complete
     assert again.work.counts.looked_at == again.work.counts.pushed == 0
     assert Process(web, storage).run(job="next").counts.pushed == TASKS + 1
+
+
+def test_a_second_start_of_a_job_tries_again_what_failed(
+    label_studio: LabelStudioDouble, web: Web, storage: Storage
+) -> None:
+    data, label_studio.tasks[4]["data"] = label_studio.tasks[4]["data"], {"csv_url": "http://127.0.0.1:1/away.csv"}
+    assert Process(web, storage).run(job="night").counts.failed == 1
+    assert Process(web, storage).run(job="night").counts.failed == 1
+    label_studio.tasks[4]["data"] = data
+    assert Process(web, storage).run(job="night").counts.failed == 0
+    assert counts(label_studio) == {1: TASKS}
 
 
 def test_a_plan_of_an_earlier_start_is_finished_and_then_everything_is_looked_at_again(
@@ -248,4 +291,4 @@ def test_planning_asks_once_a_range_and_reads_no_task_twice(label_studio: LabelS
     lists = [target for target in asked if target.startswith("/api/tasks/")]
     planned = [target for target in lists if "page_size=1&" in target]
     assert len(planned) == 4, "the total, and the starts of three more ranges"
-    assert len(lists) - len(planned) == 4, "one page for each range"
+    assert len(lists) - len(planned) == 8, "one page for each range, and one to see that nothing was stored twice"
