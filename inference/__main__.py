@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from shared.command_line import load, parse
 from shared.errors import ExitCode, SegmenterError
+from shared.net.authorities import trust
 from shared.settings import Settings
 
 
@@ -15,7 +16,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m inferenc
     given = sys.argv[1:] if arguments is None else arguments
     try:
         options = parse("inference", given, prog, __doc__ or "")
-        return int(load(options.command).main(options, Settings.from_environment()))
+        settings = Settings.from_environment()
+        trust(settings.ca_file)
+        return int(load(options.command).main(options, settings))
     except BrokenPipeError:  # `… | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.INCOMPLETE

@@ -65,6 +65,12 @@ class Settings:
         "Internal hosts that task data may come from; loopback, private and link-local addresses other than "
         "LABEL_STUDIO_HOST are refused unless named here.",
     )
+    ca_file: str = setting(
+        "",
+        TEXT,
+        "File of certificate authorities in PEM that are trusted besides the system's: for Label Studio, recordings "
+        "and the bucket.",
+    )
     data_root: str = setting(
         "",
         TEXT,

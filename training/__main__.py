@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from shared.command_line import load, parse
 from shared.errors import ExitCode, SegmenterError
 from shared.logs import start_logging
+from shared.net.authorities import trust
 from shared.settings import Settings
 
 
@@ -19,6 +20,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m training
     """Run one command and return its exit code."""
     try:
         settings = Settings.from_environment()
+        trust(settings.ca_file)
         parsed = parse(
             "training", list(sys.argv[1:] if arguments is None else arguments), prog, "Trains models for time series."
         )

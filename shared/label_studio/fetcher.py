@@ -236,7 +236,7 @@ class Fetcher:
         return headers
 
     def _open(self, url: Url, source: _Source, headers: dict[str, str], deadline: float) -> BaseHTTPResponse:
-        addresses = self._host_policy.check(url, self._credentials.base_url)
+        addresses = self._addresses(url)
         for place, address in enumerate(addresses, 1):
             left = deadline - time.monotonic()
             if left <= 0:
@@ -249,6 +249,30 @@ class Fetcher:
             except HTTPError as error:
                 raise fetch_error(source.display, error, self._seconds) from error
         raise FetchError(f"{source.display} was not read: its host has no address.")
+
+    def _addresses(self, url: Url) -> tuple[str, ...]:
+        """Where to connect to for `url`: addresses that were checked.
+
+        A proxy is asked by name only for hosts that the operator has named: it looks names up itself, and may get
+        another address than this process.
+        """
+        trusted = self._credentials.base_url
+        proxied = self._connections.is_proxied(url)
+        if proxied and self._host_policy.is_named(url, trusted):
+            return (url.host,)
+        try:
+            addresses = self._host_policy.check(url, trusted)
+        except FetchError as error:
+            if proxied:
+                raise FetchError(f"{error} The proxy looks names up itself for hosts in DATA_HOSTS_ALLOWED.") from error
+            raise
+        plain = url.scheme == "http" and url.host not in addresses
+        if plain and any(self._connections.is_proxied(url, each) for each in addresses):
+            raise ForbiddenError(
+                f"{url.display} was not read: plain http goes through a proxy, which looks the name up itself. Use "
+                f"https, or add {url.host} to DATA_HOSTS_ALLOWED."
+            )
+        return addresses
 
     def _receive(self, source: _Source, response: BaseHTTPResponse, own_media: bool, limit_bytes: int) -> bytes:
         try:

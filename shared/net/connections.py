@@ -1,4 +1,7 @@
-"""Keep-alive connections with a deadline for the whole response, and a limit on the size of its body."""
+"""Keep-alive connections with a deadline for the whole response, and a limit on the size of its body.
+
+Through the proxy of the environment, if there is one for the request (`shared.net.proxies`).
+"""
 
 import io
 import socket
@@ -11,7 +14,7 @@ from http.client import HTTPResponse
 from typing import Any
 
 from cachetools import LRUCache
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, ProxyManager, Timeout, make_headers
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import (
     DecodeError,
@@ -19,6 +22,7 @@ from urllib3.exceptions import (
     IncompleteRead,
     NameResolutionError,
     NewConnectionError,
+    ProxyError,
     SSLError,
 )
 from urllib3.exceptions import (
@@ -26,6 +30,7 @@ from urllib3.exceptions import (
 )
 
 from shared.errors import FetchError, ForbiddenError
+from shared.net.proxies import HttpProxy, Proxies
 from shared.net.urls import Url
 
 CHUNK = 2**16  # bytes read at a time
@@ -97,6 +102,8 @@ class Connections:
     """Pools of connections by origin and address, for any number of threads."""
 
     def __init__(self) -> None:
+        """Raises SettingsError if a proxy of the environment cannot be used."""
+        self._proxies = Proxies()
         self._lock = threading.Lock()
         self._pools = _Pools(MAX_POOLS)
         self._context: ssl.SSLContext | None = None
@@ -113,11 +120,12 @@ class Connections:
     ) -> BaseHTTPResponse:
         """Send a request for `url` to `address` and return the response, its body unread. Redirects are not followed.
 
-        The whole response, body included, must arrive within `seconds`. Raises urllib3.exceptions.HTTPError.
+        The whole response, body included, must arrive within `seconds`. A proxy is asked to connect to `address`; it
+        gets plain http requests whole, which name the host. Raises urllib3.exceptions.HTTPError.
         """
         return self._pool(url, address).urlopen(
             method,
-            url.target,
+            str(url) if url.scheme == "http" and self._proxies.of(url, address) else url.target,
             body=body,
             headers={"Host": url.authority, **(headers or {})},
             retries=False,
@@ -126,6 +134,10 @@ class Connections:
             timeout=Timeout(connect=min(CONNECT_SECONDS, seconds), total=seconds),
             preload_content=False,
         )
+
+    def is_proxied(self, url: Url, address: str = "") -> bool:
+        """Whether a request goes through a proxy."""
+        return self._proxies.of(url, address) is not None
 
     def close(self) -> None:
         """Close idle connections."""
@@ -143,10 +155,13 @@ class Connections:
             return pool
 
     def _new_pool(self, url: Url, address: str) -> HTTPConnectionPool:
+        proxy = self._proxies.of(url, address)
+        if url.scheme == "https" and self._context is None:
+            self._context = ssl.create_default_context()
+        if proxy is not None:
+            return self._proxied_pool(proxy, url, address)
         if url.scheme == "http":
             return _Pool(address, url.port, maxsize=8)
-        if self._context is None:
-            self._context = ssl.create_default_context()
         return _SecurePool(
             address,
             url.port,
@@ -155,6 +170,15 @@ class Connections:
             server_hostname=url.host,
             assert_hostname=url.host,
         )
+
+    def _proxied_pool(self, proxy: HttpProxy, url: Url, address: str) -> HTTPConnectionPool:
+        headers = make_headers(proxy_basic_auth=proxy.credentials) if proxy.credentials else None
+        verified: dict[str, Any] = {}
+        if url.scheme == "https":
+            verified = {"ssl_context": self._context, "server_hostname": url.host, "assert_hostname": url.host}
+        manager = ProxyManager(proxy.url, maxsize=8, proxy_headers=headers, **verified)
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        return manager.connection_from_host(address, url.port, url.scheme)
 
 
 def read_body(response: BaseHTTPResponse, limit: int, source: str, setting: str) -> bytes:
@@ -204,6 +228,8 @@ def _decoded(response: BaseHTTPResponse) -> Iterator[bytes]:
 def describe_error(error: HTTPError, seconds: float) -> str:
     """Why a request failed, as the end of a sentence."""
     match error:
+        case ProxyError():
+            return f"the proxy did not connect ({_innermost(error)})"
         case NameResolutionError():
             return "its host name cannot be looked up"
         case NewConnectionError():

@@ -177,8 +177,7 @@ class HostPolicy:
         Raises RefusedError for an internal address, FetchError for a name that cannot be looked up.
         """
         addresses = self._look_up(url)
-        is_trusted = trusted is not None and (url.host, url.port) == (trusted.host, trusted.port)
-        if is_trusted or url.host in self._names or f"{url.host}:{url.port}" in self._names:
+        if self.is_named(url, trusted):
             return tuple(str(address) for address in addresses)
         for address in addresses:
             if is_internal(address) and not self._is_allowed(address):
@@ -188,6 +187,11 @@ class HostPolicy:
                     f"If task data may come from there, add {url.host} to DATA_HOSTS_ALLOWED."
                 )
         return tuple(str(address) for address in addresses)
+
+    def is_named(self, url: Url, trusted: Url | None = None) -> bool:
+        """Whether the operator allows the host of `url` by name, or it is that of `trusted`."""
+        is_trusted = trusted is not None and (url.host, url.port) == (trusted.host, trusted.port)
+        return is_trusted or url.host in self._names or f"{url.host}:{url.port}" in self._names
 
     def _look_up(self, url: Url) -> list[Address]:
         try:

@@ -31,7 +31,7 @@ def test_a_watch_hears_of_a_new_job(launcher: KubernetesLauncher, cluster: Clust
 
 
 def test_another_certificate_is_not_trusted(cluster: Cluster, launch: Launch, store: Storage) -> None:
-    other = ROOT / "tests/support/certificate/cert.pem"
+    other = ROOT / "tests/support/certificate/ca.pem"
     launcher = KubernetesLauncher(SETTINGS, ClusterApi(cluster._replace(ca_file=other)), runs=Runs(store))
     with pytest.raises(ClusterError, match="encrypted connection failed"):
         launcher.launch(launch)

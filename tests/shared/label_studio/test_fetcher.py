@@ -193,7 +193,7 @@ def test_a_name_that_changes_its_address_is_read_where_it_was_checked() -> None:
 
 
 def test_https_checks_the_certificate_of_the_name_and_not_of_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE / "cert.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE / "ca.pem"))
     with serve(always(answer(CSV)), secure=True) as web:
         reader = fetcher("http://localhost:1", data_hosts_allowed=("127.0.0.1",))
         assert reader.fetch(f"https://data.example.org:{web.port}/a.csv") == CSV
