@@ -54,5 +54,6 @@ def test_each_setting_that_it_names_exists() -> None:
     of_others = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_ENDPOINT_URL"}
     of_others |= {"GOOGLE_SERVICE_ACCOUNT_KEY", "AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY"}
     others = {"TORCH_INDEX", "TEST_OLD_CODE"}  # of builds and tests
+    others |= {"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "PREANNOTATE_PROJECT"}
     for name in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`", PAGE):
         assert name in known | of_label_studio | of_others | others, name

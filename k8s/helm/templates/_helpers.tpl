@@ -35,6 +35,11 @@ capabilities:
 {{- end }}
 - name: tmp
   mountPath: /tmp
+{{- if .Values.customCA.configMap }}
+- name: ca
+  mountPath: /etc/segmenter-ca
+  readOnly: true
+{{- end }}
 {{- end }}
 
 {{- define "segmenter.volumes" -}}
@@ -46,6 +51,11 @@ capabilities:
 - name: tmp
   emptyDir:
     sizeLimit: 1Gi
+{{- with .Values.customCA.configMap }}
+- name: ca
+  configMap:
+    name: {{ . }}
+{{- end }}
 {{- end }}
 
 {{- define "segmenter.storeCredentials" -}}
@@ -69,20 +79,25 @@ tolerations:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .priorityClassName }}
+{{- end }}
+
+{{- define "segmenter.priority" -}}
+{{- $name := .chosen | default (ternary .ours "" .root.Values.priorityClasses.enabled) }}
+{{- with $name }}
 priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
 
-{{- /* A CronJob's pod; the trainer's Jobs and reconciliation differ in name, arguments, variables and resources. */}}
+{{- /* A CronJob's pod. Jobs differ in name, account, image, program, arguments, variables and resources. */}}
 {{- define "segmenter.jobPod" -}}
+{{- $gpu := and (eq .name "train") .root.Values.gpu.enabled }}
 metadata:
   labels:
     {{- include "segmenter.labels" .root | nindent 4 }}
     app.kubernetes.io/component: {{ .name }}
 spec:
   restartPolicy: Never
-  serviceAccountName: {{ .name }}
+  serviceAccountName: {{ .account | default .name }}
   automountServiceAccountToken: false
   enableServiceLinks: false
   terminationGracePeriodSeconds: 60
@@ -90,30 +105,51 @@ spec:
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- include "segmenter.placement" .root.Values.train | nindent 2 }}
+  {{- $tolerations := .root.Values.train.tolerations }}
+  {{- if $gpu }}
+  {{- $tolerations = append $tolerations (dict "key" .root.Values.gpu.resource "operator" "Exists" "effect" "NoSchedule") }}
+  {{- end }}
+  {{- include "segmenter.placement" (merge (dict "tolerations" $tolerations) .root.Values.train) | nindent 2 }}
+  {{- include "segmenter.priority" (dict "root" .root "chosen" .root.Values.train.priorityClassName "ours" "segmenter-jobs") | nindent 2 }}
   securityContext:
     {{- include "segmenter.podSecurity" . | nindent 4 }}
   containers:
     - name: {{ .name }}
-      image: {{ include "segmenter.image" (dict "image" .root.Values.image.train "chart" .root.Chart) }}
+      {{- $image := .image | default .root.Values.image.train }}
+      {{- if $gpu }}
+      {{- $image = .root.Values.gpu.image }}
+      {{- end }}
+      image: {{ include "segmenter.image" (dict "image" $image "chart" .root.Chart) }}
       imagePullPolicy: {{ .root.Values.image.pullPolicy }}
-      command: [python, -m, training]
+      command: [python, -m, {{ .program | default "training" }}]
       args: {{ toJson .args }}
       envFrom:
         - configMapRef:
             name: settings
         {{- include "segmenter.storeCredentials" .root | nindent 8 }}
       env:
+        {{- if $gpu }}
+        - name: DEVICE
+          value: cuda
+        {{- end }}
         - name: LABEL_STUDIO_API_KEY
           valueFrom:
             secretKeyRef:
               name: {{ .root.Values.existingSecret }}
               key: LABEL_STUDIO_API_KEY
+        {{- with .env }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
         {{- with .root.Values.train.extraEnv }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
       resources:
-        {{- toYaml .resources | nindent 8 }}
+        {{- $resources := deepCopy .resources }}
+        {{- if $gpu }}
+        {{- $limits := dict "memory" .root.Values.gpu.memory .root.Values.gpu.resource (toString .root.Values.gpu.count) }}
+        {{- $resources = mergeOverwrite $resources (dict "limits" $limits) }}
+        {{- end }}
+        {{- toYaml $resources | nindent 8 }}
       securityContext:
         {{- include "segmenter.containerSecurity" . | nindent 8 }}
       volumeMounts:

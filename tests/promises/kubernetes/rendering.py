@@ -15,7 +15,20 @@ from tests.support.paths import ROOT
 
 K8S = ROOT / "k8s"
 OVERLAYS = ("dev", "prod", "prod-rwx", "prod-s3")
-COMPONENTS = ("s3", "gpu", "kueue", "hpa", "monitoring", "ingress", "nightly", "egress")
+COMPONENTS = (
+    "s3",
+    "gpu",
+    "kueue",
+    "hpa",
+    "monitoring",
+    "ingress",
+    "nightly",
+    "egress",
+    "preannotate",
+    "priority",
+    "custom-ca",
+    "proxy",
+)
 
 Object = dict[str, Any]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.promises.kubernetes.rendering import K8S, Object, find, overlay, with_components
+from tests.promises.kubernetes.rendering import COMPONENTS, K8S, Object, find, overlay, with_components
 from tests.promises.kubernetes.rules import problems
 from tests.support.paths import VERSION
 from tests.support.tools import find_tool
@@ -48,7 +48,7 @@ def render(values: list[str], *given: str, namespace: str = "time-series-segment
 
 def comparable(objects: list[Object]) -> dict[str, Any]:
     """Objects by kind and name, without what each tool adds: hashes in names, its labels, checksums."""
-    text = re.sub(r"\bsettings-[a-z0-9]{10}\b", "settings", json.dumps(objects))
+    text = re.sub(r"\b(settings|segmenter-dashboard)-[a-z0-9]{10}\b", r"\1", json.dumps(objects))
     found = {f"{each['kind']} {each['metadata']['name']}": _plain(each) for each in json.loads(text)}
     return {name: each for name, each in sorted(found.items()) if not name.startswith("Namespace ")}
 
@@ -75,17 +75,46 @@ def test_it_renders_the_objects_of_an_overlay(name: str, values: list[str]) -> N
         assert found[each] == content, each
 
 
-@needs_helm
-def test_it_renders_the_objects_of_the_components(tmp_path: Path) -> None:
-    expected = comparable(with_components(tmp_path, ["hpa", "monitoring"]))
-    for name in ("PrometheusRule segmenter", *(each for each in expected if each.startswith("ConfigMap segmenter-"))):
-        del expected[name]  # in the overlays only
-    found = comparable(render(["store.kind=shared", "autoscaling.enabled=true", "serviceMonitor.enabled=true"]))
-    assert found == expected
+COMPONENT_VALUES = {
+    "hpa": ["autoscaling.enabled=true"],
+    "monitoring": ["serviceMonitor.enabled=true", "alerts.enabled=true", "dashboard.enabled=true"],
+    "gpu": ["gpu.enabled=true"],
+    "kueue": ["kueue.enabled=true"],
+    "ingress": ["ingress.enabled=true"],
+    "egress": ["egress.enabled=true"],
+    "nightly": ["nightly.enabled=true"],
+    "preannotate": ["preannotate.enabled=true"],
+    "priority": ["priorityClasses.enabled=true"],
+    "custom-ca": ["customCA.configMap=segmenter-ca"],
+    "proxy": ["proxy.https=http://proxy.example.com:3128", "proxy.http=http://proxy.example.com:3128"],
+    "s3": [],
+}
 
 
 @needs_helm
-@pytest.mark.parametrize("values", [BUCKET, ["store.kind=shared"], ONE_NODE])
+@pytest.mark.parametrize("component", [*COMPONENT_VALUES, "all"])
+def test_it_renders_the_objects_of_a_component(component: str, tmp_path: Path) -> None:
+    last = ("priority", "s3", "custom-ca")  # they change what the others add
+    chosen = [*(each for each in COMPONENT_VALUES if each not in last), *last]
+    names = chosen if component == "all" else [component]
+    bucket = "s3" in names
+    values = BUCKET if bucket else ["store.kind=shared"]
+    found = comparable(render([*values, *(value for name in names for value in COMPONENT_VALUES[name])]))
+    expected = comparable(with_components(tmp_path, names))
+    if bucket:
+        for each in (found, expected):
+            each["ConfigMap settings"]["data"].pop("MODEL_DIR")  # of the overlay
+    assert found.keys() == expected.keys()
+    for name, content in expected.items():
+        assert found[name] == content, name
+
+
+def test_each_component_is_in_the_chart() -> None:
+    assert set(COMPONENT_VALUES) == set(COMPONENTS)
+
+
+@needs_helm
+@pytest.mark.parametrize("values", [BUCKET, ["store.kind=shared"], ONE_NODE, sum(COMPONENT_VALUES.values(), BUCKET)])
 def test_what_is_rendered_holds(values: list[str]) -> None:
     assert problems(render(values)) == []
 

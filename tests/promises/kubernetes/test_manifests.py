@@ -18,6 +18,7 @@ from tests.promises.kubernetes.rendering import (
     K8S,
     OVERLAYS,
     Object,
+    command_line,
     environment,
     find,
     job_specs,
@@ -30,6 +31,20 @@ from tests.promises.kubernetes.rendering import (
 from tests.promises.kubernetes.rules import CUSTOM, problems
 from tests.support.paths import VERSION
 
+ALL = [
+    "nightly",
+    "preannotate",
+    "gpu",
+    "kueue",
+    "hpa",
+    "monitoring",
+    "ingress",
+    "egress",
+    "proxy",
+    "priority",
+    "s3",
+    "custom-ca",
+]
 STABLE = {"app.kubernetes.io/name", "app.kubernetes.io/component"}
 
 
@@ -39,7 +54,7 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> list[Object]:
     if request.param in OVERLAYS:
         return overlay(request.param)
     if request.param == "all":
-        return with_components(tmp_path, ["nightly", "gpu", "kueue", "hpa", "monitoring", "ingress", "egress", "s3"])
+        return with_components(tmp_path, ALL)
     return with_components(tmp_path, [request.param])
 
 
@@ -86,12 +101,12 @@ def setting_names() -> set[str]:
 
 
 def test_each_variable_is_a_setting_with_a_value_that_it_takes(objects: list[Object]) -> None:
-    launched = {"TRAIN_PROJECT", "TRAIN_NUMBER"}  # put in by the launcher, used in arguments only
+    launched = {"TRAIN_PROJECT", "TRAIN_NUMBER", "JOB_NAME"}  # put in by the launcher, used in arguments only
     for _, template in pod_templates(objects):
         for container in template["spec"]["containers"]:
             variables = environment(container, objects)
             assert variables.pop("ORT_DISABLE_TELEMETRY") == "1"
-            assert variables.keys() <= setting_names()
+            assert variables.keys() <= setting_names() | {"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"}
             Settings.from_environment(variables)
             named = {each["name"] for each in container.get("env", [])}
             assert named <= setting_names() | launched
@@ -105,7 +120,7 @@ def test_each_command_exists(objects: list[Object]) -> None:
         python, flag, module = container["command"]
         assert (python, flag) == ("python", "-m")
         if module == "inference":
-            assert parse("inference", container["args"], "test", "")
+            assert parse("inference", command_line(container, {"JOB_COMPLETION_INDEX": "0"})[3:], "test", "")
         else:
             assert module == "training"
             assert container["args"][0] in commands_of("training"), name
@@ -181,7 +196,7 @@ def test_a_changed_setting_restarts_the_servers() -> None:
 
 
 def test_with_a_bucket_no_volume_is_left(tmp_path: Path) -> None:
-    for objects in (overlay("prod"), with_components(tmp_path, ["nightly", "s3"])):
+    for objects in (overlay("prod"), with_components(tmp_path, ["nightly", "preannotate", "s3"])):
         assert "PersistentVolumeClaim" not in {each["kind"] for each in objects}
         assert "persistentVolumeClaim" not in yaml.safe_dump_all(objects)
 
