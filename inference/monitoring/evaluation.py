@@ -1,5 +1,7 @@
 """What a version's report says in a few words: segments found, labels mixed up, tasks that disagree."""
 
+from sys import intern
+
 import msgspec
 
 from inference.monitoring.differences import agreement, count_found, tolerance_rows
@@ -25,6 +27,7 @@ class EvaluationSummary(msgspec.Struct, frozen=True, kw_only=True):
     total: int = 0
     mixups: tuple[Mixup, ...] = ()  # most frequent first
     agreement: dict[str, float] = {}  # of annotation and prediction, by task
+    annotators: dict[str, tuple[str, ...]] = {}  # by task
 
     @property
     def sentence(self) -> str:
@@ -54,6 +57,7 @@ def summarise_report(report: ReportFile) -> EvaluationSummary:
         total=sum(len(each.true) for each in whole),
         mixups=_mixups(report),
         agreement={each.task: round(agreement(each.true, each.predicted, tolerance), 4) for each in whole},
+        annotators={each.task: tuple(map(intern, each.annotators)) for each in whole if each.annotators},
     )
 
 

@@ -63,7 +63,8 @@ class EventRecorder:
             )
         if event.deleted_tasks and self._forget is not None:
             self._forget(event.project.id, event.deleted_tasks)
-        effect = f"Recorded as {event.weight} waiting update(s)."
+        counted = f"It counts as {event.weight} and waits" if event.weight > 1 else "It waits"
+        effect = f"{counted} for the next training."
         return self._queue.add(event.project.id, event.action, effect, weight=event.weight)
 
     def _has_new_config(self, project: ProjectRef, config: LabelConfig | None) -> bool:

@@ -10,7 +10,7 @@ import lazy_loader
 if TYPE_CHECKING:
     from inference.status.overview import Overview
     from inference.status.pages import Pages
-    from inference.status.project_page import ProjectPage
+    from inference.status.project_contents import ProjectPage
     from inference.status.routes import status_routes
     from inference.status.task_page import TaskPage
 
@@ -21,7 +21,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     submod_attrs={
         "overview": ["Overview"],
         "pages": ["Pages"],
-        "project_page": ["ProjectPage"],
+        "project_contents": ["ProjectPage"],
         "routes": ["status_routes"],
         "task_page": ["TaskPage"],
     },

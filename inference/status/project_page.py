@@ -2,35 +2,35 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import TypeVar
 
 import msgspec
 
-from inference.monitoring.activity_log import ActivityLog, DoubtfulTask, LoggedEvent, SkippedTask
+from inference.monitoring.activity_log import ActivityLog
 from inference.monitoring.project_status import ProjectStatus, StatusCollector
-from inference.monitoring.task_table import TaskRecord, TaskTable
-from inference.operations.operator_log import OperatorAction, OperatorLog
+from inference.monitoring.task_table import TaskTable
+from inference.operations.operator_log import OperatorLog
 from inference.preannotation import progress_sentence, read_plan
 from inference.preannotation.refresh import read_refresh, refresh_sentence
 from inference.serving.model_cache import ModelCache
-from inference.status.answers import PageAnswer, ProjectFacts, answer_all
+from inference.status.answers import ProjectFacts, answer_all
 from inference.status.overview import Row, RowBuilder
+from inference.status.project_contents import ProjectPage, ScoredTask, make_buttons
 from inference.status.task_summary import TASKS, TaskSummaries
 from inference.status.versions_table import VersionRow, version_rows, with_numbers
 from inference.version import program_version
 from shared.errors import RecordError, RefusedError, SegmenterError
 from shared.label_studio.webhook_address import webhook_objection
 from shared.labelling.renames import rename_sentence
-from shared.model_file.card import ModelMetrics
 from shared.reporting import class_names
-from shared.retraining.accepted_labels import AcceptedLabel, AcceptedLabels, without_accepted
+from shared.retraining.accepted_labels import AcceptedLabels, without_accepted
 from shared.retraining.reconcile import Finding
 from shared.retraining.runs import RunRecord, Runs
-from shared.retraining.updates import START_TRAINING
 from shared.settings import Settings
-from shared.store.aliases import LabelAlias
-from shared.store.learning_curve import LearningCurve, read_curve
-from shared.store.report import AgreementMetrics, Bin, LabelError, RegionUse, ReportFile
+from shared.store.learning_curve import read_curve
 from shared.store.storage import Storage
+
+T = TypeVar("T")
 
 EVENTS = 50
 RUNS = 10
@@ -38,81 +38,6 @@ OUTDATED = (
     "The model was trained by older rules for what annotations mean (docs/how-it-learns.md); Train now trains it again."
 )
 ACTIONS = 20
-
-
-class ScoredTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A task's last prediction."""
-
-    at: float
-    task: str
-    version: str
-    score: float
-    segments: int
-
-    @classmethod
-    def of(cls, record: TaskRecord) -> "ScoredTask":
-        """From the table of tasks; one with a score."""
-        return cls(
-            at=record.at,
-            task=record.task,
-            version=record.version,
-            score=record.score or 0.0,
-            segments=record.segments,
-        )
-
-
-class Button(msgspec.Struct, frozen=True, kw_only=True):
-    """A button, and why it can do nothing now; "" if it can."""
-
-    action: str
-    title: str
-    disabled: str = ""
-    confirm: str = ""  # a question to be answered first
-
-
-class ProjectPage(
-    msgspec.Struct,
-    rename={"metrics": "figures", "program_version": "release", "problems": "missing"},
-    frozen=True,
-    kw_only=True,
-):
-    """All about one project."""
-
-    now: float
-    program_version: str
-    row: Row
-    answers: list[PageAnswer]
-    buttons: list[Button]
-    trouble: str  # what is broken for all projects
-    problems: list[str]  # what keeps the project from predictions
-    finding: str  # of the last comparison with Label Studio
-    preannotation: str  # how far predictions for all tasks are
-    refreshed: bool  # whether predictions are pushed after each publication
-    left_out: list[str]  # of the labelling configuration
-    aliases: list[LabelAlias]  # renamed labels that an operator confirmed
-    renames: list[tuple[str, str]]  # old and new label, offered to be confirmed
-    versions: list[VersionRow]
-    metrics: ModelMetrics | None
-    labels: list[str]  # of the labelling configuration
-    names: list[str]  # of the confusion matrix's rows and columns
-    losses: list[float]
-    reliability: list[Bin]
-    learning: list[tuple[int, float]]  # recordings, balanced accuracy of kept versions
-    history: list[tuple[int, float, float]]  # number, balanced accuracy and its standard error of kept versions
-    curve: LearningCurve | None  # that `python -m training curve` measured
-    held_out: list[str]  # tasks with an out-of-fold prediction
-    label_errors: list[LabelError]  # annotations that look wrong and that nobody has accepted, the surest first
-    region_use: list[RegionUse]  # what people made of predictions, until the version that serves was trained
-    agreements: list[AgreementMetrics]
-    run: RunRecord | None
-    runs: list[RunRecord]
-    log: str
-    least_sure: list[ScoredTask]
-    task_count: int  # with a known prediction
-    skipped: list[SkippedTask]
-    doubtful: list[DoubtfulTask]
-    events: list[LoggedEvent]
-    actions: list[OperatorAction]  # who did what
 
 
 class ProjectPageBuilder:
@@ -155,17 +80,19 @@ class ProjectPageBuilder:
         status = self._statuses.status(project)
         if status is None:
             return None
-        report, report_error = self._report(status)
-        curve, curve_error = self._curve(project)
+        errors: list[str] = []
+        report = _read(
+            lambda: self._statuses.reports.report(project, status.version) if status.version else None, errors
+        )
+        curve = _read(lambda: read_curve(self._storage, project), errors)
         active, last = status.runs.active, status.runs.last
         logged = active or last
         finding = self._findings.get(project)
         row = self._rows.row(status, self._activity_log.last_events().get(project))
-        actions, actions_error = self._actions(project)
-        accepted, accepted_error = self._accepted(project)
-        preannotation, preannotation_error = self._preannotation(project)
-        errors = (report_error, curve_error, actions_error, accepted_error, preannotation_error)
-        problems = [*self._problems(status, row), *(each for each in errors if each)]
+        actions = _read(lambda: self._operators.actions(project), errors) or []
+        accepted = _read(lambda: self._accepted_labels.of(project), errors) or []
+        preannotation = _read(lambda: self._preannotation(project), errors) or ""
+        problems = [*self._problems(status, row), *errors]
         versions = version_rows(status, self._statuses.reports)
         numbers = {each.name: each.number for each in versions}
         summary = self._task_summaries.of(project, status.version)
@@ -187,7 +114,7 @@ class ProjectPageBuilder:
             program_version=program_version(),
             row=row,
             answers=answer_all(given, self._settings),
-            buttons=_buttons(status, versions),
+            buttons=make_buttons(status, versions),
             trouble=trouble,
             problems=problems,
             finding=finding.sentence if finding and (active or finding.state != "training") else "",
@@ -254,39 +181,10 @@ class ProjectPageBuilder:
         found += [rename_sentence(status.project, *each) for each in status.renames]
         return found
 
-    def _report(self, status: ProjectStatus) -> tuple[ReportFile | None, str]:
-        if not status.version:
-            return None, ""
-        try:
-            return self._statuses.reports.report(status.project, status.version), ""
-        except SegmenterError as error:
-            return None, str(error)
-
-    def _curve(self, project: int) -> tuple[LearningCurve | None, str]:
-        try:
-            return read_curve(self._storage, project), ""
-        except SegmenterError as error:
-            return None, str(error)
-
-    def _preannotation(self, project: int) -> tuple[str, str]:
-        try:
-            plan, refresh = read_plan(self._storage, project), read_refresh(self._storage, project)
-            told = [progress_sentence(plan, self._clock())] if plan else []
-            return " ".join([refresh_sentence(refresh), *told] if refresh else told), ""
-        except SegmenterError as error:
-            return "", str(error)
-
-    def _actions(self, project: int) -> tuple[list[OperatorAction], str]:
-        try:
-            return self._operators.actions(project), ""
-        except SegmenterError as error:
-            return [], str(error)
-
-    def _accepted(self, project: int) -> tuple[list[AcceptedLabel], str]:
-        try:
-            return self._accepted_labels.of(project), ""
-        except SegmenterError as error:
-            return [], str(error)
+    def _preannotation(self, project: int) -> str:
+        plan, refresh = read_plan(self._storage, project), read_refresh(self._storage, project)
+        told = [progress_sentence(plan, self._clock())] if plan else []
+        return " ".join([refresh_sentence(refresh), *told] if refresh else told)
 
     def _log(self, project: int, number: int) -> str:
         try:
@@ -303,6 +201,15 @@ class ProjectPageBuilder:
         return [record for record in found if record is not None]
 
 
+def _read(read: Callable[[], T], errors: list[str]) -> T | None:
+    """What `read` returns; None, and its sentence among `errors`, where it cannot."""
+    try:
+        return read()
+    except SegmenterError as error:
+        errors.append(str(error))
+        return None
+
+
 def _learning(status: ProjectStatus) -> list[tuple[int, float]]:
     points = {
         summary.recordings: summary.estimates["balanced_accuracy"].value
@@ -315,20 +222,3 @@ def _learning(status: ProjectStatus) -> list[tuple[int, float]]:
 def _history(versions: list[VersionRow]) -> list[tuple[int, float, float]]:
     accuracies = [(each.number, each.estimates.get("balanced_accuracy")) for each in reversed(versions)]
     return [(number, each.value, each.standard_error or 0.0) for number, each in accuracies if each is not None]
-
-
-def _buttons(status: ProjectStatus, versions: list[VersionRow]) -> list[Button]:
-    running = status.runs.active is not None
-    pressed = any(update.action == START_TRAINING for update in status.updates)
-    train = "A training was asked for already." if pressed and not running else ""
-    older = any(each.status == "kept" for each in versions)
-    return [
-        Button(action="train", title="Train now", disabled=train),
-        Button(action="stop", title="Stop", disabled="" if running else "Nothing is running."),
-        Button(
-            action="roll-back",
-            title="Roll back",
-            disabled="" if older else "There is no earlier version.",
-            confirm="Let the version before the current one serve?",
-        ),
-    ]

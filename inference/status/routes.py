@@ -140,6 +140,7 @@ class StatusPages:
                     order="desc" if query.get("order") == "desc" else "asc",
                     shown=shown if shown in FILTERS else "all",
                     search=query.get("search", "")[:LONGEST_SEARCH],
+                    annotator=query.get("annotator", "")[:LONGEST_SEARCH],
                     page=_page(query.get("page")),
                 )
             if page is None:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from cachetools import LRUCache
 
+from inference.monitoring.evaluation import EvaluationSummary
 from inference.monitoring.project_status import StatusCollector
 from inference.monitoring.task_table import TaskRecord, TaskSnapshot, TaskTable
 from inference.status.overview import RowBuilder
@@ -14,6 +15,7 @@ from inference.status.versions_table import number_versions
 from inference.version import program_version
 
 PAGE = 50
+MOST_ANNOTATORS = 200  # in the list to choose from
 LISTS = 8  # projects whose last list is held, 1 MB each with 10⁵ tasks
 UNLIKE = frozenset(
     {
@@ -41,6 +43,7 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     score: float | None
     segments: int | None
     agreement: float | None  # of its annotation with a model that has not seen it
+    annotators: list[str]
     at: int | None  # of the prediction, seconds since the epoch
     version: int  # that predicted it, as in v7; 0: unknown
     doubts: list[str]
@@ -59,6 +62,8 @@ class TasksPage(msgspec.Struct, rename={"program_version": "release"}, frozen=Tr
     order: str  # asc or desc
     shown: str  # one of FILTERS
     search: str
+    annotator: str  # whose tasks are listed; "" for all
+    annotators: list[str]  # to choose from
     total: int  # tasks that are listed on all pages together
     page: int
     pages: int
@@ -78,19 +83,22 @@ class TasksPageBuilder:
         self._lock = Lock()
         self._last: LRUCache[int, tuple[TaskSnapshot, tuple[str, ...], list[str]]] = LRUCache(LISTS)
 
-    def build(self, project: int, *, sort: str, order: str, shown: str, search: str, page: int) -> TasksPage | None:
+    def build(
+        self, project: int, *, sort: str, order: str, shown: str, search: str, annotator: str, page: int
+    ) -> TasksPage | None:
         """The page, None if there is no such project."""
         status = self._statuses.status(project)
         if status is None:
             return None
         row = self._rows.row(status, None)
         numbers = number_versions(status.versions, status.summaries)
-        agreement = self._statuses.reports.evaluation(project, status.version).agreement
+        evaluation = self._statuses.reports.evaluation(project, status.version)
+        annotators = evaluation.annotators
         snapshot = self._tasks.snapshot(project)
         records = snapshot.tasks
 
-        asked = (sort, order, shown, search, status.version)
-        found = self._listed(project, snapshot, asked, agreement)
+        asked = (sort, order, shown, search, annotator, status.version)
+        found = self._listed(project, snapshot, asked, evaluation)
         pages = max(1, -(-len(found) // PAGE))
         page = min(max(page, 1), pages)
         return TasksPage(
@@ -103,11 +111,13 @@ class TasksPageBuilder:
             order=order,
             shown=shown,
             search=search,
+            annotator=annotator,
+            annotators=sorted({each for names in annotators.values() for each in names})[:MOST_ANNOTATORS],
             total=len(found),
             page=page,
             pages=pages,
             tasks=[
-                _row(task, records.get(task), agreement.get(task), numbers, row.link)
+                _row(task, records.get(task), evaluation, numbers, row.link)
                 for task in found[(page - 1) * PAGE : page * PAGE]
             ],
         )
@@ -116,21 +126,24 @@ class TasksPageBuilder:
         self,
         project: int,
         snapshot: TaskSnapshot,
-        asked: tuple[str, str, str, str, str],
-        agreement: Mapping[str, float],
+        asked: tuple[str, str, str, str, str, str],
+        evaluation: EvaluationSummary,
     ) -> list[str]:
         """Names of the tasks on all pages, in order; computed again where tasks, version or question changed."""
         with self._lock:
             last = self._last.get(project)
         if last is not None and last[0] is snapshot and last[1] == asked:
             return last[2]
-        sort, order, shown, search, version = asked
+        sort, order, shown, search, annotator, version = asked
+        agreement = evaluation.agreement
         records = snapshot.tasks
         names = [*records, *(task for task in agreement if task not in records)]
 
         def fits(task: str) -> bool:
             record = records.get(task)
             if search and search not in task:
+                return False
+            if annotator and annotator not in evaluation.annotators.get(task, ()):
                 return False
             if shown == "unannotated":
                 return task not in agreement
@@ -150,14 +163,17 @@ class TasksPageBuilder:
         return found
 
 
-def _row(task: str, record: TaskRecord | None, agreement: float | None, numbers: dict[str, int], link: str) -> TaskRow:
+def _row(
+    task: str, record: TaskRecord | None, evaluation: EvaluationSummary, numbers: dict[str, int], link: str
+) -> TaskRow:
     doubts = record.doubts.split() if record else []
     return TaskRow(
         task=task,
         link=f"{link}/data?task={task}" if link and task.isdecimal() else "",
         score=record.score if record else None,
         segments=record.segments if record else None,
-        agreement=agreement,
+        agreement=evaluation.agreement.get(task),
+        annotators=list(evaluation.annotators.get(task, ())),
         at=record.at if record else None,
         version=numbers.get(record.version, 0) if record else 0,
         doubts=doubts,

@@ -7,7 +7,7 @@ import msgspec
 
 from inference.serving.protocol import PredictCall, Prediction, SetupCall, Task
 from inference.status.overview import Overview
-from inference.status.project_page import ProjectPage
+from inference.status.project_contents import ProjectPage
 from inference.status.tasks_page import FILTERS, SORTS, TasksPage
 from inference.version import program_version
 

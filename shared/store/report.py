@@ -32,6 +32,7 @@ class HeldOut(msgspec.Struct, frozen=True, kw_only=True):
     rows: int = 0
     true: tuple[StoredSegment, ...] = ()
     predicted: tuple[StoredSegment, ...] = ()
+    annotators: tuple[str, ...] = ()  # ids or e-mail addresses, as far as they are known
 
 
 class LabelError(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from shared.store.storage import Storage
 from tests.inference.conftest import CONFIG, VALUES
 from tests.pages.conftest import Look
 from tests.support.label_studio import LabelStudioDouble, make_project, make_region
-from tests.support.published import publish_with_report
+from tests.support.published import LABEL_ERRORS, PEOPLE, publish_with_report
 from tests.support.server import run_server
 from tests.support.tokens import TOKEN
 from tests.support.web_server import serve as serve_web
@@ -48,7 +48,7 @@ def full(store: Storage) -> None:
     connect(store)
     connect(store, 4, "Nothing yet")
     publish_with_report(store, FIRST, 0.8, recordings=3)
-    publish_with_report(store, SECOND, 0.9, recordings=6)
+    publish_with_report(store, SECOND, 0.9, recordings=6, label_errors=LABEL_ERRORS, **PEOPLE)
 
 
 @pytest.fixture
@@ -245,6 +245,46 @@ def test_the_table_of_tasks_is_sorted_and_filtered(recording: str, look: Look) -
         page.get_by_role("link", name="Not annotated").click()
         page.get_by_role("link", name="Task", exact=True).click()
         expect(page.locator("tbody th").first).to_contain_text("2")
+
+
+def test_annotations_that_look_wrong_are_looked_at_accepted_and_suspected_again(recording: str, look: Look) -> None:
+    with look(recording) as page:
+        page.goto("/ui/projects/3")
+        section = page.get_by_role("region", name="Annotations that look wrong")
+        rows = section.locator("tbody tr")
+        expect(rows).to_have_count(2)
+        expect(rows.first).to_contain_text("wrong label")
+        page.get_by_role("link", name="Look at task 1, rows 60 to 69").click()
+        expect(page).to_have_url(re.compile("first=60&last=69"))
+        expect(page.get_by_role("heading", level=1)).to_contain_text("1")
+        page.go_back()
+        rows.first.get_by_role("button", name="Looks right").click()
+        expect(rows).to_have_count(1)
+        expect(page.locator("#activity")).to_contain_text("looks right")
+        page.once("dialog", lambda dialog: dialog.accept())
+        page.locator("#activity").get_by_role("button", name="Undo").click()
+        expect(rows).to_have_count(2)
+
+
+def test_usefulness_and_agreement_unfold_by_version_person_and_month(server: str, full: None, look: Look) -> None:
+    with look(server) as page:
+        page.goto("/ui/projects/3")
+        section = page.get_by_role("region", name="Usefulness and agreement")
+        expect(section).to_contain_text("Of 20 predicted regions people left 70 % as they were")
+        expect(section.get_by_role("row", name="Run")).to_have_count(2)
+        section.get_by_text("By version", exact=True).click()
+        table = page.get_by_role("region", name="Predicted regions by version")
+        expect(table.locator("tbody th")).to_have_text("v1")
+        expect(table.locator("rect")).to_have_count(4)
+
+
+def test_how_label_studio_orders_tasks_by_score_is_told_with_its_price(server: str, full: None, look: Look) -> None:
+    with look(server) as page:
+        page.goto("/ui/projects/3")
+        page.get_by_text("Order tasks by score in Label Studio").click()
+        told = page.locator("details[data-key=order]")
+        expect(told).to_contain_text(SECOND)
+        expect(told).to_contain_text("Its price")
 
 
 def test_without_javascript_everything_is_there_and_buttons_work(server: str, full: None, look: Look) -> None:

@@ -23,6 +23,7 @@ from shared.store.report import (
     Schedule,
     StoredSegment,
 )
+from training.data.annotations import by_annotator
 from training.fitting.trainer import FittedModel
 from training.judging.calibration import (
     ScoredSegments,
@@ -207,6 +208,7 @@ def store_held_out(predictions: Sequence[HeldOutPrediction]) -> tuple[HeldOut, .
             rows=recording.own_count,
             true=_stored(recording.to_own_rows(recording.segments())),
             predicted=_stored(recording.to_own_rows(prediction.segments)),
+            annotators=tuple(dict.fromkeys(each.author.name for each in by_annotator([recording]) if each.author.name)),
         )
         for prediction in predictions
         for recording in [prediction.recording]

@@ -8,6 +8,7 @@ from inference.monitoring.label_studio_monitor import LabelStudioMonitor
 from shared.retraining.active_run import begin_run
 from shared.retraining.updates import Updates
 from shared.store.projects import KnownProject, KnownProjects
+from shared.store.report import HeldOut
 from shared.store.storage import Storage
 from tests.inference.conftest import CONFIG, VALUES, Serve, batch
 from tests.inference.status.pages import HTML, OURS, at_once, connect, page, store
@@ -16,6 +17,8 @@ from tests.support.published import publish_with_report
 from tests.support.tokens import TOKEN
 from tests.support.waiting import wait_until
 from tests.support.web_server import serve as serve_web
+
+ANNOTATORS = {"1": ("anna@example.com",), "2": ("anna@example.com", "bert@example.com")}
 
 __all__ = ["at_once", "store"]  # fixtures
 
@@ -154,7 +157,8 @@ def test_who_did_it_is_shown_and_the_last_action_can_be_undone(serve: Serve, sto
 
 
 def test_the_table_of_tasks_is_sorted_filtered_paged_and_outlives_a_restart(serve: Serve, store: Storage) -> None:
-    publish_with_report(store, "20260101T000000Z-aaaaaa")
+    held_out = tuple(HeldOut(task=task, rows=180, annotators=names) for task, names in ANNOTATORS.items())
+    publish_with_report(store, "20260101T000000Z-aaaaaa", held_out=held_out)
     with serve() as client:
         connect(client)
         client.post("/predict", content=batch(*[{"value": VALUES}] * 60))
@@ -164,9 +168,17 @@ def test_the_table_of_tasks_is_sorted_filtered_paged_and_outlives_a_restart(serv
         assert [each["task"] for each in table["tasks"][:3]] == ["1", "2", "3"]
         assert (table["tasks"][0]["version"], table["serves"]) == (1, 1)
         assert table["tasks"][0]["agreement"] is not None
-        assert table["tasks"][1]["agreement"] is None
+        assert table["tasks"][2]["agreement"] is None
         last = page(client, "/ui/projects/3/tasks.json?sort=task&order=desc&shown=unannotated")
-        assert (last["total"], last["tasks"][0]["task"]) == (59, "60")
+        assert (last["total"], last["tasks"][0]["task"]) == (58, "60")
+        assert table["annotators"] == ["anna@example.com", "bert@example.com"]
+        assert table["tasks"][1]["annotators"] == ["anna@example.com", "bert@example.com"]
+        by_bert = page(client, "/ui/projects/3/tasks.json?annotator=bert@example.com")
+        assert [each["task"] for each in by_bert["tasks"]] == ["2"]
         assert page(client, "/ui/projects/3/tasks.json?search=42")["total"] == 1
+        assert (
+            "<option selected>bert@example.com</option>"
+            in client.get("/ui/projects/3/tasks?annotator=bert@example.com", headers=HTML).text
+        )
         assert "in Label Studio" in client.get("/ui/projects/3/tasks", headers=HTML).text
         assert client.get("/ui/projects/9/tasks", headers=HTML).status_code == 404
