@@ -169,6 +169,8 @@ def _change(given: ProjectFacts) -> PageAnswer:
     accuracy = newest.estimates.get("balanced_accuracy")
     moved = f"{accuracy.value - delta.value:.2f} ► {accuracy.value:.2f}" if accuracy else f"{delta.value:+.2f}"
     sentence = f"Balanced accuracy {moved}{_labels(given, newest.name, delta)}."
+    if delta.sign == "same":
+        sentence = f"Nothing beyond noise: balanced accuracy {moved}."
     more = (
         f"{name} against {delta.against} on the same recordings: {delta.value:+.3f}"
         + (f" ± {delta.standard_error:.3f}" if delta.standard_error is not None else "")

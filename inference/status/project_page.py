@@ -146,7 +146,10 @@ class ProjectPageBuilder:
             task_count=summary.count,
             skipped=self._activity_log.skipped(project)[:TASKS],
             doubtful=self._activity_log.doubtful(project)[:TASKS],
-            events=self._activity_log.events(project, EVENTS),
+            events=[
+                msgspec.structs.replace(each, effect=with_numbers(each.effect, numbers))
+                for each in self._activity_log.events(project, EVENTS)
+            ],
             actions=[
                 msgspec.structs.replace(each, sentence=with_numbers(each.sentence, numbers))
                 for each in actions[:ACTIONS]

@@ -271,7 +271,7 @@ def test_usefulness_and_agreement_unfold_by_version_person_and_month(server: str
         page.goto("/ui/projects/3")
         section = page.get_by_role("region", name="Usefulness and agreement")
         expect(section).to_contain_text("Of 20 predicted regions people left 70 % as they were")
-        expect(section.get_by_role("row", name="Run")).to_have_count(2)
+        expect(section.get_by_role("row", name="Run")).to_have_count(1)
         section.get_by_text("By version", exact=True).click()
         table = page.get_by_role("region", name="Predicted regions by version")
         expect(table.locator("tbody th")).to_have_text("v1")

@@ -11,6 +11,7 @@ import numpy as np
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import Estimate
+from shared.reporting.wording import METRIC_TITLES
 from shared.segmentation.segmenter import Segmenter
 from shared.store.report import Comparison
 from training.data.annotations import LabelKinds, Recording
@@ -123,7 +124,7 @@ def compare(ours: Scores, theirs: Scores, version: str, groups: int) -> Verdict:
             worse = difference < -FEW_MATTERS
         else:
             worse = difference < -matters and difference < -t_quantile(groups - 1) * error
-        title = name.replace("_", " ")
+        title = METRIC_TITLES[name][0].lower() + METRIC_TITLES[name][1:]
         changes.append(
             f"{title} {difference:+.3f} ± {error:.3f}" if groups >= LEAST_GROUPS else f"{title} {difference:+.3f}"
         )
