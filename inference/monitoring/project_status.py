@@ -26,14 +26,14 @@ from shared.supervision import beat
 
 __all__ = ["LOOKED_AT", "ProjectStatus", "StatusCollector"]
 FRESH_SECONDS = 1.0
-SHARE = 0.2  # of the time spent on looks while somebody watches: with a large store they are less frequent,
+SHARE = 0.2  # of the time spent on looks while somebody has a page open: with a large store they are less frequent,
 OLDEST_SECONDS = 10.0  # but at least this often
-IDLE_SECONDS = 10.0  # between two looks while nobody watches
+IDLE_SECONDS = 10.0  # between two looks while nobody has
 REMEMBERED_SECONDS = 60.0  # for which a look answers for the store
 PAGE = 1000  # keys in an answer of a bucket, each of which is a request
 PAGE_SECONDS = 2.0  # for each further page of a listing, the pause until the next one
 WAIT_SECONDS = 1.0  # for a look in progress, before what is known is shown
-LOOKED_AT = 20  # projects with updates, and others, read each time while somebody watches: 200 take 10 looks
+LOOKED_AT = 20  # projects with updates, and others, read each time while somebody has a page open: 200 take 10 looks
 IDLE_LOOKED_AT = 1  # … while nobody does: 12 projects a minute
 WHOLE = 200  # projects that are read with all their versions the first time
 CHUNK = 64  # projects read before others may read one: half a second where a request takes 20 ms
@@ -108,7 +108,7 @@ class StatusCollector:
         if self._looking.acquire(timeout=WAIT_SECONDS):
             try:
                 if self._clock() - self._at >= min(max(FRESH_SECONDS, self._took / SHARE), OLDEST_SECONDS):
-                    self._attempt(watched=True)
+                    self._attempt(viewed=True)
             finally:
                 self._looking.release()
         return self.known()
@@ -134,34 +134,34 @@ class StatusCollector:
         while not closing.is_set():
             if self._touched or self._clock() - self._tried_at >= IDLE_SECONDS:
                 with self._looking:
-                    self._attempt(watched=False)
+                    self._attempt(viewed=False)
             beat(FRESH_SECONDS)
             closing.wait(FRESH_SECONDS)
 
-    def _attempt(self, *, watched: bool) -> None:
+    def _attempt(self, *, viewed: bool) -> None:
         begun = self._clock()
         try:
-            self._look(watched=watched)
+            self._look(viewed=viewed)
             self.error = ""
         except StoreError as error:
             self.error = str(error)
         self._at = self._clock()
         self._took = self._at - begun
 
-    def _look(self, *, watched: bool) -> None:
-        whole = watched or self._clock() - self._tried_at >= IDLE_SECONDS
+    def _look(self, *, viewed: bool) -> None:
+        whole = viewed or self._clock() - self._tried_at >= IDLE_SECONDS
         if whole:
             self._tried_at = self._clock()
         touched, self._touched = self._touched, set()
-        waiting = self._waiting.recent(FRESH_SECONDS if watched else IDLE_SECONDS)
-        self._list(watched=watched)
+        waiting = self._waiting.recent(FRESH_SECONDS if viewed else IDLE_SECONDS)
+        self._list(viewed=viewed)
         present = self._marks.keys() | waiting.keys()
         if whole:
             for gone in self._statuses.keys() - present:
                 self._forget(gone)
-        turn = sorted((self._turn(present, waiting, watched=watched) if whole else set()) | (present & touched))
+        turn = sorted((self._turn(present, waiting, viewed=viewed) if whole else set()) | (present & touched))
         unread = sum(project not in self._statuses for project in turn)
-        thorough = touched | (set(turn) if watched or unread <= WHOLE else set())
+        thorough = touched | (set(turn) if viewed or unread <= WHOLE else set())
 
         def examine(project: int) -> ProjectStatus:
             before, updates = self._statuses.get(project), tuple(waiting.get(project, ()))
@@ -187,10 +187,10 @@ class StatusCollector:
         if whole:
             self._whole_at = self._clock()
 
-    def _list(self, *, watched: bool) -> None:
+    def _list(self, *, viewed: bool) -> None:
         """List projects and models, the less often the more there are."""
         pages = 3 * len(self._marks) // PAGE  # a project has its record, its model and its weights
-        pause = pages * PAGE_SECONDS if watched else max(IDLE_SECONDS, pages * PAGE_SECONDS)
+        pause = pages * PAGE_SECONDS if viewed else max(IDLE_SECONDS, pages * PAGE_SECONDS)
         if self._clock() - self._listed_at < pause:
             return
         known, models = self._projects.marks(), self._store.marks()
@@ -199,7 +199,7 @@ class StatusCollector:
         }
         self._listed_at = self._clock()
 
-    def _turn(self, present: Collection[int], waiting: Mapping[int, list[Update]], *, watched: bool) -> set[int]:
+    def _turn(self, present: Collection[int], waiting: Mapping[int, list[Update]], *, viewed: bool) -> set[int]:
         now = {
             project
             for project, each in self._statuses.items()
@@ -211,7 +211,7 @@ class StatusCollector:
         }
         now |= {project for project in present if project not in self._statuses}
         now |= set(self._due(waiting)[:LOOKED_AT])
-        most = LOOKED_AT if watched else IDLE_LOOKED_AT
+        most = LOOKED_AT if viewed else IDLE_LOOKED_AT
         for others in (waiting.keys() - now, set(present) - waiting.keys() - now):
             longest_ago = sorted(others, key=lambda project: self._read_at.get(project, 0.0))
             now |= set(longest_ago[:most])

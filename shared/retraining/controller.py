@@ -233,7 +233,7 @@ class Controller:
         try:
             self._compare(some)
         except SegmenterError:
-            self._left = []  # Label Studio or the store is away; the next pass begins anew
+            self._left = []  # Label Studio or the store is away; the next pass starts from the first project
             raise
 
     def _compare_wanted(self) -> None:

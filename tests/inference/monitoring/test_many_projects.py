@@ -73,7 +73,7 @@ def spent(storage: Counted, work: Callable[[], object]) -> int:
 
 def look(collector: StatusCollector) -> None:
     """As the background thread does it."""
-    collector._attempt(watched=False)
+    collector._attempt(viewed=False)
 
 
 def a_minute(collector: StatusCollector, clock: Clock) -> None:
@@ -120,10 +120,10 @@ def test_listings_are_the_less_often_the_more_projects_there_are(large: Counted)
     collector._projects.marks = lambda: listed.append(clock.now) or monkey()  # type: ignore[method-assign,func-returns-value]
     for _ in range(59):
         clock.now += 1
-        collector._list(watched=False)
+        collector._list(viewed=False)
     assert listed == []
     clock.now += 2
-    collector._list(watched=False)
+    collector._list(viewed=False)
     assert len(listed) == 1
 
 

@@ -90,9 +90,9 @@ def test_looks_that_take_long_are_further_apart(store: Counted, monkeypatch: pyt
     status_collector = collector_of(store, clock)
     look = status_collector._look
 
-    def slow_look(*, watched: bool) -> None:
+    def slow_look(*, viewed: bool) -> None:
         clock.now += 1
-        look(watched=watched)
+        look(viewed=viewed)
 
     monkeypatch.setattr(status_collector, "_look", slow_look)
     status_collector.statuses()

@@ -64,7 +64,7 @@ def test_a_process_of_this_machine_that_is_gone_is_not_waited_for(storage: Memor
     assert LaunchClaims(storage, this_process()).claim(PROJECT, 1, "process")
 
 
-@pytest.mark.parametrize("process", ["", OTHER], ids=["of 0.1.0", "of this version"])
+@pytest.mark.parametrize("process", ["", OTHER], ids=["of an earlier release", "of this one"])
 def test_a_launch_that_failed_or_that_an_earlier_release_noted_is_free(storage: MemoryStorage, process: str) -> None:
     record = LaunchRecord(number=1, at=storage.time, launcher="process", process=process)
     storage.put(keys.launched(PROJECT), msgspec.json.encode(record))
