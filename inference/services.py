@@ -35,12 +35,12 @@ from shared.label_studio import Credentials, Fetcher, LabelStudio, display_url
 from shared.label_studio.token_file import open_token_file
 from shared.logs import Redaction
 from shared.net import Connections
-from shared.retraining import Controller, Runs, Updates
+from shared.retraining import Controller, Launcher, Runs, Updates
 from shared.retraining.accepted_labels import AcceptedLabels
 from shared.retraining.controller import make_reconciler
 from shared.retraining.waiting import WaitingUpdates
 from shared.settings import Settings
-from shared.store import KnownProjects, ModelStore, keys, open_storage
+from shared.store import KnownProjects, ModelStore, Storage, keys, open_storage
 from shared.store.aliases import LabelAliases
 from shared.supervision import supervised
 
@@ -50,13 +50,25 @@ NOT_SEEN = "Label Studio cannot be read: annotations are not seen. The page /ui/
 class Services:
     """The objects of one server process, running between `start` and `close`."""
 
-    def __init__(self, settings: Settings, redaction: Redaction | None = None) -> None:
-        """redaction: of the log; tokens received by /setup are added to it."""
+    def __init__(
+        self,
+        settings: Settings,
+        redaction: Redaction | None = None,
+        *,
+        opened: Storage | None = None,
+        launcher: Launcher | None = None,
+    ) -> None:
+        """redaction: of the log; tokens received by /setup are added to it. opened: the store, if it is open already.
+
+        launcher: in place of that of TRAIN_LAUNCHER.
+        """
         self._closing = Event()
         self.metrics = ServerMetrics(program_version())
         self.activity_log = ActivityLog()
 
-        storage = CountingStorage(open_storage(settings.model_dir, settings.new_store), self.metrics.store_failed)
+        storage = CountingStorage(
+            opened or open_storage(settings.model_dir, settings.new_store), self.metrics.store_failed
+        )
         tasks, self.operators = TaskTable(storage), OperatorLog(storage)
         outcomes = OutcomeRecorder(self.metrics, self.activity_log, tasks)
         store = ModelStore(storage, keep_versions=settings.keep_versions)
@@ -94,7 +106,7 @@ class Services:
         self._refreshing = supervised("refresh", lambda: self._refresher.run(self._closing), self._closing)
         self._refreshes = settings.refresh_predictions != "none"
 
-        self._launcher = choose_launcher(settings, runs, credentials)
+        self._launcher = launcher or choose_launcher(settings, runs, credentials)
         reconciler = make_reconciler(storage, credentials, connections, remembered=statuses.runs_of)
         self._controller = Controller(settings, storage, self._launcher, reconciler, waiting=waiting)
 

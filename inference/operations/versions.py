@@ -3,6 +3,7 @@
 from inference.monitoring.activity_log import ActivityLog
 from inference.monitoring.project_status import StatusCollector
 from inference.operations.operator_log import NOBODY, Actor, OperatorLog
+from shared.parallel import read_all
 from shared.store.models import ModelStore
 
 
@@ -20,7 +21,8 @@ class Versions:
     def names(self, project: int | None) -> list[str]:
         """Names of a project's kept versions, newest first; of all projects if `project` is None."""
         ids = self._store.projects() if project is None else [project]
-        return sorted((version.name for each in ids for version in self._store.versions(each)), reverse=True)
+        found = read_all(self._store.versions, ids).values()
+        return sorted((version.name for versions in found for version in versions), reverse=True)
 
     def report_html(self, project: int, version: str) -> bytes | None:
         """The report.html of a version, None if it has none."""

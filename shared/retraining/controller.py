@@ -35,7 +35,7 @@ SHARE = 0.02  # of the time that passes may take: passes over many updates are f
 LONGEST_SECONDS = 30.0  # but no further: a long pass may have been a store that did not answer
 MISSING_SECONDS = 900.0  # until recordings that did not arrive are requested again; twice as long after each run
 LONGEST_MISSING_SECONDS = 86400.0  # … but no longer: most of them never arrive
-COMPARED_AT_ONCE = 20  # known projects compared before others that were asked for: three requests to Label Studio each
+COMPARED_AT_ONCE = 20  # projects: two or three requests to Label Studio each
 COMPARE_SECONDS = 2.0  # … and the pause after them: 10 projects a second at most, 10,000 in 17 minutes
 ASKED_SECONDS = 10.0  # least time between two requested comparisons of one project
 
@@ -100,6 +100,7 @@ class Controller:
         self._changed: set[int] = set()  # projects with an update that was added since the last pass
         self._wanted: set[int] = set()
         self._left: list[int] = []  # projects that the pass in progress has yet to compare
+        self._more_wanted = False  # more were asked for than are compared at once
         self._compared: dict[int, float] = {}
         self._complaints: dict[str, str] = {}
         self.launch_error: Exception | None = None  # why the last pass could not start trainings
@@ -216,7 +217,7 @@ class Controller:
             if self._left:
                 self._attempt("Projects cannot be compared with Label Studio", self._compare_some)
             left = next_pass - self._clock() if period else None
-            if self._left:
+            if self._left or self._more_wanted:
                 left = COMPARE_SECONDS
             elif self._wanted or self._strangers.wait:
                 left = ASKED_SECONDS if left is None else min(ASKED_SECONDS, left)
@@ -239,8 +240,10 @@ class Controller:
     def _compare_wanted(self) -> None:
         now = self._clock()
         with self._lock:
-            projects = [each for each in self._wanted if now - self._compared.get(each, -1e9) >= ASKED_SECONDS]
+            due = [each for each in self._wanted if now - self._compared.get(each, -1e9) >= ASKED_SECONDS]
+            projects = due[:COMPARED_AT_ONCE]
             self._wanted.difference_update(projects)
+            self._more_wanted = len(due) > len(projects)
         self._compare(projects)
 
     def _settled_state(self, project: int) -> RunState:

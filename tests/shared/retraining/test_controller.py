@@ -10,7 +10,8 @@ from shared.errors import LabelStudioError, StoreError
 from shared.label_studio.credentials import Credentials
 from shared.net.connections import Connections
 from shared.retraining.active_run import begin_run
-from shared.retraining.controller import Controller, make_reconciler
+from shared.retraining.controller import COMPARED_AT_ONCE, Controller, make_reconciler
+from shared.retraining.reconcile import Finding
 from shared.retraining.runs import Runs
 from shared.retraining.scheduler import Launch
 from shared.retraining.updates import Updates
@@ -249,3 +250,25 @@ def test_events_of_unknown_projects_are_bounded_without_a_token_too(
         control.launch_due()
     assert control.is_full(99)
     assert not control.is_full(3)
+
+
+def test_many_projects_are_compared_a_few_at_a_time(folder: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.retraining.controller.COMPARE_SECONDS", 0.01)
+    for project in range(100, 150):
+        KnownProjects(folder).remember(KnownProject(id=project))
+    with serve(LabelStudioDouble()) as web:
+        control = control_of(folder, Launched(), web.url, seconds=300)
+        sizes: list[int] = []
+        compare = control.reconcile
+
+        def counted(projects: list[int]) -> list[Finding]:
+            sizes.append(len(projects))
+            return compare(projects)
+
+        monkeypatch.setattr(control, "reconcile", counted)
+        control.start()
+        wait_until(lambda: len(control.findings) == 51)
+        control.reconcile_soon(*range(200, 245))
+        wait_until(lambda: len(control.findings) == 96)
+        control.stop()
+    assert max(sizes) == COMPARED_AT_ONCE
