@@ -31,6 +31,9 @@ class Command(NamedTuple):
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("inference", "web.server", "serve Label Studio on HOST and PORT (default: 127.0.0.1:9090)"),
     "predict": Command("inference", "commands.predict", "segment files without Label Studio"),
+    "import-labels": Command(
+        "inference", "commands.import_labels", "make tasks with annotations or predictions of a CSV of labels"
+    ),
     "doctor": Command(
         "inference", "commands.doctor", "check what training and serving need; each failure names its fix"
     ),
@@ -53,6 +56,9 @@ COMMANDS: Mapping[str, Command] = {
     "reconcile": Command("training", "commands.reconcile", "compare projects with Label Studio once"),
     "pending": Command("training", "commands.pending", "show what waits and what would be trained now"),
     "cancel": Command("training", "commands.cancel", "ask the run of a project to stop"),
+    "export-labels": Command(
+        "training", "commands.export_labels", "write annotations as CSV, with a label in each row of each recording"
+    ),
     "curve": Command(
         "training", "commands.curve", "measure score against the number of recordings: is labelling more worth it?"
     ),

@@ -82,7 +82,7 @@ def _values(frame: pd.DataFrame, config: LabelConfig) -> tuple[NDArray[np.float6
     if all(pd.api.types.is_numeric_dtype(each) and not pd.api.types.is_bool_dtype(each) for each in cells):
         numbers = [each.to_numpy(np.float64, na_value=np.nan) for each in cells]
         return np.stack(numbers, axis=1) if len(frame) else np.zeros((0, len(cells))), ()
-    # texts, truth values, missing values of several kinds: what a recording in JSON may hold
+    # texts, booleans, missing values of several kinds: what a recording in JSON may hold
     lists = [each.astype(object).where(each.notna(), None).tolist() for each in cells]
     if not len(frame):
         return np.zeros((0, len(cells))), ()

@@ -9,9 +9,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from inference.commands.row_tables import RowTables
 from inference.serving.model_cache import ModelCache
 from inference.serving.protocol import ProjectRef
-from shared.errors import SegmenterError, SeriesError
+from shared.errors import RefusedError, SegmenterError, SeriesError
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.regions import to_regions
 from shared.recordings.series import read_series
@@ -32,16 +33,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--project", default="0", metavar="N", help="whose model (default: 0, trained without a project)"
     )
     parser.add_argument("--json", action="store_true", help="write one JSON array to stdout, everything else to stderr")
+    parser.add_argument(
+        "--rows",
+        metavar="FOLDER",
+        help="write a CSV for each file into FOLDER (-: to stdout, of one file): a label and probabilities in each row",
+    )
     parser.add_argument("files", nargs="+", metavar="FILE")
 
 
 def main(options: argparse.Namespace, settings: Settings) -> int:
     """Segment the files."""
-    return predict_files(options.project, options.files, settings, as_json=options.json)
+    return predict_files(options.project, options.files, settings, as_json=options.json, rows=options.rows)
 
 
-def predict_files(project: str, files: Sequence[str], settings: Settings, *, as_json: bool) -> int:
-    """Segment each file; one that cannot be read is named and the others go on.
+def predict_files(
+    project: str, files: Sequence[str], settings: Settings, *, as_json: bool, rows: str | None = None
+) -> int:
+    """Segment each file; one that cannot be read is named and the others go on. rows: folder for tables of rows.
 
     Returns 0, or 1 if a file failed. Raises UntrainedError without a model, RefusedError on a bad project id.
     """
@@ -52,21 +60,26 @@ def predict_files(project: str, files: Sequence[str], settings: Settings, *, as_
     )
     config = answering_config(storage, number, served.segmenter.card.label_config)
     answers: list[dict[str, Any]] = []
+    tables = RowTables(rows, files, served.segmenter, config) if rows else None
+    if rows == "-" and as_json:
+        raise RefusedError("--rows - and --json would both write to stdout; name a folder for the rows.")
     for name in files:
-        answer = _segment(name, served.segmenter, served.version, config, settings)
+        answer = _segment(name, served.segmenter, served.version, config, settings, tables)
         answers.append(answer)
         for note in answer.get("notes", ()):
             print(f"{name}: {note}", file=sys.stderr)  # noqa: T201
         if "error" in answer:
             print(f"{name}: {answer['error']}", file=sys.stderr)  # noqa: T201
-        elif not as_json:
+        elif not as_json and rows != "-":
             _show(answer)
     if as_json:
         print(json.dumps(answers, indent=1))  # noqa: T201
     return int(any("error" in answer for answer in answers))
 
 
-def _segment(name: str, segmenter: Segmenter, version: str, config: LabelConfig, settings: Settings) -> dict[str, Any]:
+def _segment(
+    name: str, segmenter: Segmenter, version: str, config: LabelConfig, settings: Settings, tables: RowTables | None
+) -> dict[str, Any]:
     answer: dict[str, Any] = {"file": name, "result": [], "score": 0.0, "model_version": version}
     try:
         try:
@@ -76,6 +89,8 @@ def _segment(name: str, segmenter: Segmenter, version: str, config: LabelConfig,
         series = read_series(data, replace(config, channels=segmenter.card.label_config.channels))
         found = answer_series(segmenter, series, config, task_score=settings.task_score)
         answer |= {"result": to_regions(found.segments, series.axis, config), "score": found.score}
+        if tables:
+            tables.write(name, series, found.segments)
         answer |= {"notes": [doubt.sentence for doubt in found.doubts]} if found.doubts else {}
     except SegmenterError as error:
         answer["error"] = str(error)

@@ -5,7 +5,7 @@ of host, token or permission is wrong and what to do.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -185,6 +185,26 @@ class LabelStudio:
         if reply.status == 404 and number > 1:  # tasks were deleted meanwhile
             return IdPage([])
         return self._expect(reply, IdPage, f"GET {path}")
+
+    def tasks(self, project: int) -> Iterator[TaskWithAnnotations]:
+        """All tasks of a project with their annotations and predictions, by id."""
+        last: int | None = 0
+        while last is not None:
+            query = _query([after(last)], "tasks:id", PAGE_SIZE) | {"project": project, "include": ONE_TASK}
+            page = self._read("/api/tasks/", TaskListPage, query)
+            yield from page.tasks
+            last = next_page([task.id for task in page.tasks], page.total, last)
+
+    def create_task(self, project: int, data: Mapping[str, Any]) -> int:
+        """Make a task and return its number."""
+        reply = self._ask("POST", "/api/tasks/", body={"project": project, "data": dict(data)})
+        return int(self._expect(reply, dict[str, Any], "POST /api/tasks/")["id"])
+
+    def create_annotation(self, task: int, result: Sequence[dict[str, Any]], *, ground_truth: bool) -> None:
+        """Store an annotation of the token's user."""
+        path = f"/api/tasks/{task}/annotations/"
+        body = {"result": list(result), "ground_truth": ground_truth}
+        self._expect(self._ask("POST", path, body=body), dict[str, Any], f"POST {path}")
 
     def _annotated(self, project: int, filters: list[dict[str, Any]], ordering: str, size: int) -> AnnotationPage:
         query = _query(filters, ordering, size)

@@ -185,3 +185,4 @@ class TaskListPage(msgspec.Struct):
     """A page of tasks with their annotations."""
 
     tasks: list[TaskWithAnnotations]
+    total: int | None = None

@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from shared.doubts import Doubt, doubtful_score
 from shared.errors import SeriesError
@@ -20,6 +22,7 @@ from shared.segmentation.given import GivenSegments
 from shared.segmentation.known_recordings import reading_doubts, unlike_doubts
 from shared.segmentation.recording_doubts import empty_channels, names, outliers
 from shared.segmentation.resampling import at_known_rate, at_own_rows
+from shared.segmentation.scores import calibrate, log_probabilities
 from shared.segmentation.segmenter import Segmenter
 from shared.settings import TaskScore
 
@@ -66,6 +69,26 @@ def answer_series(
     reading = [*reading_doubts(series, card.known), *([at_rate.doubt] if at_rate else []), *reading]
     doubts = (*reading, *_missing_labels(named, config.label_set))
     return Answer(known, doubtful_score(found.score, doubts), doubts)
+
+
+def row_probabilities(segmenter: Segmenter, series: Series) -> NDArray[np.float32]:
+    """Calibrated probabilities of every row [rows, classes], the heads of the card side by side.
+
+    Raises SeriesError where the recording cannot be segmented.
+    """
+    card = segmenter.card
+    at_rate = at_known_rate(series, card.known) if card.known and card.label_config.time_column else None
+    logs = log_probabilities(segmenter.probabilities(at_rate.series if at_rate else series))
+    if at_rate:
+        places = np.minimum((np.arange(series.rows) / at_rate.ratio).round().astype(np.int64), len(logs) - 1)
+        logs = logs[places]
+    found = np.empty_like(logs)
+    first = 0
+    for head in card.heads:
+        width = 1 + len(head.labels)
+        found[:, first : first + width] = calibrate(logs[:, first : first + width], head.calibration)
+        first += width
+    return found
 
 
 def _about_values(series: Series, fed: Series, card: ModelCard) -> list[Doubt]:

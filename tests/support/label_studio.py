@@ -114,6 +114,8 @@ class LabelStudioDouble:
             return answer_json({"status_code": 401, "detail": "Invalid token."}, 401)
         if asked.path == "/api/current-user/whoami":
             return answer_json({"id": 1, "email": "admin@example.com", "permissions": []})
+        if asked.method == "POST" and asked.path.startswith("/api/tasks/"):
+            return self._create(asked.path.removeprefix("/api/tasks/"), json.loads(asked.body))
         if asked.path == "/api/tasks/":
             return self._list(parse_qs(urlsplit(asked.target).query))
         if asked.path.startswith("/api/projects/"):
@@ -160,6 +162,17 @@ class LabelStudioDouble:
         if self.imports == self.unconfirmed_import:
             return answer(b"", 502)
         return answer_json({"created": len(predictions)}, 201)
+
+    def _create(self, rest: str, body: dict[str, Any]) -> bytes:
+        if rest:
+            number = int(rest.removesuffix("/annotations/"))
+            project = next(each.get("project", 1) for each in self.tasks if each["id"] == number)
+            return answer_json(self.annotate(number, project, **body), 201)
+        number = max((each["id"] for each in self.tasks), default=0) + 1
+        moment = self.tick()
+        made = {"id": number, "meta": {}, "annotations": [], "predictions": [], "updated_at": moment, **body}
+        self.tasks.append(made)
+        return answer_json(made, 201)
 
     def _list(self, query: dict[str, list[str]]) -> bytes:
         assert query["review"][0].lower() == "true", "or else Label Studio asks the backend for predictions"

@@ -12,21 +12,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 import numpy as np
 import torch
 
-from shared.errors import PermanentError, TrainingDataError
+from shared.errors import TrainingDataError
 from shared.labelling.label_config import LabelConfig
 from shared.settings import Settings
-from shared.store.aliases import LabelAliases
-from shared.store.keys import read_project
 from shared.store.learning_curve import LearningCurve, Point, keep_curve
 from shared.store.opening import open_storage
+from training.commands.source import add_source, check_source, read_source
 from training.data.annotations import Recording
-from training.data.training_data import training_data_of_export, training_data_of_project
 from training.fitting.trainer import Trainer
 from training.judging.cross_validation import HeldOutPredictions
 from training.judging.evaluate import LEAST_GROUPS, Scores, draw_groups, resample, score
@@ -49,24 +46,17 @@ log = logging.getLogger("training")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of `curve`."""
-    parser.add_argument("--project", type=read_project, help="id in Label Studio; 0 is the default offline")
-    parser.add_argument("--tasks", type=Path, help="learn from this JSON export of Label Studio")
-    parser.add_argument("--label-config", type=Path, help="labelling configuration (XML) that goes with --tasks")
+    add_source(parser)
     parser.add_argument("--json", action="store_true", help="write the curve to stdout as JSON instead of a table")
 
 
 def main(arguments: argparse.Namespace, settings: Settings) -> int:
     """Measure, print and store the curve of a project. Returns 0."""
-    if bool(arguments.tasks) != bool(arguments.label_config) or (arguments.tasks is None and arguments.project is None):
-        raise PermanentError("curve needs --project N, or --tasks EXPORT.json with --label-config CONFIG.xml.")
+    check_source(arguments, "curve")
     torch.set_num_threads(settings.train_threads)
     project = arguments.project or 0
     storage = open_storage(settings.model_dir, settings.new_store)
-    aliases = LabelAliases(storage).of(project)
-    if arguments.tasks:
-        data = training_data_of_export(arguments.tasks, arguments.label_config, settings, aliases)
-    else:
-        data = training_data_of_project(project, settings, aliases)
+    data = read_source(arguments, settings, storage)
     loaded = data.load(settings, serving_heads(storage, project))
     plan = make_plan(loaded.recordings, loaded.kinds, settings, {})
     curve = measure(plan, data.config, settings, [*data.notes, *loaded.notes])

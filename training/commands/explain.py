@@ -5,7 +5,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 
@@ -13,13 +12,11 @@ from shared.errors import TrainingDataError
 from shared.reporting.wording import label_error_sentence
 from shared.retraining.accepted_labels import AcceptedLabels, without_accepted
 from shared.settings import Settings
-from shared.store.aliases import LabelAliases
 from shared.store.models import ModelStore
-from shared.store.opening import open_storage
 from shared.store.report import read_report
 from shared.store.storage import Storage
+from training.commands.source import existing_storage, read_source
 from training.data.recordings import Loaded
-from training.data.training_data import training_data_of_export, training_data_of_project
 from training.judging.references import read_card, serving_heads
 
 
@@ -49,13 +46,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 def main(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print what would be trained on. Returns 0, or 2 where nothing could be learned from it."""
-    exists = "://" in settings.model_dir or Path(settings.model_dir).exists()  # telling makes no store
-    storage = open_storage(settings.model_dir, settings.new_store) if exists else None
-    aliases = LabelAliases(storage).of(arguments.project or 0) if storage else {}
-    if arguments.tasks:
-        data = training_data_of_export(arguments.tasks, arguments.label_config, settings, aliases)
-    else:
-        data = training_data_of_project(arguments.project, settings, aliases)
+    storage = existing_storage(settings)
+    data = read_source(arguments, settings, storage)
     try:
         loaded = data.load(settings, serving_heads(storage, arguments.project or 0) if storage else ())
         found = explain(len(data.tasks), loaded, data.notes)

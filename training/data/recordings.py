@@ -65,12 +65,14 @@ def load_recordings(
     machine_annotations: MachineAnnotations = "leave-out",
     overlaps: Overlaps = "auto",
     previous: Heads = (),
+    to_learn: bool = True,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Loaded:
     """Read every task's recording and label its rows; a fetch that fails in passing is tried again, WAITS in all.
 
     unlabelled, annotators, machine_annotations, overlaps: the settings of these names. previous: labels by head of
-    ranges of the model that serves.
+    ranges of the model that serves. to_learn: at one sampling rate, and refused where there is nothing to learn; not so
+    for what is only looked at.
 
     Raises TrainingDataError with one sentence, and notes, where nothing can be learned; FetchError where that may be
     because recordings did not arrive.
@@ -92,12 +94,15 @@ def load_recordings(
     missing = [task for task, error in failures if isinstance(error, TemporaryError)]
     if not layered:
         raise _nothing_readable(failures)
-    if config.time_column:
+    if config.time_column and to_learn:
         layered, other_rates = at_common_rate(layered)
         findings.series += other_rates
     notes: list[str] = []
     try:
-        return _label(layered, config, unlabelled, overlaps, previous, failures, findings, missing, notes)
+        found = _label(layered, config, unlabelled, overlaps, previous, failures, findings, missing, notes)
+        if to_learn:
+            _check_learnable(found.recordings, found.kinds, config)
+        return found
     except TrainingDataError as error:
         for note in notes:
             error.add_note(note)
@@ -167,7 +172,6 @@ def _label(
     covered = covered_labels(recordings, kinds, overlaps)
     doubts += covered
     notes += [doubt.sentence for doubt in covered]
-    _check_learnable(recordings, kinds, config)
     return Loaded(recordings, kinds, notes, doubts, missing, findings.topics("unknown-label"))
 
 

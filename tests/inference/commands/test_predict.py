@@ -59,3 +59,46 @@ def test_a_project_that_is_no_number_is_refused(project: str, tmp_path: Path) ->
     done = run_inference("predict", f"--project={project}", "a.csv", MODEL_DIR=str(tmp_path))
     assert done.returncode == 2
     assert "digits" in done.stderr
+
+
+def test_rows_hold_a_label_and_probabilities_beside_the_times(
+    tmp_path: Path, model_dir: Path, publish: Publish
+) -> None:
+    publish(project=0, label_config=parse_label_config(TIMED))
+    file = write_csv(tmp_path / "a.csv", times=True)
+    done = run_inference("predict", str(file), "--rows", "-", MODEL_DIR=str(model_dir))
+    assert done.returncode == 0
+    header, *rows = done.stdout.splitlines()
+    assert header == "time,label,p(no label),p(Run),p(Walk)"
+    assert [row.split(",")[0] for row in rows] == [line.split(",")[0] for line in file.read_text().splitlines()[1:]]
+    assert [row.split(",")[1] for row in rows] == ["Run" if 60 <= place < 80 else "" for place in range(180)]
+    chances = [[float(cell) for cell in row.split(",")[2:]] for row in rows]
+    assert all(abs(sum(each) - 1) < 0.001 for each in chances)
+    assert all(each[1] > 0.9 for each in chances[62:78])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["a.csv", "b.csv", "--rows", "-"], "rows of one file"),
+        (["a.csv", "--rows", "-", "--json"], "both write to stdout"),
+        (["a.csv", "x/a.csv", "--rows", "out"], "Two files would be written to a.csv"),
+    ],
+)
+def test_rows_that_would_be_mixed_up_are_refused(
+    words: list[str], said: str, model_dir: Path, publish: Publish
+) -> None:
+    publish(project=0)
+    done = run_inference("predict", *words, MODEL_DIR=str(model_dir))
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_rows_are_never_written_over_the_recording(tmp_path: Path, model_dir: Path, publish: Publish) -> None:
+    publish(project=0)
+    file = write_csv(tmp_path / "a.csv")
+    before = file.read_bytes()
+    done = run_inference("predict", str(file), "--rows", str(tmp_path), MODEL_DIR=str(model_dir))
+    assert done.returncode == 1
+    assert "name another folder" in done.stderr
+    assert file.read_bytes() == before

@@ -64,7 +64,7 @@ def test_a_stream_finds_what_is_found_in_the_whole(segmenter: Segmenter) -> None
 
 
 @given(sizes=st.lists(st.integers(0, 120), max_size=12), latency=st.sampled_from([None, 40, 10]))
-@settings(max_examples=25)
+@settings(max_examples=10)
 def test_how_rows_are_cut_changes_nothing(both_kinds: Segmenter, sizes: list[int], latency: int | None) -> None:
     values = np.random.default_rng(1).normal(size=(700, 2)).cumsum(axis=0)
     expected = stream(both_kinds, values, len(values), latency)
