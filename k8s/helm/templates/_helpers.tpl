@@ -95,6 +95,9 @@ metadata:
   labels:
     {{- include "segmenter.labels" .root | nindent 4 }}
     app.kubernetes.io/component: {{ .name }}
+    {{- with .root.Values.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
 spec:
   restartPolicy: Never
   serviceAccountName: {{ .account | default .name }}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.promises.kubernetes.rendering import COMPONENTS, K8S, Object, find, overlay, with_components
+from tests.promises.kubernetes.rendering import COMPONENTS, K8S, Object, find, overlay, pod_templates, with_components
 from tests.promises.kubernetes.rules import problems
 from tests.support.paths import VERSION
 from tests.support.tools import find_tool
@@ -50,6 +50,7 @@ def comparable(objects: list[Object]) -> dict[str, Any]:
     """Objects by kind and name, without what each tool adds: hashes in names, its labels, checksums."""
     text = re.sub(r"\b(settings|segmenter-dashboard)-[a-z0-9]{10}\b", r"\1", json.dumps(objects))
     found = {f"{each['kind']} {each['metadata']['name']}": _plain(each) for each in json.loads(text)}
+    found["ConfigMap settings"]["metadata"].pop("annotations", None)  # of names with a hash only
     return {name: each for name, each in sorted(found.items()) if not name.startswith("Namespace ")}
 
 
@@ -132,6 +133,7 @@ def test_values_reach_the_objects() -> None:
         "train.tolerations[0].key=gpu",
         "train.jobLabels.queue=training",
         "serviceAccountAnnotations.role=mine",
+        "podLabels.identity=used",
         "server.priorityClassName=high",
         "labelStudio.namespace=annotation",
     ]
@@ -149,6 +151,7 @@ def test_values_reach_the_objects() -> None:
     assert template["spec"]["template"]["spec"]["containers"][0]["image"].endswith("@sha256:" + "a" * 64)
     assert template["spec"]["template"]["spec"]["tolerations"] == [{"key": "gpu"}]
     assert find(objects, "ServiceAccount", "train")["metadata"]["annotations"] == {"role": "mine"}
+    assert {labels["metadata"]["labels"]["identity"] for _, labels in pod_templates(objects)} == {"used"}
     admitted = find(objects, "NetworkPolicy", "server")["spec"]["ingress"][0]["from"][0]
     assert admitted == {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "annotation"}}}
 

@@ -220,6 +220,31 @@ def test_no_claim_is_pruned_by_a_change_of_overlays() -> None:
     assert annotations["kustomize.toolkit.fluxcd.io/prune"] == "disabled"
 
 
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_settings_of_earlier_applies_are_not_pruned(name: str) -> None:
+    annotations = find(overlay(name), "ConfigMap", "settings")["metadata"]["annotations"]
+    assert annotations["argocd.argoproj.io/sync-options"] == "Prune=false"
+    assert annotations["kustomize.toolkit.fluxcd.io/prune"] == "disabled"
+
+
+def test_a_second_instance_is_an_overlay_with_another_namespace(tmp_path: Path) -> None:
+    copy = with_a_bucket(tmp_path)
+    prod = copy / "overlays" / "prod" / "kustomization.yaml"
+    prod.write_text(prod.read_text() + "namespace: second\n")
+    objects = kustomize(prod.parent)
+    assert {each["metadata"].get("namespace", each["metadata"]["name"]) for each in objects} == {"second"}
+    assert {each["namespace"] for each in find(objects, "RoleBinding", "server")["subjects"]} == {"second"}
+    assert problems(objects) == []
+
+
+def test_the_job_that_copies_a_store_holds() -> None:
+    job = yaml.safe_load((K8S / "jobs" / "copy-store.yaml").read_text())
+    assert problems([*overlay("prod-rwx"), job]) == []
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert parse("inference", container["args"], "test", "").verb == "copy"
+    assert container["image"] == f"time-series-segmenter-serve:{VERSION}"
+
+
 def test_dev_fits_one_node() -> None:
     objects = overlay("dev")
     assert find(objects, "Deployment", "server")["spec"]["replicas"] == 1
