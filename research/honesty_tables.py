@@ -167,7 +167,7 @@ def _print_scores(whole: Sequence[Draw]) -> None:
     pooled: list[tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]] = []
     for draw in whole:
         scored = cross_calibrate(draw.held_out, draw.tolerance)
-        segments = int(scored.segment.max()) + 1
+        segments = len(scored.scores)
         errors, scores = _task_scores(draw)
         ranks = rankdata(errors)
         by_kind = {kind: rankdata(-np.array(scores[kind])) for kind in KINDS}

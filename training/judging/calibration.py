@@ -94,22 +94,19 @@ def fit_calibration(evidence: Evidence) -> Calibration:
 
 
 class ScoredSegments(NamedTuple):
-    """Scores of held-out predictions: of each row of a predicted segment, and of each predicted event.
+    """Scores of held-out segments and events, and the share of each one's rows that is right.
 
-    segment: which segment or event each belongs to.
+    Each counts once: by rows a few long ranges would outweigh all instants beside them.
     """
 
     scores: Doubles
-    right: NDArray[np.bool_]
-    segment: Integers
+    right: Doubles
 
 
 def cross_calibrate(predictions: Sequence[HeldOutPrediction], tolerance: float) -> ScoredSegments:
     """Scores under calibrations that were fitted on the other folds."""
     scores: list[Doubles] = []
-    right: list[NDArray[np.bool_]] = []
-    segment: list[Integers] = []
-    count = 0
+    right: list[Doubles] = []
     for fold in sorted({prediction.fold for prediction in predictions}):
         others = [prediction for prediction in predictions if prediction.fold != fold]
         for index in range(len(predictions[0].heads)):
@@ -119,9 +116,7 @@ def cross_calibrate(predictions: Sequence[HeldOutPrediction], tolerance: float) 
                     found = _score(prediction, index, calibration, tolerance)
                     scores.append(found.scores)
                     right.append(found.right)
-                    segment.append(found.segment + count)
-                    count += int(found.segment.max(initial=-1)) + 1
-    return ScoredSegments(np.concatenate(scores), np.concatenate(right), np.concatenate(segment))
+    return ScoredSegments(np.concatenate(scores), np.concatenate(right))
 
 
 def _score(prediction: HeldOutPrediction, index: int, calibration: Calibration, tolerance: float) -> ScoredSegments:
@@ -131,21 +126,24 @@ def _score(prediction: HeldOutPrediction, index: int, calibration: Calibration, 
         calibrated = calibrate(events.logs.astype(np.float32), calibration)
         every = np.arange(len(events.rows), dtype=np.int64)
         right = true_classes(prediction, index, events, tolerance) == events.classes
-        return ScoredSegments(calibrated[every, events.classes].astype(float), right, every)
+        return ScoredSegments(calibrated[every, events.classes].astype(float), right.astype(float))
     calibrated = calibrate(_segment_logs(prediction, index, head), calibration)
     painted = paint(prediction.segments, head.labels, recording.rows)
     rows = np.flatnonzero((painted > 0) & recording.known[:, index])
-    numbers = np.cumsum(np.diff(painted, prepend=0) != 0)[rows]
+    changes = np.cumsum(np.diff(painted, prepend=0) != 0)[rows]
+    _, segment, lengths = np.unique(changes, return_inverse=True, return_counts=True)
     classes = painted[rows]
-    return ScoredSegments(calibrated[rows, classes].astype(float), recording.labels[rows, index] == classes, numbers)
+    scores = np.bincount(segment, calibrated[rows, classes], len(lengths)) / lengths
+    right = np.bincount(segment, recording.labels[rows, index] == classes, len(lengths)) / lengths
+    return ScoredSegments(scores, right)
 
 
-def expected_calibration_error(scores: Doubles, right: NDArray[np.bool_]) -> float:
+def expected_calibration_error(scores: Doubles, right: Doubles | NDArray[np.bool_]) -> float:
     """Mean distance between score and share of right ones, over 10 bins of equal mass. 0 without scores."""
     return sum(abs(score - share) * count for score, share, count in reliability(scores, right)) / max(len(scores), 1)
 
 
-def reliability(scores: Doubles, right: NDArray[np.bool_]) -> list[tuple[float, float, int]]:
+def reliability(scores: Doubles, right: Doubles | NDArray[np.bool_]) -> list[tuple[float, float, int]]:
     """Mean score, share of right ones and number of each of 10 bins of equal mass; equal scores share a bin."""
     if not len(scores):
         return []
@@ -159,11 +157,10 @@ def calibration_noise(scored: ScoredSegments) -> float:
     if not len(scored.scores):
         return 0.0
     random = np.random.Generator(np.random.PCG64(0))
-    count = int(scored.segment.max()) + 1
-    draws = random.random((SIMULATIONS, count))
+    draws = random.random((SIMULATIONS, len(scored.scores)))
     bins = _bins(scored.scores)  # the same for all draws
     expected = np.bincount(bins, scored.scores, BINS)
-    found = [np.bincount(bins[draw[scored.segment] < scored.scores], minlength=BINS) for draw in draws]
+    found = [np.bincount(bins[draw < scored.scores], minlength=BINS) for draw in draws]
     errors = np.abs(expected - np.array(found)).sum(axis=1) / len(scored.scores)
     return float(np.percentile(errors, 90))
 
