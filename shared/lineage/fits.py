@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import msgspec
 
-from shared.errors import SegmenterError
+from shared.errors import RefusedError, SegmenterError
 from shared.store import keys
 from shared.store.storage import Storage
 
@@ -84,8 +84,10 @@ class KeptFits:
         """Delete networks that learned from a task, and those that do not tell. Returns their number."""
         doomed = []
         for digest in self._digests():
-            found = self._storage.get(self._key(digest))
-            kept = _decode(found.data.partition(b"\n")[0]) if found else None
+            kept = None
+            with suppress(RefusedError):  # a link, or too large
+                found = self._storage.get(self._key(digest))
+                kept = _decode(found.data.partition(b"\n")[0]) if found else None
             if kept is None or any(each.task == task for each in kept.learned):
                 doomed.append(self._key(digest))
         self._storage.delete(doomed)

@@ -7,6 +7,7 @@ import pytest
 
 from shared.lineage import KeptFits, LearnedRecording
 from shared.lineage.fits import MOST
+from shared.store import keys
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from shared.store.storage import Storage
@@ -36,6 +37,16 @@ def test_a_file_that_is_not_whole_is_no_network(
     with caplog.at_level(logging.WARNING):
         assert KeptFits(storage, 3).take(DIGEST) is None
     assert "fitted again" in caplog.text
+
+
+def test_a_file_of_any_size_is_not_read(
+    storage: Storage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    KeptFits(storage, 3).keep(DIGEST, b"network" * 100, [SEVEN])
+    monkeypatch.setattr(keys, "FIT_BYTES", 500)
+    assert KeptFits(storage, 3).take(DIGEST) is None
+    assert "at most 500 are read" in caplog.text
+    assert KeptFits(storage, 3).forget("8") == 1
 
 
 def test_a_flipped_bit_is_seen(storage: Storage) -> None:
