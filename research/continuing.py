@@ -89,8 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("|---|" + "---|" * (options.additions + 1))
     base = np.array(found[SCRATCH])
     for way in WAYS:
-        values = np.array(found[way])
-        both = np.concatenate([values, values.mean(axis=1, keepdims=True)], axis=1)
+        measured = np.array(found[way])
+        both = np.concatenate([measured, measured.mean(axis=1, keepdims=True)], axis=1)
         gains = both - np.concatenate([base, base.mean(axis=1, keepdims=True)], axis=1)
         errors = gains.std(axis=0, ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else np.zeros(gains.shape[1])
         cells = [
