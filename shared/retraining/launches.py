@@ -57,15 +57,15 @@ class Launches:
         running = self._launcher.running()
         now = self._storage.now()
         places = self._settings.max_concurrent_runs - len(running)
-        only_short = places <= 0 and self._may_start_beside(running, now)
-        if only_short:
-            places = 1
         ahead = [
             project
             for project in in_order(waiting, self._settings, running)
             if not self._due.is_later(project, waiting[project], now)
         ]
-        at_once = AT_ONCE if only_short else max(WINDOW, places)
+        only_short = places <= 0 and bool(ahead) and self._may_start_beside(running, now)
+        if only_short:
+            places = 1
+        at_once = WINDOW if only_short else max(WINDOW, places)
         while ahead and places > 0:
             chunk, ahead = ahead[:at_once], ahead[at_once:]
             due: dict[Launch, RunState] = {}
