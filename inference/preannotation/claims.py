@@ -15,6 +15,7 @@ from shared.errors import ConflictError, StoreError, TemporaryError
 from shared.store.lease import HEARTBEAT_SECONDS, LEASE_SECONDS
 from shared.store.processes import is_gone, this_process
 from shared.store.storage import Storage, decode_record
+from shared.supervision import supervised
 
 REMEDY = "Delete it while no preannotation of this project runs."
 
@@ -33,7 +34,7 @@ class RangeClaim:
         self._tag = tag
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._heart = threading.Thread(target=self._renew, name="renew-range", daemon=True)
+        self._heart = supervised("renew-range", self._renew, self._ended)
 
     @property
     def record(self) -> RangeRecord:

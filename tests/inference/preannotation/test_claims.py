@@ -1,21 +1,12 @@
-from pathlib import Path
-
 import msgspec
 import pytest
 
 from inference.preannotation.claims import ClaimLostError, claim_range, read_range
 from inference.preannotation.records import Batch, RangeRecord
 from shared.errors import ConflictError
-from shared.store.opening import open_storage
 from shared.store.storage import Storage
-from tests.support.memory_storage import MemoryStorage
 
 KEY = "runs/1/preannotation/p/000000.json"
-
-
-@pytest.fixture(params=["folder", "memory"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    return open_storage(str(tmp_path / "models")) if request.param == "folder" else MemoryStorage()
 
 
 def test_a_range_is_claimed_by_one_and_after_its_release_by_the_next_with_what_was_sent(storage: Storage) -> None:

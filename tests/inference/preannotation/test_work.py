@@ -25,6 +25,7 @@ from shared.store.opening import open_storage
 from shared.store.storage import Storage
 from tests.inference.conftest import CONFIG, VALUES, Publish
 from tests.support.label_studio import LabelStudioDouble
+from tests.support.store import publish_model
 from tests.support.tokens import TOKEN
 from tests.support.web_server import Web
 from tests.support.web_server import serve as serve_web
@@ -100,6 +101,24 @@ def test_processes_that_share_the_work_push_each_task_once(
     assert {(plan.counts.pushed, plan.counts.looked_at, plan.is_complete) for plan in plans} == {(TASKS, TASKS, True)}
     assert sum(each.work.counts.pushed for each in processes) == TASKS
     assert storage.keys("runs/1/preannotation") == ["runs/1/preannotation/plan.json"], "claims are deleted at the end"
+
+
+@pytest.mark.s3
+def test_processes_share_the_work_over_a_bucket(label_studio: LabelStudioDouble, web: Web, bucket: str) -> None:
+    publish_model(bucket, project=1)
+    plans: list[PreannotationPlan] = []
+    threads = [
+        threading.Thread(
+            target=lambda index=index: plans.append(Process(web, open_storage(bucket)).run(job="a", index=index))
+        )
+        for index in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counts(label_studio) == {1: TASKS}
+    assert [(plan.counts.pushed, plan.is_complete) for plan in plans] == [(TASKS, True)] * 3
 
 
 @pytest.mark.parametrize("dies", [1, 2, 5])

@@ -1,7 +1,5 @@
 """A bucket with a certificate of one's own authority, through a proxy: a real S3 server behind TLS."""
 
-from pathlib import Path
-
 import pytest
 
 from shared.errors import StoreError
@@ -13,9 +11,10 @@ from tests.support.seaweed import BUCKET, Seaweed
 from tests.support.web_server import CERTIFICATE, serve
 
 
-def test_ca_file_and_proxy_reach_the_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.s3
+def test_ca_file_and_proxy_reach_the_bucket(seaweed: Seaweed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    with Seaweed(tmp_path) as seaweed, serve(Proxy(seaweed.port), secure=True) as web:
+    with serve(Proxy(seaweed.port), secure=True) as web:
         hosts = {"data.example.org:443": web.port}
         for name, value in {**seaweed.environment, "AWS_ENDPOINT_URL": "https://data.example.org"}.items():
             monkeypatch.setenv(name, value)
