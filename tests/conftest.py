@@ -83,15 +83,18 @@ def bucket(seaweed: "Seaweed", monkeypatch: pytest.MonkeyPatch) -> str:
     return f"s3://{BUCKET}/{uuid4().hex}"
 
 
-@pytest.fixture(params=["folder", "memory", pytest.param("bucket", marks=pytest.mark.s3)])
+@pytest.fixture(params=["folder", "portable", "memory", pytest.param("bucket", marks=pytest.mark.s3)])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> "Storage":
     """An empty store of each kind. The one in memory exists for tests only and passes the same tests."""
     from shared.store.bucket import ObjectStorage
     from shared.store.folder import FolderStorage
+    from shared.store.portable import PortableFolder
     from tests.support.memory_storage import MemoryStorage
 
     if request.param == "folder":
         return FolderStorage(tmp_path / "store")
+    if request.param == "portable":
+        return PortableFolder(tmp_path / "store")
     if request.param == "memory":
         return MemoryStorage()
     return ObjectStorage(request.getfixturevalue("bucket"))

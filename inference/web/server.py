@@ -2,8 +2,8 @@
 
 import argparse
 import ctypes
+import importlib.util
 import logging
-import resource
 import signal
 import socket
 import sys
@@ -47,6 +47,7 @@ def serve(settings: Settings) -> int:
     redaction = start_logging(settings.log_level, settings.log_format, secrets)
     for handler in logging.getLogger().handlers:
         handler.addFilter(RequestIds())
+    check_system()
     check_exposure(settings)
     _limit_arenas()
     listener = _listen(settings)
@@ -77,11 +78,22 @@ def serve(settings: Settings) -> int:
     return 0
 
 
+def check_system() -> None:
+    """Raise SettingsError on a system that cannot limit open files and end trainings with their children."""
+    if importlib.util.find_spec("resource") is None:
+        raise SettingsError(
+            f"The server needs Linux or macOS, not {sys.platform}: run it in Docker or WSL. The library, `tss predict` "
+            "and `tss train --tasks` work here."
+        )
+
+
 def most_connections(wanted: int) -> int:
     """MAX_CONNECTIONS, or half of the files that this process may open (`ulimit -n`) where that is less.
 
     The other half is for the store, downloads and models.
     """
+    import resource  # of POSIX systems; `check_system` refuses others
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < 2 * wanted:
         raised = 2 * wanted if hard == resource.RLIM_INFINITY else min(2 * wanted, hard)

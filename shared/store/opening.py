@@ -22,6 +22,10 @@ def open_storage(model_dir: str, new: NewStore = "make") -> Storage:
         return ObjectStorage(model_dir)
     if "://" in model_dir:
         raise RefusedError(f"MODEL_DIR is {model_dir!r}, but must be a folder or start with {', '.join(_SCHEMES)}.")
+    from shared.store.portable import PortableFolder, is_needed
+
+    if is_needed():
+        return PortableFolder(Path(model_dir), new=new)
     from shared.store.folder import FolderStorage
 
     return FolderStorage(Path(model_dir), new=new)
