@@ -30,7 +30,7 @@ def test_an_annotation_that_looks_right_to_a_person_does_not_come_back(serve: Se
         assert answer["action"]["link"] == "#label-errors"
         text = client.get("/ui/projects/3", headers=HTML).text
         assert text.count("Looks right") == 2
-        assert 'href="3/task?number=1&amp;first=60&amp;last=69"' in text
+        assert 'href="3/task?number=1&amp;first=0&amp;last=169"' in text
         assert client.post("/ui/projects/3/looks-right", data=FIRST, headers=OURS).is_success
         assert suspected(client) == [("missing", 100, "", "Run")]
         assert page(client, "/ui/projects/3.json")["row"]["waiting"] == 0, "it trains nothing"
