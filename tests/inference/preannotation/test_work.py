@@ -1,3 +1,4 @@
+import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ import pytest
 
 from inference.preannotation import Preannotation, PreannotationPlan, read_plan
 from inference.preannotation import work as work_module
-from inference.preannotation.claims import claim_range
+from inference.preannotation.claims import claim_range, read_range
 from inference.preannotation.plans import range_key
 from inference.preannotation.records import Batch, RangeRecord
 from inference.preannotation.work import StoppedError
@@ -140,6 +141,23 @@ def test_a_process_that_breaks_off_is_gone_on_with_and_nothing_is_doubled(
         Process(web, storage).run()
     assert Process(web, storage).run().is_complete
     assert counts(label_studio) == {1: TASKS}
+
+
+def test_each_batch_is_recorded_before_it_is_sent(label_studio: LabelStudioDouble, web: Web, storage: Storage) -> None:
+    unrecorded: list[str] = []
+
+    def look(request: Any) -> None:
+        if request.method == "POST":
+            tasks = tuple(each["task"] for each in json.loads(request.body))
+            ranges = [key for key in storage.keys("runs/1/preannotation") if not key.endswith("plan.json")]
+            records = [read_range(storage, key) for key in ranges]
+            if tasks not in [each.sent.tasks for each in records if each and each.sent]:
+                unrecorded.append(str(tasks))
+
+    label_studio.fault = look
+    Process(web, storage).run()
+    assert label_studio.imports == 7
+    assert unrecorded == []
 
 
 def test_predictions_that_label_studio_stored_twice_are_deleted_but_not_the_one_in_use(

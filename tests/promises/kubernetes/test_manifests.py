@@ -201,6 +201,12 @@ def test_with_a_bucket_no_volume_is_left(tmp_path: Path) -> None:
         assert "persistentVolumeClaim" not in yaml.safe_dump_all(objects)
 
 
+def test_the_buckets_secret_wins_over_settings_in_all_pods() -> None:
+    for name, template in pod_templates(overlay("prod")):
+        sources = template["spec"]["containers"][0]["envFrom"]
+        assert sources[-1]["secretRef"]["name"] == "store-credentials", name
+
+
 def test_prod_has_its_models_in_a_bucket() -> None:
     assert find(overlay("prod"), "ConfigMap", "settings")["data"]["MODEL_DIR"].startswith("s3://")
     assert overlay("prod-s3") == overlay("prod")
