@@ -19,6 +19,11 @@ def ago(at: float | None, now: float) -> str:
     return "now"
 
 
+def counted(number: int, noun: str) -> str:
+    """“1 task”, “2,000 tasks”."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """A length of time, such as "40 s", "3 min" or "2 h 5 min"."""
     whole = max(0, round(seconds))

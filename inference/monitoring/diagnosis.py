@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from inference.formatting import counted
 from inference.monitoring.annotated import annotated_strips
 from inference.monitoring.drawing import HELD_OUT, Drawing, Window, draw
 from inference.serving.model_cache import ModelCache, ServedModel
@@ -183,7 +184,7 @@ class Diagnoser:
             steps.append(Step(holds=False, sentence=f"Label Studio has no task {task} in project {project}."))
             return None
         count = sum(not each.get("was_cancelled") for each in found.annotations)
-        steps.append(Step(holds=True, sentence=f"Label Studio knows the task; it has {count} annotation(s)."))
+        steps.append(Step(holds=True, sentence=f"Label Studio knows the task; it has {counted(count, 'annotation')}."))
         return found
 
     def _series(self, task: TaskWithAnnotations, config: LabelConfig, steps: list[Step]) -> Series | None:
@@ -196,7 +197,7 @@ class Diagnoser:
         except SegmenterError as error:
             steps.append(Step(holds=False, sentence=str(error)))
             return None
-        span = f"{series.rows} rows of {len(config.channels)} channel(s)"
+        span = f"{series.rows} rows of {counted(len(config.channels), 'channel')}"
         if series.rows:
             span += f", time from {series.axis.value(0)} to {series.axis.value(series.rows - 1)}"
         steps.append(Step(holds=True, sentence=f"Its recording arrived and was read: {span}."))
@@ -224,8 +225,11 @@ def _answer(
         return None
     steps += [Step(holds=False, sentence=doubt.sentence) for doubt in found.doubts]
     count = len(found.segments)
+    were = "was" if count == 1 else "were"
     finding = (
-        f"{count} segment(s) were found" if count else "Nothing was found: the model takes everything for background"
+        f"{counted(count, 'segment')} {were} found"
+        if count
+        else "Nothing was found: the model takes everything for background"
     )
     steps.append(Step(holds=bool(count), sentence=f"{finding}; the task's score is {found.score:.2f}."))
     return found

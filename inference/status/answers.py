@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from inference.formatting import duration
+from inference.formatting import counted, duration
 from inference.monitoring.evaluation import EvaluationSummary
 from inference.monitoring.project_status import ProjectStatus
 from inference.status.overview import Row
@@ -71,7 +71,7 @@ def _training(given: ProjectFacts) -> PageAnswer:
         if left:
             parts.append(f"{duration(left)} left")
         if active.snapshot is not None:
-            parts.append(f"on {_count(active.snapshot.tasks, 'recording')}")
+            parts.append(f"on {counted(active.snapshot.tasks, 'recording')}")
         step = f"Step {active.progress.step} of {active.progress.steps}. " if active.progress.steps else ""
         more = f"{step}Run {active.number}, by {active.launcher or 'a trainer'}."
         stop = Action(title="Stop", post={"action": "stop"})
@@ -102,7 +102,7 @@ def _training(given: ProjectFacts) -> PageAnswer:
         )
     if state.name == "waiting":
         missing = max(1, given.row.needed - given.row.waiting)
-        sentence = f"Not now: {_count(missing, 'more annotation')} start{'s' * (missing == 1)} it."
+        sentence = f"Not now: {counted(missing, 'more annotation')} start{'s' * (missing == 1)} it."
         return PageAnswer(
             question=question,
             sentence=sentence.replace("annotation start", "annotation starts"),
@@ -226,7 +226,7 @@ def _next(given: ProjectFacts) -> PageAnswer:
         surest, count = given.label_errors[0], len(given.label_errors)
         return PageAnswer(
             question=question,
-            sentence=f"Look at the labels of task {surest.task}: {_count(count, 'annotation')} "
+            sentence=f"Look at the labels of task {surest.task}: {counted(count, 'annotation')} "
             f"{'looks' if count == 1 else 'look'} wrong.",
             more=label_error_sentence(surest),
             action=Action(title="Annotations that look wrong", link="#label-errors"),
@@ -247,7 +247,7 @@ def _next(given: ProjectFacts) -> PageAnswer:
         return PageAnswer(
             question=question,
             sentence=f"Label task {least.task}: the model is {where}.",
-            more=f"Its score is {least.score:.2f}, of {_count(given.tasks.unannotated, 'task')} not annotated yet.",
+            more=f"Its score is {least.score:.2f}, of {counted(given.tasks.unannotated, 'task')} not annotated yet.",
             action=Action(title=f"Open task {least.task}", link=link),
         )
     action = Action(title="Open it in Label Studio", link=row.link) if row.link else None
@@ -256,7 +256,3 @@ def _next(given: ProjectFacts) -> PageAnswer:
         sentence="Open more tasks in Label Studio: those with the lowest score are named here.",
         action=action,
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -7,7 +7,7 @@ import msgspec
 from shared.labelling.label_config import LabelConfig
 from shared.model_file.card import ClassMetrics, Estimate, ModelMetrics
 from shared.reporting.html_report import MOST_STRIPS, render_report
-from shared.store.report import Bin, HeldOut, ReportFile, Schedule, StoredSegment
+from shared.store.report import AgreementMetrics, Bin, HeldOut, RegionUse, ReportFile, Schedule, StoredSegment
 
 HOSTILE = "\"'><script src='http://evil.example/x.js'>alert(1)</script>\x00\x1b"
 
@@ -101,9 +101,19 @@ def test_annotations_stand_above_prediction_with_instants_as_ticks() -> None:
 
 def test_a_hostile_label_name_and_colour_stay_text() -> None:
     hostile = report(label=HOSTILE, name=HOSTILE, reason=HOSTILE, version=HOSTILE, stopped_because=HOSTILE)
-    hostile = msgspec.structs.replace(hostile, metrics=msgspec.structs.replace(hostile.metrics, notes=(HOSTILE,)))
+    hostile = msgspec.structs.replace(
+        hostile,
+        metrics=msgspec.structs.replace(hostile.metrics, notes=(HOSTILE,)),
+        region_use=tuple(RegionUse(by=by, name=HOSTILE, unchanged=1, moved=1) for by in ("all", "label", "person")),
+        agreements=tuple(
+            AgreementMetrics(between="model", by=by, name=name, recordings=1, segments=1, f1=0.5)
+            for by, name in (("all", ""), ("person", HOSTILE))
+        ),
+    )
     page = render_report(hostile, config((HOSTILE,), (HOSTILE,)))
     assert b"<script" not in page
+    assert b"What people made of predictions" in page
+    assert b"Model and annotators" in page
     assert_self_contained(page)
     fills = [each.get("fill") for each in parse(page).iter() if each.get("fill")]
     assert fills and all(re.fullmatch("#[0-9a-f]{6}", fill or "") for fill in fills)
