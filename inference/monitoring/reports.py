@@ -10,7 +10,7 @@ from shared.errors import ModelError
 from shared.model_file.card import Estimate
 from shared.reporting.wording import metric_of_set
 from shared.store.models import UNFINISHED, ModelStore
-from shared.store.report import Comparison, ReportFile, read_report
+from shared.store.report import AgreementMetrics, Comparison, RegionUse, ReportFile, read_report
 
 EVALUATIONS = 100  # of versions, a few hundred bytes a task
 KEPT = 4000  # summaries of about 1 kB
@@ -30,6 +30,7 @@ class ReportSummary(msgspec.Struct, frozen=True, kw_only=True):
     how: str = ""
     estimates: dict[str, Estimate] = {}  # the standard names in SHOWN; balanced accuracy by label set
     size: int = 0  # bytes of the model
+    people: dict[str, float] = {}  # share of predicted regions left as they were, agreement with annotators
 
 
 class _ShortMetrics(msgspec.Struct, frozen=True):
@@ -45,6 +46,8 @@ class _Short(msgspec.Struct, rename={"metrics": "figures"}, frozen=True):
     reason: str = ""
     comparisons: tuple[Comparison, ...] = ()
     metrics: _ShortMetrics = _ShortMetrics()
+    region_use: tuple[RegionUse, ...] = ()
+    agreements: tuple[AgreementMetrics, ...] = ()
 
 
 class Reports:
@@ -124,12 +127,24 @@ def _summarise(data: bytes) -> ReportSummary:
         number=short.number,
         created_at=short.created_at,
         recordings=short.metrics.recordings,
+        people=_people(short),
         outcome=short.outcome,
         reason=short.reason,
         comparisons=tuple(_compact(each) for each in short.comparisons),
         how=short.metrics.how,
         estimates=estimates,
     )
+
+
+def _people(short: _Short) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for use in short.region_use:
+        if use.by == "all" and use.predicted:
+            found["predicted_regions_unchanged"] = use.unchanged / use.predicted
+    for each in short.agreements:
+        if each.by == "all" and each.f1 is not None:
+            found[f"{each.between}_agreement_f1"] = each.f1
+    return found
 
 
 def _compact(comparison: Comparison) -> Comparison:

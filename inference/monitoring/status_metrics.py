@@ -88,6 +88,8 @@ class StatusMetrics(Collector):
             summary = each.summaries.get(each.version)
             for name, estimate in (summary.estimates if summary else {}).items():
                 quality.add_metric([project, name], estimate.value)
+            for name, value in (summary.people if summary else {}).items():
+                quality.add_metric([project, name], value)
         yield from (waiting, age, training, starting, success, failures, served, refused, outdated, quality)
         failing = GaugeMetricFamily(
             "tss_launches_failing", "1 if trainings cannot be started, by reason, else 0.", labels=["reason"]

@@ -16,6 +16,13 @@ def test_the_page_says_how_useful_predictions_were_and_how_far_people_agree(serv
         assert [each["unchanged"] for each in found["region_use"]] == [14] * 5
         assert [each["f1"] for each in found["agreements"]] == [0.9] * 6
         text = client.get("/ui/projects/3", headers=HTML).text
+        metrics = client.get("/metrics").text
+    for figure, value in (
+        ("predicted_regions_unchanged", 0.7),
+        ("model_agreement_f1", 0.9),
+        ("annotators_agreement_f1", 0.9),
+    ):
+        assert f'tss_model_quality{{figure="{figure}",project="3"}} {value}' in metrics
     assert (
         "Of 20 predicted regions people left 70 % as they were, moved 20 %, relabelled 5 % and deleted 5 %; "
         "they drew 3 more." in text
