@@ -88,7 +88,7 @@ def claim_range(storage: Storage, key: str) -> RangeClaim | None:
         if found is None:
             return RangeClaim(storage, key, record, storage.put(key, msgspec.json.encode(record), create=True))
         before = _decode(storage, key, found.data)
-        if not before.released and abs(now - before.renewed_at) < LEASE_SECONDS and not is_gone(before.process):
+        if _is_live(before, now):
             return None
         record = msgspec.structs.replace(
             record, sent=before.sent, pushed=before.pushed, without_segments=before.without_segments
@@ -98,10 +98,21 @@ def claim_range(storage: Storage, key: str) -> RangeClaim | None:
         return None
 
 
+def is_in_progress(storage: Storage, ranges: str) -> bool:
+    """Whether a process holds a range of a plan; `ranges` is the folder of its records."""
+    now = storage.now()
+    records = (read_range(storage, key) for key in storage.keys(ranges))
+    return any(record is not None and _is_live(record, now) for record in records)
+
+
 def read_range(storage: Storage, key: str) -> RangeRecord | None:
     """The record of a range, None if nobody has claimed it yet."""
     found = storage.get(key)
     return None if found is None else _decode(storage, key, found.data)
+
+
+def _is_live(record: RangeRecord, now: float) -> bool:
+    return not record.released and abs(now - record.renewed_at) < LEASE_SECONDS and not is_gone(record.process)
 
 
 def _decode(storage: Storage, key: str, data: bytes) -> RangeRecord:

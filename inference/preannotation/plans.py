@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import msgspec
 
-from inference.preannotation.claims import REMEDY
+from inference.preannotation.claims import REMEDY, is_in_progress
 from inference.preannotation.records import Counts, PreannotationPlan
 from shared.errors import ConflictError, StoreError
 from shared.label_studio.client import LabelStudio
@@ -49,8 +49,12 @@ def open_plan(
         if before is not None:
             if before.is_complete and job and before.job == job and not before.counts.failed:
                 return before
-            if not before.is_complete and (before.version, before.only_unlabelled) == (version, only_unlabelled):
-                return before
+            if not before.is_complete and before.version == version:
+                if before.only_unlabelled == only_unlabelled:
+                    return before
+                # A plan of all tasks does those without annotations, too; the other way round it is replaced.
+                if only_unlabelled and is_in_progress(storage, keys.preannotation_ranges(project, before.id)):
+                    return before
         plan = _make_plan(storage, label_studio, project, version, only_unlabelled=only_unlabelled, job=job)
         if before is not None and before.version == version:
             pushed = Counts(pushed=before.counts.pushed, without_segments=before.counts.without_segments)

@@ -108,7 +108,6 @@ class Preannotation:
                     self._settle_replaced(project.id, plan)
                     plan = self._work(project, plan, rate, index * SPREAD % 1)
                 except SupersededError:
-                    self._give_way(project.id, plan)
                     continue
             if plan.started_at >= begun or (job and plan.job == job):
                 return plan
@@ -253,13 +252,6 @@ class Preannotation:
                 self._settle(project, everything, 0, record.sent)
         delete_ranges(self._storage, project, plan.replaces)
         change_plan(self._storage, project, plan, lambda current: msgspec.structs.replace(current, replaces=""))
-
-    def _give_way(self, project: int, plan: PreannotationPlan) -> None:
-        """Raise unless this process can join the plan that has replaced its own."""
-        current = read_plan(self._storage, project)
-        if current and current.version == plan.version and current.only_unlabelled != plan.only_unlabelled:
-            kind = "only of tasks without annotations" if current.only_unlabelled else "of all tasks"
-            raise TemporaryError(f"Another preannotation of project {project} has begun, {kind}; start again after it.")
 
     def _current(self, project: int, plan: PreannotationPlan) -> PreannotationPlan:
         current = read_plan(self._storage, project)

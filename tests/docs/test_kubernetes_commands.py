@@ -36,7 +36,8 @@ PATCHES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 def checkout(tmp_path: Path) -> Path:
     """The manifests with the files that the page has people make, and nobody's cluster."""
     with_a_bucket(tmp_path)
-    shutil.copy(tmp_path / "k8s" / "secret.example.env", tmp_path / "k8s" / "secret.env")
+    for name in ("secret", "store-credentials"):
+        shutil.copy(tmp_path / "k8s" / f"{name}.example.env", tmp_path / "k8s" / f"{name}.env")
     (tmp_path / "AUTHORITIES.pem").write_text("a certificate")
     return tmp_path
 

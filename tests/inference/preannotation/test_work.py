@@ -15,7 +15,7 @@ from inference.preannotation.plans import range_key
 from inference.preannotation.records import Batch, RangeRecord
 from inference.preannotation.work import StoppedError
 from inference.serving.model_cache import ModelCache
-from shared.errors import LabelStudioError, TemporaryError
+from shared.errors import LabelStudioError
 from shared.label_studio.client import LabelStudio
 from shared.label_studio.credentials import Credentials
 from shared.label_studio.fetcher import Fetcher
@@ -300,20 +300,43 @@ def test_a_new_version_replaces_the_plan(
     assert len(versions[-1]) == 1, "nothing more of the older version was pushed"
 
 
-def test_of_two_preannotations_with_different_tasks_the_earlier_one_gives_way(
+def test_a_preannotation_of_all_tasks_takes_over_from_one_of_those_without_annotations(
     label_studio: LabelStudioDouble, web: Web, storage: Storage
 ) -> None:
     label_studio.annotate(7)
-    seen: list[str] = []
+    plans: list[PreannotationPlan] = []
 
     def other_one_starts(*_: Any) -> None:
-        if not seen:
-            seen.append("started")
-            assert Process(web, storage).run(only_unlabelled=True).is_complete
+        if not plans:
+            plans.append(Process(web, storage).run())
 
-    with pytest.raises(TemporaryError, match="only of tasks without annotations"):
-        Process(web, storage, show=other_one_starts).run()
+    assert Process(web, storage, show=other_one_starts).run(only_unlabelled=True).is_complete
+    assert plans[0].counts.pushed == TASKS - 50, "one batch had been sent; what was predicted beyond it is not"
     assert counts(label_studio) == {1: TASKS}
+
+
+def test_tasks_without_annotations_are_left_to_a_preannotation_of_all_in_progress_and_to_no_dead_one(
+    label_studio: LabelStudioDouble, web: Web, storage: Storage
+) -> None:
+    label_studio.annotate(7)
+    with pytest.raises(StoppedError):
+        Process(web, storage, stop=lambda: True).run()
+    plan = read_plan(storage, 1)
+    assert plan
+
+    def wait(seconds: float) -> None:
+        if seconds == work_module.WAIT_SECONDS:
+            raise TimeoutError
+
+    held = claim_range(storage, range_key(1, plan.id, 0))
+    assert held
+    with held, pytest.raises(TimeoutError):
+        Process(web, storage, sleep=wait).run(only_unlabelled=True)
+    joined = read_plan(storage, 1)
+    assert joined
+    assert (joined.id, joined.finished) == (plan.id, (1, 2, 3))
+    assert Process(web, storage).run(only_unlabelled=True).only_unlabelled
+    assert label_studio.tasks[6]["predictions"] == []
 
 
 def test_planning_asks_once_a_range_and_reads_no_task_twice(label_studio: LabelStudioDouble, storage: Storage) -> None:
