@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS = 60.0  # without a request, after which a model is no longer compared with the store
 REVALIDATE_SECONDS = 1.0  # how old an answer about the store's current version may be
 PROJECTS = 10_000  # cached, about 1 kB each: a client may name any number
+PASSED = 10_000  # checksums of models that ran within bounds of memory, 150 bytes each
 REFUSALS = 2000  # cached per project, more than KEEP_VERSIONS can be; evicted ones are checked again
 LONGEST_REASON = 500  # characters; messages of onnxruntime can be very long
 
@@ -85,6 +86,7 @@ class ModelCache:
         self._lock = threading.Lock()
         self._projects: LRUCache[int, _Project] = LRUCache(PROJECTS)
         self._loaded: OrderedDict[int, ServedModel] = OrderedDict()  # cachetools would count listing it as use
+        self._passed: LRUCache[str, None] = LRUCache(PASSED)  # checksums, compared with the bytes at each load
         self.swaps = 0
         self.refusals = 0
 
@@ -244,7 +246,7 @@ class ModelCache:
             stored = self._stored(project, good)
             if stored is None:
                 raise ModelError(f"Version {good.version} is gone from the store.")
-            served = ServedModel(good.version, good.created, Segmenter.load(stored.data))
+            served = ServedModel(good.version, good.created, self._checked(stored))
         except ModelError as error:
             self._refuse(project, state, good.sha256, str(error))
             return None
@@ -259,6 +261,16 @@ class ModelCache:
         state.last_good = good
         log.info("Model %s serves.", good.version, extra={"project": project})
         return served
+
+    def _checked(self, stored: StoredModel) -> Segmenter:
+        """A model, which runs within bounds of memory first unless a file of this checksum has done so."""
+        sha256 = stored.model_info.sha256
+        with self._lock:
+            passed = sha256 in self._passed
+        segmenter = Segmenter.load(stored.data, passed=passed)
+        with self._lock:
+            self._passed[sha256] = None
+        return segmenter
 
     def _stored(self, project: int, good: _Good) -> StoredModel | None:
         try:

@@ -8,6 +8,7 @@ import pytest
 from inference.serving.model_cache import ModelCache
 from inference.serving.protocol import ProjectRef
 from shared.errors import StoreError, UntrainedError
+from shared.segmentation import sessions
 from shared.segmentation.segmenter import Segmenter
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
@@ -114,6 +115,34 @@ def test_the_least_recently_used_model_leaves_a_full_cache(model_dir: Path, publ
     for project in (1, 2, 1, 3):
         models.serving(ProjectRef(project))
     assert set(models.loaded()) == {1, 3}
+
+
+def test_a_model_that_passed_its_first_run_comes_back_without_one(
+    model_dir: Path, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for project in (3, 4):
+        publish(project=project, version=FIRST)
+    run: list[int] = []
+    run_first = sessions.run_first
+    monkeypatch.setattr("shared.segmentation.segmenter.run_first", lambda *all: (run.append(1), run_first(*all)))
+    models = models_over(model_dir, cache_size=1)
+    for project in (3, 4, 3, 4):
+        models.serving(ProjectRef(project))
+    assert len(run) == 2
+    publish_model(model_dir, 3, SECOND)  # other bytes
+    assert models.serving(PROJECT).version == SECOND
+    assert len(run) == 3
+
+
+def test_a_file_that_claims_a_checksum_that_passed_is_refused(model_dir: Path, publish: Publish) -> None:
+    publish(version=FIRST)
+    models = models_over(model_dir)
+    models.serving(PROJECT)
+    data = (model_dir / "model_project_3.onnx").read_bytes()
+    other = make_model(kind="threshold", project=3, version=SECOND)
+    (model_dir / "model_project_3.onnx").write_bytes(other[:-64] + data[-64:])
+    assert models.serving(PROJECT).version == FIRST
+    assert any("checksum" in each for each in models.refused(3))
 
 
 def test_a_store_that_is_unreachable_changes_nothing_for_a_model_in_use(
