@@ -164,10 +164,11 @@ class _Cursor:
     """All texts as columns of bytes, the read position in each, and which did not match so far (`wrong`)."""
 
     def __init__(self, cells: NDArray[np.bytes_]) -> None:
-        self.rows, self.width = len(cells), cells.dtype.itemsize
-        self.columns = np.zeros((self.width + 1, self.rows), np.uint8)  # a row of zeros behind the end
-        self.columns[:-1] = np.ascontiguousarray(cells).view(np.uint8).reshape(self.rows, self.width).T
         self.lengths = np.char.str_len(cells)
+        self.rows, self.width = len(cells), int(self.lengths.max())  # cells of a file are wider than what is in them
+        self.columns = np.zeros((self.width + 1, self.rows), np.uint8)  # a row of zeros behind the end
+        characters = np.ascontiguousarray(cells).view(np.uint8).reshape(self.rows, cells.dtype.itemsize)
+        self.columns[:-1] = characters[:, : self.width].T
         self.wrong = self.lengths >= LONGEST_TEXT
         self.place: int | Numbers = 0
         self._each = np.arange(self.rows)

@@ -29,3 +29,19 @@ def read_numbers(block: bytes, separator: bytes, columns: int) -> NDArray[np.flo
     ):
         return None
     return np.fromiter(cells, np.float64, len(cells)).reshape(rows, columns)
+
+
+def read_timed_numbers(
+    block: bytes, separator: bytes, columns: int, time: int
+) -> tuple[NDArray[np.bytes_], NDArray[np.float64]] | None:
+    """Texts of column `time` [rows] and the other cells [rows, columns − 1] of a block of whole lines.
+
+    None unless that is the first column, and `read_numbers` reads the others; both texts and numbers must be plain.
+    """
+    if time or columns < 2 or len(block) > MAX_BYTES or b'"' in block or not block.isascii():
+        return None
+    cells = [line.split(separator, 1) for line in block.strip(b"\r\n").split(b"\n")]
+    if any(len(each) < 2 or not each[0] or each[0].isspace() for each in cells):
+        return None
+    numbers = read_numbers(b"\n".join([each[1] for each in cells]), separator, columns - 1)
+    return None if numbers is None else (np.array([each[0] for each in cells]), numbers)

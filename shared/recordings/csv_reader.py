@@ -30,7 +30,7 @@ from shared.recordings.cells import (
     unreadable_cells,
 )
 from shared.recordings.csv_header import MAX_LINE, CsvLayout, line_too_long, mend_quotes, read_layout, split_line
-from shared.recordings.csv_numbers import read_numbers
+from shared.recordings.csv_numbers import read_numbers, read_timed_numbers
 from shared.recordings.foreign_files import quote, second_header
 
 if TYPE_CHECKING:
@@ -146,6 +146,13 @@ class _BlockReader:
                 if times is not None and self.layout.time is not None:
                     times[: len(plain)] = plain[:, self.layout.time]
                 return len(plain)
+        elif times is not None:
+            timed = read_timed_numbers(block, self.separator, self.layout.columns, self.layout.time)
+            if timed is not None:
+                texts, others = timed
+                values[: len(texts)] = others[:, [column - 1 for column in self.layout.channels]]
+                times[: len(texts)] = read_times(texts, self.config.time_format, row)
+                return len(texts)
         frame = self._frame(block, row)
         rows = len(frame)
         numbers = {column: self._numbers(column, frame[column], row) for column in self.numeric}

@@ -34,6 +34,7 @@ MAX_JSON_VALUES = 1 << 22  # of a recording in JSON: up to 300 MiB while it is d
 
 # an object, and no header such as {time},{value}
 JSON = re.compile(rb'\s*+\{(?![^{}"\'\[:\s][^{}"\'\[:\r\n]*\})')
+PLAIN = frozenset((int, float))
 LINES = re.compile(rb"\s*+\{[^\n]*\}\s*?\n\s*+\{")
 INDEXED = "; it looks like a table that pandas wrote by column and row, write it with orient='list'"
 JSON_NAMES = {
@@ -201,7 +202,7 @@ class _Numbers(NamedTuple):
 
 
 def _numbers(cells: Sequence[Any]) -> _Numbers:
-    if all(type(cell) in (int, float) for cell in cells):
+    if set(map(type, cells)) <= PLAIN:
         try:
             return _Numbers(np.array(cells, dtype=np.float64), [], 0)
         except OverflowError:  # a whole number above 1e308

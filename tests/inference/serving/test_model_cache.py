@@ -2,6 +2,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,7 +125,12 @@ def test_a_model_that_passed_its_first_run_comes_back_without_one(
         publish(project=project, version=FIRST)
     run: list[int] = []
     run_first = sessions.run_first
-    monkeypatch.setattr("shared.segmentation.segmenter.run_first", lambda *all: (run.append(1), run_first(*all)))
+
+    def counted(session: Any, windows: int, rows: int, channels: int) -> None:
+        run.append(windows)
+        run_first(session, windows, rows, channels)
+
+    monkeypatch.setattr("shared.segmentation.segmenter.run_first", counted)
     models = models_over(model_dir, cache_size=1)
     for project in (3, 4, 3, 4):
         models.serving(ProjectRef(project))
