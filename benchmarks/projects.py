@@ -27,6 +27,7 @@ from inference.services import Services
 from inference.serving.protocol import ProjectRef
 from inference.serving.webhooks import WebhookEvent
 from shared.errors import ConflictError, LeaseHeldError
+from shared.labelling.label_config import parse_label_config
 from shared.model_file.onnx_file import SEAL_BYTES, seal
 from shared.parallel import read_all
 from shared.retraining.active_run import ActiveRun, begin_run
@@ -217,7 +218,9 @@ def model_of(project: int, version: str) -> bytes:
     return seal(data[:-SEAL_BYTES])
 
 
-MODEL = make_model(project=NONE, version=VERSION, snapshot=snapshot(1), hidden=2)
+MODEL = make_model(
+    parse_label_config(label_config("ranges")).labels, project=NONE, version=VERSION, snapshot=snapshot(1), hidden=2
+)
 
 
 def fill(storage: Storage, count: int) -> None:
@@ -345,6 +348,9 @@ def measure(storage: Storage, count: int, latency: float) -> dict[str, str]:
 
         while b"tss_store_look_age_seconds +Inf" in services.metrics.text():
             time.sleep(0.5)
+        time.sleep(TRAINS)
+        trainer.end_due()
+        time.sleep(TRAINS)  # their ends have been seen
         meter = Meter(remote)
         time.sleep(WINDOW)
         found |= rate("half, at most 1,000, in back-off", meter)

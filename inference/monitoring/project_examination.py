@@ -82,6 +82,7 @@ class Examiner:
         self._confirmed = aliases.confirmed if aliases else _no_aliases
         self._ended = ended
         self._lock = threading.Lock()
+        self._reported: dict[int, int] = {}  # the run of each project that was told of last
         self._held: dict[int, int] = {}  # characters of the labelling configurations that are held parsed
         self.reports = Reports(store)
 
@@ -89,6 +90,7 @@ class Examiner:
         """Note that a project is gone."""
         with self._lock:
             self._held.pop(project, None)
+            self._reported.pop(project, None)
 
     def with_config(self, status: ProjectStatus) -> ProjectStatus:
         """The same with its labelling configuration, which the overview of many projects does not hold."""
@@ -226,13 +228,21 @@ class Examiner:
             if record is None:
                 continue
             if before is not None:
-                self._ended(record)
+                self._report(record)
             if record.outcome in SUCCESSES:
                 success = record.ended_at
         if success is None and runs.last is not None and runs.last.trained is not None:
             with suppress(ValueError):
                 success = _seconds(runs.last.trained.taken_at)
         return success
+
+    def _report(self, record: RunRecord) -> None:
+        """Tell of a run that ended, once: a look and a page may find it at the same time."""
+        with self._lock:
+            if self._reported.get(record.project, 0) >= record.number:
+                return
+            self._reported[record.project] = record.number
+        self._ended(record)
 
 
 def _no_aliases(_: int) -> list[LabelAlias]:

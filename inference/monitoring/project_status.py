@@ -36,7 +36,7 @@ WAIT_SECONDS = 1.0  # for a look in progress, before what is known is shown
 LOOKED_AT = 20  # projects with updates, and others, read each time while somebody has a page open: 200 take 10 looks
 IDLE_LOOKED_AT = 1  # … while nobody does: 12 projects a minute
 WHOLE = 200  # projects that are read with all their versions the first time
-CHUNK = 64  # projects read before others may read one: half a second where a request takes 20 ms
+CHUNK = 512  # projects read before they are shown: two seconds where a request takes 20 ms
 
 
 class StatusCollector:
@@ -65,7 +65,8 @@ class StatusCollector:
         self._examiner = Examiner(store, runs, projects, aliases, ended)
         self.reports = self._examiner.reports
         self._looking = threading.Lock()  # one look at a time
-        self._lock = threading.Lock()  # one chunk of a look, or one project, at a time
+        self._lock = threading.Lock()  # of what is known, never held while the store is read
+        self._closing = threading.Event()
         self._statuses: dict[int, ProjectStatus] = {}
         self._marks: dict[int, Marks] = {}  # as listed last
         self._seen: dict[int, Marks] = {}  # when each project was read last
@@ -115,13 +116,13 @@ class StatusCollector:
 
     def status(self, project: int) -> ProjectStatus | None:
         """Current status of a project, None if it does not exist."""
+        before = self._statuses.get(project)
+        try:
+            found = self._examiner.whole(project, before, tuple(self._updates.of(project)))
+        except StoreError as error:
+            self.error = str(error)
+            return before and self._examiner.with_config(before)
         with self._lock:
-            before = self._statuses.get(project)
-            try:
-                found = self._examiner.whole(project, before, tuple(self._updates.of(project)))
-            except StoreError as error:
-                self.error = str(error)
-                return before and self._examiner.with_config(before)
             if not (found.known or found.version or found.refused or found.updates or found.error):
                 self._forget(project)
                 return None
@@ -131,6 +132,7 @@ class StatusCollector:
 
     def run(self, closing: threading.Event) -> None:
         """Look until `closing`: at touched projects within a second, at the others every IDLE_SECONDS."""
+        self._closing = closing
         while not closing.is_set():
             if self._touched or self._clock() - self._tried_at >= IDLE_SECONDS:
                 with self._looking:
@@ -157,13 +159,16 @@ class StatusCollector:
         self._list(viewed=viewed)
         present = self._marks.keys() | waiting.keys()
         if whole:
-            for gone in self._statuses.keys() - present:
-                self._forget(gone)
+            with self._lock:
+                for gone in self._statuses.keys() - present:
+                    self._forget(gone)
         turn = sorted((self._turn(present, waiting, viewed=viewed) if whole else set()) | (present & touched))
         unread = sum(project not in self._statuses for project in turn)
         thorough = touched | (set(turn) if viewed or unread <= WHOLE else set())
 
         def examine(project: int) -> ProjectStatus:
+            if self._closing.is_set():
+                raise StoreError("This server is shutting down.")
             before, updates = self._statuses.get(project), tuple(waiting.get(project, ()))
             if project in thorough and (before is None or project in touched):
                 return self._examiner.whole(project, before, updates)
@@ -172,11 +177,14 @@ class StatusCollector:
 
         for start in range(0, len(turn), CHUNK):
             beat()
+            begun = self._clock()
+            results = read_all(examine, turn[start : start + CHUNK])
             with self._lock:
-                for project, found in read_all(examine, turn[start : start + CHUNK]).items():
-                    self._statuses[project] = found
+                for project, found in results.items():
                     self._seen[project] = self._marks.get(project, Marks())
-                    self._read_at[project] = self._clock()
+                    if self._read_at.get(project, 0.0) <= begun:  # else its page was asked for meanwhile
+                        self._statuses[project] = found
+                        self._read_at[project] = self._clock()
             if unread > WHOLE:
                 self.error = f"{len(self._statuses)} of {len(present)} projects have been looked at since the start."
         with self._lock:

@@ -18,6 +18,7 @@ from shared.settings import Settings
 from shared.store import keys
 from shared.store.models import ModelStore
 from shared.store.projects import KnownProject, KnownProjects
+from shared.store.storage import Blob
 from tests.support.counted_storage import Counted
 from tests.support.graphs import make_model
 from tests.support.models import snapshot
@@ -234,6 +235,34 @@ def test_a_page_does_not_wait_for_the_first_look(monkeypatch: pytest.MonkeyPatch
         status = collector.status(2)
     assert status is not None
     assert status.version == VERSION
+
+
+def test_a_page_is_read_while_the_look_waits_for_another_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(project_status, "WAIT_SECONDS", 0.01)
+    storage = store_of(3)
+    collector = collector_of(storage, Clock())
+    begun, gate = threading.Event(), threading.Event()
+    get = storage.get
+
+    def hanging(key: str, *, last: int | None = None) -> Blob | None:
+        if key == keys.known(1):
+            begun.set()
+            gate.wait(60)
+        return get(key, last=last)
+
+    monkeypatch.setattr(storage, "get", hanging)
+    thread = threading.Thread(target=look, args=(collector,))
+    thread.start()
+    try:
+        assert begun.wait(60)
+        status = collector.status(2)
+        assert status is not None
+        assert status.version == VERSION
+        assert [each.project for each in collector.statuses()] == [2]
+    finally:
+        gate.set()
+        thread.join()
+    assert [each.project for each in collector.known()] == [1, 2, 3]
 
 
 def test_the_most_active_projects_have_series_of_their_own() -> None:
