@@ -251,7 +251,7 @@ def test_a_page_is_read_while_the_look_waits_for_another_project(monkeypatch: py
         return get(key, last=last)
 
     monkeypatch.setattr(storage, "get", hanging)
-    thread = threading.Thread(target=look, args=(collector,))
+    thread = threading.Thread(target=collector.statuses)
     thread.start()
     try:
         assert begun.wait(60)
