@@ -1,8 +1,8 @@
 """Trained models as a library: recordings in pandas or numpy ► segments, by the code that serves Label Studio.
 
     >>> from time_series_segmenter import load_model
-    >>> model = load_model("model_project_3.onnx")  # doctest: +SKIP
-    >>> segments = model.segment(frame)  # doctest: +SKIP
+    >>> model = load_model("model_project_3.onnx")
+    >>> segments = model.segment(frame)
 
 No Label Studio, no server and no trainer are needed. All documentation: docs/library.md.
 """

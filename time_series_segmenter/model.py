@@ -63,6 +63,14 @@ class Model:
     def segment(self, frame: Frame, times: Times | None = None, *, task_score: TaskScore = "mean") -> pd.DataFrame:
         """Find the segments of one recording, as the server does.
 
+        >>> model.segment(frame)[["start", "end", "label"]]
+           start  end label
+        0    100  159   Run
+        1    200  229  Walk
+        >>> model.segment(frame.drop(columns="left"))  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        shared.errors.SeriesError: The frame has no column for the channel 'left'; it has 'note', 'RIGHT'. The model...
+
         frame: a DataFrame with the columns of `channels`, in any order and beside others, or an array [rows, channels];
         NaN is missing. times: [rows], never decreasing; by default the frame's time column, or row numbers where the
         model was trained without times. task_score: the setting TASK_SCORE.
@@ -82,6 +90,10 @@ class Model:
 
     def stream(self, latency: int | None = None) -> "Stream":
         """A stream of rows that come in parts.
+
+        >>> stream = model.stream()
+        >>> [len(stream.add(frame[first : first + 30])) for first in range(0, 300, 30)]
+        [0, 0, 0, 0, 0, 0, 1, 0, 1, 0]
 
         latency: rows after the last row of a segment until it is given out; fewer cost quality (docs/library.md says
         how much). By default what the model takes to see as much as of a recording. Raises ValueError where fewer are

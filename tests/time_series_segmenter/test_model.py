@@ -212,6 +212,9 @@ def test_a_pickle_is_refused_unread(path: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_the_front_door_is_documented_by_examples_that_run() -> None:
-    found = doctest.testmod(time_series_segmenter)
-    assert found.failed == 0
+def test_examples_in_docstrings_run(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.rename(path.with_name("model_project_3.onnx"))
+    monkeypatch.chdir(path.parent)
+    known = {"frame": frame(), "model": load_model("model_project_3.onnx")}
+    for module, examples in ((time_series_segmenter, 3), (time_series_segmenter.model, 4)):
+        assert doctest.testmod(module, extraglobs=known) == (0, examples)
