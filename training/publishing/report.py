@@ -34,7 +34,7 @@ from training.judging.calibration import (
     reliability,
 )
 from training.judging.doubtful_events import doubtful_events
-from training.judging.evaluate import HeldOutPrediction, scores_by_set
+from training.judging.evaluate import HeldOutPrediction, range_on_others, scores_by_set
 from training.judging.gate import Verdict
 from training.judging.label_errors import MOST, find_label_errors
 from training.judging.step_search import StepSearch
@@ -72,6 +72,12 @@ def make_metrics(search: StepSearch, notes: Sequence[str]) -> ModelMetrics:
         without, found = search.best.without_priors.metrics(), scores.metrics()
         gained = [f"{SHOWN[name]} {found[name]:.3f} ({without[name]:.3f})" for name in GAINED if name in found]
         notes.append(f"Labels are chosen by the whole recording (in brackets: row by row): {', '.join(gained)}.")
+    accuracy = estimates.get("balanced_accuracy", Estimate(0.0))
+    if scores is not None and (others := range_on_others(accuracy, len(scores.groups))):
+        low, high = others
+        notes.append(
+            f"On as many other recordings balanced accuracy is between {low:.2f} and {high:.2f} in about 4 of 5 cases."
+        )
     if scores is not None and (doubtful := doubtful_events(search.best.predictions, plan.tolerance)):
         notes.append(doubtful)
     of_sets = scores_by_set(search.best.predictions, plan.tolerance) if scores is not None else {}

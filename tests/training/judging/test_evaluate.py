@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 
 from shared.labelling.segments import Segment
-from shared.model_file.card import RangeHead
+from shared.model_file.card import Estimate, RangeHead
 from training.data.annotations import LabelKinds, Recording, event_tolerance
-from training.judging.evaluate import HeldOutPrediction, Scores, decode, score
+from training.judging.evaluate import HeldOutPrediction, Scores, decode, range_on_others, score
 from training.judging.metrics import Classes, class_scores
 
 EMPTY = np.zeros((0, 3), np.float32)
@@ -46,6 +46,19 @@ def test_a_standard_error_of_few_groups_is_unbiased(make_recordings: Callable[..
     each = [score([one], recordings[0].kinds, 1.0).metrics()["accuracy"] for one in found]
     error = score(found, recordings[0].kinds, 1.0).estimates()["accuracy"].standard_error
     assert error == pytest.approx(np.std(each, ddof=1) / 2, rel=0.05)
+
+
+def test_what_other_recordings_show_is_mostly_within_the_range() -> None:
+    """Groups and as many others of one normal distribution: 80 %. The interval of the mean alone covers 65 %."""
+    random = np.random.default_rng(0)
+    covered = []
+    for _ in range(2000):
+        ours, others = random.normal(0.5, 0.05, (2, 5))
+        low, high = range_on_others(Estimate(ours.mean(), ours.std(ddof=1) / np.sqrt(5)), 5) or (0.0, 0.0)
+        covered.append(low <= others.mean() <= high)
+    assert 0.77 < np.mean(covered) < 0.83
+    assert range_on_others(Estimate(0.5), 2) is None
+    assert range_on_others(Estimate(0.9, 0.1), 3) == (pytest.approx(0.633, abs=0.01), 1.0)
 
 
 def test_a_standard_error_is_that_of_groups_not_of_recordings(make_recordings: Callable[..., list[Recording]]) -> None:
