@@ -58,7 +58,7 @@ def test_what_other_recordings_show_is_mostly_within_the_range() -> None:
         covered.append(low <= others.mean() <= high)
     assert 0.77 < np.mean(covered) < 0.83
     assert range_on_others(Estimate(0.5), 2) is None
-    assert range_on_others(Estimate(0.9, 0.1), 3) == (pytest.approx(0.633, abs=0.01), 1.0)
+    assert range_on_others(Estimate(0.9, 0.1), 3) == pytest.approx((0.633, 1.0), abs=0.01)
 
 
 def test_a_standard_error_is_that_of_groups_not_of_recordings(make_recordings: Callable[..., list[Recording]]) -> None:
