@@ -39,11 +39,12 @@ def main(options: argparse.Namespace, settings: Settings) -> int:
     if not options.task.isascii() or not options.task.isdigit() or len(options.task) > 18:
         raise RefusedError(f"The task is {options.task[:100]!r}, but must be its id in Label Studio, a whole number.")
     forgetter = Forgetter(settings, storage, TaskTable(storage), OperatorLog(storage))
-    found = forgetter.forget(project, options.task, Actor.of_command(), versions=options.versions)
+    found = forgetter.forget(project, str(int(options.task)), Actor.of_command(), versions=options.versions)
     sentence = found.sentence
     if found.serves:
         sentence += " A training is asked for" + (
             f"; until it ends no model serves: {found.serves} did." if found.deleted else "."
         )
+    sentence += " While Label Studio has the task and its annotations, a training learns them again: delete it there."
     sys.stdout.write((json.dumps(msgspec.to_builtins(found), indent=1) if options.json else sentence) + "\n")
     return ExitCode.DONE

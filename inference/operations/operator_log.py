@@ -46,7 +46,7 @@ class OperatorAction(msgspec.Struct, frozen=True, kw_only=True):
     at: float  # seconds since the epoch, the store's clock
     by: str
     address: str
-    action: str  # train, stop, promote, roll-back, alias, unalias
+    action: str  # train, stop, promote, roll-back, alias, unalias, forget
     sentence: str
     undo: dict[str, str] = {}  # fields of the request that takes it back; "action" names it
 
