@@ -12,9 +12,10 @@ from shared.labelling.snapshots import same_annotations, take_snapshot
 from shared.net.connections import Connections
 from shared.settings import Settings
 from tests.shared.label_studio.test_credentials import PAT, token_server
+from tests.support.forward_proxy import forward_proxy
 from tests.support.label_studio import LabelStudioDouble
 from tests.support.tokens import TOKEN
-from tests.support.web_server import Answer, Asked, answer, answer_json, serve
+from tests.support.web_server import CERTIFICATE, Answer, Asked, answer, answer_json, serve
 from training.data.tasks import WAITS, Annotated, annotated_tasks, read_task
 
 REGION = {"id": "r", "from_name": "label", "to_name": "ts", "type": "timeserieslabels", "value": {"start": 1, "end": 5}}
@@ -59,6 +60,18 @@ def test_pages_shorter_than_requested_lose_no_task() -> None:
         label_studio.annotate(task, result=[REGION])
     with serve(label_studio) as web:
         assert [task.id for task in read(web.url).tasks] == [1, 2, 3, 4, 5]
+
+
+def test_tasks_are_read_through_a_proxy_with_ones_own_authority(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE / "ca.pem"))
+    with (
+        serve(big_label_studio(), secure=True) as web,
+        forward_proxy({"data.example.org:443": web.port}) as proxy,
+    ):
+        for name, value in (("https_proxy", proxy.url), ("no_proxy", "")):
+            monkeypatch.setenv(name, value)
+        assert len(read("https://data.example.org").tasks) == 250
+        assert set(proxy.asked) == {"CONNECT data.example.org:443"}
 
 
 def test_the_snapshot_is_the_one_of_the_cheap_listing() -> None:
