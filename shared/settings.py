@@ -263,7 +263,7 @@ class Settings:
         False,
         FLAG,
         "After a refresh, delete this program's own predictions older than the last two versions; never those that an "
-        "annotation was made from.",
+        "annotation was made from, and none of tasks with a draft.",
     )
     task_score: TaskScore = setting(
         "mean",

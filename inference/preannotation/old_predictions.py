@@ -19,8 +19,8 @@ def delete_old(
 ) -> int:
     """Delete predictions by versions of `ours` older than the last two. Returns how many.
 
-    What an annotation was made from stays, and so does what other models made. `wait` is given seconds between two
-    deletions and returns whether to stop. Raises LabelStudioError.
+    What an annotation was made from stays, and so do all of tasks with a draft and what other models made. `wait` is
+    given seconds between two deletions and returns whether to stop. Raises LabelStudioError.
     """
     versions = sorted(each for each in ours if is_version(each))
     kept = {serving, *versions[-KEPT:]}
@@ -28,7 +28,7 @@ def delete_old(
     deleted = 0
     if not old:
         return 0
-    for task in label_studio.tasks_with_predictions(project):
+    for task in label_studio.tasks_with_predictions(project, without_drafts=True):
         referred = {each.parent_prediction for each in task.annotations}
         for prediction in task.predictions:
             if prediction.model_version in old and prediction.id not in referred:

@@ -42,6 +42,7 @@ ONE_TASK = (
     "id,data,annotations,predictions,result,created_at,updated_at,was_cancelled,ground_truth,"
     "completed_by,parent_prediction,lead_time,last_action"
 )
+WITHOUT_DRAFT = {"filter": "filter:tasks:draft_exists", "operator": "equal", "type": "Boolean", "value": False}
 ANNOTATED = {"filter": "filter:tasks:total_annotations", "operator": "greater", "type": "Number", "value": 0}
 
 
@@ -126,13 +127,16 @@ class LabelStudio:
             last = next_page([task.id for task in page.tasks], page.total, last)
 
     def tasks_with_predictions(
-        self, project: int, *, start: int = 0, end: int | None = None
+        self, project: int, *, start: int = 0, end: int | None = None, without_drafts: bool = False
     ) -> Iterator[TaskPredictions]:
         """Tasks with ids above `start`, up to and with `end`, that have predictions, with what annotations were made
         from them. Label Studio's count of predictions is not asked: on SQLite it may be behind.
+
+        without_drafts: a draft may be made from a prediction, and Label Studio does not say from which.
         """
         last: int | None = start
         filters = [] if end is None else [{**after(end + 1), "operator": "less"}]
+        filters += [WITHOUT_DRAFT] if without_drafts else []
         while last is not None:
             query = _query([*filters, after(last)], "tasks:id", PAGE_SIZE)
             query |= {"project": project, "include": "id,predictions,model_version,annotations,parent_prediction"}

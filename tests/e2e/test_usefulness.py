@@ -120,13 +120,15 @@ def test_publications_refresh_predictions_though_the_server_is_killed_and_old_on
         parent, task, _ = next(each for each in stored() if each[1] == tasks[0])
         body = {"lead_time": 3.0, "result": [], "parent_prediction": parent, "project": project}
         user.call("POST", f"/api/tasks/{task}/annotations?project={project}", body)
+        draft = {"lead_time": 3.0, "result": []}  # of somebody who is annotating from a prediction
+        user.call("POST", f"/api/tasks/{tasks[1]}/drafts?project={project}", draft)
         for second in (2, 3):
             an_hour_later(server.models, project)
             version = publish_after(server.models, second, project=project)
             wait_until(lambda version=version: refreshed(version), stored)  # type: ignore[misc]
         last = Counter(version for _, _, version in stored())
-        assert last == {first: 1, version: TASKS, publish_after_name(2): TASKS}
-        assert parent in {number for number, _, _ in stored()}, "an annotation was made from it"
+        assert last == {first: 2, version: TASKS, publish_after_name(2): TASKS}
+        assert {task for _, task, name in stored() if name == first} == {*tasks[:2]}, "annotated from, drafted"
         assert [line for line in server.complaints() if "refresh" in line] == []
 
 

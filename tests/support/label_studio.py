@@ -200,6 +200,7 @@ class LabelStudioDouble:
                 "filter:tasks:id": task["id"],
                 "filter:tasks:total_predictions": len(task.get("predictions", ())),
                 "filter:tasks:total_annotations": self._count(task),
+                "filter:tasks:draft_exists": bool(task.get("drafts")),
             }[each["filter"]]
             limit = each["value"]
             if not {"greater": value > limit, "less": value < limit, "equal": value == limit}[each["operator"]]:

@@ -174,7 +174,8 @@ def test_old_predictions_of_ours_are_deleted_only_where_asked_and_never_what_ann
         monkeypatch.setattr(refresh_module, "LEAST_SECONDS", 0.0)
         Server(web, storage).look()
     assert versions(label_studio) == {tuple(names): TASKS}
-    first, second = label_studio.tasks[:2]
+    first, second, third = label_studio.tasks[:3]
+    third["drafts"] = [{"id": 1}]
     first["annotations"][0]["parent_prediction"] = first["predictions"][0]["id"]
     second["predictions"].insert(0, {"id": 10**6, "model_version": "20200101T000000Z-aaaaaa", "result": []})
     second["predictions"].insert(0, {"id": 10**6 + 1, "model_version": "another model", "result": []})
@@ -182,13 +183,14 @@ def test_old_predictions_of_ours_are_deleted_only_where_asked_and_never_what_ann
     Server(web, storage, refresh_delete=True).look()
     left = versions(label_studio)
     kept = (names[2], publish_name(4))
-    assert left.pop(kept) == TASKS - 2
+    assert left.pop(kept) == TASKS - 3
+    assert left.pop((*names[:2], *kept)) == 1, "somebody is annotating it"
     assert left.pop((names[0], *kept)) == 1, "an annotation was made from it"
     assert left.pop(("another model", "20200101T000000Z-aaaaaa", *kept)) == 1, "other models', and another store's"
     assert not left
     record = read_refresh(storage, 1)
     assert record is not None
-    assert record.deleted == 2 * TASKS - 1
+    assert record.deleted == 2 * TASKS - 3
 
 
 def publish_name(second: int) -> str:
