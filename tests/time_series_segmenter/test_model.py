@@ -218,3 +218,13 @@ def test_examples_in_docstrings_run(path: Path, monkeypatch: pytest.MonkeyPatch)
     known = {"frame": frame(), "model": load_model("model_project_3.onnx")}
     for module, examples in ((time_series_segmenter, 3), (time_series_segmenter.model, 4)):
         assert doctest.testmod(module, extraglobs=known) == (0, examples)
+
+
+@pytest.mark.s3
+def test_a_model_is_loaded_from_a_bucket(bucket: str) -> None:
+    publish_model(bucket, project=7)
+    assert load_model(bucket, project=7).segment(np.zeros((10, 1))).empty
+    with pytest.raises(ModelError, match="name the project"):
+        load_model(bucket)
+    with pytest.raises(SegmenterError, match="no model of project 8"):
+        load_model(bucket, project=8)
