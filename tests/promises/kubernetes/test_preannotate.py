@@ -25,7 +25,7 @@ def job_from(cronjob: Object, name: str) -> Object:
 
 def test_the_documented_command_gives_each_pod_the_project_the_job_and_its_part(tmp_path: Path) -> None:
     documented = (ROOT / "docs" / "kubernetes.md").read_text()
-    found = re.search(r"kubectl (set env --local .*?) \|", documented)
+    found = re.search(r"kubectl (set env --local -f - PREANNOTATE_PROJECT.*?) \|", documented)
     assert found
     template = find(with_components(tmp_path, ["preannotate", "s3"]), "CronJob", "preannotate")
     job = yaml.safe_dump(job_from(template, "preannotate-3"))
