@@ -23,7 +23,8 @@ import torch
 from benchmarks.baseline import STRIDE, WINDOW, Baseline
 from benchmarks.measure import say_where, table
 from shared.settings import Settings
-from training.commands import run
+from training.commands import assemble, run, series_run
+from training.data import training_data
 from training.data.annotations import Recording
 from training.data.recordings import load_recordings
 from training.data.training_data import training_data_of_export
@@ -38,14 +39,14 @@ STAGES: tuple[tuple[object, str, str], ...] = (
     (trainer, "export_model", EXPORT),
     (step_search, "cross_validate", SCORE),
     (step_search, "_reason_to_stop", SCORE),
-    (run, "pass_gate", SCORE),
-    (run, "make_card", SCORE),
-    (run, "make_report", SCORE),
-    (run, "render_report", SCORE),
-    (run, "make_weights", EXPORT),
+    (series_run, "pass_gate", SCORE),
+    (series_run, "make_card", SCORE),
+    (assemble, "make_report", SCORE),
+    (assemble, "render_report", SCORE),
+    (assemble, "make_weights", EXPORT),
     (run._Run, "_publish", PUBLISH),
     (run._Run, "_read_training_data", READ),
-    (run, "load_recordings", READ),
+    (training_data, "load_recordings", READ),
 )
 
 

@@ -37,6 +37,7 @@ Kind = Literal[
     "value-type",  # valueType and data do not go together, and were read all the same
     "unterminated",  # the last line does not end with a line break
     "truncated",  # the file ends in the middle of a line, or before its announced length
+    "unreadable-series",  # one of several time series of a task, which the others stand without
     "not-data",  # a page, an error message or another text in place of a recording
     "unreadable-region",  # a region whose bounds or labels cannot be read
     "outside-region",  # a region that lies outside its recording
@@ -62,6 +63,7 @@ EFFECTS: dict[Kind, Effect] = {
     "value-type": Effect.NOTE,
     "unterminated": Effect.NOTE,
     "truncated": Effect.PASSING,
+    "unreadable-series": Effect.UNSURE,
     "not-data": Effect.PASSING,
     "unreadable-region": Effect.NOTE,
     "outside-region": Effect.NOTE,

@@ -24,7 +24,7 @@ from shared.net.connections import Connections
 from shared.net.urls import read_url
 from shared.retraining.runs import Runs
 from shared.retraining.updates import Updates
-from shared.segmentation.segmenter import Segmenter
+from shared.segmentation.project_model import ProjectModel
 from shared.settings import Settings
 from shared.store.aliases import LabelAliases
 from shared.store.keys import is_version
@@ -176,7 +176,7 @@ def _model(store: ModelStore, project: int) -> Iterator[Check]:
                 f"Annotate a few tasks, or press Train now on /ui/projects/{project}, which says what is missing.",
             )
             return
-        Segmenter.load(stored.data)
+        ProjectModel.load(stored.data)
     except ModelError as error:
         remedy = (
             f"`python -m inference rollback --project {project}` lets the previous one serve; "

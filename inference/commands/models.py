@@ -13,7 +13,7 @@ from shared.errors import ModelError, RefusedError, SegmenterError
 from shared.label_studio.cache import RecordingCache
 from shared.model_file.card import decode_card
 from shared.model_file.onnx_file import check_seal, read_metadata
-from shared.segmentation.segmenter import Segmenter
+from shared.segmentation.project_model import ProjectModel
 from shared.settings import Settings
 from shared.store.keys import read_project
 from shared.store.models import ModelStore
@@ -130,7 +130,7 @@ class ModelsCommand:
             raise RefusedError(f"{file} cannot be read: {error.strerror}.") from None
         check_seal(data)
         project = decode_card(read_metadata(data).get("card", "")).project
-        Segmenter.load(data)
+        ProjectModel.load(data)
         version = self._store.import_version(project, data)
         promote = f"python -m inference promote --project {project} {version}"
         return self._write({"project": project, "version": version}, f"It is stored; to let it serve: {promote}")
@@ -162,7 +162,7 @@ class ModelsCommand:
                 stored = self._store.current(project) if name is None else self._store.load_version(project, name)
                 if stored is None:
                     continue
-                Segmenter.load(stored.data)
+                ProjectModel.load(stored.data)
                 shown = f"{stored.model_info.version} (serves)" if name is None else name
             except ModelError as reason:
                 error, shown = str(reason), name or "the model that serves"

@@ -10,13 +10,15 @@ from typing import Any
 from msgspec.structs import replace
 
 from inference.commands.row_tables import RowTables
-from inference.serving.model_cache import ModelCache
+from inference.serving.model_cache import ModelCache, ServedModel
 from inference.serving.protocol import ProjectRef
 from shared.errors import RefusedError, SegmenterError, SeriesError
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.regions import to_regions
+from shared.quoting import quoted
 from shared.recordings.series import read_series
 from shared.segmentation.answer import answer_series
+from shared.segmentation.project_model import ServedSeries
 from shared.segmentation.segmenter import Segmenter
 from shared.settings import Settings
 from shared.store.aliases import answering_config
@@ -38,18 +40,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="write a CSV for each file into FOLDER (-: to stdout, of one file): a label and probabilities in each row",
     )
+    parser.add_argument("--series", metavar="NAME", help="which TimeSeries tag, where the project has several")
     parser.add_argument("files", nargs="+", metavar="FILE")
 
 
 def main(options: argparse.Namespace, settings: Settings) -> int:
     """Segment the files."""
-    return predict_files(options.project, options.files, settings, as_json=options.json, rows=options.rows)
+    return predict_files(
+        options.project, options.files, settings, as_json=options.json, rows=options.rows, series=options.series
+    )
 
 
 def predict_files(
-    project: str, files: Sequence[str], settings: Settings, *, as_json: bool, rows: str | None = None
+    project: str,
+    files: Sequence[str],
+    settings: Settings,
+    *,
+    as_json: bool,
+    rows: str | None = None,
+    series: str | None = None,
 ) -> int:
     """Segment each file; one that cannot be read is named and the others go on. rows: folder for tables of rows.
+
+    series: name of the TimeSeries tag that the files belong to; None: the first one.
 
     Returns 0, or 1 if a file failed. Raises UntrainedError without a model, RefusedError on a bad project id.
     """
@@ -58,13 +71,14 @@ def predict_files(
     served = ModelCache(ModelStore(storage, keep_versions=settings.keep_versions), cache_size=1).serving(
         ProjectRef(number)
     )
-    config = answering_config(storage, number, served.segmenter.card.label_config)
+    config = answering_config(storage, number, served.model.label_config)
+    segmenter, config = _series(served, config, series)
     answers: list[dict[str, Any]] = []
-    tables = RowTables(rows, files, served.segmenter, config) if rows else None
+    tables = RowTables(rows, files, segmenter, config) if rows else None
     if rows == "-" and as_json:
         raise RefusedError("--rows - and --json would both write to stdout; name a folder for the rows.")
     for name in files:
-        answer = _segment(name, served.segmenter, served.version, config, settings, tables)
+        answer = _segment(name, segmenter, served.version, config, settings, tables)
         answers.append(answer)
         for note in answer.get("notes", ()):
             print(f"{name}: {note}", file=sys.stderr)  # noqa: T201
@@ -75,6 +89,16 @@ def predict_files(
     if as_json:
         print(json.dumps(answers, indent=1))  # noqa: T201
     return int(any("error" in answer for answer in answers))
+
+
+def _series(served: ServedModel, config: LabelConfig, name: str | None) -> ServedSeries:
+    """The series that files belong to. Raises RefusedError."""
+    found = served.model.series(config)
+    wanted = [each for each in found if name in (None, each.config.to_name)]
+    if not wanted:
+        known = ", ".join(quoted(each.config.to_name) for each in found) or "none of the configuration"
+        raise RefusedError(f"The model has not learned a series {quoted(name)}; it has learned {known}.")
+    return wanted[0]
 
 
 def _segment(

@@ -24,6 +24,8 @@ from shared.labelling.segments import Segment
 from shared.recordings.series import Series, cell_limit, is_address, read_series
 from shared.segmentation.answer import Answer, answer_series
 from shared.segmentation.known_recordings import reading_doubts
+from shared.segmentation.project_model import ServedSeries
+from shared.segmentation.segmenter import Segmenter
 from shared.settings import Settings, TaskScore
 from shared.store.projects import KnownProjects
 from shared.store.report import HeldOut
@@ -122,14 +124,16 @@ class Diagnoser:
         steps: list[Step] = []
         served = self._served(project, steps)
         config = self._config(project, served, steps)
+        first: ServedSeries | None = None
         if config is not None:
             config = with_aliases(config, self._models.aliases(project))
+            first = served.model.series(config)[0] if served and served.model.series(config) else None
+            config = first.config if first else config.series[0]
         annotated = self._task(project, task, steps)
         if config is None or annotated is None:
             return Diagnosis(steps=steps, version=served.version if served else "")
-        read = (
-            msgspec.structs.replace(config, channels=served.segmenter.card.label_config.channels) if served else config
-        )
+        segmenter = first.segmenter if first else None
+        read = msgspec.structs.replace(config, channels=segmenter.card.label_config.channels) if segmenter else config
         series = self._series(annotated, read, steps)
         if series is None:
             return Diagnosis(steps=steps, version=served.version if served else "")
@@ -140,8 +144,8 @@ class Diagnoser:
             strips[HELD_OUT] = [
                 Segment(each.first, each.last, each.label, each.score, each.instant) for each in held_out.predicted
             ]
-        if served is not None:
-            found = _answer(served, series, config, self._settings.task_score, steps)
+        if segmenter is not None:
+            found = _answer(segmenter, series, config, self._settings.task_score, steps)
             if found is not None:
                 strips["predicted"], score = found.segments, found.score
         else:
@@ -172,7 +176,7 @@ class Diagnoser:
                 Step(holds=False, sentence="The project never connected: connect this address in its Settings.")
             )
             return None
-        return served.segmenter.card.label_config
+        return served.model.label_config
 
     def _task(self, project: int, task: int, steps: list[Step]) -> TaskWithAnnotations | None:
         try:
@@ -205,10 +209,10 @@ class Diagnoser:
 
 
 def _answer(
-    served: ServedModel, series: Series, config: LabelConfig, task_score: TaskScore, steps: list[Step]
+    segmenter: Segmenter, series: Series, config: LabelConfig, task_score: TaskScore, steps: list[Step]
 ) -> Answer | None:
     """What the server answers for this recording, None where it cannot be segmented."""
-    card = served.segmenter.card
+    card = segmenter.card
     if card.label_config.channels != config.channels:
         steps.append(
             Step(
@@ -218,7 +222,7 @@ def _answer(
             )
         )
     try:
-        found = answer_series(served.segmenter, series, config, task_score=task_score)
+        found = answer_series(segmenter, series, config, task_score=task_score)
     except SegmenterError as error:
         steps += [Step(holds=False, sentence=doubt.sentence) for doubt in reading_doubts(series, card.known)]
         steps.append(Step(holds=False, sentence=str(error)))

@@ -13,6 +13,7 @@ from cachetools import LRUCache
 
 from inference.serving.protocol import ProjectRef
 from shared.errors import ModelError, RecordError, RefusedError, StoreError, UntrainedError
+from shared.segmentation.project_model import ProjectModel
 from shared.segmentation.segmenter import Segmenter
 from shared.store.model_info import ModelInfo, StoredModel
 from shared.store.models import ModelStore
@@ -34,7 +35,12 @@ class ServedModel:
 
     version: str
     created: str  # creation time of the project it was trained for; "" offline
-    segmenter: Segmenter
+    model: ProjectModel
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """Of the first time series."""
+        return self.model.segmenters[0]
 
 
 class _Good(NamedTuple):
@@ -262,15 +268,15 @@ class ModelCache:
         log.info("Model %s serves.", good.version, extra={"project": project})
         return served
 
-    def _checked(self, stored: StoredModel) -> Segmenter:
+    def _checked(self, stored: StoredModel) -> ProjectModel:
         """A model, which runs within bounds of memory first unless a file of this checksum has done so."""
         sha256 = stored.model_info.sha256
         with self._lock:
             passed = sha256 in self._passed
-        segmenter = Segmenter.load(stored.data, passed=passed)
+        model = ProjectModel.load(stored.data, passed=passed)
         with self._lock:
             self._passed[sha256] = None
-        return segmenter
+        return model
 
     def _stored(self, project: int, good: _Good) -> StoredModel | None:
         try:

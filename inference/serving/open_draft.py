@@ -52,6 +52,11 @@ class OpenDraft:
     deleted: list[Region]
     moved: list[Region]
     used_ids: set[str]
+    series: str = ""  # name of the tag of the time series that the last change was made on
+
+    def is_of(self, series: str) -> bool:
+        """Whether the last change was made on a time series."""
+        return self.series == series
 
 
 @dataclass(frozen=True)
@@ -156,7 +161,9 @@ def _rebuild(versions: SavedVersions, earlier: Sequence[_Event], event: _Event) 
     }
     deleted = [each for each in shown if each["id"] not in state or each["id"] in unclear]
     moved = [each for each in shown if each["id"] not in replaceable and _moved(each, state.get(each["id"]))]
-    return OpenDraft(state, replaceable, deleted, moved, {*state, *(each["id"] for each in predicted.values())})
+    series = next((str(each.get("to_name")) for each in event.context), "")
+    used_ids = {*state, *(each["id"] for each in predicted.values())}
+    return OpenDraft(state, replaceable, deleted, moved, used_ids, series)
 
 
 def _moved(before: Region, now: Region | None) -> bool:

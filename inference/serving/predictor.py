@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from threading import BoundedSemaphore, Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -29,7 +29,7 @@ from inference.serving.protocol import (
     read_context,
 )
 from inference.serving.suggestions import lay_out, suggest
-from shared.doubts import Doubt, Effect
+from shared.doubts import Doubt, Effect, doubtful_score
 from shared.errors import (
     ForbiddenError,
     HostBusyError,
@@ -37,14 +37,17 @@ from shared.errors import (
     NotDataError,
     PermanentError,
     SegmenterError,
+    SeriesError,
     TemporaryError,
 )
 from shared.label_studio.fetcher import Fetcher
 from shared.labelling.label_config import LabelConfig, parse_label_config
 from shared.labelling.regions import to_regions
 from shared.labelling.renames import with_aliases
+from shared.quoting import quoted
 from shared.recordings.series import cell_limit, is_address, read_series
 from shared.segmentation.answer import answer_series
+from shared.segmentation.project_model import ServedSeries
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -197,8 +200,35 @@ class Predictor:
     def _segment(
         self, task: Task, project: ProjectRef, served: ServedModel, batch: "_Batch", draft: OpenDraft | None
     ) -> Outcome:
-        card = served.segmenter.card
-        config = with_aliases(batch.label_config(card.label_config), self._models.aliases(project.id))
+        config = with_aliases(batch.label_config(served.model.label_config), self._models.aliases(project.id))
+        series = served.model.series(config)
+        if not series:
+            learned, configured = (
+                ", ".join(quoted(each.to_name) for each in some.series) for some in (served.model.label_config, config)
+            )
+            raise SeriesError(
+                f"Version {served.version} has learned the series {learned}; the labelling configuration has "
+                f"{configured}: train again."
+            )
+        if draft:
+            series = [each for each in series if draft.is_of(each.config.to_name)][:1] or series[:1]
+        found: list[_Part] = []
+        failed: list[Doubt] = []
+        for each in series:
+            try:
+                found.append(self._segment_series(task, project, each, batch, draft))
+            except (PermanentError, ForbiddenError) as error:
+                if len(series) == 1:
+                    raise
+                failed.append(Doubt(kind="unreadable-series", sentence=f"{each.config.to_name}: {error}"))
+        if not found:
+            raise SeriesError(" ".join(doubt.sentence for doubt in failed))
+        return self._outcome(task, project, served, batch, found, failed)
+
+    def _segment_series(
+        self, task: Task, project: ProjectRef, served: ServedSeries, batch: "_Batch", draft: OpenDraft | None
+    ) -> "_Part":
+        card, config = served.segmenter.card, served.config
         self._check_time(batch)
         value = _value(task, config)
         number = task.id if isinstance(task.id, int) else None
@@ -232,18 +262,35 @@ class Predictor:
                     regions = to_regions(found.segments, series.axis, config)
                 self._stage("parse", parsed - begun)
                 self._stage("segment", self._clock() - parsed)
+        return _Part(regions, found.score, found.doubts, series.rows)
+
+    def _outcome(
+        self,
+        task: Task,
+        project: ProjectRef,
+        served: ServedModel,
+        batch: "_Batch",
+        found: "Sequence[_Part]",
+        failed: Sequence[Doubt],
+    ) -> Outcome:
+        """One answer of all series: their regions, and the mean of their scores, as that of the heads of one model."""
+        doubts = (*(doubt for each in found for doubt in each.doubts), *failed)
+        scores = [each.score for each in found]
+        least = self._settings.task_score == "min-segment"
+        score = min(scores) if least else sum(scores) / len(scores)
         answer: Answer = Prediction(
-            result=regions,
-            score=found.score,
+            result=[region for each in found for region in each.regions],
+            score=doubtful_score(score, doubts),
             model_version=served.version,
-            notes=tuple(doubt.sentence for doubt in found.doubts),
+            notes=tuple(doubt.sentence for doubt in doubts),
         )
-        passing = next((doubt for doubt in found.doubts if doubt.effect is Effect.PASSING), None)
+        rows = sum(each.rows for each in found)
+        passing = next((doubt for doubt in doubts if doubt.effect is Effect.PASSING), None)
         if passing is not None:
-            outcome = self._not_data(project.id, task.id, served.version, batch, passing, series.rows)
-            return msgspec.structs.replace(outcome, doubts=found.doubts)
+            outcome = self._not_data(project.id, task.id, served.version, batch, passing, rows)
+            return msgspec.structs.replace(outcome, doubts=doubts)
         self._awaited.arrived(project.id, task.id)
-        return Outcome(project.id, task.id, answer, rows=series.rows, doubts=found.doubts)
+        return Outcome(project.id, task.id, answer, rows=rows, doubts=doubts)
 
     def _make_room(self, batch: "_Batch", regions: int) -> None:
         with self._lock:
@@ -261,6 +308,15 @@ class Predictor:
                 f"PREDICT_BUDGET_SECONDS={self._settings.predict_budget_seconds:g} ended before this task was done; "
                 "Label Studio asks again."
             )
+
+
+class _Part(NamedTuple):
+    """What one series of a task adds to its answer."""
+
+    regions: list[dict[str, Any]]
+    score: float
+    doubts: tuple[Doubt, ...]
+    rows: int
 
 
 def _value(task: Task, config: LabelConfig) -> Any:

@@ -24,11 +24,12 @@ SEPARATORS = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "dot": ".", 
 LONGEST_CONFIG = 1 << 20  # characters: 30,000 labels; a tag takes 30 times its four characters when it is read
 LONGEST_QUOTE = 200  # characters of a tag in an error
 LONGEST_NAME = 60  # … of a name or an attribute's value
+MOST_SERIES = 16  # TimeSeries tags
 MOST_QUOTED = 20  # names or sentences in one list: each tag must not repeat all others
 
 
 class LabelConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """A `TimeSeries` tag and the `TimeSeriesLabels` tags on it: what is served."""
+    """A `TimeSeries` tag and the `TimeSeriesLabels` tags on it; further ones as `others`."""
 
     from_name: str  # of the first TimeSeriesLabels tag
     to_name: str
@@ -46,6 +47,12 @@ class LabelConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     aliases: dict[str, str] = {}  # labels of annotations ► labels that they were renamed to, confirmed by an operator
     sets: tuple[LabelSet, ...] = ()  # by tag where several are on the series; empty: `from_name` has all labels
+    others: tuple["LabelConfig", ...] = ()  # further TimeSeries tags, each with labels and data of its own
+
+    @property
+    def series(self) -> tuple["LabelConfig", ...]:
+        """All series, each alone."""
+        return (msgspec.structs.replace(self, others=()), *self.others) if self.others else (self,)
 
     @cached_property
     def label_set(self) -> frozenset[str]:
@@ -87,6 +94,8 @@ class LabelConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             parts = (*parts, self.value_template)  # type: ignore[assignment]
         if self.aliases:
             parts = (*parts, sorted(self.aliases.items()))  # type: ignore[assignment]
+        if self.others:
+            parts = (*parts, [each.fingerprint for each in self.others])  # type: ignore[assignment]
         return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:16]
 
     @property
@@ -110,7 +119,7 @@ class LabelConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 
 def parse_label_config(xml: str) -> LabelConfig:
-    """Parse a labelling configuration: the first TimeSeries tag that can be served, with all its label sets.
+    """Parse a labelling configuration: every TimeSeries tag that can be served, with all its label sets.
 
     Raises LabelConfigError, which quotes the tag at fault.
     """
@@ -129,7 +138,8 @@ def parse_label_config(xml: str) -> LabelConfig:
         )
     known = _list_names(objects)
     refusals: list[str] = []
-    served: dict[str, LabelConfig] = {}
+    served: dict[str, dict[str, LabelConfig]] = {}  # by TimeSeries tag, then by TimeSeriesLabels tag
+    taken: set[str] = set()
     used: set[Element] = set()
     for control in controls:
         try:
@@ -137,15 +147,19 @@ def parse_label_config(xml: str) -> LabelConfig:
         except LabelConfigError as error:
             refusals.append(str(error))
             continue
-        if found.from_name in served:
+        used.add(control)
+        if found.from_name in taken:
             refusals.append(f"{_quote(control)} is left out: another tag has its name.")
-            used.add(control)
-        elif found.to_name == next(iter(served.values()), found).to_name:
-            served[found.from_name] = found
-            used |= {control, objects[found.to_name].tag}
+        elif found.to_name not in served and len(served) == MOST_SERIES:
+            refusals.append(f"{_quote(control)} is left out: at most {MOST_SERIES} time series are served.")
+        else:
+            taken.add(found.from_name)
+            served.setdefault(found.to_name, {})[found.from_name] = found
+            used.add(objects[found.to_name].tag)
     if not served:
         raise LabelConfigError(refusals[0])
-    whole = _together(list(served.values()))
+    first, *others = (_together(list(sets.values())) for sets in served.values())
+    whole = msgspec.structs.replace(first, others=tuple(others))
     left_out = [*refusals, *_left_out([tag for tag in tags if tag not in used], whole)]
     if len(left_out) > MOST_QUOTED:
         left_out[MOST_QUOTED:] = [f"{len(left_out) - MOST_QUOTED} more tags are left out."]
@@ -315,11 +329,13 @@ def _read_separator(tag: Element) -> str:
 
 
 def _left_out(rest: Sequence[Element], found: LabelConfig) -> Iterator[str]:
-    controls = " and ".join(repr(name[:LONGEST_NAME]) for name in islice(found.label_sets, MOST_QUOTED))
-    served = f"only {controls} on {found.to_name[:LONGEST_NAME]!r} {'are' if found.sets else 'is'} served"
+    pairs = [(name, each.to_name) for each in found.series for name in each.label_sets]
+    shown = [f"{control[:LONGEST_NAME]!r} on {series[:LONGEST_NAME]!r}" for control, series in pairs[:MOST_QUOTED]]
+    served = f"only {' and '.join(shown)} {'is' if len(pairs) == 1 else 'are'} served"
+    series = {each.to_name for each in found.series}
     for tag in rest:
         name = _name(tag)
-        if name == "timeserieslabels" or (name == "timeseries" and _attributes(tag).get("name") != found.to_name):
+        if name == "timeserieslabels" or (name == "timeseries" and _attributes(tag).get("name") not in series):
             yield f"{_quote(tag)} is left out: {served}."
         elif "toname" in _attributes(tag) and name != "timeserieslabels":
             yield f"{_quote(tag)} gets no predictions: {served}."

@@ -61,6 +61,7 @@ def with_aliases(config: LabelConfig, aliases: Mapping[str, str]) -> LabelConfig
     Those whose old name is a label again, or whose new name is none, have no effect.
     """
     used = {old: new for old, new in aliases.items() if old not in config.label_set and new in config.label_set}
+    others = tuple(with_aliases(each, aliases) for each in config.others)
     if not used:
-        return config
-    return replace(config, synonyms={**used, **config.synonyms}, aliases=used)
+        return replace(config, others=others) if others else config
+    return replace(config, synonyms={**used, **config.synonyms}, aliases=used, others=others)

@@ -8,7 +8,8 @@ from shared.errors import ModelError
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.snapshots import Snapshot
 
-SCHEMA = 1
+SCHEMA = 2  # newest that is read
+PLAIN_SCHEMA = 1  # of one label set on one series; of several, programs before 2 would answer for one of them only
 # keys of cards keep the names they were first stored under
 STORED_NAMES = {"stride": "hop", "downsampling": "stem", "metrics": "figures"}
 MAX_LOG_SCALE = 87.0  # of a recording's scale, which is float32
@@ -229,7 +230,7 @@ class KnownRecordings(msgspec.Struct, frozen=True, kw_only=True):
 class ModelCard(msgspec.Struct, rename=STORED_NAMES, frozen=True, kw_only=True):
     """Everything serving needs besides the graph, and what people want to know about the model."""
 
-    schema: int = SCHEMA
+    schema: int = PLAIN_SCHEMA
     version: str
     created_at: str  # UTC, ISO 8601
     project: int

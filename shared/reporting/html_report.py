@@ -13,12 +13,15 @@ MOST_STRIPS = 100  # recordings that are drawn; report.json holds all
 
 
 def render_report(report: ReportFile, config: LabelConfig) -> bytes:
-    """The page of a report. config: names the colours of the labels."""
+    """The page of a report, series after series. config: names the colours of the labels."""
     template = template_environment().get_template("report.html")
     page = template.render(
         report=report,
-        names=class_names(report.metrics),
-        palette=colors(config.labels, config.colors),
+        series=[
+            (each, class_names(each.metrics), colors(own.labels, own.colors))
+            for each in (report, *report.others)
+            for own in [next((one for one in config.series if one.to_name == each.series), config)]
+        ],
         most_strips=MOST_STRIPS,
     )
     return page.encode()

@@ -124,6 +124,7 @@ class ReportFile(msgspec.Struct, rename={"metrics": "figures"}, frozen=True, kw_
     number: int = 0  # 1, 2, … for people; 0 in reports made before versions were numbered
     created_at: str = ""
     project: int = 0
+    series: str = ""  # name of the TimeSeries tag, in reports of several series
     outcome: str = ""  # published or rejected
     reason: str = ""  # of a rejection, or the comparison with the previous version
     comparisons: tuple[Comparison, ...] = ()  # with the versions that the gate compared it with, newest first
@@ -139,6 +140,11 @@ class ReportFile(msgspec.Struct, rename={"metrics": "figures"}, frozen=True, kw_
     learned_from: tuple[str, ...] | None = None  # tasks; None in reports made before they were listed
     region_use: tuple[RegionUse, ...] = ()  # of predictions that annotations were made from
     agreements: tuple[AgreementMetrics, ...] = ()
+    others: tuple["ReportFile", ...] = ()  # of further series
+
+    def of_series(self, series: str) -> "ReportFile":
+        """The part about one series; the first where none has its name."""
+        return next((each for each in self.others if each.series == series), self)
 
 
 class _Numbered(msgspec.Struct, frozen=True):
@@ -162,12 +168,15 @@ def read_report(data: bytes, version: str = "") -> ReportFile:
         raise ModelError(f"{name} cannot be read: {error}.") from error
 
 
-def read_held_out(report: bytes) -> dict[str, tuple[int, list[Segment]]]:
-    """Segments that a version's folds predicted, by task, with the recording's rows. Raises ModelError."""
+def read_held_out(report: bytes, series: str = "") -> dict[str, tuple[int, list[Segment]]]:
+    """Segments that a version's folds predicted, by task, with the recording's rows. Raises ModelError.
+
+    series: name of the TimeSeries tag, where there are several.
+    """
     return {
         each.task: (
             each.rows,
             [Segment(one.first, one.last, one.label, one.score, one.instant) for one in each.predicted],
         )
-        for each in read_report(report).held_out
+        for each in read_report(report).of_series(series).held_out
     }

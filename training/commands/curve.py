@@ -57,7 +57,7 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
     project = arguments.project or 0
     storage = open_storage(settings.model_dir, settings.new_store)
     data = read_source(arguments, settings, storage)
-    loaded = data.load(settings, serving_heads(storage, project))
+    loaded = data.load(settings, serving_heads(storage, project, data.config))
     plan = make_plan(loaded.recordings, loaded.kinds, settings, {})
     curve = measure(plan, data.config, settings, [*data.notes, *loaded.notes])
     keep_curve(storage, project, curve)

@@ -17,6 +17,7 @@ from shared.store.report import read_report
 from shared.store.storage import Storage
 from training.commands.source import existing_storage, read_source
 from training.data.recordings import Loaded
+from training.data.training_data import TrainingData
 from training.judging.references import read_card, serving_heads
 
 
@@ -42,19 +43,38 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     missing: list[int]  # tasks whose recordings did not arrive, but may another time
     label_errors: list[str] = []  # annotations that the model in the store suspects, the surest first: sentences
     complaint: str = ""  # why nothing could be learned
+    series: str = ""  # name of the TimeSeries tag, where there are several
+    others: list["Explanation"] = []  # of further series
 
 
 def main(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print what would be trained on. Returns 0, or 2 where nothing could be learned from it."""
     storage = existing_storage(settings)
     data = read_source(arguments, settings, storage)
+    first, *others = (_of_series(data.of_series(each), storage, arguments, settings) for each in data.config.series)
+    if others:
+        names = [each.to_name for each in data.config.series]
+        first, *others = (
+            msgspec.structs.replace(each, series=name) for each, name in zip((first, *others), names, strict=True)
+        )
+    found = msgspec.structs.replace(first, others=others)
+    text = json.dumps(msgspec.to_builtins(found), indent=1) if arguments.json else "\n".join(_lines(found))
+    sys.stdout.write(text + "\n")
+    return 2 if all(each.complaint for each in (found, *others)) else 0
+
+
+def _of_series(
+    data: TrainingData, storage: Storage | None, arguments: argparse.Namespace, settings: Settings
+) -> Explanation:
+    project = arguments.project or 0
     try:
-        loaded = data.load(settings, serving_heads(storage, arguments.project or 0) if storage else ())
+        loaded = data.load(settings, serving_heads(storage, project, data.config) if storage else ())
         found = explain(len(data.tasks), loaded, data.notes)
         if storage:
-            found = msgspec.structs.replace(found, label_errors=label_errors(storage, arguments.project or 0))
+            found = msgspec.structs.replace(found, label_errors=label_errors(storage, project, data.config.to_name))
+        return found
     except TrainingDataError as error:
-        found = Explanation(
+        return Explanation(
             tasks=len(data.tasks),
             recordings=0,
             groups=0,
@@ -65,9 +85,6 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
             missing=[],
             complaint=str(error),
         )
-    text = json.dumps(msgspec.to_builtins(found), indent=1) if arguments.json else "\n".join(_lines(found))
-    sys.stdout.write(text + "\n")
-    return 2 if found.complaint else 0
 
 
 def explain(tasks: int, loaded: Loaded, notes: tuple[str, ...]) -> Explanation:
@@ -100,16 +117,18 @@ def explain(tasks: int, loaded: Loaded, notes: tuple[str, ...]) -> Explanation:
     )
 
 
-def label_errors(storage: Storage, project: int) -> list[str]:
+def label_errors(storage: Storage, project: int, series: str = "") -> list[str]:
     """Annotations that the model in the store suspects and nobody has accepted: sentences, the surest first."""
     store = ModelStore(storage, keep_versions=1)
     champion = store.current(project)
     data = store.file(project, read_card(champion.data).version, "report.json") if champion else None
-    errors = read_report(data).label_errors if data else ()
+    errors = read_report(data).of_series(series).label_errors if data else ()
     return [label_error_sentence(each) for each in without_accepted(errors, AcceptedLabels(storage).of(project))]
 
 
 def _lines(found: Explanation) -> Iterator[str]:
+    if found.series:
+        yield f"Series {found.series}:"
     yield f"{found.tasks} annotated tasks; {found.recordings} recordings in {found.groups} groups, {found.rows} rows."
     width = max((len(each.label) for each in (*found.ranges, *found.instants)), default=0)
     for each in found.ranges:
@@ -127,3 +146,5 @@ def _lines(found: Explanation) -> Iterator[str]:
     if found.missing:
         yield f"{len(found.missing)} recordings did not arrive and are tried again: {found.missing[:20]}"
     yield f"Nothing can be learned: {found.complaint}" if found.complaint else "This can be trained on."
+    for other in found.others:
+        yield from _lines(other)

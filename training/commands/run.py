@@ -9,23 +9,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import torch
+from msgspec.structs import replace
 
 from shared.errors import (
     ExitCode,
+    FetchError,
     LeaseHeldError,
     PermanentError,
     RecordError,
     RunCancelledError,
     SegmenterError,
     StoreError,
+    TrainingDataError,
 )
-from shared.labelling.left_out import label_topic
-from shared.labelling.renames import Rename, rename_sentence, suggest_renames
+from shared.labelling.label_config import LabelConfig
 from shared.labelling.snapshots import Snapshot
 from shared.lineage import KeptFits
-from shared.reporting import render_report
+from shared.model_file.several import model_of_series
 from shared.retraining.accepted_labels import AcceptedLabels
 from shared.retraining.active_run import ActiveRun, begin_run
 from shared.retraining.region_use import RegionUses, summarise
@@ -36,25 +37,22 @@ from shared.settings import Settings
 from shared.store.aliases import LabelAliases
 from shared.store.keys import read_project
 from shared.store.lease import LEASE_SECONDS
+from shared.store.model_info import StoredModel
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
-from shared.store.report import RegionUse
+from shared.store.report import RegionUse, ReportFile, read_report
 from shared.store.storage import Storage
 from training.commands import explain
+from training.commands.assemble import Kept, assemble, stored_reports, told
 from training.commands.output import write_out
-from training.commands.progress import KeepLines, RunProgress
+from training.commands.progress import KeepLines
 from training.commands.request import request_outdated
+from training.commands.series_run import SeriesData, SeriesRun, TrainedSeries
 from training.commands.stopping import Terminated, stoppable
 from training.data.training_data import TrainingData, training_data_of_export, training_data_of_project
-from training.fitting.trainer import ALL_RECORDINGS, Trainer
-from training.judging.gate import Verdict, pass_gate
-from training.judging.known_recordings import known_recordings
-from training.judging.references import load_references, next_number, read_card
-from training.judging.step_search import search_steps
+from training.judging.gate import Verdict
+from training.judging.references import next_number, read_card
 from training.people import use_of_predictions
-from training.planning.plan import make_plan
-from training.publishing.model_files import make_card, make_weights
-from training.publishing.report import make_report, text_report
 
 log = logging.getLogger("training")
 
@@ -160,52 +158,55 @@ class _Run:
             return "unchanged", "The annotations are those of the last run."
 
         log.info("Reading %d annotated recordings.", len(data.tasks))
-        loaded = data.load(self.settings, champion_card.range_labels if champion_card else ())
-        notes = [*data.notes, *loaded.notes]
-        renames: list[Rename] = []
-        if champion_card:
-            before, earlier = champion_card.label_config.labels, champion_card.renames
-            renames = suggest_renames(before, data.config, data.config.aliases, earlier)
-            renames = [each for each in renames if label_topic(each[0]) in loaded.unknown_labels]
-            notes += [rename_sentence(self._project, *each) for each in renames]
-        for note in notes:
-            log.warning("%s", note)
-        if loaded.missing:  # reconciling then finds annotations that no run has seen
-            absent = {task.id for task in loaded.missing}
-            data = data._replace(snapshot=data.snapshot_of(task for task in data.tasks if task.id not in absent))
-            self.active.report(read=data.snapshot)
-            if champion_card and self._is_repetition(data.snapshot):
+        run = SeriesRun(
+            self.active, store, self.settings, champion.data if champion else None, alone=not data.config.others
+        )
+        series, left_out = self._read_series(run, data)
+        missing = [task for each in series for task in each.loaded.missing]
+        if missing:  # reconciling then finds annotations that no run has seen
+            absent = {task.id for task in missing}
+            snapshot = data.snapshot_of(task for task in data.tasks if task.id not in absent)
+            series = [each._replace(data=each.data._replace(snapshot=snapshot)) for each in series]
+            self.active.report(read=snapshot)
+            if champion_card and self._is_repetition(snapshot):
                 return "unchanged", "What was annotated since the last run has not arrived yet; it is tried again."
 
-        plan = make_plan(loaded.recordings, loaded.kinds, self.settings, champion_card.folds if champion_card else {})
-        with RunProgress(self.active, len(plan.splits) + 1) as progress:
-            kept = KeptFits(self.storage, self._project)
-            trainer = Trainer(plan, data.config, self.settings, progress, kept)
-            search = search_steps(trainer, progress)
-            model = trainer.fit(plan.recordings, search.best.steps, ALL_RECORDINGS, "all recordings")
-            kept.remove_unused()
-        model = search.best.applied_to(model)
+        kept = KeptFits(self.storage, self._project)
+        trained = [run.train(each, kept, left_out if each is series[0] else ()) for each in series]
+        kept.remove_unused()
+        trained = _without_useless(trained)
+        not_learned = [each for each in data.config.series if each.to_name not in {one.name for one in trained}]
+        candidate = assemble(
+            trained,
+            [each for config in not_learned for each in _kept(store, champion, config)],
+            number=next_number(store, self._project),
+            accepted=AcceptedLabels(self.storage).of(self._project),
+            region_use=self._region_use(data),
+        )
 
-        self.active.report(state="judging")
-        references = load_references(store, self._project, data.project_created, data.config)
-        verdict = pass_gate(search.best.predictions, references, plan.tolerance, data.config.labels)
-
-        self.active.report(state="exporting")
-        known = known_recordings(trainer, search.best, timed=bool(data.config.time_column))
-        card = make_card(trainer.draft_card(), self._project, data, search, model, self.settings, notes, known)
-        card = msgspec.structs.replace(card, renames=tuple(renames))
-        graph, weights = trainer.export(model, card), make_weights(model, card)
-        accepted = AcceptedLabels(self.storage).of(self._project)
-        number, used = next_number(store, self._project), self._region_use(data)
-        report = make_report(card, search, model, verdict, number, accepted, used)
-        reports = {"report.json": msgspec.json.encode(report), "report.html": render_report(report, data.config)}
-
-        self.active.report(state="publishing", version=card.version)
+        self.active.report(state="publishing", version=candidate.card.version)
         self.active.beat()  # if this process is killed from here on, the next run looks what became of the version
-        outcome, reason = self._publish(store, graph, weights, reports, verdict)
-        place = self.storage.address
-        write_out(text_report(card, search, model, report, outcome=outcome, reason=reason, place=place))
+        reports = stored_reports(candidate.report, data.config)
+        outcome, reason = self._publish(store, candidate.graph, candidate.weights, reports, candidate.verdict)
+        write_out(told(candidate, trained, outcome=outcome, reason=reason, place=self.storage.address))
         return outcome, reason
+
+    def _read_series(self, run: SeriesRun, data: TrainingData) -> tuple[list[SeriesData], list[str]]:
+        """What can be learned from, and sentences about series that are left out; raises the error of the only one."""
+        found: list[SeriesData] = []
+        errors: list[SegmenterError] = []
+        left_out: list[str] = []
+        for config in data.config.series:
+            try:
+                found.append(run.read(data.of_series(config)))
+            except (TrainingDataError, FetchError) as error:
+                errors.append(error)
+                left_out.append(f"The series {config.to_name!r} was not learned: {error}")
+                if data.config.others:
+                    log.warning("%s", left_out[-1])
+        if not found:
+            raise errors[0]
+        return found, left_out
 
     def _region_use(self, data: TrainingData) -> tuple[RegionUse, ...]:
         """What people made of predictions; a model does not depend on whether that can be read."""
@@ -247,3 +248,26 @@ class _Run:
         """Whether no person asked for this run and it would only repeat an earlier one."""
         asked = self.by_hand or bool(self.active.record.train_jobs)
         return not asked and is_repetition(self.storage, self._project, snapshot)
+
+
+def _without_useless(trained: list[TrainedSeries]) -> list[TrainedSeries]:
+    """Without series that nothing serves yet, and whose first model is of no use, if another one is accepted."""
+    useless = [each for each in trained if each.is_new and not each.verdict.accepted]
+    rest = [each for each in trained if each not in useless]
+    if not rest:
+        return trained
+    for each in useless:
+        log.warning("The series %r is left out: %s.", each.name, each.verdict.reason)
+    return rest
+
+
+def _kept(store: ModelStore, champion: StoredModel | None, config: LabelConfig) -> list[Kept]:
+    """What serves a series that was not learned anew, if anything does."""
+    graph = model_of_series(champion.data, config.to_name, alone=False) if champion else None
+    if champion is None or graph is None:
+        return []
+    info = champion.model_info
+    data = store.file(read_card(champion.data).project, info.version, "report.json")
+    report = read_report(data) if data else ReportFile(version=info.version)
+    log.warning("The series %r is served by its model of version %s.", config.to_name, read_card(graph).version)
+    return [Kept(graph, replace(report.of_series(config.to_name), series=config.to_name, others=()))]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from shared.errors import LabelConfigError, TrainingDataError
 from shared.label_studio.client import LabelStudio
@@ -33,6 +33,10 @@ class TrainingData(NamedTuple):
     project_created: str  # as Label Studio sends it after the dot of "id.created"; "" offline
     notes: tuple[str, ...] = ()  # sentences about tasks that are none
     label_studio: LabelStudio | None = None  # None offline
+
+    def of_series(self, config: LabelConfig) -> Self:
+        """The same tasks, to learn one series from."""
+        return self._replace(config=config)
 
     def snapshot_of(self, tasks: Iterable[AnnotatedTask]) -> Snapshot:
         """What the snapshot would be if only these were annotated."""

@@ -62,9 +62,21 @@ def make_card(
     )
 
 
-def make_weights(model: FittedModel, card: ModelCard) -> bytes:
-    """What torch.load(…, weights_only=True) gives back: state of the network, its arguments, the card as JSON."""
-    return encode_network(model.fit.network, {"card": msgspec.json.encode(card).decode()})
+def make_weights(model: FittedModel, card: ModelCard, others: Sequence[tuple[FittedModel, ModelCard]] = ()) -> bytes:
+    """What torch.load(…, weights_only=True) gives back: state of the network, its arguments, the card as JSON.
+
+    others: of further time series; the same of each under the key `others`.
+    """
+    rest = [
+        {
+            "states": [each.fit.network.state()],
+            "arguments": each.fit.network.arguments,
+            "card": msgspec.json.encode(its_card).decode(),
+        }
+        for each, its_card in others
+    ]
+    content: dict[str, object] = {"card": msgspec.json.encode(card).decode()}
+    return encode_network(model.fit.network, content | ({"others": rest} if rest else {}))
 
 
 def read_weights(data: bytes) -> Network:

@@ -151,7 +151,7 @@ def text_report(
     reason: str,
     place: str,
 ) -> str:
-    """A few lines for a terminal. place: where the model lies."""
+    """A few lines for a terminal. outcome: "" says nothing of how the run ended. place: where the model lies."""
     metrics = card.metrics
     lines = [f"{metrics.recordings} recording{'s' * (metrics.recordings != 1)}. {evaluation_sentence(metrics)}"]
     if work := work_sentence(metrics):
@@ -182,7 +182,7 @@ def text_report(
     if outcome == "published":
         lines += [reason] if reason else []
         lines.append(f"Published {card.version} as {place}/model_project_{card.project}.onnx")
-    else:
+    elif outcome:
         lines.append(f"Not published: {reason}. Kept as version {card.version} in {place}.")
     return "\n".join(lines) + "\n"
 
