@@ -14,6 +14,7 @@ from shared.labelling.label_config import LabelConfig
 from shared.labelling.segments import Segment
 from shared.model_file.onnx_file import MAX_BYTES
 from shared.segmentation.answer import answer_series
+from shared.segmentation.project_model import ProjectModel, ServedSeries
 from shared.segmentation.segmenter import Segmenter
 from shared.settings import TaskScore
 from shared.store.aliases import answering_config
@@ -108,12 +109,13 @@ class Model:
         return self._segmenter.card.label_config
 
 
-def load_model(where: str | os.PathLike[str], project: int | None = None) -> Model:
+def load_model(where: str | os.PathLike[str], project: int | None = None, *, series: str | None = None) -> Model:
     """Load and check a model: seal, operators, memory of a first run, probe. Nothing in it is unpickled or run.
 
     where: a model file; or with `project` a store, a folder or an `s3://`, `gs://`, `az://` address, of which the model
-    that serves this project is taken, under the labels that it has now. Raises ModelError for a file that fails a
-    check, OSError or StoreError where it cannot be read, UntrainedError where the project has no model.
+    that serves this project is taken, under the labels that it has now. series: name of the TimeSeries tag, where
+    the project has several; by default the first. Raises ValueError where it has no such series, ModelError for a file
+    that fails a check, OSError or StoreError where it cannot be read, UntrainedError where the project has no model.
     """
     if project is None:
         if "://" in os.fspath(where) or Path(where).is_dir():
@@ -122,16 +124,24 @@ def load_model(where: str | os.PathLike[str], project: int | None = None) -> Mod
             )
         if Path(where).stat().st_size > MAX_BYTES:
             raise ModelError(f"{os.fspath(where)} has more than {MAX_BYTES} bytes: it is not a model.")
-        segmenter = Segmenter.load(Path(where).read_bytes())
-        return Model(segmenter, segmenter.card.label_config)
+        model = ProjectModel.load(Path(where).read_bytes())
+        return Model(*_of_series(model, model.label_config, series))
     if "://" not in os.fspath(where) and not Path(where).is_dir():
         raise FileNotFoundError(f"There is no store at {os.fspath(where)}.")
     storage = open_storage(os.fspath(where), "refuse")
     stored = ModelStore(storage).current(project)
     if stored is None:
         raise UntrainedError(f"The store {os.fspath(where)} has no model of project {project}.")
-    segmenter = Segmenter.load(stored.data)
-    return Model(segmenter, answering_config(storage, project, segmenter.card.label_config))
+    model = ProjectModel.load(stored.data)
+    return Model(*_of_series(model, answering_config(storage, project, model.label_config), series))
+
+
+def _of_series(model: ProjectModel, config: LabelConfig, name: str | None) -> ServedSeries:
+    found = [each for each in model.series(config) if name in (None, each.config.to_name)]
+    if not found:
+        known = ", ".join(each.card.label_config.to_name for each in model.segmenters)
+        raise ValueError(f"The model has not learned a series {name!r} of the configuration; it has learned {known}.")
+    return found[0]
 
 
 def to_table(segments: Iterable[Segment], times: "pd.Series[Any]", first: int = 0) -> pd.DataFrame:

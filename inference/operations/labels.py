@@ -15,7 +15,8 @@ def configured_labels(projects: KnownProjects, project: int) -> tuple[str, ...]:
     """Labels of a project's labelling configuration as last seen; none where it is not known or cannot be served."""
     known = projects.get(project)
     try:
-        return parse_label_config(known.label_config).labels if known and known.label_config else ()
+        config = parse_label_config(known.label_config) if known and known.label_config else None
+        return tuple(dict.fromkeys(label for each in config.series for label in each.labels)) if config else ()
     except LabelConfigError:
         return ()
 

@@ -48,6 +48,7 @@ class LabelConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     aliases: dict[str, str] = {}  # labels of annotations ► labels that they were renamed to, confirmed by an operator
     sets: tuple[LabelSet, ...] = ()  # by tag where several are on the series; empty: `from_name` has all labels
     others: tuple["LabelConfig", ...] = ()  # further TimeSeries tags, each with labels and data of its own
+    beside: tuple[str, ...] = ()  # names of all other TimeSeries tags that are served
 
     @property
     def series(self) -> tuple["LabelConfig", ...]:
@@ -158,7 +159,12 @@ def parse_label_config(xml: str) -> LabelConfig:
             used.add(objects[found.to_name].tag)
     if not served:
         raise LabelConfigError(refusals[0])
-    first, *others = (_together(list(sets.values())) for sets in served.values())
+    first, *others = (
+        msgspec.structs.replace(
+            _together(list(sets.values())), beside=tuple(other for other in served if other != series)
+        )
+        for series, sets in served.items()
+    )
     whole = msgspec.structs.replace(first, others=tuple(others))
     left_out = [*refusals, *_left_out([tag for tag in tags if tag not in used], whole)]
     if len(left_out) > MOST_QUOTED:

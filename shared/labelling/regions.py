@@ -66,9 +66,10 @@ class ParsedRegions:
 def from_regions(regions: Iterable[Any], axis: TimeAxis, config: LabelConfig) -> ParsedRegions:
     """Segments of an annotation's `result`, in its order; a region with several labels is one segment for each.
 
-    Results of other kinds of tags are ignored. A region that reaches beyond the recording is cut to it. Regions of
-    another pair of tags or outside the recording are left out; those with unreadable bounds or unknown labels are
-    left out, too, and their rows are unknown. An instant at a time that several rows share is at the middle one.
+    Results of other kinds of tags and of other series that are served are ignored. A region that reaches beyond the
+    recording is cut to it. Regions of tags that are not served, or outside the recording, are left out; those with
+    unreadable bounds or unknown labels are left out, too, and their rows are unknown. An instant at a time that several
+    rows share is at the middle one.
     """
     parsed = ParsedRegions()
     for region in regions:
@@ -79,7 +80,7 @@ def from_regions(regions: Iterable[Any], axis: TimeAxis, config: LabelConfig) ->
             control, series = region.get("from_name"), region.get("to_name", config.to_name)  # not always written
             if isinstance(control, str) and control in config.label_sets and series == config.to_name:
                 _read_region(region.get("value"), axis, config, control, parsed)
-            else:
+            elif series not in config.beside:
                 parsed.left_out.append(_of_other_tags(control, series, config))
     return parsed
 

@@ -75,16 +75,17 @@ def _use(annotation: Annotation, parent: ParentPrediction, config: LabelConfig) 
 
 def _regions(result: Sequence[Any], config: LabelConfig) -> dict[str, Drawn]:
     """Regions of the configuration's sets of labels, by id."""
+    owners = {tags: series for series in config.series for tags in series.label_sets}
     found: dict[str, Drawn] = {}
     for place, each in enumerate(result):
         if not isinstance(each, Mapping) or str(each.get("type", "")).lower() != KIND:
             continue
         tags, value = str(each.get("from_name")), each.get("value")
-        if tags not in config.label_sets or not isinstance(value, Mapping):
+        if tags not in owners or not isinstance(value, Mapping):
             continue
         labels = value.get(KIND)
         names = [str(label) for label in labels] if isinstance(labels, list) else []
-        meant = tuple(sorted(config.meaning(tags, name) or name for name in names))
+        meant = tuple(sorted(owners[tags].meaning(tags, name) or name for name in names))
         found[str(each.get("id") or f"region {place}")] = (value.get("start"), value.get("end"), meant)
     return found
 
