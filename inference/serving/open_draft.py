@@ -3,7 +3,8 @@
 The message holds the regions of one label (`context`), as they are now, and drafts, annotations and predictions of the
 task, as last saved: not until seconds after a change. So the messages of the last hour are remembered and laid over
 what was saved before them. A region that is still as predicted may be replaced; what a person drew, moved, relabelled
-or deleted stays as they left it.
+or deleted stays as they left it. So does a region of which a person said more (`perRegion` choices, numbers, texts):
+replacing it would lose that.
 
 Source: Label Studio 1.23, `regionFinishedDrawing` in its front end: after a region was moved, resized, relabelled or
 deleted, all regions of its label are sent.
@@ -38,6 +39,7 @@ class SavedVersions(NamedTuple):
     drafts: list[tuple[float, list[Region]]]
     annotations: list[tuple[float, list[Region]]]
     predictions: list[list[Region]]
+    described: frozenset[str]  # ids of regions of which people said more than their label
 
 
 @dataclass
@@ -66,6 +68,7 @@ class _Event:
     at: float
     context: Sequence[Region]
     answer: Sequence[Region] = ()
+    described: frozenset[str] = frozenset()
 
 
 def _size(events: Sequence[_Event]) -> int:
@@ -84,7 +87,7 @@ class OpenDrafts:
     def rebuild(self, project: int, task: Any, raw: msgspec.Raw, context: Sequence[Any]) -> OpenDraft | None:
         """What lies in the open task, None where that cannot be told."""
         versions = read_versions(raw)
-        event = _Event(self._clock(), _ours(context))
+        event = _Event(self._clock(), _ours(context), described=_described([context]))
         if len(event.context) > MOST_REGIONS:
             return None
         with self._lock:
@@ -102,6 +105,7 @@ class OpenDrafts:
 def read_versions(raw: msgspec.Raw) -> SavedVersions:
     """What the message says of a task. What is not as expected is left out."""
     found = decode_versions(raw)
+    by_people = [each.get("result") for each in (*_objects(found.drafts), *_objects(found.annotations))]
     return SavedVersions(
         [(_time(each), _ours(each.get("result"))) for each in _objects(found.drafts)],
         [
@@ -110,6 +114,7 @@ def read_versions(raw: msgspec.Raw) -> SavedVersions:
             if not each.get("was_cancelled")
         ],
         [_ours(each.get("result")) for each in _objects(found.predictions)],
+        _described(by_people),
     )
 
 
@@ -149,6 +154,7 @@ def _rebuild(versions: SavedVersions, earlier: Sequence[_Event], event: _Event) 
     changed = {
         each["id"] for one in (*earlier, event) for each in one.context if key(each) not in predicted
     }  # by people, whatever was saved meanwhile
+    changed |= versions.described.union(*(one.described for one in (*earlier, event)))
     ids = set(state)
     origin = max(versions.predictions, key=lambda regions: len(ids & {each["id"] for each in regions}), default=[])
     if not ids & {each["id"] for each in origin}:
@@ -211,6 +217,16 @@ def _ours(result: Any) -> list[Region]:
         for each in _objects(result)
         if each.get("type") == KIND and isinstance(each.get("id"), str) and _has_bounds(each.get("value"))
     ]
+
+
+def _described(results: Iterable[Any]) -> frozenset[str]:
+    """Ids of regions that results of other kinds are about: they carry the same id."""
+    every = [each for result in results for each in _objects(result)]
+    return frozenset(
+        each["id"]
+        for each in every
+        if each.get("type") != KIND and isinstance(each.get("id"), str) and _has_bounds(each.get("value"))
+    )
 
 
 def _has_bounds(value: Any) -> bool:

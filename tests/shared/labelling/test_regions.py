@@ -186,3 +186,20 @@ def test_a_label_with_an_alias_is_known_by_both() -> None:
     config = msgspec.structs.replace(CONFIG, synonyms={"running": "Run"})
     marked = from_regions([region(1, 5, "running"), region(1, 5, "Run")], AXIS, config)
     assert [each.label for each in marked.segments] == ["Run", "Run"]
+
+
+def test_choices_numbers_and_texts_about_regions_are_no_regions_and_never_in_the_way() -> None:
+    """As Label Studio writes `perRegion` results: the id and value of their region, and what was said."""
+    drawn = region(2, 5, "Run")
+    said = [
+        {**drawn, "from_name": name, "type": kind, "value": {**drawn["value"], kind: value}}
+        for name, kind, value in (
+            ("sure", "choices", ["yes"]), ("pulse", "number", 71), ("remark", "textarea", ["a cloud"]),
+            ("stars", "rating", 4), ("when", "datetime", "2026-01-01"), ("topic", "taxonomy", [["a", "b"]]),
+        )
+    ]  # fmt: skip
+    about_all = {"id": "q", "from_name": "quality", "to_name": "ts", "type": "choices", "value": {"choices": ["good"]}}
+    marked = from_regions([said[0], drawn, *said[1:], about_all], AXIS, CONFIG)
+    assert marked.segments == [Segment(2, 5, "Run")]
+    assert not marked.left_out
+    assert not marked.unclear
