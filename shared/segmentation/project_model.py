@@ -26,7 +26,7 @@ class ProjectModel:
     @classmethod
     def load(cls, data: bytes, *, threads: int = 1) -> Self:
         """Check and load a model file, and by the same checks those it carries. Raises ModelError."""
-        first = Segmenter.load(data, threads=threads)  # before anything else of the file is believed
+        first = Segmenter.load(data, threads=threads)  # before anything else of the file is used
         others = [Segmenter.load(each, threads=threads) for each in split_models(data)[1:]]
         return cls([first, *others])
 

@@ -172,7 +172,7 @@ def test_a_state_that_was_trained_on_before_the_run_was_killed_is_not_trained_ag
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("training.commands.run.pass_gate", lambda *_: Verdict(accepted, "so it was decided"))
+        patch.setattr("training.commands.series_run.pass_gate", lambda *_: Verdict(accepted, "so it was decided"))
         patch.setattr(ActiveRun, "end", die)
         with pytest.raises(Killed):
             run()

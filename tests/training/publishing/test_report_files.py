@@ -21,7 +21,7 @@ def test_each_version_of_a_run_has_its_page(
     folder = tmp_path / "models"
     for name, value in {**FAST, "MODEL_DIR": str(folder), "TRAIN_EPOCHS": "6"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("training.commands.run.pass_gate", lambda *_: Verdict(accepted, "as the test wants"))
+    monkeypatch.setattr("training.commands.series_run.pass_gate", lambda *_: Verdict(accepted, "as the test wants"))
     tasks, label_config = write_export()
     assert main(["run", "--tasks", str(tasks), "--label-config", str(label_config)]) == 0
     store = ModelStore(open_storage(str(folder)))
