@@ -22,7 +22,8 @@ def join_models(models: Sequence[bytes]) -> bytes:
     if len(others) >= MOST_SERIES:
         raise ModelError(f"A model is made for {len(models)} time series, at most {MOST_SERIES} are supported.")
     entries = {f"{OTHER}{place}": base64.b64encode(each).decode() for place, each in enumerate(others, 2)}
-    return seal(add_metadata(first[:-SEAL_BYTES], entries)) if entries else first
+    # in front, which the order of protobuf's fields allows: the store reads card and checksum from a file's last bytes
+    return seal(add_metadata(b"", entries) + first[:-SEAL_BYTES]) if entries else first
 
 
 def split_models(data: bytes) -> list[bytes]:

@@ -4,9 +4,13 @@ import pytest
 from msgspec.structs import replace
 
 from shared.errors import ModelError
+from shared.labelling.snapshots import Snapshot
 from shared.model_file.several import join_models, split_models
 from shared.segmentation.project_model import ProjectModel
+from shared.store.model_info import read_model_info, read_tail
 from tests.support.graphs import make_config, make_model
+
+SNAPSHOT = Snapshot(taken_at="2026-01-01T00:00:00+00:00", newest="", tasks=1, annotations=1, digest="a", fingerprint="")
 
 
 def test_a_file_of_which_one_model_is_damaged_is_refused_whole() -> None:
@@ -47,3 +51,9 @@ def test_a_model_of_one_series_answers_whatever_the_tag_is_called_now() -> None:
     assert found.config.to_name == "signal"
     both = replace(config, to_name="new", others=(config,))
     assert [each.config.to_name for each in alone.series(both)] == ["ts"]
+
+
+def test_version_and_checksum_are_read_from_the_last_bytes_as_ever() -> None:
+    files = [make_model(project=1, snapshot=SNAPSHOT) for _ in range(3)]
+    data = join_models(files)
+    assert read_tail(data[-len(files[0]) :], "", 1) == read_model_info(data, "", 1)
