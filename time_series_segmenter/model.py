@@ -14,8 +14,7 @@ from shared.labelling.label_config import LabelConfig
 from shared.labelling.segments import Segment
 from shared.model_file.onnx_file import MAX_BYTES
 from shared.segmentation.answer import answer_series
-from shared.segmentation.project_model import ProjectModel, ServedSeries
-from shared.segmentation.segmenter import Segmenter
+from shared.segmentation.segmenter import ProjectModel, Segmenter, ServedSeries
 from shared.settings import TaskScore
 from shared.store.aliases import answering_config
 from shared.store.models import ModelStore

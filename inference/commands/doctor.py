@@ -24,7 +24,7 @@ from shared.net.connections import Connections
 from shared.net.urls import read_url
 from shared.retraining.runs import Runs
 from shared.retraining.updates import Updates
-from shared.segmentation.project_model import ProjectModel
+from shared.segmentation.segmenter import ProjectModel
 from shared.settings import Settings
 from shared.store.aliases import LabelAliases
 from shared.store.keys import is_version

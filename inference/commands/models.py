@@ -13,7 +13,7 @@ from shared.errors import ModelError, RefusedError, SegmenterError
 from shared.label_studio.cache import RecordingCache
 from shared.model_file.card import decode_card
 from shared.model_file.onnx_file import check_seal, read_metadata
-from shared.segmentation.project_model import ProjectModel
+from shared.segmentation.segmenter import ProjectModel
 from shared.settings import Settings
 from shared.store.keys import read_project
 from shared.store.models import ModelStore

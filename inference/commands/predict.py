@@ -18,8 +18,7 @@ from shared.labelling.regions import to_regions
 from shared.quoting import quoted
 from shared.recordings.series import read_series
 from shared.segmentation.answer import answer_series
-from shared.segmentation.project_model import ServedSeries
-from shared.segmentation.segmenter import Segmenter
+from shared.segmentation.segmenter import Segmenter, ServedSeries
 from shared.settings import Settings
 from shared.store.aliases import answering_config
 from shared.store.keys import read_project

@@ -24,8 +24,7 @@ from shared.labelling.segments import Segment
 from shared.recordings.series import Series, cell_limit, is_address, read_series
 from shared.segmentation.answer import Answer, answer_series
 from shared.segmentation.known_recordings import reading_doubts
-from shared.segmentation.project_model import ServedSeries
-from shared.segmentation.segmenter import Segmenter
+from shared.segmentation.segmenter import Segmenter, ServedSeries
 from shared.settings import Settings, TaskScore
 from shared.store.projects import KnownProjects
 from shared.store.report import HeldOut

@@ -13,8 +13,7 @@ from cachetools import LRUCache
 
 from inference.serving.protocol import ProjectRef
 from shared.errors import ModelError, RecordError, RefusedError, StoreError, UntrainedError
-from shared.segmentation.project_model import ProjectModel
-from shared.segmentation.segmenter import Segmenter
+from shared.segmentation.segmenter import ProjectModel, Segmenter
 from shared.store.model_info import ModelInfo, StoredModel
 from shared.store.models import ModelStore
 from shared.supervision import beat

@@ -47,7 +47,7 @@ from shared.labelling.renames import with_aliases
 from shared.quoting import quoted
 from shared.recordings.series import cell_limit, is_address, read_series
 from shared.segmentation.answer import answer_series
-from shared.segmentation.project_model import ServedSeries
+from shared.segmentation.segmenter import ServedSeries
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)

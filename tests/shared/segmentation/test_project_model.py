@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from shared.errors import ModelError
 from shared.labelling.snapshots import Snapshot
 from shared.model_file.several import join_models, split_models
-from shared.segmentation.project_model import ProjectModel
+from shared.segmentation.segmenter import ProjectModel
 from shared.store.model_info import read_model_info, read_tail
 from tests.support.graphs import make_config, make_model
 
