@@ -215,7 +215,7 @@ def test_a_candidate_of_shuffled_labels_is_rejected_and_kept(
         for place, region in enumerate(flatten(tasks)):  # right for half of each label
             region["value"]["timeserieslabels"] = [("Run", "Walk")[place // 2 % 2]]
 
-    from training.commands import run
+    from training.commands import series_run
     from training.judging import gate
 
     honest = gate.pass_gate  # the candidate learned shuffled labels, the gate judges by the true ones
@@ -229,7 +229,7 @@ def test_a_candidate_of_shuffled_labels_is_rejected_and_kept(
         )
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "pass_gate", judge_by_reference)
+        patch.setattr(series_run, "pass_gate", judge_by_reference)
         assert trainer.run(write_export(count=12, change=shuffle)) == 0
     assert read_card(trainer.model()).version == good
     assert "Not published" in capsys.readouterr().out
