@@ -211,10 +211,13 @@ class ProjectModel:
         self.segmenters = tuple(segmenters)
 
     @classmethod
-    def load(cls, data: bytes, *, threads: int = 1) -> Self:
-        """Check and load a model file, and by the same checks those it carries. Raises ModelError."""
-        first = Segmenter.load(data, threads=threads)  # before anything else of the file is used
-        others = [Segmenter.load(each, threads=threads) for each in split_models(data)[1:]]
+    def load(cls, data: bytes, *, threads: int = 1, passed: bool = False) -> Self:
+        """Check and load a model file, and by the same checks those it carries. Raises ModelError.
+
+        passed: see Segmenter.load; of the whole file.
+        """
+        first = Segmenter.load(data, threads=threads, passed=passed)  # before anything else of the file is used
+        others = [Segmenter.load(each, threads=threads, passed=passed) for each in split_models(data)[1:]]
         return cls([first, *others])
 
     @property
