@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from shared.reporting.environment import template_environment
     from shared.reporting.html_report import render_report
     from shared.reporting.wording import (
-        METRIC_TITLES,
         agreement_sentence,
         class_names,
         evaluation_sentence,
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "METRIC_TITLES",
     "agreement_sentence",
     "class_names",
     "evaluation_sentence",
@@ -38,7 +36,6 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "environment": ["template_environment"],
         "html_report": ["render_report"],
         "wording": [
-            "METRIC_TITLES",
             "agreement_sentence",
             "class_names",
             "evaluation_sentence",

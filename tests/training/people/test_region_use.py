@@ -9,7 +9,7 @@ from shared.label_studio.messages import StoredResult
 from shared.labelling.label_config import parse_label_config
 from shared.retraining.region_use import AnnotationUse, Uses, summarise
 from training.data.tasks import AnnotatedTask, read_task
-from training.people.region_use import compare_regions, use_of_predictions
+from training.people import compare_regions, use_of_predictions
 
 CONFIG = parse_label_config(
     '<View><TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/></TimeSeriesLabels>'
