@@ -110,7 +110,6 @@ clean:  ## remove what was built and installed, but keep models
 version:  ## write the version of pyproject.toml into the manifests
 	sed -i -E 's/^( *newTag: ).*/\1$(VERSION)/' k8s/*/kustomization.yaml k8s/*/*/kustomization.yaml
 	sed -i -E 's/^((appV|v)ersion: ).*/\1$(VERSION)/' k8s/helm/Chart.yaml
-	sed -i -E 's/^( *image: time-series-segmenter-serve:).*/\1$(VERSION)/' k8s/jobs/*.yaml
 
 version-number:  ## print the version of pyproject.toml
 	@echo $(VERSION)

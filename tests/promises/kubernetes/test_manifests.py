@@ -244,7 +244,7 @@ def test_a_second_instance_is_an_overlay_with_another_namespace(tmp_path: Path) 
 
 
 def test_the_job_that_copies_a_store_holds() -> None:
-    job = yaml.safe_load((K8S / "jobs" / "copy-store.yaml").read_text())
+    (job,) = kustomize(K8S / "jobs")
     assert problems([*overlay("prod-rwx"), job]) == []
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert parse("inference", container["args"], "test", "").verb == "copy"
