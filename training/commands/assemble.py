@@ -20,7 +20,7 @@ from training.publishing.report import OF_SETS, make_report, text_report
 
 
 class Kept(NamedTuple):
-    """A series that was not learned anew: what serves it stays."""
+    """A series that was not learned again: what serves it stays."""
 
     graph: bytes
     report: ReportFile

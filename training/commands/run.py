@@ -262,7 +262,7 @@ def _without_useless(trained: list[TrainedSeries]) -> list[TrainedSeries]:
 
 
 def _kept(store: ModelStore, champion: StoredModel | None, config: LabelConfig) -> list[Kept]:
-    """What serves a series that was not learned anew, if anything does."""
+    """What serves a series that was not learned again, if anything does."""
     graph = model_of_series(champion.data, config.to_name, alone=False) if champion else None
     if champion is None or graph is None:
         return []
