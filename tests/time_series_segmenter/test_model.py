@@ -12,6 +12,7 @@ import pytest
 
 import time_series_segmenter
 from shared.labelling.label_config import parse_label_config
+from shared.model_file.several import join_models
 from tests.support.graphs import make_model
 from tests.support.paths import ROOT
 from tests.support.store import publish_model
@@ -218,6 +219,16 @@ def test_examples_in_docstrings_run(path: Path, monkeypatch: pytest.MonkeyPatch)
     known = {"frame": frame(), "model": load_model("model_project_3.onnx")}
     for module, examples in ((time_series_segmenter, 3), (time_series_segmenter.model, 4)):
         assert doctest.testmod(module, extraglobs=known) == (0, examples)
+
+
+def test_of_several_series_one_is_taken_by_its_name(tmp_path: Path) -> None:
+    other = msgspec.structs.replace(parse_label_config(CONFIG.format(times="")), to_name="other", channels=("x",))
+    second = make_model(("Run",), channels=("x",), kind="threshold", label_config=other)
+    (tmp_path / "both.onnx").write_bytes(join_models([make(), second]))
+    assert load_model(tmp_path / "both.onnx", series="other").channels == ("x",)
+    assert listed(load_model(tmp_path / "both.onnx").segment(frame())) == EXPECTED
+    with pytest.raises(ValueError, match="has not learned a series 'third'"):
+        load_model(tmp_path / "both.onnx", series="third")
 
 
 @pytest.mark.s3
