@@ -12,8 +12,7 @@ from shared.errors import ConflictError, ModelError, RefusedError, StoreError
 from shared.labelling.label_config import LabelConfig
 from shared.lineage.fits import KeptFits
 from shared.lineage.mentions import Mentions
-from shared.model_file.card import decode_card
-from shared.model_file.onnx_file import read_metadata
+from shared.model_file.several import read_cards
 from shared.reporting import render_report
 from shared.retraining.runs import Runs
 from shared.store import keys
@@ -110,6 +109,10 @@ class _Forgetting:
         """Whether a version learned from the task; None where that is not known."""
         if report is None:
             return None
+        learned = [self._learned_series(each) for each in report.parts]
+        return True if True in learned else None if None in learned else False
+
+    def _learned_series(self, report: ReportFile) -> bool | None:
         if report.learned_from is not None:
             return self._task in report.learned_from
         if any(each.task == self._task for each in report.held_out):
@@ -119,7 +122,7 @@ class _Forgetting:
     def _names(self, reports: Iterable[ReportFile]) -> set[str]:
         """What the task's recording and its group are called; not the name of a group that has others in it."""
         found: set[str] = set()
-        for report in reports:
+        for report in (part for each in reports for part in each.parts):
             others = {each.group for each in report.held_out if each.task != self._task}
             for each in report.held_out:
                 if each.task == self._task:
@@ -132,21 +135,10 @@ class _Forgetting:
         if report is None:
             self._storage.delete([self._key(version.name, each) for each in ("report.json", "report.html")])
             return
-        held_out = tuple(each for each in report.held_out if each.task != self._task)
-        errors = tuple(each for each in report.label_errors if each.task != self._task)
-        notes = tuple(each for each in report.metrics.notes if not self._mentions.within(each))
-        learned_from = report.learned_from
-        if learned_from is None and len(report.held_out) >= report.metrics.recordings:
-            learned_from = tuple(each.task for each in report.held_out)
-        clean = msgspec.structs.replace(
-            report,
-            held_out=held_out,
-            label_errors=errors,
-            learned_from=learned_from,
-            metrics=msgspec.structs.replace(report.metrics, notes=notes),
-        )
-        if (held_out, errors, notes) == (report.held_out, report.label_errors, report.metrics.notes):
+        parts = [self._without_task(each) for each in report.parts]
+        if all(map(_says_the_same, parts, report.parts)):
             return
+        clean = msgspec.structs.replace(parts[0], others=tuple(parts[1:]))
         config = self._config(version.name)
         if config is None:
             self._storage.delete([self._key(version.name, "report.html")])
@@ -155,10 +147,29 @@ class _Forgetting:
         self._storage.put(self._key(version.name, "report.json"), msgspec.json.encode(clean))  # last: done
         self._changed += 1
 
+    def _without_task(self, report: ReportFile) -> ReportFile:
+        """The part of a report about one series."""
+        held_out = tuple(each for each in report.held_out if each.task != self._task)
+        errors = tuple(each for each in report.label_errors if each.task != self._task)
+        notes = tuple(each for each in report.metrics.notes if not self._mentions.within(each))
+        learned_from = report.learned_from
+        if learned_from is None and len(report.held_out) >= report.metrics.recordings:
+            learned_from = tuple(each.task for each in report.held_out)
+        return msgspec.structs.replace(
+            report,
+            held_out=held_out,
+            label_errors=errors,
+            learned_from=learned_from,
+            metrics=msgspec.structs.replace(report.metrics, notes=notes),
+        )
+
     def _config(self, version: str) -> LabelConfig | None:
         try:
             model = self._store.load_version(self._project, version)
-            return decode_card(read_metadata(model.data).get("card", "")).label_config if model else None
+            if model is None:
+                return None
+            first, *others = (card.label_config for card in read_cards(model.data))
+            return msgspec.structs.replace(first, others=tuple(others))
         except ModelError:
             return None
 
@@ -204,3 +215,11 @@ class _Forgetting:
 
     def _key(self, version: str, suffix: str) -> str:
         return keys.version(self._project, version, suffix)
+
+
+def _says_the_same(one: ReportFile, other: ReportFile) -> bool:
+    return (one.held_out, one.label_errors, one.metrics.notes) == (
+        other.held_out,
+        other.label_errors,
+        other.metrics.notes,
+    )

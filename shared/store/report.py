@@ -142,6 +142,11 @@ class ReportFile(msgspec.Struct, rename={"metrics": "figures"}, frozen=True, kw_
     agreements: tuple[AgreementMetrics, ...] = ()
     others: tuple["ReportFile", ...] = ()  # of further series
 
+    @property
+    def parts(self) -> tuple["ReportFile", ...]:
+        """Of every series."""
+        return (self, *self.others)
+
     def of_series(self, series: str) -> "ReportFile":
         """The part about one series; the first where none has its name."""
         return next((each for each in self.others if each.series == series), self)

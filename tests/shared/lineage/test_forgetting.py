@@ -93,3 +93,14 @@ def test_only_what_names_the_task_is_removed() -> None:
     value = {"task 7": 1, "rest": ["task 7", "task 8", {"task": "7"}, {"task": 8, "x": {"task": "7"}}], "n": 7}
     assert mentions.without(value) == {"rest": [REMOVED, "task 8", {"task": 8, "x": {}}], "n": 7}
     assert mentions.without_lines("task 7\ntask 8\n") == "task 8\n"
+
+
+def test_the_reports_of_all_series_lose_the_task(storage: Storage) -> None:
+    others = (report("1", "2", recordings=2, learned_from=("1", "2")),)
+    publish(storage, OLD, msgspec.structs.replace(report("1", recordings=1, learned_from=("1",)), others=others))
+    for _ in range(2):
+        assert forget_task(storage, 3, "2").learned == (OLD,), "one of its series did"
+    data = ModelStore(storage).file(3, OLD, "report.json")
+    assert data is not None
+    assert [[each.task for each in part.held_out] for part in read_report(data).parts] == [["1"], ["1"]]
+    assert b'"task 2"' not in data
