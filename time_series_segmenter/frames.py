@@ -1,5 +1,6 @@
 """Rows of callers, in pandas or numpy ► the channels that a model takes, and times."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from shared.digits import read_digits
 from shared.doubts import Doubt
 from shared.errors import SeriesError
 from shared.labelling.label_config import LabelConfig
+from shared.labelling.segments import Segment
 from shared.labelling.time_axis import TimeAxis
 from shared.quoting import quoted
 from shared.recordings.cells import format_number, read_times
@@ -126,3 +128,16 @@ def _axis(times: "pd.Series[Any]", config: LabelConfig) -> TimeAxis:
         return TimeAxis(times.to_numpy(np.float64, na_value=np.nan))
     except (TypeError, ValueError) as error:
         raise SeriesError(f"The times are no numbers ({error}), as the model was trained on.") from None
+
+
+def to_table(segments: Iterable[Segment], times: "pd.Series[Any]", first: int = 0) -> pd.DataFrame:
+    """Segments by the times of their rows. first: row that the first time is of."""
+    rows = list(segments)
+    return pd.DataFrame(
+        {
+            "start": times.iloc[[each.first - first for each in rows]].to_numpy(),
+            "end": times.iloc[[each.last - first for each in rows]].to_numpy(),
+            "label": pd.Series([each.label for each in rows], dtype=object),
+            "score": pd.Series([each.score for each in rows], dtype=float),
+        }
+    )

@@ -4,14 +4,13 @@ import os
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from shared.doubts import Doubt
 from shared.errors import ModelError, UntrainedError
 from shared.labelling.label_config import LabelConfig
-from shared.labelling.segments import Segment
 from shared.model_file.onnx_file import MAX_BYTES
 from shared.segmentation.answer import answer_series
 from shared.segmentation.segmenter import ProjectModel, Segmenter, ServedSeries
@@ -19,10 +18,8 @@ from shared.settings import TaskScore
 from shared.store.aliases import answering_config
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
-from time_series_segmenter.frames import Frame, Times, read_rows
-
-if TYPE_CHECKING:
-    from time_series_segmenter.stream import Stream
+from time_series_segmenter.frames import Frame, Times, read_rows, to_table
+from time_series_segmenter.stream import Stream
 
 
 class DoubtWarning(UserWarning):
@@ -88,7 +85,7 @@ class Model:
         table.attrs = _attributes(found.score, self.version, found.doubts)
         return table
 
-    def stream(self, latency: int | None = None) -> "Stream":
+    def stream(self, latency: int | None = None) -> Stream:
         """A stream of rows that come in parts.
 
         >>> stream = model.stream()
@@ -99,8 +96,6 @@ class Model:
         how much). By default what the model takes to see as much as of a recording. Raises ValueError where fewer are
         asked for than the model can do with.
         """
-        from time_series_segmenter.stream import Stream
-
         return Stream(self._segmenter, self._config, self._own_config, latency)
 
     @property
@@ -141,19 +136,6 @@ def _of_series(model: ProjectModel, config: LabelConfig, name: str | None) -> Se
         known = ", ".join(each.card.label_config.to_name for each in model.segmenters)
         raise ValueError(f"The model has not learned a series {name!r} of the configuration; it has learned {known}.")
     return found[0]
-
-
-def to_table(segments: Iterable[Segment], times: "pd.Series[Any]", first: int = 0) -> pd.DataFrame:
-    """Segments by the times of their rows. first: row that the first time is of."""
-    rows = list(segments)
-    return pd.DataFrame(
-        {
-            "start": times.iloc[[each.first - first for each in rows]].to_numpy(),
-            "end": times.iloc[[each.last - first for each in rows]].to_numpy(),
-            "label": pd.Series([each.label for each in rows], dtype=object),
-            "score": pd.Series([each.score for each in rows], dtype=float),
-        }
-    )
 
 
 def _attributes(score: float, version: str, doubts: Iterable[Doubt]) -> dict[Any, Any]:

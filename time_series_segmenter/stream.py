@@ -14,8 +14,7 @@ from shared.segmentation.answer import renamed
 from shared.segmentation.known_recordings import other_rate
 from shared.segmentation.segmenter import Segmenter
 from shared.segmentation.streaming import Latency, SegmentStream
-from time_series_segmenter.frames import Frame, Times, read_rows
-from time_series_segmenter.model import to_table
+from time_series_segmenter.frames import Frame, Times, read_rows, to_table
 
 RATE_ROWS = 64  # by which the sampling rate is checked
 
