@@ -47,7 +47,7 @@ RANGES = Recipe(parts=0.5, warp=0.3, weight_decay=0.3, rows_per_step=68.3, enoug
 # Instants: a change of gain, level and noise keeps an event an event (event F1 .893 ► .917, rare class .711 ► .758);
 # the running mean of weights and the bound on inflation: .912 ► .940, rare class .733 ► .809 (three seeds, all up);
 # windows of 128 rows teach a row as much as 256 at two thirds of the cost. No parts: hearts beat alike all along:
-# cut ECGs lose nothing without, and whole ones are level (.015 better on one partition, .01 and .03 worse on two others).
+# cut ECGs lose nothing without, and whole ones are level (+.015 on one partition, −.01 and −.03 on two others).
 INSTANTS = Recipe(
     gain=0.4, offset=0.4, noise=0.2, averaging=0.98, most_fit_rows=128, longest_recording=10.0, enough_steps=400
 )
