@@ -80,6 +80,22 @@ def test_the_overview_leads_to_a_project(server: str, full: None, look: Look) ->
         expect(page.locator("#versions tbody tr")).to_have_count(2)
 
 
+def test_the_first_project_appears_without_a_reload(server: str, store: Storage, look: Look) -> None:
+    with look(server) as page:
+        page.goto("/")
+        expect(page.get_by_role("heading", name="Connect a project of Label Studio")).to_be_visible()
+        page.evaluate("() => { window.stayed = true; }")
+        connect(store)
+        expect(page.get_by_role("link", name="Falls at home", exact=True)).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("heading", name="Connect a project of Label Studio")).to_have_count(0)
+        assert page.locator("main > [id]").evaluate_all("found => found.map(each => each.id)") == [
+            "banners",
+            "projects",
+            "server",
+        ]
+        assert page.evaluate("() => window.stayed")
+
+
 def test_train_now_shows_progress_and_the_new_version_without_a_reload(
     server: str, store: Storage, full: None, look: Look
 ) -> None:
