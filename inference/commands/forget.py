@@ -41,10 +41,15 @@ def main(options: argparse.Namespace, settings: Settings) -> int:
     forgetter = Forgetter(settings, storage, TaskTable(storage), OperatorLog(storage))
     found = forgetter.forget(project, str(int(options.task)), Actor.of_command(), versions=options.versions)
     sentence = found.sentence
-    if found.serves:
+    if found.serves and not project:
+        sentence += " Train again offline, from an export without it."
+    elif found.serves:
         sentence += " A training is asked for" + (
             f"; until it ends no model serves: {found.serves} did." if found.deleted else "."
         )
-    sentence += " While Label Studio has the task and its annotations, a training learns them again: delete it there."
+    if project:
+        sentence += (
+            " While Label Studio has the task and its annotations, a training learns them again: delete it there."
+        )
     sys.stdout.write((json.dumps(msgspec.to_builtins(found), indent=1) if options.json else sentence) + "\n")
     return ExitCode.DONE

@@ -47,7 +47,7 @@ class Forgetter:
         self._tasks.forget(project, task)
         if self._cache is not None:
             self._cache.clear()  # entries are named by address, which the store does not hold
-        if found.serves:
+        if found.serves and project:  # 0 is trained offline, from a file
             self._updates.add(project, FORGET, self._storage.now(), job=f"forget-{task}", weight=self._weight)
         self._operators.record(project, actor, "forget", found.sentence)
         return found

@@ -37,9 +37,11 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def sentence(self) -> str:
         """For people."""
+        if not (self.changed or self.networks or self.learned or self.unclear):
+            return f"Nothing in the store names task {self.task}."
         found = (
-            f"Task {self.task} is forgotten: {self.changed} reports, records and logs are without it, {self.networks} "
-            "networks kept for later trainings are deleted."
+            f"Task {self.task} is forgotten. Reports, records and logs changed: {self.changed}; networks kept for later "
+            f"trainings and deleted: {self.networks}."
         )
         if self.learned or self.unclear:
             found += f" Kept versions that learned from it: {', '.join(self.learned) or 'none'}"

@@ -14,6 +14,7 @@ from shared.store.models import ModelStore
 from shared.store.opening import open_storage
 from shared.store.storage import Storage
 from tests.support.commands import run_inference
+from tests.support.published import publish_with_report
 from tests.support.synthetic import FAST
 from training.__main__ import main
 from training.planning import plan
@@ -101,3 +102,16 @@ def test_other_tasks_keep_what_they_have(storage: Storage) -> None:
     assert after["held_out"] == [each for each in before["held_out"] if each["task"] != "2"]
     assert after["figures"]["estimates"] == before["figures"]["estimates"]
     assert b"<svg" in (ModelStore(storage).file(7, newest, "report.html") or b"")
+
+
+def test_a_task_that_nothing_names_is_reported_as_such(storage: Storage) -> None:
+    done = run_inference("forget", "--project", "7", "--task", "99", MODEL_DIR=storage.address)
+    assert (done.returncode, done.stdout.partition(".")[0]) == (0, "Nothing in the store names task 99"), done.stderr
+
+
+def test_what_was_trained_offline_is_not_asked_to_be_trained_from_label_studio(tmp_path: Path) -> None:
+    empty = open_storage(str(tmp_path / "store"))
+    publish_with_report(empty, "20260101T000000Z-aaaaaa", project=0)
+    done = run_inference("forget", "--project", "0", "--task", "1", MODEL_DIR=empty.address)
+    assert "Train again offline, from an export without it." in done.stdout, done.stderr
+    assert not list(empty.keys("updates/0"))
