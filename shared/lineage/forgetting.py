@@ -40,8 +40,8 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
         if not (self.changed or self.networks or self.learned or self.unclear):
             return f"Nothing in the store names task {self.task}."
         found = (
-            f"Task {self.task} is forgotten. Reports, records and logs changed: {self.changed}; networks kept for later "
-            f"trainings and deleted: {self.networks}."
+            f"Task {self.task} is forgotten. Reports, records and logs changed: {self.changed}; networks kept for "
+            f"later trainings and deleted: {self.networks}."
         )
         if self.learned or self.unclear:
             found += f" Kept versions that learned from it: {', '.join(self.learned) or 'none'}"
