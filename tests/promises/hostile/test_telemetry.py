@@ -34,6 +34,7 @@ def isolated(folder: Path, seconds: float, *arguments: object, **settings: str) 
     return found
 
 
+@pytest.mark.slow
 def test_trainer_and_server_look_nothing_up_and_leave_nothing_at_home(tmp_path: Path) -> None:
     trained = isolated(tmp_path, 600, *TRAIN, TRAIN_EPOCHS="2")
     assert trained["code"] == 0, trained["said"]

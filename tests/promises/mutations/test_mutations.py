@@ -39,20 +39,24 @@ def problem(root: Path, text: str) -> str:
     return try_mutation(read_mutation(path), root, {})
 
 
+@pytest.mark.slow
 def test_a_mutation_that_removes_the_protection_fails_the_test(root: Path) -> None:
     assert problem(root, HEAD + replace("    return n")) == ""
     assert "n // 2" in (root / "shared" / "half.py").read_text(), "the tree itself was changed"
 
 
+@pytest.mark.slow
 def test_a_mutation_that_no_test_notices_is_a_failure(root: Path) -> None:
     assert "does not notice: 1 passed" in problem(root, HEAD + replace("    return int(n / 2)"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["    return m", "    retur n", "    raise ImportError"])
 def test_code_that_breaks_is_not_an_assertion(root: Path, line: str) -> None:
     assert "did not fail by an assertion" in problem(root, HEAD + replace(line))
 
 
+@pytest.mark.slow
 def test_a_selection_without_tests_is_a_failure(root: Path) -> None:
     text = HEAD.replace("is_half", "is_gone") + replace("    return n")
     assert "did not fail by an assertion" in problem(root, text)
@@ -69,6 +73,7 @@ def test_code_that_occurs_twice_asks_for_a_renewal(root: Path) -> None:
     assert "occurs 2 times in shared/half.py" in problem(root, HEAD + replace("    return n"))
 
 
+@pytest.mark.slow
 def test_a_comment_nearby_changes_nothing(root: Path) -> None:
     (root / "shared" / "half.py").write_text(f"def half(n):\n    # rounded down\n{OLD}    # the end\n")
     assert problem(root, HEAD + replace("    return n")) == ""
@@ -80,6 +85,7 @@ def test_replacements_are_found_in_the_code_as_it_is_not_in_each_other(root: Pat
     assert list(mutated_files(read_mutation(path), root).values()) == [f"{OLD}def half(n):\n    return n\n"]
 
 
+@pytest.mark.slow
 def test_a_test_that_fails_with_the_protection_shows_nothing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "shared" / "half.py").write_text("def half(n):\n    return n\n")
     assert "assert" in find_not_green([TEST], root)[TEST]

@@ -121,6 +121,7 @@ def test_half_an_emoji_in_the_subject_is_published(trainer: Trainer, write_expor
     assert set(read_card(trainer.model()).folds) == {f"subject \\ud83d{number}" for number in range(3)}
 
 
+@pytest.mark.slow
 def test_a_terminal_that_cannot_show_it_fails_no_published_run(
     trainer: Trainer, write_export: Export, tmp_path: Path
 ) -> None:
