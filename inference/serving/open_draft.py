@@ -28,6 +28,7 @@ Region = Mapping[str, Any]  # as Label Studio writes it
 RegionKey = tuple[Any, ...]
 
 REMEMBERED_SECONDS = 3600.0
+REPEATED_SECONDS = 10.0  # Label Studio on SQLite repeats a request when its database is locked
 REMEMBERED_EVENTS = 16  # of a task: a draft is saved 5 s after each change
 MOST_REGIONS = 2000  # of an open task; with more nothing is suggested
 ALL_REGIONS = 1 << 16  # that are remembered, about 1 kB each
@@ -92,6 +93,8 @@ class OpenDrafts:
             return None
         with self._lock:
             earlier = self._events.get((project, task), ())
+            if earlier and earlier[-1].context == event.context and event.at - earlier[-1].at < REPEATED_SECONDS:
+                earlier = earlier[:-1]  # its answer may have been lost: the same again
             self._events[project, task] = (*earlier, event)[-REMEMBERED_EVENTS:]
         return _rebuild(versions, earlier, event) if event.context else None
 
