@@ -16,7 +16,6 @@ from shared.row_labels.columns import UNKNOWN
 from shared.settings import Settings
 from training.commands.source import add_source, check_source, existing_storage, read_source
 from training.data.annotations import Recording
-from training.data.recordings import load_recordings
 
 INDEX = "recordings.csv"
 
@@ -37,16 +36,7 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
     """Write them. Returns 0, or 1 if a task was left out. Raises TrainingDataError where nothing is annotated."""
     check_source(arguments, "export-labels")
     data = read_source(arguments, settings, existing_storage(settings))
-    loaded = load_recordings(
-        data.tasks,
-        data.config,
-        data.source,
-        settings.unlabelled,
-        annotators=settings.annotators,
-        machine_annotations=settings.machine_annotations,
-        overlaps=settings.overlaps,
-        to_learn=False,
-    )
+    loaded = data.load(settings, to_learn=False)
     for note in (*data.notes, *loaded.notes):
         sys.stderr.write(f"{note}\n")
     values = {str(task.id): data.config.value_of(task.data) for task in data.tasks}

@@ -43,7 +43,7 @@ class TrainingData(NamedTuple):
         moment = datetime.fromisoformat(self.snapshot.taken_at)
         return take_snapshot(annotation_states(tasks), self.snapshot.fingerprint, moment)
 
-    def load(self, settings: Settings, previous: Heads = ()) -> Loaded:
+    def load(self, settings: Settings, previous: Heads = (), *, to_learn: bool = True) -> Loaded:
         """What `load_recordings` makes of it. previous: labels by head of ranges of the model that serves."""
         return load_recordings(
             self.tasks,
@@ -54,6 +54,7 @@ class TrainingData(NamedTuple):
             machine_annotations=settings.machine_annotations,
             overlaps=settings.overlaps,
             previous=previous,
+            to_learn=to_learn,
         )
 
 
