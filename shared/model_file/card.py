@@ -188,6 +188,7 @@ class KnownRecordings(msgspec.Struct, frozen=True, kw_only=True):
     length_limit: float | None = None  # logarithm of times that one may be shorter or longer than these; None: any
     missing_share: float  # of cells, in the recording that lacks most
     missing_limit: float | None = None  # share of cells that a recording may lack; None: any
+    channel_missing_limits: tuple[float, ...] = ()  # the same for each channel by itself; empty: any
     terminated: bool = False  # whether the files of all of them end with a line break
     log_step: float | None = None  # logarithm of the median step of time; None: no times, or no constant step
     step_limit: float = 0.0  # a logarithm may be off by at most
@@ -213,6 +214,7 @@ class KnownRecordings(msgspec.Struct, frozen=True, kw_only=True):
             self.filled,
             *self.scales,
             self.levels or self.varied,
+            self.channel_missing_limits or self.varied,
             self.profile_mean or self.varied,
             self.accuracy_without or self.varied,
         )

@@ -114,8 +114,9 @@ def _without(empty: Sequence[int], series: Series, card: ModelCard) -> Doubt:
     """A doubt about channels without a value. Raises SeriesError where the model cannot answer from the others."""
     channels = card.label_config.channels
     left = len(channels) - len(empty)
-    reasons = " ".join(doubt.sentence for doubt in series.doubts if doubt.kind == "unreadable-cells")
-    sentence = f"{names(channels, empty)} hold{'s' if len(empty) == 1 else ''} no value. {reasons}".strip()
+    without = f"{names(channels, empty)} hold{'s' if len(empty) == 1 else ''} no value."
+    reasons = [doubt.sentence for doubt in series.doubts if doubt.kind == "unreadable-cells"]  # doubts by themselves
+    sentence = " ".join([without, *reasons])
     if 2 * left < len(channels):
         raise SeriesError(f"Only {left} of {len(channels)} channels have values: {sentence}")
     known = card.known
@@ -127,7 +128,7 @@ def _without(empty: Sequence[int], series: Series, card: ModelCard) -> Doubt:
             )
     return Doubt(
         kind="empty-channel",
-        sentence=f"Channel{'s' * (len(empty) > 1)} {sentence} Its cells are missing; the other channels answer.",
+        sentence=f"Channel{'s' * (len(empty) > 1)} {without} The other channels answer.",
         share=len(empty) / len(channels),
     )
 

@@ -165,7 +165,7 @@ def unlike_doubts(
         empty = empty_channels(series.values)
         places = [place for place in np.flatnonzero(found.constant & varied).tolist() if place not in empty]
         still = [place for place in places if _constant(series, place)]
-    yield from _missing_cells(series, known, found.lacking, empty)
+    yield from _missing_cells(series, known, found.lacking, empty, channels)
     for place in still:
         yield Doubt(
             kind="constant-channel",
@@ -200,14 +200,28 @@ def _length(rows: int, known: KnownRecordings) -> Iterator[Doubt]:
         )
 
 
-def _missing_cells(series: Series, known: KnownRecordings, lacking: Doubles, empty: Sequence[int]) -> Iterator[Doubt]:
+def _missing_cells(
+    series: Series, known: KnownRecordings, lacking: Doubles, empty: Sequence[int], channels: Sequence[str]
+) -> Iterator[Doubt]:
     """A doubt about cells without a value, in channels that have some. lacking: the shares in the sample."""
-    if known.missing_limit is None or lacking.mean() <= known.missing_limit:
+    if known.missing_limit is None:
         return
     filled = [place for place in range(len(lacking)) if place not in empty and known.filled[place]]
-    if not filled:
+    limits = known.channel_missing_limits or (1.0,) * len(lacking)
+    shares = {place: _missing_share(series, [place]) for place in filled if lacking[place] > limits[place]}
+    over = {place: share for place, share in shares.items() if share > limits[place]}
+    if len(over) < len(filled):
+        for place, share in over.items():
+            yield Doubt(
+                kind="missing-cells",
+                sentence=f"{share:.1%} of the cells of channel {quoted(channels[place])} hold no value, far more than "
+                "in the training recordings.",
+                share=share,
+            )
+    others = [place for place in filled if place not in over] if len(over) < len(filled) else filled
+    if not others or lacking[others].mean() <= known.missing_limit:
         return
-    share = float(np.mean([missing(series.values[:, place]).mean() for place in filled]))
+    share = _missing_share(series, others)
     if share > known.missing_limit:
         yield Doubt(
             kind="missing-cells",
@@ -215,6 +229,10 @@ def _missing_cells(series: Series, known: KnownRecordings, lacking: Doubles, emp
             f"{known.missing_share:.0%} did.",
             share=share,
         )
+
+
+def _missing_share(series: Series, places: Sequence[int]) -> float:
+    return float(np.mean([missing(series.values[:, place]).mean() for place in places]))
 
 
 def _levels(

@@ -65,6 +65,8 @@ def _may_hold_absurd(values: Doubles) -> bool:
         each.reshape(lanes, -1) for each in (np.minimum.reduce(wide, axis=0), np.maximum.reduce(wide, axis=0))
     )
     ends = np.concatenate([least, largest, values[whole:]])
+    if not np.isfinite([low, high]).all():
+        return True
     reach = NEAR * (high - low)
     return not bool(((ends >= low - reach) & (ends <= high + reach) & (high > low)).all())
 

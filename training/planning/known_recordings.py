@@ -65,6 +65,7 @@ def learn_known_recordings(recordings: Sequence[Series], *, timed: bool) -> Know
     distinct, swap_limit = _swaps(found, rests, enough=enough) if known.profile_mean and len(found) > 1 else ((), 0.0)
     rows = np.log([series.rows for series in recordings])
     lacking = max(float(each.mean()) for each in gaps)
+    by_channel = np.max([each.mean(axis=0) for each in gaps], axis=0)
     factor = _factor(len(found))
     furthest = shifts.max(axis=0)
     measure = int(furthest.argmin()) if enough else None
@@ -78,6 +79,7 @@ def learn_known_recordings(recordings: Sequence[Series], *, timed: bool) -> Know
         else FACTOR * float(np.ptp(rows)) + GROSS_LENGTH,
         missing_share=lacking,
         missing_limit=max(FACTOR * max(lacking, LEAST_MISSING), 0.0 if enough else GROSS_MISSING),
+        channel_missing_limits=tuple(np.maximum(FACTOR * by_channel, GROSS_MISSING).tolist()),
         terminated=not any(doubt.kind == "unterminated" for series in recordings for doubt in series.doubts),
         log_step=float(np.median(steps)) if steady else None,
         step_limit=FACTOR * max(off, LEAST_STEP) if enough else max(GROSS_STEP, FACTOR * off),

@@ -38,6 +38,12 @@ def test_infinite_values_are_reported_and_count_as_missing() -> None:
     assert doubt.sentence.startswith("Rows 7 to 8 of 'acc': infinite, or beyond 1e+38")
 
 
+def test_a_channel_that_is_mostly_infinite_is_reported_without_a_warning() -> None:
+    odd = values()
+    odd[5:, 1] = np.inf
+    assert [doubt.first_row for doubt in outliers(odd, NAMES)] == [5]
+
+
 def test_channels_without_a_value_are_found_wherever_others_begin() -> None:
     some = values(40_000)
     some[:39_999] = np.nan

@@ -118,6 +118,26 @@ def test_gaps_that_training_recordings_have_are_not_doubted() -> None:
     assert "missing-cells" not in kinds(with_gaps(recording(100)), known)
 
 
+def almost_empty(series: Series) -> Series:
+    values = series.values.copy()
+    values[5:, 1] = np.nan
+    return Series(values, series.axis)
+
+
+def test_a_channel_without_nearly_all_of_its_values_is_doubted_however_full_the_others_are(
+    known: KnownRecordings,
+) -> None:
+    (doubt,) = unlike_doubts(almost_empty(recording(200)), known, NAMES, timed=True)
+    assert (doubt.kind, doubt.effect) == ("missing-cells", Effect.UNSURE)
+    assert doubt.sentence.startswith("99.4% of the cells of channel 'y' hold no value")
+    assert doubt.share == pytest.approx(895 / 900)
+
+
+def test_a_channel_that_training_recordings_fill_as_little_is_not_doubted() -> None:
+    known = learn_known_recordings([almost_empty(recording(seed)) for seed in range(6)], timed=True)
+    assert "missing-cells" not in kinds(almost_empty(recording(100)), known)
+
+
 def test_channels_that_training_recordings_do_not_tell_apart_are_never_called_swapped() -> None:
     """Two channels of the same kind, with larger differences between people than between the two."""
 
