@@ -72,6 +72,9 @@ def explain_header(data: memoryview, begin: int, config: LabelConfig) -> str:
     if b"\r" in data[begin : begin + LOOKED_AT].tobytes() and b"\n" not in data[begin : begin + LOOKED_AT].tobytes():
         return f"{shown}; the lines end with a carriage return alone, as on old Macs: save it with line feeds."
     wanted = [name for name in (config.time_column, *config.channels[:MOST_NAMES]) if name and not name.isdigit()]
+    separator = next((each for each in SEPARATORS if wanted and _splits(lines[0], each, wanted)), None)
+    if separator:
+        return f"{shown}; its names are separated by {separator!r}: set sep to it in the TimeSeries tag."
     header = next((place for place, line in enumerate(lines) if wanted and _holds(line, wanted)), 0)
     looks = _what(lines, header > 0)
     if header:
@@ -97,6 +100,12 @@ def second_header(row: int, cells: Sequence[str]) -> str:
 def _holds(line: str, wanted: Sequence[str]) -> bool:
     lowered = line.lower()
     return all(name in lowered for name in wanted)
+
+
+def _splits(line: str, separator: str, wanted: Sequence[str]) -> bool:
+    """Whether this separator gives the cells of this line the wanted names."""
+    cells = {cell.strip().strip('"') for cell in line.lower().split(separator)}
+    return len(cells) > 1 and cells.issuperset(wanted)
 
 
 def _what(lines: Sequence[str], above: bool) -> str:

@@ -50,6 +50,8 @@ from tests.shared.recordings.columns import CLOCK, NAN, column, config, equal
         (b"# watch 7\ntime,value\n0,1\n", "'# watch 7', which looks like a comment.*line 2, 'time,value'"),
         (b"sep=;\ntime;value\n0;1\n", "'sep=;', which looks like Excel's line"),
         (b"#group,false,true\n#datatype,long,double\n,time,value\n", "InfluxDB.*line 3"),
+        (b"time;value\n0;1,5\n1;2\n", "'time;value'; its names are separated by ';': set sep to it"),
+        (b"time\tvalue\n0\t1\n1\t2\n", r"separated by '\\t': set sep"),
         (b"Made by X\nat 30 Hz\n\ntime,value\n0,1\n1,2\n", "'Made by X', which looks like text above.*line 4"),
         (b"x" * (5 << 20), "a line for each row"),
         (b"time,value\n0," + b"1" * (5 << 20) + b"\n", "a line for each row"),
