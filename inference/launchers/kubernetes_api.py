@@ -13,6 +13,7 @@ from urllib3.exceptions import HTTPError
 
 from shared.digits import read_digits
 from shared.errors import ClusterError, SettingsError
+from shared.json_decoding import decode_json
 from shared.net.connections import describe_error
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -179,10 +180,10 @@ class ClusterApi:
             if self._closed:
                 return
             for line in _lines(response):
-                event = msgspec.json.decode(line, type=WatchEvent)
+                event = decode_json(line, WatchEvent)
                 if event.type == "ERROR":
-                    self._refuse(msgspec.json.decode(event.object, type=_Refusal))
-                yield event.type, msgspec.json.decode(event.object, type=Job)
+                    self._refuse(decode_json(event.object, _Refusal))
+                yield event.type, decode_json(event.object, Job)
         except msgspec.MsgspecError as error:
             raise ClusterError(f"{self._cluster.url} sent an invalid watch event: {error}.") from None
         except HTTPError as error:
@@ -244,13 +245,13 @@ class ClusterApi:
         """The object that an answer carries."""
         if 200 <= answer.status < 300:
             try:
-                return msgspec.json.decode(answer.body, type=kind)
+                return decode_json(answer.body, kind)
             except msgspec.MsgspecError as error:
                 raise ClusterError(
                     f"{self._cluster.url} answered with an invalid Kubernetes object: {error}."
                 ) from None
         try:
-            refusal = msgspec.json.decode(answer.body, type=_Refusal)
+            refusal = decode_json(answer.body, _Refusal)
         except msgspec.MsgspecError:
             refusal = _Refusal()
         wait = read_digits(answer.retry_after) or 0

@@ -7,6 +7,7 @@ from cachetools import LRUCache
 
 from inference.monitoring.evaluation import EvaluationSummary, summarise_report
 from shared.errors import ModelError
+from shared.json_decoding import decode_json
 from shared.model_file.card import Estimate
 from shared.reporting.wording import metric_of_set
 from shared.store.models import UNFINISHED, ModelStore
@@ -117,7 +118,7 @@ class Reports:
 
 def _summarise(data: bytes) -> ReportSummary:
     try:
-        short = msgspec.json.decode(data, type=_Short)
+        short = decode_json(data, _Short)
     except msgspec.DecodeError as error:
         return ReportSummary(reason=f"Its report cannot be read: {error}.")
     known = short.metrics.estimates

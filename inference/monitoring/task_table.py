@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from shared.errors import ConflictError, SegmenterError
+from shared.json_decoding import decode_json
 from shared.store import keys
 from shared.store.storage import Storage
 from shared.supervision import beat
@@ -190,7 +191,7 @@ class TaskTable:
             return {}, None
         try:
             unpacked = zlib.decompressobj(wbits=31).decompress(found.data, LARGEST)
-            return {each.task: each for each in msgspec.json.decode(unpacked, type=list[TaskRecord])}, found.tag
+            return {each.task: each for each in decode_json(unpacked, list[TaskRecord])}, found.tag
         except (zlib.error, msgspec.DecodeError) as error:
             log.warning("%s cannot be read and is replaced: %s", keys.tasks(project), error)
             return {}, found.tag

@@ -12,6 +12,8 @@ from typing import BinaryIO
 
 import msgspec
 
+from shared.json_decoding import decode_json
+
 STALE_SECONDS = 3600.0  # age of a half-written file whose writer must have ended
 SUFFIX = ".recording"
 
@@ -130,7 +132,7 @@ class RecordingCache:
 
 def _read_entry(file: BinaryIO, url: str) -> CacheEntry | None:
     try:
-        entry = msgspec.json.decode(file.readline(2**16), type=CacheEntry)
+        entry = decode_json(file.readline(2**16), CacheEntry)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return entry if entry.url == url else None

@@ -8,6 +8,7 @@ import msgspec
 from urllib3.exceptions import HTTPError
 
 from shared.errors import LabelStudioError, RefusedError
+from shared.json_decoding import decode_json
 from shared.net.connections import Connections, describe_error, read_body
 from shared.net.urls import Url
 
@@ -35,7 +36,7 @@ class Reply(NamedTuple):
 
     def decode(self, kind: type[T]) -> T:
         """The body as `kind`. Raises msgspec.MsgspecError or UnicodeDecodeError."""
-        return msgspec.json.decode(self.body, type=kind, strict=False)
+        return decode_json(self.body, kind, strict=False)
 
 
 def send_request(

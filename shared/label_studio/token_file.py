@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from shared.errors import SettingsError
+from shared.json_decoding import decode_json
 from shared.settings import Settings
 
 FOLDER = "time-series-segmenter"
@@ -48,7 +49,7 @@ class TokenFile:
                 log.warning("%s is not used: it must be a file of mode 600 of this user.", self.path)
                 return ""
             with suppress(msgspec.DecodeError):
-                found = msgspec.json.decode(file.read(LARGEST), type=StoredToken)
+                found = decode_json(file.read(LARGEST), StoredToken)
                 return found.token if found.host == host else ""
         return ""
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 import msgspec
 
 from shared.errors import RefusedError, SegmenterError
+from shared.json_decoding import decode_json
 from shared.store import keys
 from shared.store.storage import Storage
 
@@ -103,5 +104,5 @@ class KeptFits:
 
 def _decode(line: bytes) -> KeptFit | None:
     with suppress(msgspec.DecodeError, UnicodeDecodeError):
-        return msgspec.json.decode(line, type=KeptFit)
+        return decode_json(line, KeptFit)
     return None

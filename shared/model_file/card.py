@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from shared.errors import ModelError
+from shared.json_decoding import decode_json
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.snapshots import Snapshot
 
@@ -289,11 +290,11 @@ def encode_card(card: ModelCard) -> str:
 def decode_card(text: str | bytes) -> ModelCard:
     """Card from JSON. Raises ModelError if it is not a card, or one of a newer schema."""
     try:
-        schema = msgspec.json.decode(text, type=_Schema).schema
+        schema = decode_json(text, _Schema).schema
         if schema > SCHEMA:
             raise ModelError(
                 f"A model card has schema {schema}, this program reads up to {SCHEMA}: update the program."
             )
-        return msgspec.json.decode(text, type=ModelCard)
+        return decode_json(text, ModelCard)
     except msgspec.DecodeError as error:
         raise ModelError(f"A model card cannot be read: {error}; train the project again.") from error

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import ModelError
+from shared.json_decoding import decode_json
 
 TOLERANCE = 1e-3  # absolute: the checksum covers damage; processors and libraries differ by 1e-5
 MAX_VALUES = 1 << 20
@@ -53,7 +54,7 @@ def encode_probe(probe: Probe) -> str:
 def decode_probe(text: str) -> Probe:
     """Probe from JSON. Raises ModelError if it is not one."""
     try:
-        message = msgspec.json.decode(text, type=_Message)
+        message = decode_json(text, _Message)
     except msgspec.DecodeError as error:
         raise ModelError(f"A model file's probe cannot be read: {error}.") from error
     return Probe(

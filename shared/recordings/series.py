@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from shared.doubts import Doubt
 from shared.errors import SeriesError
+from shared.json_decoding import decode_json
 from shared.json_values import holds_more_values
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.time_axis import TimeAxis
@@ -118,7 +119,7 @@ def _decode(data: memoryview) -> Mapping[str, Any]:
     if holds_more_values(data, MAX_JSON_VALUES):
         raise SeriesError(f"The recording is JSON of more than {MAX_JSON_VALUES} values; save it as CSV.")
     try:
-        columns: dict[str, Any] = msgspec.json.decode(data, type=dict[str, Any])
+        columns: dict[str, Any] = decode_json(data, dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SeriesError(
             f"The recording starts with {{ but is no JSON object of columns ({error}); expected one such as "

@@ -8,6 +8,7 @@ from contextlib import suppress
 import msgspec
 
 from shared.errors import ConflictError, RefusedError
+from shared.json_decoding import decode_json
 from shared.retraining.runs import LaunchRecord
 from shared.store import keys
 from shared.store.processes import is_gone
@@ -65,7 +66,7 @@ class LaunchClaims:
 def _decoded(found: Blob | None) -> LaunchRecord | None:
     """A claim; None where it cannot be read: it is replaced."""
     with suppress(msgspec.DecodeError, UnicodeDecodeError):
-        return None if found is None else msgspec.json.decode(found.data, type=LaunchRecord)
+        return None if found is None else decode_json(found.data, LaunchRecord)
     return None
 
 

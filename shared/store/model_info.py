@@ -6,6 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from shared.errors import ModelError
+from shared.json_decoding import decode_json
 from shared.labelling.snapshots import Snapshot
 from shared.model_file.onnx_file import check_seal, checksum, read_metadata
 from shared.store.keys import is_version
@@ -83,7 +84,7 @@ def read_tail(data: bytes, tag: str, project: int) -> ModelInfo | None:
 
 def _info(card_json: bytes | str, sha256: str, tag: str, project: int) -> ModelInfo:
     try:
-        card = msgspec.json.decode(card_json, type=_Card)
+        card = decode_json(card_json, _Card)
     except msgspec.DecodeError as error:
         raise ModelError(f"The card of a model file cannot be read: {error}; train again.") from error
     if not is_version(card.version):

@@ -7,6 +7,7 @@ versions of this program can be read.
 import msgspec
 
 from shared.errors import ModelError
+from shared.json_decoding import decode_json
 from shared.labelling.segments import Segment
 from shared.model_file.card import Estimate, ModelMetrics
 
@@ -159,7 +160,7 @@ class _Numbered(msgspec.Struct, frozen=True):
 def read_number(data: bytes) -> int:
     """The number of a version from its report.json; 0 where it has none."""
     try:
-        return msgspec.json.decode(data, type=_Numbered).number
+        return decode_json(data, _Numbered).number
     except msgspec.DecodeError:
         return 0
 
@@ -167,7 +168,7 @@ def read_number(data: bytes) -> int:
 def read_report(data: bytes, version: str = "") -> ReportFile:
     """Decode a report.json. Raises ModelError; `version` names it there."""
     try:
-        return msgspec.json.decode(data, type=ReportFile)
+        return decode_json(data, ReportFile)
     except msgspec.DecodeError as error:
         name = f"The report of version {version}" if version else "A report.json"
         raise ModelError(f"{name} cannot be read: {error}.") from error

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import msgspec
 
 from shared.errors import ConflictError, RecordError, RefusedError, StoreError
+from shared.json_decoding import decode_json
 from shared.store.keys import size_limit
 
 T = TypeVar("T")
@@ -150,12 +151,12 @@ def decode_record(
     """A record from its bytes. Raises RecordError."""
     try:
         if words is None:
-            return msgspec.json.decode(data, type=kind)
-        fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+            return decode_json(data, kind)
+        fields = decode_json(data, dict[str, msgspec.Raw])
         for name, known in words.items():
             if name in fields and _is_another_word(fields[name], known):
                 fields[name] = msgspec.Raw(msgspec.json.encode(OTHER))
-        return msgspec.json.decode(msgspec.json.encode(fields), type=kind)
+        return decode_json(msgspec.json.encode(fields), kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecordError(
             f"{storage.address}/{key} cannot be read ({error}): damaged, or written by a later version. {remedy}"
