@@ -1,11 +1,12 @@
-"""What a user could pick instead, small and honest: gradient boosting on rolling features, and MS-TCN.
+"""What a user could pick instead, small and honest: gradient boosting on rolling features, MS-TCN, other networks.
 
-Both get this project's targets, class weights and decoding (a minimum-duration filter, peak picking), so that only
-what finds the probabilities differs. Boosting sees its features as they are, MS-TCN the normalised channels that our
-network sees.
+All get this project's targets, class weights and decoding (a minimum-duration filter, peak picking, priors), so that
+only what finds the probabilities differs. Boosting sees its features as they are, networks the normalised channels that
+ours sees; those of row_networks.py its windows, too.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from torch import Tensor, nn
 from torch.nn import functional
 
+from research.row_networks import Conformer, PlainLSTM, UNet, row_network
 from shared.labelling.segments import Segment
 from shared.model_file.card import Head
 from training.data.annotations import UNKNOWN, LabelKinds, Recording
@@ -34,15 +36,24 @@ LONGEST = 4.0  # medians that a recording counts at most in the statistics
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 Classifier = Callable[[Sequence[Recording], Sequence[Recording], int, Head, int], list[Floats]]
+Peer = Callable[[Sequence[Recording], Sequence[Recording], LabelKinds, int], list[Floats]]
 
 
 def fit_and_find(
     name: str, training: Sequence[Recording], test: Sequence[Recording], kinds: LabelKinds, seed: int
 ) -> list[list[Segment]]:
-    """Segments of each test recording, by the peer `name` (a key of PEERS) fitted on `training`, a fit a head."""
+    """Segments of each test recording, by the peer `name` (a key of PEERS) fitted on `training`."""
     heads = learn_heads(training, kinds)
-    parts = [PEERS[name](training, test, number, head, seed) for number, head in enumerate(heads)]
-    return [decode(heads, np.concatenate(each, axis=1)) for each in zip(*parts, strict=True)]
+    return [decode(heads, each) for each in PEERS[name](training, test, kinds, seed)]
+
+
+def a_fit_a_head(
+    classifier: Classifier, training: Sequence[Recording], test: Sequence[Recording], kinds: LabelKinds, seed: int
+) -> list[Floats]:
+    """Probabilities of the rows of each test recording, all heads side by side."""
+    heads = learn_heads(training, kinds)
+    parts = [classifier(training, test, number, head, seed) for number, head in enumerate(heads)]
+    return [np.concatenate(each, axis=1) for each in zip(*parts, strict=True)]
 
 
 def targets(recording: Recording, number: int, head: Head) -> Integers:
@@ -147,4 +158,10 @@ def _stages(stages: Any, rows: Tensor) -> tuple[Tensor, Tensor]:
     return first, stages[1](first.softmax(1))
 
 
-PEERS: dict[str, Classifier] = {"boosting": boosting, "ms-tcn": ms_tcn}
+PEERS: dict[str, Peer] = {
+    "boosting": partial(a_fit_a_head, boosting),
+    "ms-tcn": partial(a_fit_a_head, ms_tcn),
+    "lstm": partial(row_network, PlainLSTM),
+    "u-net": partial(row_network, UNet),
+    "conformer": partial(row_network, Conformer),
+}
