@@ -4,14 +4,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from training.data.annotations import UNKNOWN
 from training.fitting.batches import TrainingSet
 from training.fitting.dataset import Integers
 from training.fitting.network import WIDTHS, EventExpert, Experts, window_statistics
-from training.fitting.one_cycle import OneCycle
 from training.planning.recipe import ExpertRecipe
 
 CHUNK = 16_384  # rows whose statistics are computed at once, beside REACH on both sides
@@ -110,19 +109,19 @@ def _fit(
     experts.center.copy_(statistics.mean(0))
     experts.rate.copy_(1 / (statistics.std(0, correction=0) + LEAST_SPREAD))
     experts.train()
+    parameters: list[nn.Parameter] = list(experts.parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
     steps = min(steps, recipe.steps)
-    optimizer = OneCycle(
-        experts.parameters(),
-        steps,
-        rate=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
-        warm_up=recipe.warm_up,
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, total_steps=steps, pct_start=recipe.warm_up
     )
     for _ in range(steps):
         some = torch.from_numpy(pool[random.integers(len(pool), size=recipe.batch)]).to(statistics.device)
         loss = loss_of(some)
-        optimizer.backward(loss)
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
         optimizer.step()
+        schedule.step()
     experts.eval()
 
 

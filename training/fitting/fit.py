@@ -13,7 +13,6 @@ from training.fitting.batches import TrainingSet
 from training.fitting.dataset import Doubles
 from training.fitting.experts import fit_event_expert, fit_experts
 from training.fitting.network import Network
-from training.fitting.one_cycle import OneCycle
 from training.planning.recipe import EVENT_EXPERT, EXPERTS, Recipe
 
 REPORT_EVERY = 10  # steps between two reports of progress: a report costs a thousandth of them
@@ -111,12 +110,11 @@ def _fit_recurrent(
     """Fit what the LSTM alone says, in place. Returns the mean loss of each REPORT_EVERY steps."""
     device = weights[0].device
     network.train()
-    optimizer = OneCycle(
-        network.parameters(),
-        steps,
-        rate=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
-        warm_up=recipe.warm_up,
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, total_steps=steps, pct_start=recipe.warm_up
     )
     average = [each.detach().clone() for each in network.parameters()] if recipe.averaging else []
     losses, recent = [], torch.zeros((), device=device)
@@ -125,9 +123,11 @@ def _fit_recurrent(
         logits = torch.split(network.recurrent(rows), data.head_classes, dim=-1)
         loss = weighted_loss(logits, targets, shares, weights)
 
-        optimizer.backward(loss)
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
         optimizer.step()
+        schedule.step()
         if average:
             kept = min(recipe.averaging, (1 + step) / (10 + step))
             torch._foreach_lerp_(average, [each.detach() for each in network.parameters()], 1 - kept)
