@@ -80,7 +80,6 @@ class StatusCollector:
     def touch(self, project: int) -> None:
         """Read a project at the next look, since it has changed."""
         self._touched.add(project)
-        self._at = float("-inf")
 
     def known(self) -> list[ProjectStatus]:
         """All projects as of the last look, by number. Reads nothing."""
@@ -108,7 +107,8 @@ class StatusCollector:
         """
         if self._looking.acquire(timeout=WAIT_SECONDS):
             try:
-                if self._clock() - self._at >= min(max(FRESH_SECONDS, self._took / SHARE), OLDEST_SECONDS):
+                fresh = min(max(FRESH_SECONDS, self._took / SHARE), OLDEST_SECONDS)
+                if self._touched or self._clock() - self._at >= fresh:  # a look in progress may have missed the touch
                     self._attempt(viewed=True)
             finally:
                 self._looking.release()
