@@ -5,6 +5,7 @@ whose output, log lines included, holds the token that tests use towards their L
 need themselves, so that a small test file starts fast.
 """
 
+import logging
 import sys
 from collections import Counter
 from collections.abc import Generator, Iterator
@@ -62,6 +63,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if len(seconds) > 2:
         reported = ", ".join(f"{room} {spent / 1000:.0f} s" for room, spent in sorted(seconds.items()))
         terminalreporter.write_line(f"of that: {reported}")
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """End the logging that a command started in this process: pytest closes the stream that its handler writes to, and
+    its level decides what later tests see.
+    """
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.handlers[:] = [handler for handler in root.handlers if type(handler) is not logging.StreamHandler]
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

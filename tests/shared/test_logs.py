@@ -9,15 +9,6 @@ from shared.logs import LONGEST_LINE, MOST_ADDED, Redaction, start_logging
 FORGED = "a\n12:00:00 A forged line.\r\x1b[2J\x00\u2028\u202eb"
 
 
-@pytest.fixture(autouse=True)
-def untouched() -> object:
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    yield None
-    root.handlers[:] = before
-    root.setLevel(level)
-
-
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_foreign_text_is_one_line_without_escapes_of_a_terminal(form: str) -> None:
     stream = io.StringIO()
