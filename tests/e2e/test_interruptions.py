@@ -6,8 +6,11 @@ import threading
 import time
 
 from examples.demo.client import Client
+from shared.retraining.runs import Runs
+from shared.store.opening import open_storage
 from tests.e2e.conftest import Serve
 from tests.e2e.project import Project, read_card, read_reference
+from tests.support.waiting import wait_until
 
 KILLS = int(os.environ.get("E2E_KILLS", "5"))
 FAST = {"TRAIN_EPOCHS": "20", "RECONCILE_SECONDS": "5"}  # what is learned does not matter here, that it is does
@@ -44,7 +47,8 @@ def test_a_server_restarted_while_it_trains_trains_again(user: Client, serve: Se
         project.connect(server.url)
         for number in range(4):
             project.annotate(number)
-        time.sleep(2)
+        runs = Runs(open_storage(str(server.models)))
+        wait_until(lambda: runs.state(project.id).active is not None)
         server.program.stop()
         assert read_card(server.models, project.id) is None, "it was to be stopped before the first model was there"
         server.start()

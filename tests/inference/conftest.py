@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from inference.web.app import create_app
 from shared.settings import Settings
 from tests.support.store import publish_model
+from tests.support.waiting import NEVER_SECONDS
 
 CONFIG = (
     '<View><TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/></TimeSeriesLabels>'
@@ -40,8 +41,9 @@ def publish(model_dir: Path) -> Publish:
 
 
 @pytest.fixture
-def serve(model_dir: Path) -> Serve:
-    """Run the app with some settings, and give a client of it."""
+def serve(model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Serve:
+    """Run the app with some settings, and give a client of it. Its pages wait for a look in progress, however long."""
+    monkeypatch.setattr("inference.monitoring.project_status.WAIT_SECONDS", NEVER_SECONDS)
 
     @contextmanager
     def serve(**settings: Any) -> Iterator[TestClient]:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from shared.store.opening import open_storage
 from shared.store.storage import Storage
 from tests.support.server import run_server
+from tests.support.waiting import NEVER_SECONDS
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
@@ -26,6 +27,7 @@ def browser() -> Iterator[Browser]:
     """One Chromium for all tests."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        expect.set_options(timeout=1000 * NEVER_SECONDS)
         yield browser
         browser.close()
 
@@ -49,6 +51,7 @@ def look(browser: Browser) -> Look:
     @contextmanager
     def look(url: str, **options: Any) -> Iterator[Page]:
         context = browser.new_context(base_url=url, **options)
+        context.set_default_timeout(1000 * NEVER_SECONDS)
         page = context.new_page()
         complaints: list[str] = []
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)

@@ -20,6 +20,7 @@ from tests.support.label_studio import LabelStudioDouble, make_project, make_reg
 from tests.support.published import LABEL_ERRORS, PEOPLE, publish_with_report
 from tests.support.server import run_server
 from tests.support.tokens import TOKEN
+from tests.support.waiting import NEVER_SECONDS, wait_until
 from tests.support.web_server import serve as serve_web
 
 pytestmark = pytest.mark.pages
@@ -38,7 +39,7 @@ def connect(store: Storage, project: int = 3, title: str = "Falls at home") -> N
 def setup(url: str) -> str:
     """The version that /setup answers."""
     body = {"project": "3", "schema": CONFIG}
-    reply = send_request(Connections(), read_url(url), "POST", "/setup", seconds=10, body=body)
+    reply = send_request(Connections(), read_url(url), "POST", "/setup", seconds=NEVER_SECONDS, body=body)
     return str(reply.decode(dict[str, Any])["model_version"])
 
 
@@ -86,7 +87,7 @@ def test_the_first_project_appears_without_a_reload(server: str, store: Storage,
         expect(page.get_by_role("heading", name="Connect a project of Label Studio")).to_be_visible()
         page.evaluate("() => { window.stayed = true; }")
         connect(store)
-        expect(page.get_by_role("link", name="Falls at home", exact=True)).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("link", name="Falls at home", exact=True)).to_be_visible()
         expect(page.get_by_role("heading", name="Connect a project of Label Studio")).to_have_count(0)
         assert page.locator("main > [id]").evaluate_all("found => found.map(each => each.id)") == [
             "banners",
@@ -125,8 +126,7 @@ def test_roll_back_lets_setup_answer_the_old_version(server: str, full: None, lo
         page.once("dialog", lambda dialog: dialog.accept())
         page.get_by_role("button", name="Roll back").first.click()
         expect(page.locator("#serves")).to_contain_text("v1 serves")
-        page.wait_for_timeout(1100)  # the server trusts what it knows of the store for a second
-        assert setup(server) == FIRST
+        wait_until(lambda: setup(server) == FIRST)  # the server trusts what it knows of the store for a second
         page.once("dialog", lambda dialog: dialog.accept())
         page.get_by_role("button", name="Promote v2", exact=True).first.click()
         expect(page.locator("#serves")).to_contain_text("v2 serves")

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from shared.supervision import beat, hanging, supervised
-from tests.support.waiting import wait_until
+from tests.support.waiting import NEVER_SECONDS, wait_until
 
 
 class PanicError(BaseException):
@@ -26,7 +26,7 @@ def test_work_that_raises_is_logged_and_restarted(
 
     thread = supervised("swap", work, threading.Event())
     thread.start()
-    thread.join(60)
+    thread.join(NEVER_SECONDS)
     assert len(begun) == 3
     assert caplog.text.count("Thread 'swap' failed") == 2
 
@@ -40,7 +40,7 @@ def test_it_is_not_restarted_once_it_should_end() -> None:
 
     thread = supervised("swap", work, ended)
     thread.start()
-    thread.join(60)
+    thread.join(NEVER_SECONDS)
     assert not thread.is_alive()
 
 
@@ -50,15 +50,15 @@ def test_work_that_stands_still_is_seen(monkeypatch: pytest.MonkeyPatch) -> None
 
     def hang() -> None:
         beat(0.0)
-        gate.wait(60)
+        gate.wait(NEVER_SECONDS)
 
     def wait() -> None:
         beat(3600.0)
-        gate.wait(60)
+        gate.wait(NEVER_SECONDS)
 
     def wait_for_anybody() -> None:
         beat(None)
-        gate.wait(60)
+        gate.wait(NEVER_SECONDS)
 
     threads = [supervised(work.__name__, work, ended) for work in (hang, wait, wait_for_anybody)]
     for thread in threads:
@@ -68,7 +68,7 @@ def test_work_that_stands_still_is_seen(monkeypatch: pytest.MonkeyPatch) -> None
     ended.set()
     gate.set()
     for thread in threads:
-        thread.join(60)
+        thread.join(NEVER_SECONDS)
     assert hanging(threads) == {}, "what has ended does not hang"
 
 

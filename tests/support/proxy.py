@@ -9,6 +9,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Literal
 
 from tests.support.seaweed import Seaweed
+from tests.support.waiting import NEVER_SECONDS
 from tests.support.web_server import Answer, Asked, Web, answer, serve
 
 Fault = Literal["away", "broken", "throttled", "slow", "lost", "cut", "dripping", "hanging"]
@@ -54,7 +55,7 @@ class Proxy:
         return _drip(found) if fault == "dripping" else found
 
     def _pass_on(self, asked: Asked) -> bytes:
-        connection = HTTPConnection("127.0.0.1", self._backend, timeout=30)
+        connection = HTTPConnection("127.0.0.1", self._backend, timeout=NEVER_SECONDS)
         try:
             connection.putrequest(asked.method, asked.target, skip_host=True, skip_accept_encoding=True)
             for name, value in asked.headers.items():  # the signature covers them, Host included

@@ -22,6 +22,7 @@ from shared.store.opening import open_storage
 from shared.store.storage import Storage
 from tests.promises.kubernetes.api_server import CERTIFICATE, NAMESPACE, TOKEN, ApiServer, serve, status
 from tests.promises.kubernetes.rendering import overlay
+from tests.support.waiting import NEVER_SECONDS
 
 REAL = "TEST_KUBE_URL" in os.environ
 SETTINGS = Settings(train_launcher="kubernetes", max_concurrent_runs=4)
@@ -73,8 +74,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make(cluster: Cluster, store: Storage, clock: Clock) -> Iterator[Callable[[], KubernetesLauncher]]:
-    """Makes launchers of one cluster and store, as each replica has one."""
+def make(
+    cluster: Cluster, store: Storage, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], KubernetesLauncher]]:
+    """Makes launchers of one cluster and store, as each replica has one. They wait for the first list, however long."""
+    monkeypatch.setattr("inference.launchers.kubernetes.HEARD_SECONDS", NEVER_SECONDS)
     made: list[KubernetesLauncher] = []
 
     def make() -> KubernetesLauncher:

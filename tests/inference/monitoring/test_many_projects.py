@@ -23,6 +23,7 @@ from tests.support.counted_storage import Counted
 from tests.support.graphs import make_model
 from tests.support.models import snapshot
 from tests.support.store import publish_model
+from tests.support.waiting import NEVER_SECONDS
 
 VERSION = "20260101T000000Z-aaaaaa"
 FIRST = 6  # requests for a project at the first look: record, runs, lease, last run, model, report
@@ -152,7 +153,7 @@ def test_a_metrics_scrape_reads_nothing_and_waits_for_no_look() -> None:
 
     def hanging(folder: str = "", *, deep: bool = True) -> dict[str, str]:
         begun.set()
-        gate.wait(60)
+        gate.wait(NEVER_SECONDS)
         return marks(folder, deep=deep)
 
     storage.marks = hanging  # type: ignore[method-assign]
@@ -161,7 +162,7 @@ def test_a_metrics_scrape_reads_nothing_and_waits_for_no_look() -> None:
     collector.touch(1)
     thread.start()
     try:
-        assert begun.wait(60)
+        assert begun.wait(NEVER_SECONDS)
         assert spent(storage, metrics.text) == 0
         assert b"tss_projects 3.0" in metrics.text()
     finally:
@@ -247,14 +248,14 @@ def test_a_page_is_read_while_the_look_waits_for_another_project(monkeypatch: py
     def hanging(key: str, *, last: int | None = None) -> Blob | None:
         if key == keys.known(1):
             begun.set()
-            gate.wait(60)
+            gate.wait(NEVER_SECONDS)
         return get(key, last=last)
 
     monkeypatch.setattr(storage, "get", hanging)
     thread = threading.Thread(target=collector.statuses)
     thread.start()
     try:
-        assert begun.wait(60)
+        assert begun.wait(NEVER_SECONDS)
         status = collector.status(2)
         assert status is not None
         assert status.version == VERSION

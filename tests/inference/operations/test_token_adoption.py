@@ -1,12 +1,20 @@
 from collections.abc import Callable
 
+import pytest
+
 from inference.operations.token_adoption import WAITING, TokenAdoption
 from shared.label_studio.credentials import Credentials
 from shared.logs import Redaction
 from shared.net.connections import Connections
 from shared.settings import Settings
-from tests.support.waiting import wait_until
+from tests.support.waiting import NEVER_SECONDS, wait_until
 from tests.support.web_server import Asked, Script, answer_json, serve
+
+
+@pytest.fixture(autouse=True)
+def any_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.label_studio.credentials.ADOPT_SECONDS", NEVER_SECONDS)
+
 
 GOOD, LATER, BAD = "a" * 40, "b" * 40, "ANNOTATION"
 

@@ -8,7 +8,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from inference.web.connection_limits import ConnectionLimits, make_protocol
-from tests.support.waiting import wait_until
+from tests.support.waiting import NEVER_SECONDS, wait_until
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
@@ -25,7 +25,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    limits = ConnectionLimits(8, 5.0, lambda _: None, lambda _: None)
+    limits = ConnectionLimits(8, NEVER_SECONDS, lambda _: None, lambda _: None)
     config = uvicorn.Config(
         echo, http=make_protocol(limits), ws="none", lifespan="off", log_config=None, date_header=False
     )
@@ -40,7 +40,7 @@ def port() -> Iterator[int]:
 
 
 def ask(port: int, *parts: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=NEVER_SECONDS) as connection:
         for part in parts:
             connection.sendall(part)
         return connection.recv(65536)
@@ -63,7 +63,7 @@ def test_a_header_in_a_trailer_counts_for_nothing(port: int, name: bytes) -> Non
     [b"0\r\nX", b"0\r\n: \r\n\r\n", b"0\r\nX y\r\n\r\n", b"0\r\nX: \x00\r\n\r\n", b"-1\r\n\r\n", b"0;" + b"x" * 10**5],
 )
 def test_odd_and_truncated_trailers_are_the_clients_mistake(port: int, tail: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=NEVER_SECONDS) as connection:
         connection.sendall(HEAD + b"2\r\n{}\r\n" + tail)
         connection.shutdown(socket.SHUT_WR)
         found = connection.recv(65536)

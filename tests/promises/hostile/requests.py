@@ -23,6 +23,7 @@ from inference.web.openapi import document
 from tests.promises.hostile.inputs import Request, batches, mangled, odd_requests, others, raw_requests
 from tests.support.server import Server
 from tests.support.store import VERSION
+from tests.support.waiting import NEVER_SECONDS
 from tests.support.web_server import Answer, Asked, Script, answer
 
 POSTS = [
@@ -137,7 +138,7 @@ def _each_raw(count: int, number: int, server: Server, counts: Counts) -> None:
     def send(sent: bytes) -> None:
         counts.sent["odd framing"] += 1
         try:
-            with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+            with socket.create_connection(("127.0.0.1", server.port), timeout=NEVER_SECONDS) as connection:
                 connection.sendall(sent)
                 connection.shutdown(socket.SHUT_WR)
                 found = connection.recv(65536)

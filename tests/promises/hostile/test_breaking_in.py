@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.server import Server, run_server
 from tests.support.store import publish_model
+from tests.support.waiting import NEVER_SECONDS
 
 SECRET, PASSWORD, TOKEN = "s" * 20, "correct horse", "k" * 40
 
@@ -33,7 +34,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def ask(server: Server, line: str, *headers: str, body: str = "") -> list[int]:
     """The statuses of all responses that come back."""
     head = "".join(f"{each}\r\n" for each in (line, *headers, "Connection: close"))
-    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=NEVER_SECONDS) as connection:
         connection.sendall(f"{head}\r\n{body}".encode("latin-1"))
         found = b"".join(iter(lambda: connection.recv(65536), b""))
     return [int(each[:3]) for each in found.split(b"HTTP/1.1 ")[1:]]

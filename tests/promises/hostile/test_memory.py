@@ -13,6 +13,7 @@ from tests.promises.hostile.memory_peak import Peak
 from tests.promises.hostile.messages import VALUES, label_config
 from tests.support.server import MIB, Server, run_server
 from tests.support.store import publish_model
+from tests.support.waiting import NEVER_SECONDS
 from tests.support.web_server import Web, serve
 
 pytestmark = pytest.mark.slow
@@ -64,7 +65,10 @@ def test_a_body_never_costs_more_than_the_bound(server: Server, name: str) -> No
 def test_a_body_beyond_the_limit_is_answered_before_it_is_whole(server: Server, chunked: bool) -> None:
     length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {BODY_MB * MIB + 1}"
     chunk = b"100000\r\n" + b" " * MIB + b"\r\n"
-    with Peak(server) as memory, socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+    with (
+        Peak(server) as memory,
+        socket.create_connection(("127.0.0.1", server.port), timeout=NEVER_SECONDS) as connection,
+    ):
         connection.sendall(f"POST /predict HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n".encode())
         for _ in range(BODY_MB + 1 if chunked else 0):
             connection.sendall(chunk)

@@ -16,6 +16,7 @@ from shared.settings import Settings
 from shared.store.opening import open_storage
 from tests.promises.kubernetes.rendering import K8S, find, with_components
 from tests.support.published import publish_with_report
+from tests.support.waiting import wait_until
 
 MONITORING = K8S / "components" / "monitoring"
 RULES = [
@@ -47,7 +48,8 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         task = {"id": 1, "data": {"csv_url": {"value": [0.0] * 60}}, "project": 3}
         client.post("/predict", json={"tasks": [task], "project": "3"})
         client.post("/webhook", json={"action": "ANNOTATION_CREATED", "project": {"id": 3}})
-        client.get("/ui/")  # looks at the store: /metrics shows what the last look found
+        # a page looks at the store, and waits a second for it: /metrics shows what the last look found
+        wait_until(lambda: client.get("/ui/") and "tss_updates_waiting{" in client.get("/metrics").text)
         for family in text_string_to_metric_families(client.get("/metrics").text):
             for sample in family.samples:
                 found.setdefault(sample.name, set()).update(sample.labels)

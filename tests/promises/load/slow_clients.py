@@ -5,6 +5,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
+from tests.support.waiting import NEVER_SECONDS
+
 DRIP_SECONDS = 0.2
 RECEIVED = 2**12  # bytes of a receive buffer: what a client leaves unread stays with the server
 
@@ -13,7 +15,7 @@ def connect(port: int) -> socket.socket:
     """A connection whose receive buffer is small."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED)
-    client.settimeout(30)
+    client.settimeout(NEVER_SECONDS)
     client.connect(("127.0.0.1", port))
     return client
 

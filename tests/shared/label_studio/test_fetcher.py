@@ -17,6 +17,7 @@ from shared.label_studio.fetcher import Fetcher
 from shared.net.connections import Connections
 from shared.net.urls import Url
 from shared.settings import Settings
+from tests.support.waiting import NEVER_SECONDS, wait_until
 from tests.support.web_server import CERTIFICATE, Answer, Asked, Script, Web, answer, answer_json, serve
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
@@ -51,14 +52,12 @@ def always(reply: bytes) -> Script:
     return lambda asked: reply
 
 
-def dripping(head: bytes, pieces: int, stop: threading.Event) -> Callable[[Asked], Iterator[bytes]]:
-    """An answer that never ends in time: a byte each few milliseconds."""
+def dripping(head: bytes, stop: threading.Event) -> Callable[[Asked], Iterator[bytes]]:
+    """An answer that does not end by itself: a byte each few milliseconds."""
 
     def drip(asked: Asked) -> Iterator[bytes]:
         yield head
-        for _ in range(pieces):
-            if stop.wait(0.01):
-                return
+        while not stop.wait(0.01):
             yield b"x"
 
     return drip
@@ -175,7 +174,7 @@ def test_each_step_of_a_redirect_is_checked() -> None:
 
 def test_a_name_that_changes_its_address_is_read_where_it_was_checked() -> None:
     answers = iter(["8.8.8.8", "127.0.0.1", "127.0.0.1"])
-    chosen = Settings(label_studio_host="http://localhost:1", fetch_timeout_seconds=0.2)
+    chosen = Settings(label_studio_host="http://localhost:1", fetch_timeout_seconds=1.0)
     connections = Connections()
     connected: list[str] = []
     opened = connections.open
@@ -301,23 +300,28 @@ def test_a_source_that_gives_no_large_recording_does_not_keep_the_place_from_oth
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("shared.label_studio.fetcher.SMALL_BYTES", 1000)
+    monkeypatch.setattr("shared.label_studio.fetcher.SLOW_SECONDS", 0.1)
     stop = threading.Event()
-    endless = dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n" + b"1\n" * 1000, 3000, stop)
+    endless = dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 99000\r\n\r\n" + b"1\n" * 1000, stop)
     with serve(endless) as slow, serve(lambda asked: answer(b"1\n" * 1000)) as web:
-        reader = fetcher("http://localhost:1", data_hosts_allowed=("127.0.0.1",), fetch_timeout_seconds=0.3)
+        reader = fetcher("http://localhost:1", data_hosts_allowed=("127.0.0.1",))
 
-        def hold(url: str) -> int:
-            with reader.held(url, task_id=None, deadline=time.monotonic() + 60) as data:
+        def hold(url: str, seconds: float) -> int:
+            with reader.held(url, task_id=None, deadline=time.monotonic() + seconds) as data:
                 return len(data)
 
+        def is_left_alone() -> bool:
+            with pytest.raises(FetchError) as found:
+                hold(slow.url + "/a.csv", 0.5)
+            return "asked again in a minute" in str(found.value)
+
         try:
-            with pytest.raises(FetchError, match="not complete"):
-                hold(slow.url + "/a.csv")
+            assert not is_left_alone()
+            wait_until(is_left_alone)  # a busy machine may need several tries to see that it is large
             asked = len(slow.asked)
-            with pytest.raises(FetchError, match="asked again in a minute"):
-                hold(slow.url + "/a.csv")
+            assert is_left_alone()
             assert len(slow.asked) == asked
-            assert hold(web.url + "/b.csv") == 2000
+            assert hold(web.url + "/b.csv", NEVER_SECONDS) == 2000
         finally:
             stop.set()
 
@@ -368,19 +372,16 @@ def test_memory_holds_a_recording_once() -> None:
     assert peak < 1.25 * 2**24
 
 
-@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"])
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"])
 def test_a_drip_of_bytes_ends_at_the_deadline_in_head_and_body(head: bytes) -> None:
     stop = threading.Event()
-    with serve(dripping(head, 3000, stop)) as web:
-        reader = fetcher("http://localhost:1", data_hosts_allowed=("127.0.0.1",), fetch_timeout_seconds=0.3)
-        begun = time.monotonic()
+    with serve(dripping(head, stop)) as web:
+        reader = fetcher("http://localhost:1", data_hosts_allowed=("127.0.0.1",), fetch_timeout_seconds=0.5)
         try:
-            with pytest.raises(FetchError, match=r"not complete after 0\.3 s"):
+            with pytest.raises(FetchError, match=r"not complete after 0\.5 s"):
                 reader.fetch(web.url + "/a.csv")
-            took = time.monotonic() - begun
         finally:
             stop.set()
-    assert took < 15  # the drip takes 30 s
 
 
 def test_a_callers_deadline_that_has_passed_asks_nobody() -> None:

@@ -79,14 +79,19 @@ def folder(tmp_path: Path) -> Storage:
 
 
 def control_of(
-    folder: Storage, launcher: Launched, host: str = "http://127.0.0.1:1", seconds: int = 0, places: int = 1
+    folder: Storage,
+    launcher: Launched,
+    host: str = "http://127.0.0.1:1",
+    seconds: int = 0,
+    places: int = 1,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Controller:
     settings = Settings(
         label_studio_host=host, label_studio_api_key=TOKEN, reconcile_seconds=seconds, max_concurrent_runs=places
     )
     connections = Connections()
     reconciler = make_reconciler(folder, Credentials(settings, connections), connections)
-    return Controller(settings, folder, launcher, reconciler)
+    return Controller(settings, folder, launcher, reconciler, clock=clock)
 
 
 def test_an_update_starts_a_run(folder: Storage) -> None:
@@ -152,18 +157,28 @@ def test_a_missed_event_becomes_an_update_and_a_run(folder: Storage) -> None:
     assert control.findings[1].state == "changed"
 
 
-def test_a_project_that_connects_again_and_again_is_compared_now_and_then(folder: Storage) -> None:
+def test_a_project_that_connects_again_and_again_is_compared_now_and_then(
+    folder: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     label_studio = LabelStudioDouble()
+    compared: list[int] = []
     with serve(label_studio) as web:
-        control = control_of(folder, Launched(), web.url)
+        control = control_of(folder, Launched(), web.url, clock=lambda: 0.0)
+        compare = control.reconcile
+
+        def counted(projects: list[int]) -> list[Finding]:
+            compared.extend(projects)
+            return compare(projects)
+
+        monkeypatch.setattr(control, "reconcile", counted)
         control.start()
-        control.reconcile_soon(1)
-        wait_until(lambda: 1 in control.findings)
-        asked = len(web.asked)
         for _ in range(20):
             control.reconcile_soon(1)
+        wait_until(lambda: 1 in control.findings)
+        control.reconcile_soon(1, 2)
+        wait_until(lambda: 2 in control.findings)
         control.stop()
-        assert len(web.asked) == asked
+    assert compared == [1, 2]
 
 
 def test_label_studio_away_is_reported_and_stops_nothing(folder: Storage, caplog: pytest.LogCaptureFixture) -> None:
