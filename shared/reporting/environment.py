@@ -1,6 +1,7 @@
 """The Jinja environment of reports and pages: everything that is put into a template is escaped."""
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,12 @@ TEMPLATES = Path(__file__).parent / "templates"
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
+@cache
 def template_environment(*folders: Path) -> jinja2.Environment:
-    """An environment over `folders` and this room's templates, `report_parts.html` among them."""
+    """An environment over `folders` and this room's templates, `report_parts.html` among them.
+
+    The same one each time: it compiles a template once, which takes as long as fitting a small network for 100 steps.
+    """
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader([*folders, TEMPLATES]),
         autoescape=True,
