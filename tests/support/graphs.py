@@ -1,7 +1,8 @@
 """Small real models for tests: graphs with the inputs, nodes and metadata of those that training exports."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -90,11 +91,16 @@ def seal_model(graph: bytes, card: ModelCard, probe: Probe | None = None) -> byt
 
 def make_probe(graph: bytes, card: ModelCard) -> Probe:
     """Random input of two windows, one of them with a gap, and what the graph gives for it."""
-    channels = len(card.channel_mean)
+    return _probe(graph, card.channel_mean)
+
+
+@lru_cache(maxsize=64)
+def _probe(graph: bytes, mean: tuple[float, ...]) -> Probe:
+    channels = len(mean)
     rng = np.random.default_rng(0)
     windows = rng.normal(size=(2, 16, channels)).astype(np.float32)
     windows[1, 3:9, 0] = 0
-    center = np.array(card.channel_mean)[None, None]
+    center = np.array(mean)[None, None]
     scale = np.full((1, 1, channels), 1.5, np.float32)
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"windows": windows, "center": center, "scale": scale})
@@ -103,11 +109,36 @@ def make_probe(graph: bytes, card: ModelCard) -> Probe:
 
 def make_graph(card: ModelCard, *, kind: Kind = "lstm", hidden: int = 8, layers: int = 1, seed: int = 0) -> bytes:
     """An ONNX graph without metadata."""
+    widths = tuple(1 + len(head.labels) for head in card.heads)
+    shape = _Shape(widths, card.channel_mean, card.channel_std, card.downsampling)
+    return _make_graph(shape, kind, hidden, layers, seed)
+
+
+class _Shape(NamedTuple):
+    """What a graph depends on, of a card."""
+
+    widths: tuple[int, ...]  # classes of each head
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    downsampling: int
+
+    @property
+    def channels(self) -> int:
+        return len(self.mean)
+
+    @property
+    def classes(self) -> int:
+        return sum(self.widths)
+
+
+@lru_cache(maxsize=64)
+def _make_graph(shape: _Shape, kind: Kind, hidden: int, layers: int, seed: int) -> bytes:
     graph = _Graph(np.random.default_rng(seed))
-    features = _normalised(graph, card)
-    logits = _thresholds(graph, card, features) if kind == "threshold" else _lstm(graph, card, features, hidden, layers)
-    _softmax_of_heads(graph, card, logits)
-    model: bytes = graph.model(len(card.channel_mean), card.class_count).SerializeToString()
+    features = _normalised(graph, shape)
+    threshold = kind == "threshold"
+    logits = _thresholds(graph, shape, features) if threshold else _lstm(graph, shape, features, hidden, layers)
+    _softmax_of_heads(graph, shape, logits)
+    model: bytes = graph.model(shape.channels, shape.classes).SerializeToString()
     return model
 
 
@@ -143,13 +174,13 @@ class _Graph:
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
 
 
-def _normalised(graph: _Graph, card: ModelCard) -> str:
+def _normalised(graph: _Graph, shape: _Shape) -> str:
     """Both normalisations, gaps as 0, clipped: [batch, length, 2 channels], the training set's first."""
     zero = graph.constant(0, np.float32)
     limits = graph.constant(-10, np.float32), graph.constant(10, np.float32)
-    offset = graph.add("Sub", "center", graph.constant(np.reshape(card.channel_mean, (1, 1, -1)), np.float64))
+    offset = graph.add("Sub", "center", graph.constant(np.reshape(shape.mean, (1, 1, -1)), np.float64))
     raw = graph.add("Add", "windows", graph.add("Cast", offset, to=TensorProto.FLOAT))
-    std = graph.constant(np.reshape(card.channel_std, (1, 1, -1)), np.float32)
+    std = graph.constant(np.reshape(shape.std, (1, 1, -1)), np.float32)
     parts = []
     for value, divisor in ((raw, std), ("windows", "scale")):
         divided = graph.add("Div", value, divisor)
@@ -158,23 +189,23 @@ def _normalised(graph: _Graph, card: ModelCard) -> str:
     return graph.add("Concat", *parts, axis=-1)
 
 
-def _thresholds(graph: _Graph, card: ModelCard, features: str) -> str:
-    channels = len(card.channel_mean)
-    weight, bias, column = np.zeros((2 * channels, card.class_count)), np.zeros(card.class_count), 0
-    for head in card.heads:
-        for index in range(len(head.labels)):
+def _thresholds(graph: _Graph, shape: _Shape, features: str) -> str:
+    channels = shape.channels
+    weight, bias, column = np.zeros((2 * channels, shape.classes)), np.zeros(shape.classes), 0
+    for width in shape.widths:
+        for index in range(width - 1):
             turn, channel = divmod(index, channels)
             weight[channels + channel, column + 1 + index] = (8 if turn % 2 == 0 else -8) * (1 + turn // 2)
             bias[column + 1 + index] = -4 * (1 + 4 * (turn // 2))
-        column += 1 + len(head.labels)
+        column += width
     return graph.add(
         "Add", graph.add("MatMul", features, graph.constant(weight, np.float32)), graph.constant(bias, np.float32)
     )
 
 
-def _lstm(graph: _Graph, card: ModelCard, features: str, hidden: int, layers: int) -> str:
+def _lstm(graph: _Graph, shape: _Shape, features: str, hidden: int, layers: int) -> str:
     """Convolution of s + 4 rows and stride s (downsampling), LSTM, s × classes logits a step, cut to the rows."""
-    downsampling, size = card.downsampling, 2 * len(card.channel_mean)
+    downsampling, size = shape.downsampling, 2 * shape.channels
     rows = graph.add("Transpose", features, perm=[0, 2, 1])
     convolved = graph.add(
         "Conv", rows, graph.random(hidden, size, downsampling + 4), strides=[downsampling], pads=[2, downsampling + 1]
@@ -188,24 +219,23 @@ def _lstm(graph: _Graph, card: ModelCard, features: str, hidden: int, layers: in
         steps = graph.add("Reshape", by_batch, graph.constant([0, 0, 2 * hidden], np.int64))
         size = 2 * hidden
     logits = graph.add(
-        "MatMul", steps, graph.constant(3 * _weights(graph, size, downsampling * card.class_count), np.float32)
+        "MatMul", steps, graph.constant(3 * _weights(graph, size, downsampling * shape.classes), np.float32)
     )
     by_window = graph.add("Transpose", logits, perm=[1, 0, 2])
-    flat = graph.add("Reshape", by_window, graph.constant([0, -1, card.class_count], np.int64))
-    shape = graph.add("Shape", "windows")
+    flat = graph.add("Reshape", by_window, graph.constant([0, -1, shape.classes], np.int64))
+    lengths = graph.add("Shape", "windows")
     one, two = graph.constant([1], np.int64), graph.constant([2], np.int64)
-    return graph.add("Slice", flat, graph.constant([0], np.int64), graph.add("Slice", shape, one, two), one)
+    return graph.add("Slice", flat, graph.constant([0], np.int64), graph.add("Slice", lengths, one, two), one)
 
 
 def _weights(graph: _Graph, rows: int, columns: int) -> NDArray[np.float64]:
     return graph._rng.normal(size=(rows, columns))
 
 
-def _softmax_of_heads(graph: _Graph, card: ModelCard, logits: str) -> None:
-    widths = [1 + len(head.labels) for head in card.heads]
-    if len(widths) == 1:
+def _softmax_of_heads(graph: _Graph, shape: _Shape, logits: str) -> None:
+    if len(shape.widths) == 1:
         graph.add("Softmax", logits, axis=-1, output="probabilities")
         return
-    names = [f"head{index}" for index in range(len(widths))]
-    graph.nodes.append(helper.make_node("Split", [logits, graph.constant(widths, np.int64)], names, axis=-1))
+    names = [f"head{index}" for index in range(len(shape.widths))]
+    graph.nodes.append(helper.make_node("Split", [logits, graph.constant(shape.widths, np.int64)], names, axis=-1))
     graph.add("Concat", *[graph.add("Softmax", name, axis=-1) for name in names], axis=-1, output="probabilities")

@@ -163,7 +163,7 @@ def test_memory_does_not_grow_with_the_configurations_of_all_projects(tmp_path: 
     head, tail = CONFIG.split("</TimeSeriesLabels>")
     labels = "".join(f'<Label value="label {i}"/>' for i in range(length // 30))
     config = f"{head}{labels}</TimeSeriesLabels>{tail}"
-    count = (2**25) // len(config)  # 32 MiB of text in all
+    count = 2**24 // len(config)  # 16 MiB of text in all
     for project in range(1, count + 1):
         KnownProjects(storage).remember(KnownProject(id=project, label_config=config))
     status_collector = collector_of(storage, Clock())
@@ -173,7 +173,7 @@ def test_memory_does_not_grow_with_the_configurations_of_all_projects(tmp_path: 
         held = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
-    assert held < 2**25
+    assert held < 2**24
     status = status_collector.status(count)
     assert status is not None
     assert status.config is not None

@@ -2,7 +2,6 @@
 
 import base64
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,15 +23,13 @@ DISGUISES = [
 
 
 @pytest.fixture
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> TestClient:
+    """One for each test, as wrong passwords are counted; its background threads are not started."""
     settings = Settings(
         model_dir=str(tmp_path_factory.mktemp("store")), train_launcher="none", reconcile_seconds=0,
         basic_auth_user=USER, basic_auth_pass=PASSWORD,
     )  # fmt: skip
-    with TestClient(
-        create_app(settings), "http://localhost", raise_server_exceptions=False, follow_redirects=False
-    ) as client:
-        yield client
+    return TestClient(create_app(settings), "http://localhost", raise_server_exceptions=False, follow_redirects=False)
 
 
 def basic(user: str, password: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What `kubectl apply -k` would send, rendered without a cluster."""
 
+import copy
 import shutil
 import subprocess
 import sys
@@ -39,27 +40,27 @@ def kustomize(folder: Path) -> list[Object]:
     command = [str(kubectl), "kustomize", "--load-restrictor=LoadRestrictionsNone", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return [each for each in yaml.safe_load_all(done.stdout) if each]
+    return [each for each in yaml.load_all(done.stdout, yaml.CSafeLoader) if each]
 
 
 @cache
-def _text_of(overlay: str) -> str:
+def _rendered(overlay: str) -> list[Object]:
     with tempfile.TemporaryDirectory() as folder:
-        return str(yaml.safe_dump_all(kustomize(with_a_bucket(Path(folder)) / "overlays" / overlay)))
+        return kustomize(with_a_bucket(Path(folder)) / "overlays" / overlay)
 
 
 def with_a_bucket(folder: Path) -> Path:
     """A copy of all manifests where overlay prod names the bucket of its example."""
-    copy = folder / "k8s"
-    shutil.copytree(K8S, copy, ignore=shutil.ignore_patterns("bucket.env"))
-    prod = copy / "overlays" / "prod"
+    manifests = folder / "k8s"
+    shutil.copytree(K8S, manifests, ignore=shutil.ignore_patterns("bucket.env"))
+    prod = manifests / "overlays" / "prod"
     shutil.copy(prod / "bucket.example.env", prod / "bucket.env")
-    return copy
+    return manifests
 
 
 def overlay(name: str) -> list[Object]:
     """All objects of an overlay, to be changed at will."""
-    return list(yaml.safe_load_all(_text_of(name)))
+    return copy.deepcopy(_rendered(name))
 
 
 def with_components(folder: Path, components: Sequence[str], base: str = "base") -> list[Object]:
