@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SURE = 3.0  # nats a row, 20 to 1: a lone flicker is not as sure; 1 to 3 are level where it may stay, whole or cut
+SURE_SHARE = 0.6  # of what the recording's rows favour their class by, where that is less: .4 to .75 are level
 LEAST_GAIN = 1e-9  # log probability for which a border moves: less is rounding
 
 Counts = NDArray[np.int64]
@@ -42,6 +43,14 @@ class LabelRuns:
         """
         return np.concatenate([np.zeros((1, self.evidence.shape[1])), np.cumsum(self.evidence, axis=0)]).data
 
+    @cached_property
+    def margin(self) -> float:
+        """Log odds of each run's likeliest class against its second, summed over the rows of all runs."""
+        if not self.evidence.size or self.evidence.shape[1] < 2:
+            return 0.0
+        second, first = np.partition(self.evidence, -2, axis=1)[:, -2:].sum(axis=0).tolist()
+        return float(first - second)
+
     def grouped(self, starts: Counts, classes: Counts) -> "LabelRuns":
         """One run for every group that begins at run `starts[i]`, under class `classes[i]`."""
         return LabelRuns(
@@ -63,7 +72,17 @@ def joined(parts: Sequence[LabelRuns]) -> LabelRuns:
     return whole if len(starts) == len(whole) else whole.grouped(starts, classes[starts])
 
 
-def filter_runs(runs: LabelRuns, least: Sequence[int], sure: Sequence[int] = ()) -> tuple[Counts, Counts]:
+def sure_from(margin: float) -> float:
+    """Nats a row from which rows are sure of a class, in a recording whose rows favour theirs by `margin`.
+
+    Networks differ in how far apart they put probabilities. A rare class of a soft one would never be sure enough.
+    """
+    return min(SURE, SURE_SHARE * margin)
+
+
+def filter_runs(
+    runs: LabelRuns, least: Sequence[int], sure: Sequence[int] = (), sure_by: float = SURE
+) -> tuple[Counts, Counts]:
     """Join runs shorter than `least` [rows, one a class] to a neighbour until none is left, or only one run.
 
     Shortest first, the leftmost of equals; to the neighbour whose class has the larger sum of log probabilities over
@@ -72,7 +91,7 @@ def filter_runs(runs: LabelRuns, least: Sequence[int], sure: Sequence[int] = ())
 
     sure: rows from which on a run that is too short stays all the same where its rows are sure of it, one a class;
     at both ends of the recording, which cut segments off, such a run stays however short it is. Empty: none stays.
-    Rows are sure of a class whose mean log probability is SURE above that of each neighbour's.
+    Rows are sure of a class whose mean log probability is `sure_by` above that of each neighbour's.
     """
     count = len(runs)
     short = np.flatnonzero(runs.lengths < np.asarray(least)[runs.classes])
@@ -94,7 +113,7 @@ def filter_runs(runs: LabelRuns, least: Sequence[int], sure: Sequence[int] = ())
             break
         if sure and (left < 0 or right == count or length >= sure[classes[first]]):
             beside = [classes[each] for each in (left, right) if 0 <= each < count]
-            if all(_margin(sums, first, right, classes[first], other) >= SURE * length for other in beside):
+            if all(_margin(sums, first, right, classes[first], other) >= sure_by * length for other in beside):
                 continue
         if right == count or (left >= 0 and _speaks_for(sums, first, right, classes[left], classes[right])):
             alive[first] = 0

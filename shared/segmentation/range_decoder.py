@@ -9,8 +9,14 @@ from numpy.typing import NDArray
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import RangeHead
-from shared.segmentation.duration_filter import Counts, Doubles, LabelRuns, filter_runs, joined, snap_borders
-from shared.segmentation.label_sequence_prior import MOST_GROUPS, prior_for, relabel, relabel_joined
+from shared.segmentation.duration_filter import Counts, Doubles, LabelRuns, filter_runs, joined, snap_borders, sure_from
+from shared.segmentation.label_sequence_prior import (
+    MOST_GROUPS,
+    louder,
+    prior_for,
+    relabel,
+    relabel_joined,
+)
 from shared.segmentation.scores import calibrate, log_probabilities
 
 Floats = NDArray[np.float32]
@@ -41,6 +47,8 @@ class RangeDecoder:
         self._row = 0  # first row of the parts
         self._segments: list[Segment] = []
         self._sure = 0.0
+        self._margin = 0.0  # LabelRuns.margin of the runs given out …
+        self._mean_margin = 0.0  # … and of all runs so far, by row
         none = np.zeros(0, np.int64)
         self._before = Groups(none, none, np.zeros((0, 1 + len(head.labels))))  # given out, as their rows favour
 
@@ -69,13 +77,15 @@ class RangeDecoder:
         prior = self._head.label_sequence_prior
         if prior is None or self._row:
             return found
-        relabelled = relabel_joined(found.logs, found.classes, found.lengths, prior)
+        factor = louder(self._mean_margin)
+        logs = factor * found.logs
+        relabelled = relabel_joined(logs, found.classes, found.lengths, prior)
         if relabelled is None:
             prior = prior_for(prior, int(found.lengths.sum()), len(found.classes))
             if prior is None:
                 return found
-            relabelled = relabel(found.logs, found.classes, prior)
-        return Groups(relabelled.classes, found.lengths, relabelled.logs)
+            relabelled = relabel(logs, found.classes, prior)
+        return Groups(relabelled.classes, found.lengths, relabelled.logs / factor)
 
     def settled(self, wait: int) -> list[Segment]:
         """Segments of groups that ended at least `wait` rows ago, each given once; later rows do not change them.
@@ -91,6 +101,7 @@ class RangeDecoder:
         if ended:
             groups = _means(runs.grouped(starts, classes))
             self._close(self._relabelled(_some(groups, slice(ended))))
+            self._margin += _part(runs, 0, int(starts[ended])).margin
             runs, classes = _part(runs, int(starts[ended]), len(runs)), classes[ended:]
         if len(classes) == 1:
             runs = self._joined_but(runs, int(classes[0]), wait)
@@ -131,9 +142,10 @@ class RangeDecoder:
         prior = prior_for(prior, int(self._before.lengths.sum()), count)
         if prior is None or count < len(groups.classes):
             return groups
-        relabelled = relabel(self._before.logs, self._before.classes, prior)
+        factor = louder(self._mean_margin)
+        relabelled = relabel(factor * self._before.logs, self._before.classes, prior)
         own = slice(count - len(groups.classes), None)
-        return Groups(relabelled.classes[own], groups.lengths, relabelled.logs[own])
+        return Groups(relabelled.classes[own], groups.lengths, relabelled.logs[own] / factor)
 
     def _filtered(self) -> Groups:
         """Groups of all rows that stand open, as rows and least durations alone make them."""
@@ -162,11 +174,14 @@ class RangeDecoder:
         within = starts < half
         first = _part(runs, 0, half).grouped(starts[within], classes[within])
         self._close(_means(_part(first, 0, len(first) - 1)))
+        self._margin += _part(first, 0, len(first) - 1).margin
         self._parts = [_part(first, len(first) - 1, len(first)), _part(runs, half, len(runs))]
         self._count = 1 + len(self._parts[1])
 
     def _starts(self, runs: LabelRuns) -> tuple[Counts, Counts]:
-        starts, classes = filter_runs(runs, self._head.min_rows, self._head.sure_rows)
+        self._mean_margin = (self._margin + runs.margin) / (self._row + runs.rows_before[-1])
+        sure_by = sure_from(self._mean_margin)
+        starts, classes = filter_runs(runs, self._head.min_rows, self._head.sure_rows, sure_by)
         return snap_borders(runs, starts, classes, self._head.min_rows), classes
 
     def _close(self, groups: Groups) -> None:

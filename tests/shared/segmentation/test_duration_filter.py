@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from shared.segmentation import duration_filter
-from shared.segmentation.duration_filter import Counts, LabelRuns, filter_runs, joined, snap_borders
+from shared.segmentation.duration_filter import SURE, Counts, LabelRuns, filter_runs, joined, snap_borders, sure_from
 
 Doubles = NDArray[np.float64]
 
@@ -33,7 +32,7 @@ def painted(runs: LabelRuns, starts: Counts, classes: Counts) -> Counts:
     return np.repeat(groups.classes, groups.lengths)
 
 
-def naive_filter(logs: Doubles, classes: Counts, least: list[int], sure: list[int] | None = None) -> Counts:
+def naive_filter(logs: Doubles, classes: Counts, least: list[int], sure: list[int] | None, sure_by: float) -> Counts:
     """Row by row, all over again after every join: quadratic."""
     classes = classes.copy()
     stay: set[tuple[int, int]] = set()
@@ -50,7 +49,7 @@ def naive_filter(logs: Doubles, classes: Counts, least: list[int], sure: list[in
         evidence = logs[start:end].sum(axis=0)
         if sure and (start == 0 or end == len(classes) or end - start >= sure[classes[start]]):
             margin = evidence[classes[start]] - max(evidence[class_index] for class_index in neighbours)
-            if margin >= duration_filter.SURE * (end - start):
+            if margin >= sure_by * (end - start):
                 stay.add((start, end))
                 continue
         classes[start:end] = max(neighbours, key=lambda class_index: evidence[class_index])
@@ -90,11 +89,8 @@ def test_the_heap_joins_runs_as_the_naive_filter_does(
     logs = random_rows(rows, 4, seed)
     classes = logs.argmax(axis=1)
     runs = runs_of(logs, classes)
-    with mock.patch.object(duration_filter, "SURE", 0.7):
-        assert (
-            painted(runs, *filter_runs(runs, least, sure or ())).tolist()
-            == naive_filter(logs, classes, least, sure).tolist()
-        )
+    found = painted(runs, *filter_runs(runs, least, sure or (), 0.7))
+    assert found.tolist() == naive_filter(logs, classes, least, sure, 0.7).tolist()
 
 
 def sure_runs(*stretches: tuple[int, int, float]) -> LabelRuns:
@@ -130,6 +126,15 @@ def test_short_background_between_two_segments_of_a_rare_class_does_not_swallow_
     assert len(label_starts(kept)) == 13
     lost = painted(runs, *filter_runs(runs, (49, 10, 100)))
     assert np.count_nonzero(lost == 1) == 0
+
+
+def test_rows_are_sure_by_what_is_usual_in_their_recording() -> None:
+    runs = sure_runs((0, 60, 0.75), (1, 12, 0.7), (0, 30, 0.75), (2, 12, 0.4), (0, 60, 0.75))
+    usual = (150 * np.log(0.75 / 0.125) + 12 * np.log(0.7 / 0.15) + 12 * np.log(0.4 / 0.3)) / 174
+    assert runs.margin / runs.rows_before[-1] == pytest.approx(usual)
+    assert filter_runs(runs, (49, 20, 20), (5, 5, 5), SURE)[1].tolist() == [0]
+    assert filter_runs(runs, (20, 20, 20), (5, 5, 5), sure_from(usual))[1].tolist() == [0, 1, 0]
+    assert sure_from(20.0) == SURE
 
 
 def label_starts(classes: Counts) -> Counts:

@@ -1,13 +1,16 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from shared.labelling.segments import Segment
 from shared.model_file.card import Calibration, LabelSequencePrior, RangeHead
 from shared.segmentation.duration_filter import LabelRuns, filter_runs, snap_borders
+from shared.segmentation.label_sequence_prior import louder
 from shared.segmentation.range_decoder import RangeDecoder
 from shared.segmentation.scores import calibrate, log_probabilities
 
@@ -153,3 +156,36 @@ def test_a_twin_is_distinguished_by_what_recordings_are_made_of() -> None:
     assert sure <= 80
     longer = np.concatenate([probabilities, np.tile(background, (300, 1))]).astype(np.float32)
     assert [each.label for each in streamed(head, longer, 30)[0]] == ["a", "a"]  # no recording was as long
+
+
+def soft_rows(own: float, *stretches: tuple[int, int]) -> Floats:
+    """Rows of a class each; it has probability `own`, the other two share the rest."""
+    classes = np.concatenate([np.full(rows, class_index) for class_index, rows in stretches])
+    return np.where(classes[:, None] == np.arange(3), own, (1 - own) / 2).astype(np.float32)
+
+
+OVERTAKING = ((0, 300), (2, 100), (0, 30), (1, 14), (0, 25), (1, 14), (0, 317))
+RARE = RangeHead(labels=("Lane change", "Turn"), min_rows=(49, 7, 40), sure_rows=(8, 3, 20))
+
+
+@pytest.mark.parametrize("own", [0.45, 0.6, 0.9])
+def test_background_that_usually_lasts_long_does_not_swallow_a_rare_class(own: float) -> None:
+    found, _ = streamed(RARE, soft_rows(own, *OVERTAKING), 100)
+    assert rows_of(found) == [(300, 399, "Turn"), (430, 443, "Lane change"), (469, 482, "Lane change")]
+
+
+@pytest.mark.parametrize("own", [0.45, 0.6, 0.9])
+def test_what_recordings_usually_hold_does_not_outweigh_soft_rows(own: float) -> None:
+    seldom, once = np.log([[0.9, 0.07, 0.03], [0.1, 0.8, 0.1]]).tolist()
+    prior = LabelSequencePrior(
+        counts=(seldom, once), order=((0.0,) * 3,) * 3, rows=(700, 900), usual_rows=800, segment_rows=(14, 100)
+    )
+    head = replace(RARE, label_sequence_prior=prior)
+    found, _ = streamed(head, soft_rows(own, *OVERTAKING), 100)
+    assert [each.label for each in found] == ["Turn", "Lane change", "Lane change"]
+
+
+def test_rows_that_say_nothing_are_not_made_sure() -> None:
+    found, _ = streamed(RARE, soft_rows(0.334, *OVERTAKING), 100)
+    assert louder(0.0) == louder(1e-6) == 8.0
+    assert all(each.score < 0.35 for each in found)
