@@ -5,7 +5,6 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,8 +76,8 @@ def test_the_more_jobs_have_finished_the_sooner_the_next_one_is_deleted() -> Non
     assert seconds(10**6, None) is None
 
 
-def test_the_label_of_a_queue_reaches_the_job(tmp_path: Path) -> None:
-    cronjob = find(with_components(tmp_path, ["kueue"]), "CronJob", "train")
+def test_the_label_of_a_queue_reaches_the_job() -> None:
+    cronjob = find(with_components("kueue"), "CronJob", "train")
     body = make_job(cronjob, "train-3-1", "train", Launch(3, 1, "a test"))
     assert body["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "training"
 

@@ -63,17 +63,23 @@ def overlay(name: str) -> list[Object]:
     return copy.deepcopy(_rendered(name))
 
 
-def with_components(folder: Path, components: Sequence[str], base: str = "base") -> list[Object]:
-    """All objects of base (or of an overlay: overlays/prod) with components, through a kustomization in `folder`."""
-    there = "../" * len(folder.resolve().parts[1:]) + str(K8S)[1:]
-    content = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "resources": [f"{there}/{base}"],
-        "components": [f"{there}/components/{name}" for name in components],
-    }
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump(content))
-    return kustomize(folder)
+def with_components(*components: str) -> list[Object]:
+    """All objects of base with components, to be changed at will."""
+    return copy.deepcopy(_rendered_with(components))
+
+
+@cache
+def _rendered_with(components: tuple[str, ...]) -> list[Object]:
+    with tempfile.TemporaryDirectory() as folder:
+        there = "../" * len(Path(folder).resolve().parts[1:]) + str(K8S)[1:]
+        content = {
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            "resources": [f"{there}/base"],
+            "components": [f"{there}/components/{name}" for name in components],
+        }
+        Path(folder, "kustomization.yaml").write_text(yaml.safe_dump(content))
+        return kustomize(Path(folder))
 
 
 def find(objects: Sequence[Object], kind: str, name: str) -> Object:

@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,14 +93,14 @@ COMPONENT_VALUES = {
 
 @needs_helm
 @pytest.mark.parametrize("component", [*COMPONENT_VALUES, "all"])
-def test_it_renders_the_objects_of_a_component(component: str, tmp_path: Path) -> None:
+def test_it_renders_the_objects_of_a_component(component: str) -> None:
     last = ("priority", "s3", "custom-ca")  # they change what the others add
     chosen = [*(each for each in COMPONENT_VALUES if each not in last), *last]
     names = chosen if component == "all" else [component]
     bucket = "s3" in names
     values = BUCKET if bucket else ["store.kind=shared"]
     found = comparable(render([*values, *(value for name in names for value in COMPONENT_VALUES[name])]))
-    expected = comparable(with_components(tmp_path, names))
+    expected = comparable(with_components(*names))
     if bucket:
         for each in (found, expected):
             each["ConfigMap settings"]["data"].pop("MODEL_DIR")  # of the overlay

@@ -49,13 +49,13 @@ STABLE = {"app.kubernetes.io/name", "app.kubernetes.io/component"}
 
 
 @pytest.fixture(params=[*OVERLAYS, *COMPONENTS, "all"])
-def objects(request: pytest.FixtureRequest, tmp_path: Path) -> list[Object]:
+def objects(request: pytest.FixtureRequest) -> list[Object]:
     """What an overlay renders, base with a component, and base with all of them."""
     if request.param in OVERLAYS:
         return overlay(request.param)
     if request.param == "all":
-        return with_components(tmp_path, ALL)
-    return with_components(tmp_path, [request.param])
+        return with_components(*ALL)
+    return with_components(request.param)
 
 
 def test_what_is_rendered_holds(objects: list[Object]) -> None:
@@ -195,8 +195,8 @@ def test_a_changed_setting_restarts_the_servers() -> None:
     assert len(names) == len(different), "the name carries a hash of the content"
 
 
-def test_with_a_bucket_no_volume_is_left(tmp_path: Path) -> None:
-    for objects in (overlay("prod"), with_components(tmp_path, ["nightly", "preannotate", "s3"])):
+def test_with_a_bucket_no_volume_is_left() -> None:
+    for objects in (overlay("prod"), with_components("nightly", "preannotate", "s3")):
         assert "PersistentVolumeClaim" not in {each["kind"] for each in objects}
         assert "persistentVolumeClaim" not in yaml.safe_dump_all(objects)
 
@@ -258,27 +258,27 @@ def test_dev_fits_one_node() -> None:
     assert find(overlay("prod-rwx"), "PersistentVolumeClaim", "models")["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
-def test_the_autoscaler_owns_the_number_of_servers(tmp_path: Path) -> None:
-    objects = with_components(tmp_path, ["hpa"])
+def test_the_autoscaler_owns_the_number_of_servers() -> None:
+    objects = with_components("hpa")
     assert "replicas" not in find(objects, "Deployment", "server")["spec"]
     assert find(objects, "HorizontalPodAutoscaler", "server")["spec"]["scaleTargetRef"]["name"] == "server"
 
 
-def test_the_queue_of_kueue_stands_on_the_jobs_template(tmp_path: Path) -> None:
-    template = find(with_components(tmp_path, ["kueue"]), "CronJob", "train")["spec"]["jobTemplate"]
+def test_the_queue_of_kueue_stands_on_the_jobs_template() -> None:
+    template = find(with_components("kueue"), "CronJob", "train")["spec"]["jobTemplate"]
     assert template["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "training"
 
 
-def test_a_gpu_is_for_trainings_only(tmp_path: Path) -> None:
-    objects = with_components(tmp_path, ["gpu"])
+def test_a_gpu_is_for_trainings_only() -> None:
+    objects = with_components("gpu")
     for name, template in pod_templates(objects):
         (container,) = template["spec"]["containers"]
         assert ("nvidia.com/gpu" in container["resources"]["limits"]) == (name == "CronJob train")
         assert container["image"].endswith(f"-gpu:{VERSION}") == (name == "CronJob train")
 
 
-def test_the_monitor_selects_the_service(tmp_path: Path) -> None:
-    objects = with_components(tmp_path, ["monitoring"])
+def test_the_monitor_selects_the_service() -> None:
+    objects = with_components("monitoring")
     service = find(objects, "Service", "segmenter")
     spec = find(objects, "ServiceMonitor", "segmenter")["spec"]
     assert spec["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()

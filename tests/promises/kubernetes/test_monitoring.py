@@ -78,7 +78,7 @@ def test_each_alert_says_what_to_do(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in ("warning", "critical")
 
 
-def test_the_dashboard_arrives_where_grafana_looks(tmp_path: Path) -> None:
-    found = find(with_components(tmp_path, ["monitoring"]), "ConfigMap", "segmenter-dashboard")
+def test_the_dashboard_arrives_where_grafana_looks() -> None:
+    found = find(with_components("monitoring"), "ConfigMap", "segmenter-dashboard")
     assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
     assert json.loads(found["data"]["dashboard.json"]) == DASHBOARD

@@ -1,7 +1,6 @@
 """Who reaches the server in a cluster, and what the pods reach, as network policies say (promise 13)."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
@@ -53,15 +52,15 @@ def test_label_studio_alone_reaches_the_server(name: str) -> None:
     assert not reaches(objects, TRAINING, "label-studio", {})
 
 
-def test_components_admit_what_they_need(tmp_path: Path) -> None:
-    objects = with_components(tmp_path, ["ingress", "monitoring"])
+def test_components_admit_what_they_need() -> None:
+    objects = with_components("ingress", "monitoring")
     assert reaches(objects, SERVER, "ingress-nginx", {})
     assert reaches(objects, SERVER, "monitoring", {})
     assert not reaches(objects, SERVER, OURS, TRAINING)
 
 
-def test_with_egress_a_training_reaches_no_internal_address(tmp_path: Path) -> None:
-    specs = [each["spec"] for each in with_components(tmp_path, ["egress"]) if each["kind"] == "NetworkPolicy"]
+def test_with_egress_a_training_reaches_no_internal_address() -> None:
+    specs = [each["spec"] for each in with_components("egress") if each["kind"] == "NetworkPolicy"]
     rules = [
         rule
         for spec in specs

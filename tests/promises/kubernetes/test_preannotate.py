@@ -23,11 +23,11 @@ def job_from(cronjob: Object, name: str) -> Object:
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": template["spec"]}
 
 
-def test_the_documented_command_gives_each_pod_the_project_the_job_and_its_part(tmp_path: Path) -> None:
+def test_the_documented_command_gives_each_pod_the_project_the_job_and_its_part() -> None:
     documented = (ROOT / "docs" / "kubernetes.md").read_text()
     found = re.search(r"kubectl (set env --local -f - PREANNOTATE_PROJECT.*?) \|", documented)
     assert found
-    template = find(with_components(tmp_path, ["preannotate", "s3"]), "CronJob", "preannotate")
+    template = find(with_components("preannotate", "s3"), "CronJob", "preannotate")
     job = yaml.safe_dump(job_from(template, "preannotate-3"))
     done = subprocess.run([KUBECTL, *shlex.split(found[1])], input=job, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
