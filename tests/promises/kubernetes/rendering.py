@@ -40,7 +40,7 @@ def kustomize(folder: Path) -> list[Object]:
     command = [str(kubectl), "kustomize", "--load-restrictor=LoadRestrictionsNone", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return [each for each in yaml.load_all(done.stdout, yaml.CSafeLoader) if each]
+    return [each for each in yaml.safe_load_all(done.stdout) if each]
 
 
 @cache
