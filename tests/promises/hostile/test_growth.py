@@ -15,6 +15,7 @@ from tests.promises.hostile.growth import GENERATORS, Work
 
 TIMES = 16
 ROUNDS = 5
+ATTEMPTS = 5  # other programs in the caches made 61 of 20 once; what grows as n² has 256 each time
 ALLOWED = TIMES * (1 + math.log(TIMES, 250)) * 2.5  # 24 of n log n at n = 250, 2.5 for caches; n² takes 256
 
 
@@ -51,7 +52,10 @@ def growth(make: Callable[[int], Work], n: int) -> float:
 @pytest.mark.parametrize("name", GENERATORS)
 def test_sixteen_times_the_input_takes_about_sixteen_times_the_time(name: str) -> None:
     make, n = GENERATORS[name]
-    found = growth(make, n)
+    for _ in range(ATTEMPTS):
+        found = growth(make, n)
+        if found < ALLOWED:
+            break
     print(f"{name}: {found:.1f} x the time for {TIMES} x the input")
     assert found < ALLOWED
 
@@ -59,6 +63,7 @@ def test_sixteen_times_the_input_takes_about_sixteen_times_the_time(name: str) -
 @pytest.mark.parametrize("name", GENERATORS)
 def test_sixteen_times_the_input_takes_about_sixteen_times_the_memory(name: str) -> None:
     make, n = GENERATORS[name]
+    n //= 2  # tracing costs five times the time, and no machine disturbs it
     found = peak(make(TIMES * n)) / peak(make(n))
     print(f"{name}: {found:.1f} x the memory for {TIMES} x the input")
     assert found < ALLOWED
