@@ -60,6 +60,7 @@ bench: .venv/.installed-dev  ## measure speed and memory beside a baseline (a qu
 	$(BIN)/python -m benchmarks.predict
 	$(BIN)/python -m benchmarks.serve
 	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.model_cache
 	$(BIN)/python -m benchmarks.train
 	$(BIN)/python -m benchmarks.status_page
 

@@ -250,7 +250,7 @@ class Settings:
         "gives up after 100.",
     )
     model_cache_size: int = setting(
-        16, integer(1, 10000), "Models held in memory, about 10 MiB each; the least recently used is unloaded."
+        16, integer(1, 10000), "Models held in memory, 5 to 15 MiB each; the least recently used is unloaded."
     )
     refresh_predictions: Refresh = setting(
         "none",

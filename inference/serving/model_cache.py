@@ -14,6 +14,7 @@ from cachetools import LRUCache
 from inference.serving.protocol import ProjectRef
 from shared.errors import ModelError, RecordError, RefusedError, StoreError, UntrainedError
 from shared.segmentation.segmenter import ProjectModel, Segmenter
+from shared.segmentation.sessions import return_freed_memory
 from shared.store.model_info import ModelInfo, StoredModel
 from shared.store.models import ModelStore
 from shared.supervision import beat
@@ -92,6 +93,7 @@ class ModelCache:
         self._projects: LRUCache[int, _Project] = LRUCache(PROJECTS)
         self._loaded: OrderedDict[int, ServedModel] = OrderedDict()  # cachetools would count listing it as use
         self._passed: LRUCache[str, None] = LRUCache(PASSED)  # checksums, compared with the bytes at each load
+        self._unloaded = False  # whether a model was since memory was returned last
         self.swaps = 0
         self.refusals = 0
 
@@ -126,12 +128,15 @@ class ModelCache:
         return self._state(project).aliases
 
     def refresh(self) -> None:
-        """Load new versions of models in use, so that no request has to.
+        """Load new versions of models in use, so that no request has to; return the memory of those unloaded since.
 
         One that nobody has asked for within IDLE_SECONDS costs the store nothing; its next request looks.
         """
         with self._lock:
+            unloaded, self._unloaded = self._unloaded, False
             loaded = [(project, served.created) for project, served in self._loaded.items()]
+        if unloaded:
+            return_freed_memory()  # 3 to 6 ms, which a request that loads a model would wait longer
         for project, created in loaded:
             state = self._state(project)
             if self._clock() - state.asked_at > IDLE_SECONDS:
@@ -259,6 +264,7 @@ class ModelCache:
             raise StoreError(f"The model of project {project} cannot be read: {error}") from error
         with self._lock:
             self.swaps += project in self._loaded
+            self._unloaded |= project in self._loaded or len(self._loaded) == self._cache_size
             self._loaded[project] = served
             self._loaded.move_to_end(project)
             while len(self._loaded) > self._cache_size:

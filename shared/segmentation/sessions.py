@@ -4,9 +4,10 @@ A file of 4 kB can ask for terabytes: a value joined to itself forty times, two 
 the file shows, so the first run allocates from an arena that ends.
 """
 
+import ctypes
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
@@ -57,6 +58,12 @@ def run_first(session: Any, windows: int, rows: int, channels: int) -> None:
             f"A graph cannot be run on {windows} windows of {rows} rows within {MOST_BYTES >> 20} MiB: {error}; "
             "lower SEQUENCE_SIZE or HIDDEN_SIZE, or train again."
         ) from error
+
+
+def return_freed_memory() -> None:
+    """Give the system back what glibc's malloc keeps of sessions that are gone; no effect with other allocators."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _options(threads: int) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.memory import resident_now
 from inference.serving.model_cache import ModelCache
 from inference.serving.protocol import ProjectRef
 from shared.errors import StoreError, UntrainedError
@@ -295,3 +296,25 @@ def test_a_model_that_nobody_asks_for_costs_the_store_nothing() -> None:
     assert storage.asked == {}
     latest = publish_after(storage, 2)
     assert models.serving(PROJECT).version == latest, "its next request looks"
+
+
+def test_memory_of_an_unloaded_model_is_returned_and_no_other_look_costs_that(
+    model_dir: Path, publish: Publish
+) -> None:
+    models = models_over(model_dir, cache_size=1)
+    for project in (3, 4):
+        publish(project=project, version=FIRST)
+    models.serving(ProjectRef(3))
+    pinned = fragment_memory()
+    models.refresh()
+    full = resident_now()
+    models.serving(ProjectRef(4))  # unloads the other one
+    models.refresh()
+    assert resident_now() < full - 32
+    assert pinned
+
+
+def fragment_memory() -> bytes:
+    """Free 64 MiB below a block in use, which malloc keeps."""
+    blocks = [bytes(1 << 16) for _ in range(1 << 10)]
+    return blocks[-1]
