@@ -155,6 +155,36 @@ class ModelMetrics(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()  # sentences for people
 
 
+class ClassStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """What rows of each class of the first head, one of ranges, look like; by what they say of a recording's level.
+
+    share: of a recording's rows. center, spread: mean and standard deviation [classes][channels]. The rest are
+    variances of channels: of recordings' levels, all classes moved alike, and of a single class around that; the same
+    of logarithms of spreads.
+    """
+
+    share: tuple[float, ...]
+    center: tuple[tuple[float, ...], ...]
+    spread: tuple[tuple[float, ...], ...]
+    center_between: tuple[float, ...]
+    center_within: tuple[float, ...]
+    scale_between: tuple[float, ...]
+    scale_within: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        classes = len(self.share)
+        _require(len(self.center) == len(self.spread) == classes, "classes of the statistics differ")
+        variances = (self.center_between, self.center_within, self.scale_between, self.scale_within)
+        channels = {len(each) for each in (*self.center, *self.spread, *variances)}
+        _require(len(channels) == 1, "channels of the statistics of classes differ")
+        centers = [number for each in self.center for number in each]
+        _require(all(abs(number) < float("inf") for number in centers), "a centre of a class is not a number")
+        others = [number for each in (self.share, *self.spread, *variances) for number in each]
+        _require(
+            all(0 <= number < float("inf") for number in others), "a spread or variance of a class is not 0 or more"
+        )
+
+
 class RecordingStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """How centre and scale of a recording are taken, as normalisation.py does; learned from training recordings.
 
@@ -168,6 +198,7 @@ class RecordingStatistics(msgspec.Struct, frozen=True, kw_only=True):
     center_within: tuple[float, ...]  # of a part's centre around its recording's, over 1/rows − 1/(all rows)
     scale_between: tuple[float, ...]  # the same of logarithms of scales
     scale_within: tuple[float, ...]
+    classes: ClassStatistics | None = None  # None: a part's classes say nothing of what it lacks
 
     def __post_init__(self) -> None:
         _require(self.rows > 0, f"rows {self.rows} are not above 0")
@@ -269,6 +300,14 @@ class ModelCard(msgspec.Struct, rename=STORED_NAMES, frozen=True, kw_only=True):
         _require(
             statistics is None or len(statistics.log_scale) == channels, "channels of the statistics are not the card's"
         )
+        classes = statistics.classes if statistics else None
+        if classes is not None:
+            head = self.heads[0]
+            fits = isinstance(head, RangeHead) and len(classes.share) == 1 + len(head.labels)
+            _require(fits, "classes of the statistics are not those of a first head of ranges")
+            _require(
+                len(classes.center_between) == channels, "channels of the statistics of classes are not the card's"
+            )
         _require(known is None or len(known.varied) == channels, "channels of the known recordings are not the card's")
 
     @property

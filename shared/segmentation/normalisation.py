@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.model_file.card import RecordingStatistics
+from shared.model_file.card import ClassStatistics, RecordingStatistics
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -97,11 +97,56 @@ def recording_statistics(
     """
     limits = None if how is None else usual_limits(values)
     center, spread = moments(values, mean, limits)
-    flat = (spread <= FLAT * np.maximum(np.abs(center), std)) | (spread < np.finfo(np.float32).tiny)
-    spread = np.where(flat, 0.0, spread)
+    spread = _without_noise(center, spread, std)
     if how is not None:
         center, spread = completed(center, spread, rows or len(values), mean, how)
     return center, np.where(spread > 0, spread, 1.0).astype(np.float32)
+
+
+def statistics_by_classes(
+    values: Doubles,
+    class_rows: Doubles,
+    mean: Doubles,
+    std: Doubles,
+    how: RecordingStatistics,
+    classes: ClassStatistics,
+) -> tuple[Doubles, Floats]:
+    """Centre and scale of a recording, from a part of it whose classes are known about: as `recording_statistics`.
+
+    class_rows: of the part [classes]. The rows that it lacks are of the classes that it has too little of, and look as
+    these do in training recordings, moved by what the part's own classes show of this recording's level and spread
+    (empirical Bayes). Accuracy of halves: `hapt` .905, .890 ► .927, .907; `watch` level.
+    """
+    center, spread = moments(values, np.full(values.shape[1], np.nan), usual_limits(values))
+    present = ~np.isnan(center)
+    center = np.where(present, center, mean)
+    spread = _without_noise(center, spread, std)
+    centers, variances = np.asarray(classes.center), np.square(np.asarray(classes.spread))
+    mixture = class_rows / class_rows.sum()
+    alike = float(np.square(mixture).sum())  # 1 over the number of classes that there is something of
+    usual_center = mixture @ centers
+    usual_variance = mixture @ (variances + np.square(centers - usual_center))
+    between, within = np.asarray(classes.center_between), np.asarray(classes.center_within)
+    moved = np.where(present, _own_share(between, within * alike) * (center - usual_center), 0.0)
+    between, within = np.asarray(classes.scale_between), np.asarray(classes.scale_within)
+    moving = (spread > 0) & (usual_variance > 0)
+    ratio = np.where(moving, spread, 1.0) / np.sqrt(np.where(moving, usual_variance, 1.0))
+    widened = _own_share(between, within * alike) * np.log(ratio)
+    lacking = np.maximum(how.rows * np.asarray(classes.share) - class_rows, 0.0)
+    weights = lacking / max(lacking.sum(), 1e-300) * max(1 - len(values) / how.rows, 0.0)
+    own = 1 - weights.sum()
+    rest = centers + moved
+    whole = own * center + weights @ rest
+    variance = own * (np.square(spread) + np.square(center - whole))
+    variance += weights @ (variances * np.exp(2 * widened) + np.square(rest - whole))
+    spread = _without_noise(whole, np.sqrt(variance), std)
+    return whole, np.where(spread > 0, spread, 1.0).astype(np.float32)
+
+
+def _without_noise(center: Doubles, spread: Doubles, std: Doubles) -> Doubles:
+    """The spread, 0 where it is no more than rounding noise."""
+    flat = (spread <= FLAT * np.maximum(np.abs(center), std)) | (spread < np.finfo(np.float32).tiny)
+    return np.where(flat, 0.0, spread)
 
 
 def moments(values: Doubles, empty: Doubles, limits: Limits | None = None) -> tuple[Doubles, Doubles]:

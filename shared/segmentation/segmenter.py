@@ -20,7 +20,7 @@ from shared.model_file.probe import TOLERANCE, Probe, decode_probe
 from shared.model_file.several import split_models
 from shared.segmentation.given import GivenSegments
 from shared.segmentation.instant_decoder import InstantDecoder
-from shared.segmentation.normalisation import recording_statistics
+from shared.segmentation.normalisation import Doubles, recording_statistics, statistics_by_classes
 from shared.segmentation.range_decoder import RangeDecoder
 from shared.segmentation.scores import TaskScorer
 from shared.segmentation.sessions import first_session, make_session, run_first
@@ -112,7 +112,7 @@ class Segmenter:
             (head, make_decoder(head, given), TaskScorer(task_score, head.calibration)) for head in self.card.heads
         ]
         taken = 0
-        for averaged in self._averaged(series.values):
+        for averaged in self._averaged(series.values, check):
             check()
             rows = given.apply(averaged, taken, self.card.heads) if given else averaged
             taken += len(rows)
@@ -140,15 +140,26 @@ class Segmenter:
         blocks = list(self._averaged(series.values))
         return np.concatenate(blocks) if blocks else np.zeros((0, self.card.class_count), np.float32)
 
-    def _averaged(self, values: NDArray[np.float64]) -> Iterator[Floats]:
+    def _averaged(self, values: Doubles, check: Callable[[], None] = lambda: None) -> Iterator[Floats]:
         card = self.card
         rows, channels = values.shape
         if channels != len(card.channel_mean):
             raise SeriesError(f"A series has {channels} channels, the model was trained on {len(card.channel_mean)}.")
-        center, scale = recording_statistics(
-            values, np.asarray(card.channel_mean), np.asarray(card.channel_std), card.statistics
-        )
-        overlap = OverlapMean(rows, card.window, card.stride)
+        mean, std, how = np.asarray(card.channel_mean), np.asarray(card.channel_std), card.statistics
+        center, scale = recording_statistics(values, mean, std, how)
+        if how is not None and how.classes is not None and 0 < rows < how.rows:
+            # a part: what is found in it tells what it lacks, which its statistics are completed by
+            class_rows = np.zeros(len(how.classes.share))
+            for found in self._under(values, center, scale):
+                check()
+                class_rows += found[:, : len(class_rows)].sum(axis=0, dtype=np.float64)
+            center, scale = statistics_by_classes(values, class_rows, mean, std, how, how.classes)
+        yield from self._under(values, center, scale)
+
+    def _under(self, values: Doubles, center: Doubles, scale: Floats) -> Iterator[Floats]:
+        """Averaged probabilities of a recording under this centre and scale."""
+        card = self.card
+        overlap = OverlapMean(len(values), card.window, card.stride)
         for windows in window_blocks(values, center, card.window, card.stride, BLOCKS_AT_ONCE * BLOCK_WINDOWS):
             blocks = [windows[first : first + BLOCK_WINDOWS] for first in range(0, len(windows), BLOCK_WINDOWS)]
             found = [self.run(block, center[None, None], scale[None, None]) for block in blocks]

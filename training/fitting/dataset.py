@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace as with_fields
 from numpy.typing import NDArray
 
 from shared.model_file.card import Head, InstantHead, RecordingStatistics
 from shared.segmentation.normalisation import around_center, missing, recording_statistics
 from training.data.annotations import UNKNOWN, Recording
+from training.fitting.class_statistics import learn_class_statistics
 from training.fitting.part_statistics import PartMoments, learn_recording_statistics
 
 LIMIT = 10.0  # standard deviations at which rows are clipped: a spike must not decide a window
@@ -56,7 +58,8 @@ def training_statistics(recordings: Sequence[Recording], longest: float) -> Stat
     variance = ((np.square(spreads) + np.square(centers - mean)) * present).sum(axis=0) / total
     std = np.sqrt(variance)
     std = np.where((std > FLAT * np.abs(mean)) & (std > np.finfo(np.float32).tiny), std, 1.0)
-    return Statistics(mean, std, learn_recording_statistics(parts, std))
+    how = learn_recording_statistics(parts, std)
+    return Statistics(mean, std, with_fields(how, classes=learn_class_statistics(recordings, mean, std, how.rows)))
 
 
 def normalise(values: Doubles, statistics: Statistics) -> Floats:

@@ -4,7 +4,15 @@ import msgspec
 import pytest
 
 from shared.errors import ModelError
-from shared.model_file.card import Calibration, InstantHead, RangeHead, decode_card, encode_card
+from shared.model_file.card import (
+    Calibration,
+    ClassStatistics,
+    InstantHead,
+    RangeHead,
+    RecordingStatistics,
+    decode_card,
+    encode_card,
+)
 from tests.support.graphs import make_card
 
 
@@ -65,3 +73,44 @@ def test_a_head_with_numbers_that_make_no_sense_is_refused() -> None:
         InstantHead(labels=("a",), spacing=(1,), threshold=(0.3,), half_width=1, event_gaps=flat)
     with pytest.raises(ValueError, match="event_gaps"):
         InstantHead(labels=("a", "b"), spacing=(1, 1), threshold=(0.3, 0.3), half_width=1, event_gaps=flat)
+
+
+def statistics(classes: int, channels: int, **changes: Any) -> RecordingStatistics:
+    """Of one channel, with those of classes."""
+    some = (1.0,) * channels
+    known = {
+        "share": (0.5,) * classes, "center": (some,) * classes, "spread": (some,) * classes,
+        "center_between": some, "center_within": some, "scale_between": some, "scale_within": some,
+    }  # fmt: skip
+    one = (1.0,)
+    return RecordingStatistics(
+        rows=10, log_scale=one, center_between=one, center_within=one, scale_between=one, scale_within=one,
+        classes=ClassStatistics(**(known | changes)),
+    )  # fmt: skip
+
+
+def test_statistics_of_classes_are_those_of_the_first_head_and_of_the_channels() -> None:
+    card = make_card(statistics=statistics(3, 1))
+    assert decode_card(encode_card(card)) == card
+    for complaint, labels, instants, found in (
+        ("first head of ranges", ("Run", "Walk"), (), statistics(2, 1)),
+        ("first head of ranges", (), ("Run", "Walk"), statistics(3, 1)),
+        ("not the card's", ("Run", "Walk"), (), statistics(3, 2)),
+    ):
+        with pytest.raises(ValueError, match=complaint):
+            make_card(labels, instants, statistics=found)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"share": (0.5,)},
+        {"share": (-0.5, 0.5, 0.5)},
+        {"center": ((1.0,), (1.0,), (float("nan"),))},
+        {"spread": ((1.0,), (1.0,), (float("inf"),))},
+        {"scale_within": (1.0, 1.0)},
+    ],
+)
+def test_statistics_of_classes_that_make_no_sense_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"differ|not a number|not 0 or more"):
+        statistics(3, 1, **changes)

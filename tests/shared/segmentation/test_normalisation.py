@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from shared.model_file.card import RecordingStatistics
+from shared.model_file.card import ClassStatistics, RecordingStatistics
 from shared.segmentation.normalisation import (
     BLOCK_ROWS,
     SAMPLE_ROWS,
@@ -14,6 +14,7 @@ from shared.segmentation.normalisation import (
     around_center,
     missing,
     recording_statistics,
+    statistics_by_classes,
     usual_limits,
 )
 
@@ -198,6 +199,55 @@ def test_a_part_in_which_a_channel_stands_still_takes_the_usual_scale() -> None:
     values = np.zeros((250, 1))
     _, scale = recording_statistics(values, np.zeros(1), np.ones(1), make_how(log_scale=(np.log(4.0),)))
     assert scale[0] == pytest.approx(4 * np.sqrt(0.75))
+
+
+def make_classes(**changes: object) -> ClassStatistics:
+    """A recording is half background around 0, half a label around 10, both with a deviation of 1."""
+    known = {
+        "share": (0.5, 0.5), "center": ((0.0,), (10.0,)), "spread": ((1.0,), (1.0,)),
+        "center_between": (100.0,), "center_within": (0.0,), "scale_between": (1.0,), "scale_within": (0.0,),
+    }  # fmt: skip
+    return ClassStatistics(**(known | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("level", [0.0, 30.0])
+@pytest.mark.parametrize("scale", [1.0, 4.0])
+def test_a_part_of_one_class_is_completed_by_the_other(level: float, scale: float) -> None:
+    """Of a recording that is moved and wider: the rows of the label that it lacks are moved and wider, too."""
+    values = level + scale * signal(250)
+    center, spread = statistics_by_classes(
+        values, np.array([250.0, 0.0]), np.zeros(1), np.ones(1), make_how(), make_classes()
+    )
+    wide = values.std()
+    whole = np.array([0.0] * 5 + [10.0] * 5) + values.mean()
+    assert center[0] == pytest.approx(whole.mean(), rel=1e-6)
+    assert spread[0] == pytest.approx(np.sqrt(whole.var() + wide**2), rel=1e-6)
+
+
+def test_a_class_that_differs_by_itself_moves_no_other() -> None:
+    classes = make_classes(center_between=(0.0,), center_within=(100.0,))
+    values = 30 + signal(250)
+    center, _ = statistics_by_classes(values, np.array([250.0, 0.0]), np.zeros(1), np.ones(1), make_how(), classes)
+    assert center[0] == pytest.approx(values.mean() / 4 + 0.5 * 10)
+
+
+def test_channels_without_values_or_movement_are_completed_by_the_usual() -> None:
+    values = np.column_stack([np.full(250, np.nan), np.full(250, 7.0)])
+    classes = ClassStatistics(
+        share=(0.5, 0.5),
+        center=((0.0, 7.0), (10.0, 7.0)),
+        spread=((1.0, 0.0), (1.0, 0.0)),
+        center_between=(1.0, 1.0),
+        center_within=(0.0, 0.0),
+        scale_between=(1.0, 1.0),
+        scale_within=(0.0, 0.0),
+    )
+    center, scale = statistics_by_classes(
+        values, np.array([250.0, 0.0]), np.array([5.0, 7.0]), np.ones(2), make_how(2), classes
+    )
+    assert np.isfinite(center).all()
+    assert center[1] == pytest.approx(7)
+    assert scale[0] > 1 and scale[1] == 1
 
 
 def test_memory_for_statistics_does_not_grow_with_the_recording() -> None:

@@ -16,7 +16,7 @@ from onnx import helper
 
 from shared.errors import ModelError, SeriesError
 from shared.labelling.time_axis import TimeAxis
-from shared.model_file.card import Calibration, RangeHead, encode_card
+from shared.model_file.card import Calibration, ClassStatistics, RangeHead, RecordingStatistics, encode_card
 from shared.model_file.onnx_file import add_metadata, seal
 from shared.model_file.probe import TOLERANCE, encode_probe
 from shared.recordings.series import Series
@@ -54,6 +54,42 @@ def test_runs_above_the_recordings_mean_are_found() -> None:
     assert [(each.first, each.last, each.label) for each in found.segments] == [(100, 179, "Run"), (250, 299, "Walk")]
     assert all(0.9 < each.score <= 1 for each in found.segments)
     assert 0.9 < found.score <= 1
+
+
+def statistics_of_parts(rows: int) -> RecordingStatistics:
+    """A recording of `rows` rows is half background at 0, half Run at 10; by rows alone a part is like a whole one."""
+    one = (1.0,)
+    none = (0.0,)
+    classes = ClassStatistics(
+        share=(0.5, 0.5),
+        center=(none, (10.0,)),
+        spread=(one, one),
+        center_between=none,
+        center_within=one,
+        scale_between=none,
+        scale_within=one,
+    )
+    return RecordingStatistics(
+        rows=rows,
+        log_scale=none,
+        center_between=(1e9,),
+        center_within=none,
+        scale_between=(1e9,),
+        scale_within=none,
+        classes=classes,
+    )
+
+
+@pytest.mark.parametrize(("rows", "found"), [(800, 0), (400, 1)])
+def test_a_part_is_looked_at_twice_as_its_classes_tell_what_it_lacks(rows: int, found: int) -> None:
+    """A part at rest but for a bump of 3: above its own mean, but not above that of a recording with Run at 10."""
+    segmenter = Segmenter.load(make_model(("Run",), kind="threshold", statistics=statistics_of_parts(rows)))
+    values = np.sin(np.arange(400.0) / 3)[:, None]
+    values[100:180] += 3
+    checks: list[None] = []
+    segments = segmenter.segment(make_series(values), check=lambda: checks.append(None)).segments
+    assert len(segments) == found
+    assert len(checks) == (2 if rows > 400 else 1)  # blocks of windows
 
 
 def test_ranges_and_instants_are_decoded_side_by_side() -> None:
