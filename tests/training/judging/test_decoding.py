@@ -137,3 +137,20 @@ def test_a_prior_that_hurts_parts_is_not_used(make_recording: Callable[..., Reco
     assert choose_decoding(said, likes_where(lambda _: True))[0].label_sequence_prior
     assert not choose_decoding(said, likes_where(lambda count: count >= rows))[0].label_sequence_prior
     assert not choose_decoding(said, likes_where(lambda count: count <= rows))[0].label_sequence_prior
+
+
+@pytest.mark.parametrize(("whole", "part", "used"), [(0.01, -0.005, True), (0.01, -0.015, False), (0.05, -0.03, False)])
+def test_a_prior_must_help_on_whole_and_cut_recordings_together_and_hurt_neither(
+    make_recording: Callable[..., Recording], whole: float, part: float, used: bool
+) -> None:
+    """Losses of less than .02 are noise, unless all of it is a loss."""
+    marks = [Segment(20, 39, "Run"), Segment(60, 79, "Walk")]
+    some = [replace(make_recording(marks, kinds=RANGES), key=key, group=key) for key in "cd"]
+    heads = learn_heads(some, RANGES)
+    said = [replace(say(each, heads, (0, 1, 0, 2, 0)), fold=fold) for fold, each in enumerate(some)]  # no pairs
+
+    def criterion(some: Sequence[HeldOutPrediction]) -> float:
+        gain = whole if some[0].recording.rows == said[0].recording.rows else part
+        return 0.5 + gain * (some[0].heads == heads)
+
+    assert choose_decoding(said, criterion)[0].label_sequence_prior is used
