@@ -34,12 +34,16 @@ from shared.recordings.csv_numbers import read_numbers, read_timed_numbers
 from shared.recordings.foreign_files import quote, second_header
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 MAX_CELLS = 2**27  # values of one recording: 1 GiB
 BLANK_OR_QUOTE = ' \t"'
 BLOCK = 1 << 20  # bytes parsed at once: fits the cache of a core; 4 MiB take a sixth longer
+COUNTED = 1 << 16  # bytes looked at together: what a comparison gives stays in memory that is there already
 COLUMN_BYTES = 1 << 10  # minimum block size for each column of a file: pandas takes some microseconds for each
+
+NUMBERS, TEXTS = np.dtype(np.float64), np.dtype(object)
+Cells = dict[int, NDArray[Any]]  # of the used columns of a block: numbers, texts or bytes
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,13 @@ def _unterminated(data: memoryview, layout: CsvLayout, row: int) -> Iterator[Dou
 
 
 def _count_lines(data: memoryview, start: int) -> int:
-    view = np.frombuffer(data, np.uint8)[start:]
-    step = 1 << 20
-    return 1 + sum(int(np.count_nonzero(view[i : i + step] == 10)) for i in range(0, len(view), step))
+    return 1 + _count(data[start:], b"\n")
+
+
+def _count(data: memoryview | bytes, byte: bytes) -> int:
+    view = np.frombuffer(data, np.uint8)
+    parts = (view[first : first + COUNTED] for first in range(0, len(view), COUNTED))
+    return sum(int(np.count_nonzero(part == byte[0])) for part in parts)
 
 
 def _blocks(data: memoryview, start: int, size: int) -> Iterator[bytes]:
@@ -153,14 +161,14 @@ class _BlockReader:
                 values[: len(texts)] = others[:, [column - 1 for column in self.layout.channels]]
                 times[: len(texts)] = read_times(texts, self.config.time_format, row)
                 return len(texts)
-        frame = self._frame(block, row)
-        rows = len(frame)
-        numbers = {column: self._numbers(column, frame[column], row) for column in self.numeric}
+        cells = self._cells(block, row)
+        rows = _rows(cells)
+        numbers = {column: self._numbers(column, cells[column], row) for column in self.numeric}
         for index, column in enumerate(self.layout.channels):
             values[:rows, index] = numbers[column]
         if times is not None and self.layout.time is not None:
             times[:rows] = (
-                read_times(frame[self.layout.time].to_numpy(), self.config.time_format, row)
+                read_times(cells[self.layout.time], self.config.time_format, row)
                 if self.config.time_format
                 else numbers[self.layout.time]
             )
@@ -206,20 +214,19 @@ class _BlockReader:
                 block = re.sub(rb"(?m)(?<![ \t\r])[ \t\r]++$", b"", block)
         return block
 
-    def _frame(self, block: bytes, row: int) -> "pd.DataFrame":
+    def _cells(self, block: bytes, row: int) -> Cells:
         """The used columns of a block. Raises SeriesError on a row with more cells than the header."""
         block = self._pad(block.lstrip(b"\r\n"), row)
-        frame = self._parse(block)
-        if b'"' in block and (frame is None or len(frame) != sum(1 for line in block.split(b"\n") if line.strip())):
+        cells = self._parse(block)
+        if b'"' in block and (cells is None or _rows(cells) != sum(1 for line in block.split(b"\n") if line.strip())):
             block = b"\n".join(mend_quotes(line, self.separator) for line in block.split(b"\n"))
             block = self._pad(block, row)
-            frame = self._parse(block)
-        if frame is None:
+            cells = self._parse(block)
+        if cells is None:
             raise SeriesError(f"The recording cannot be read as CSV after row {row}: {block[:60]!r} …")
-        separators = int(np.count_nonzero(np.frombuffer(block, np.uint8) == self.separator[0]))
-        if separators != len(frame) * (self.layout.columns - 1):
+        if _count(block, self.separator) != _rows(cells) * (self.layout.columns - 1):
             self._check_widths(block, row)
-        return frame
+        return cells
 
     def _pad(self, block: bytes, row: int) -> bytes:
         """The block with a first line that has all columns, which pandas requires."""
@@ -248,32 +255,40 @@ class _BlockReader:
                     )
             row += 1
 
-    def _parse(self, block: bytes) -> "pd.DataFrame | None":
+    def _parse(self, block: bytes) -> Cells | None:
         """Numbers, times and, in columns that held texts before, texts. None where the block is no CSV."""
         import pandas as pd
 
-        types: dict[int, Any] = {column: object if column in self.textual else "float64" for column in self.numeric}
+        types: dict[int, np.dtype[Any]] = {  # their names would be looked up among those of all extensions of pandas
+            column: TEXTS if column in self.textual else NUMBERS for column in self.numeric
+        }
         if self.layout.time is not None and self.layout.time not in self.numeric:
-            types[self.layout.time] = f"S{LONGEST_TEXT}"
+            types[self.layout.time] = np.dtype(f"S{LONGEST_TEXT}")
+        columns = sorted(types)
         options: dict[str, Any] = {
             "sep": self.layout.separator, "header": None, "names": range(self.layout.columns), "index_col": False,
-            "usecols": sorted(types), "engine": "c", "low_memory": False, "encoding_errors": "replace",
+            "usecols": columns, "engine": "c", "low_memory": False, "encoding_errors": "replace",
         }  # fmt: skip
-        for each in (types, types | dict.fromkeys(self.numeric, object)):
+        for each in (types, types | dict.fromkeys(self.numeric, TEXTS)):
+            plain = set(each.values()) == {NUMBERS}
             with suppress(ValueError):  # some cell holds no number, or a quote never closes
-                frame: pd.DataFrame = pd.read_csv(BytesIO(block), dtype=each, **options)
-                bits = each is types and any(_all_bits(frame[column]) for column in self.numeric - self.textual)
+                frame: pd.DataFrame = pd.read_csv(BytesIO(block), dtype=NUMBERS if plain else each, **options)
+                cells: Cells = (
+                    dict(zip(columns, frame.to_numpy().T, strict=True))
+                    if plain
+                    else {column: frame[column].to_numpy() for column in columns}
+                )
+                bits = each is types and any(_all_bits(cells[column]) for column in self.numeric - self.textual)
                 if not bits or not re.search(rb"true|false", block, re.IGNORECASE):
-                    return frame  # else pandas has taken a column of such words for numbers, uncounted
+                    return cells  # else pandas has taken a column of such words for numbers, uncounted
         return None
 
-    def _numbers(self, column: int, cells: "pd.Series[Any]", row: int) -> NDArray[np.float64]:
-        if cells.dtype != object:
-            return cells.to_numpy()
+    def _numbers(self, column: int, texts: NDArray[Any], row: int) -> NDArray[np.float64]:
+        if texts.dtype != TEXTS:
+            return texts
         import pandas as pd
 
-        numbers: NDArray[np.float64] = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64, copy=True)
-        texts = cells.to_numpy()
+        numbers: NDArray[np.float64] = np.array(pd.to_numeric(texts, errors="coerce"), np.float64)
         for index in np.flatnonzero(np.isnan(numbers)):
             text = texts[index]
             if isinstance(text, str) and text.strip():  # else empty, or a token for a missing value
@@ -288,7 +303,10 @@ class _BlockReader:
         return numbers
 
 
-def _all_bits(cells: "pd.Series[Any]") -> bool:
+def _rows(cells: Cells) -> int:
+    return len(next(iter(cells.values())))
+
+
+def _all_bits(numbers: NDArray[np.float64]) -> bool:
     """Whether a column consists of 0, 1 and missing values."""
-    numbers = cells.to_numpy()
     return all(bool(((part == 0) | (part == 1) | np.isnan(part)).all()) for part in (numbers[:100], numbers))
