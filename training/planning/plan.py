@@ -51,10 +51,9 @@ class Plan:
         """Steps of the first schedule: by the number of training rows, within bounds and `epochs`."""
         rows = sum(recording.rows for recording in self.recordings)
         recipe = self.recipe
-        early = min(rows / recipe.rows_per_early_step, recipe.enough_steps)
-        least = max(early, recipe.least_steps)
-        doublings = np.log2(np.clip(rows / recipe.rows_per_step, least, recipe.most_steps) / least)
-        wanted = int(min(least * 2 ** (round(float(doublings) * LENGTHS) / LENGTHS), recipe.most_steps))
+        least, most = recipe.least_steps, recipe.most_steps
+        doublings = np.log2(np.clip(rows / recipe.rows_per_step, least, most) / least)
+        wanted = int(min(least * 2 ** (round(float(doublings) * LENGTHS) / LENGTHS), most))
         return min(wanted, self.most_steps(epochs))
 
 

@@ -49,7 +49,7 @@ def named_in(storage: Storage) -> set[str]:
 @pytest.fixture
 def storage(tmp_path: Path, write_export: Export, monkeypatch: pytest.MonkeyPatch) -> Storage:
     """A store after two trainings, the first without task 2."""
-    monkeypatch.setattr(plan, "recipe_for", lambda kinds: replace(RANGES, least_steps=5, enough_steps=5))
+    monkeypatch.setattr(plan, "recipe_for", lambda kinds: replace(RANGES, least_steps=5))
     folder = tmp_path / "models"
     any_model = {"BALANCED_ACCURACY_THRESHOLD": "0", "MIN_CLASS_F1_THRESHOLD": "0", "MODEL_DIR": str(folder)}
     for name, value in {**FAST, **any_model}.items():

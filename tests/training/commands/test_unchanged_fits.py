@@ -21,7 +21,7 @@ Export = Callable[..., tuple[Path, Path]]
 
 
 def train(folder: Path, export: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "recipe_for", lambda kinds: replace(RANGES, least_steps=20, enough_steps=20))
+    monkeypatch.setattr(plan, "recipe_for", lambda kinds: replace(RANGES, least_steps=20))
     enough = {"BALANCED_ACCURACY_THRESHOLD": "0", "MIN_CLASS_F1_THRESHOLD": "0"}
     for name, value in {**FAST, **enough, "MODEL_DIR": str(folder)}.items():
         monkeypatch.setenv(name, value)

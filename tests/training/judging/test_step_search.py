@@ -50,7 +50,7 @@ def train(
 ) -> tuple[StepSearch, FittedModel, Silent]:
     settings = replace(settings, **changes)  # type: ignore[arg-type]
     plan = make_plan(recordings, recordings[0].kinds, settings, {})
-    recipe = replace(plan.recipe, least_steps=first, enough_steps=first)
+    recipe = replace(plan.recipe, least_steps=first)
     silent = Silent()
     trainer = Trainer(replace(plan, recipe=recipe), CONFIG, settings, silent)
     search = search_steps(trainer, silent)
