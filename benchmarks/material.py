@@ -22,24 +22,32 @@ from training.fitting.dataset import Statistics, normalise
 from training.fitting.export import export_model
 from training.fitting.network import CONTEXT, EXPERT_SIZE, WIDTHS, Network
 
-Kind = Literal["ranges", "instants"]
-KINDS: tuple[Kind, ...] = ("ranges", "instants")
+Kind = Literal["ranges", "instants", "two", "dated", "wide"]
+KINDS: tuple[Kind, ...] = ("ranges", "instants")  # of most tables; the others are ranges, `dated` with dates as times
 
-CHANNELS = {"ranges": 6, "instants": 2}
-LABELS = {"ranges": ("PEN", "ABD", "FEL", "IR", "ER", "ROW"), "instants": ("Normal", "PVC")}
+CHANNELS: dict[Kind, int] = {"ranges": 6, "instants": 2, "two": 2, "dated": 2, "wide": 32}
+RANGE_LABELS = ("PEN", "ABD", "FEL", "IR", "ER", "ROW")
+TIME_FORMAT = "%Y-%m-%d %H:%M:%S.%L"  # of `dated`
+BEGIN = np.datetime64("2026-01-01T00:00:00.000")
 HIDDEN = 64  # units of each LSTM layer and direction
 PART = 10_000  # rows of a recording before it repeats
 STEPS = 150
 
 
+def labels_of(kind: Kind) -> tuple[str, ...]:
+    """Labels of the head."""
+    return ("Normal", "PVC") if kind == "instants" else RANGE_LABELS
+
+
 def label_config(kind: Kind, value_type: str = "url") -> str:
     """XML of a labelling configuration with a time column."""
-    labels = "".join(f'<Label value="{each}"/>' for each in LABELS[kind])
+    labels = "".join(f'<Label value="{each}"/>' for each in labels_of(kind))
+    time_format = f' timeFormat="{TIME_FORMAT}"' if kind == "dated" else ""
     channels = "".join(f'<Channel column="c{index}"/>' for index in range(CHANNELS[kind]))
     return (
         f'<View><TimeSeriesLabels name="label" toName="ts">{labels}</TimeSeriesLabels>'
-        f'<TimeSeries name="ts" valueType="{value_type}" value="$csv_url" sep="," timeColumn="time">{channels}'
-        "</TimeSeries></View>"
+        f'<TimeSeries name="ts" valueType="{value_type}" value="$csv_url" sep="," timeColumn="time"{time_format}>'
+        f"{channels}</TimeSeries></View>"
     )
 
 
@@ -75,7 +83,11 @@ def csv_parts(rows: int, kind: Kind) -> Iterator[bytes]:
     lines = [",".join(row) for row in np.char.mod("%.5f", simulate(kind)[0]).tolist()]
     for first in range(0, rows, PART):
         some = range(first, min(first + PART, rows))
-        yield "".join([f"{row / 10:.1f},{line}\n" for row, line in zip(some, lines, strict=False)]).encode()
+        times = [f"{row / 10:.1f}" for row in some]
+        if kind == "dated":
+            dates = np.datetime_as_string(BEGIN + np.array(some) * np.timedelta64(100, "ms")).tolist()
+            times = [each.replace("T", " ") for each in dates]
+        yield "".join([f"{time},{line}\n" for time, line in zip(times, lines, strict=False)]).encode()
 
 
 def csv_bytes(rows: int, kind: Kind) -> bytes:
@@ -89,9 +101,9 @@ def make_card(kind: Kind, *, number: int = 0, project: int = 1) -> ModelCard:
     downsampling = 1 if kind == "instants" else 4
     head: Head
     if kind == "instants":
-        head = InstantHead(labels=LABELS[kind], spacing=(17, 17), threshold=(0.3, 0.3), half_width=7)
+        head = InstantHead(labels=labels_of(kind), spacing=(17, 17), threshold=(0.3, 0.3), half_width=7)
     else:
-        head = RangeHead(labels=LABELS[kind], min_rows=(20,) * (1 + len(LABELS[kind])))
+        head = RangeHead(labels=labels_of(kind), min_rows=(20,) * (1 + len(labels_of(kind))))
     return ModelCard(
         version=f"20260101T0000{number:02}Z-{number:06x}",
         created_at="2026-01-01T00:00:00+00:00",

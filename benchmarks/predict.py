@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 
 from benchmarks.baseline import Baseline
-from benchmarks.material import CHANNELS, KINDS, LABELS, Kind, csv_bytes, flop_a_row, make_model
+from benchmarks.material import CHANNELS, KINDS, Kind, csv_bytes, flop_a_row, labels_of, make_model
 from benchmarks.measure import Timing, alternate, gemm_rate, make_gemm, make_graph_gemm, milliseconds, say_where, table
 from benchmarks.processes import file_server
 from inference.serving.protocol import Prediction, encode_results
@@ -127,7 +127,7 @@ def main(rows_wanted: list[int]) -> None:
 def measure(kind: Kind, rows: int, fetcher: Fetcher, url: str) -> dict[str, Timing]:
     """Timings of the stages, of `whole`, of pandas alone, of the machine and of the baseline."""
     path = Stages(kind, rows, fetcher, url)
-    baseline = Baseline([f"c{index}" for index in range(CHANNELS[kind])], list(LABELS[kind]))
+    baseline = Baseline([f"c{index}" for index in range(CHANNELS[kind])], list(labels_of(kind)))
     cases = {
         **path.cases(),
         "whole": path.whole,

@@ -27,10 +27,15 @@ class _Files(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def child(arguments: list[str], environment: Mapping[str, str] | None = None) -> Iterator[psutil.Process]:
-    """A Python process, ended at the end. Its standard error goes to this one's."""
+def child(
+    arguments: list[str],
+    environment: Mapping[str, str] | None = None,
+    python: str = sys.executable,
+    folder: Path | None = None,
+) -> Iterator[psutil.Process]:
+    """A Python process, ended at the end. Its standard error goes to this one's. folder: where it starts."""
     whole = {**os.environ, **(environment or {})}
-    process = subprocess.Popen([sys.executable, *arguments], env=whole, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([python, *arguments], env=whole, cwd=folder, stdout=subprocess.DEVNULL)
     try:
         yield psutil.Process(process.pid)
     finally:
@@ -62,6 +67,21 @@ def baseline_server() -> Iterator[tuple[int, psutil.Process]]:
     """The baseline on a free port."""
     port = free_port()
     with child(["-m", "benchmarks.baseline", str(port)]) as process:
+        wait_for(port, "/health")
+        yield port, process
+
+
+@contextmanager
+def reference_server(folder: Path) -> Iterator[tuple[int, psutil.Process]]:
+    """A backend somebody has, on a free port: `_wsgi.py` of a folder, as those of Label Studio's examples.
+
+    It runs by the Python of the folder's .venv where there is one. Raises TimeoutError where it does not answer.
+    """
+    port, own = free_port(), folder / ".venv" / "bin" / "python"
+    command = [str(folder / "_wsgi.py"), "-p", str(port), "--host", "127.0.0.1", "--log-level", "ERROR"]
+    environment = {"LOG_LEVEL": "ERROR", "OMP_NUM_THREADS": "1"}
+    python = str(own) if own.exists() else sys.executable
+    with child(command, environment, python=python, folder=folder) as process:
         wait_for(port, "/health")
         yield port, process
 
