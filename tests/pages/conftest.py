@@ -19,6 +19,8 @@ CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
 AXE = "axe-core@4.10.3"
 
+expect.set_options(timeout=1000 * NEVER_SECONDS)
+
 Look = Callable[..., AbstractContextManager[Page]]
 
 
@@ -27,7 +29,6 @@ def browser() -> Iterator[Browser]:
     """One Chromium for all tests."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        expect.set_options(timeout=1000 * NEVER_SECONDS)
         yield browser
         browser.close()
 

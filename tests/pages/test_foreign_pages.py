@@ -1,13 +1,14 @@
 """What a page of another origin can do to a server in the visitor's own browser: nothing (promise 13)."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import urllib3
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from shared.retraining.updates import Updates
 from shared.store.opening import open_storage
@@ -17,6 +18,8 @@ from tests.pages.conftest import CHROMIUM, FLAGS
 from tests.promises.hostile.messages import label_config
 from tests.support.server import Server, run_server
 from tests.support.web_server import Asked, answer, serve
+
+pytestmark = pytest.mark.pages
 
 TRY = """async ([url, body, type]) => {
   try {
@@ -74,8 +77,7 @@ def attack(page: Page, url: str) -> list[str]:
             read.append(page.evaluate(TRY, [url + path, body, kind]))
         with page.context.expect_page() as opened:
             page.evaluate(SUBMIT, [url + path, body])
-        opened.value.wait_for_load_state()
-        assert "only pages of this server may" in opened.value.content() or "host name" in opened.value.content()
+        expect(opened.value.locator("body")).to_contain_text(re.compile("only pages of this server may|host name"))
     read.append(page.evaluate(TRY, [f"{url}/ui/index.json", None, ""]))
     read.append(page.evaluate(TRY, [f"{url}/ui/projects/3/train", "", "application/x-www-form-urlencoded"]))
     return read
