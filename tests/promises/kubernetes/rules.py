@@ -30,7 +30,7 @@ def schema_problems(objects: Sequence[Object]) -> Iterator[str]:
 
 @lru_cache(maxsize=1000)
 def _schema_problems(text: str) -> tuple[str, ...]:
-    """Of one object in JSON. Overlays share most objects, and each validation reads the schemas anew: 10 ms."""
+    """Of one object in JSON. Overlays share most objects, and each validation reads the schemas again, 10 ms."""
     each = json.loads(text)
     name = f"{each.get('kind')} {each.get('metadata', {}).get('name')}"
     if each.get("kind") in CUSTOM:
