@@ -12,8 +12,8 @@ import msgspec
 
 from inference.preannotation.records import RangeRecord
 from shared.errors import ConflictError, StoreError, TemporaryError
-from shared.store.lease import HEARTBEAT_SECONDS, LEASE_SECONDS
-from shared.store.processes import is_gone, this_process
+from shared.store.lease import HEARTBEAT_SECONDS, OwnRecord
+from shared.store.processes import this_process
 from shared.store.storage import Storage, decode_record
 from shared.supervision import supervised
 
@@ -28,33 +28,25 @@ class RangeClaim:
     """A range that this process pushes. As a context manager it is renewed, and released at the end."""
 
     def __init__(self, storage: Storage, key: str, record: RangeRecord, tag: str) -> None:
-        self._storage = storage
-        self._key = key
-        self._record = record
-        self._tag = tag
-        self._lock = threading.Lock()
+        self._own = OwnRecord(
+            storage,
+            key,
+            record,
+            tag,
+            lambda data: _decode(storage, key, data),
+            lambda _: ClaimLostError(f"{key} was taken over by another process."),
+        )
         self._ended = threading.Event()
         self._heart = supervised("renew-range", self._renew, self._ended)
 
     @property
     def record(self) -> RangeRecord:
         """As last written."""
-        return self._record
+        return self._own.record
 
     def update(self, **fields: Any) -> None:
         """Change fields of the record. Raises ClaimLostError, StoreError."""
-        with self._lock:
-            record = msgspec.structs.replace(self._record, **fields, renewed_at=self._storage.now())
-            data = msgspec.json.encode(record)
-            try:
-                self._tag = self._storage.put(self._key, data, if_match=self._tag)
-            except ConflictError:
-                found = self._storage.get(self._key)
-                if found is None or _decode(self._storage, self._key, found.data).token != record.token:
-                    raise ClaimLostError(f"{self._key} was taken over by another process.") from None
-                # The answer to our last write was lost: the stored record is ours.
-                self._tag = self._storage.put(self._key, data, if_match=found.tag)
-            self._record = record
+        self._own.change(**fields)
 
     def __enter__(self) -> Self:
         self._heart.start()
@@ -88,7 +80,7 @@ def claim_range(storage: Storage, key: str) -> RangeClaim | None:
         if found is None:
             return RangeClaim(storage, key, record, storage.put(key, msgspec.json.encode(record), create=True))
         before = _decode(storage, key, found.data)
-        if _is_live(before, now):
+        if before.live(now):
             return None
         record = msgspec.structs.replace(
             record, sent=before.sent, pushed=before.pushed, without_segments=before.without_segments
@@ -102,17 +94,13 @@ def is_in_progress(storage: Storage, ranges: str) -> bool:
     """Whether a process holds a range of a plan; `ranges` is the folder of its records."""
     now = storage.now()
     records = (read_range(storage, key) for key in storage.keys(ranges))
-    return any(record is not None and _is_live(record, now) for record in records)
+    return any(record is not None and record.live(now) for record in records)
 
 
 def read_range(storage: Storage, key: str) -> RangeRecord | None:
     """The record of a range, None if nobody has claimed it yet."""
     found = storage.get(key)
     return None if found is None else _decode(storage, key, found.data)
-
-
-def _is_live(record: RangeRecord, now: float) -> bool:
-    return not record.released and abs(now - record.renewed_at) < LEASE_SECONDS and not is_gone(record.process)
 
 
 def _decode(storage: Storage, key: str, data: bytes) -> RangeRecord:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from shared.store.lease import HeldRecord
+
 MOST_REASONS = 20
 
 
@@ -80,14 +82,9 @@ class Batch(msgspec.Struct, frozen=True):
     at: float  # seconds since the epoch, the store's clock
 
 
-class RangeRecord(msgspec.Struct, frozen=True, kw_only=True):
+class RangeRecord(HeldRecord, frozen=True, kw_only=True):
     """Who pushes the predictions of a range, and how far that is."""
 
-    token: str  # random, distinguishes processes
-    holder: str  # for people
-    process: str = ""  # see shared/store/processes.py
-    renewed_at: float  # seconds since the epoch, the store's clock
-    released: bool = False
     sent: Batch | None = None
     pushed: int = 0
     without_segments: int = 0

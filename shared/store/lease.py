@@ -5,6 +5,8 @@ agree on what has expired. A holder that was suspended finds out at its next wri
 """
 
 import threading
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 import msgspec
@@ -20,16 +22,14 @@ HEARTBEAT_SECONDS = 10.0
 REMEDY = "Delete it while nobody trains this project."
 
 
-class LeaseRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The lease as stored."""
+class HeldRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A record that one process holds, as stored."""
 
-    fence: int  # 1 for the first holder
     token: str  # random, distinguishes holders of equal names
     holder: str  # for people
     renewed_at: float  # seconds since the epoch, the store's clock
     released: bool = False
     process: str = ""  # see shared/store/processes.py
-    commit: Commit | None = None  # set while the holder publishes
 
     def live(self, now: float) -> bool:
         """Whether the holder counts as alive.
@@ -40,6 +40,54 @@ class LeaseRecord(msgspec.Struct, frozen=True, kw_only=True):
         return not self.released and abs(now - self.renewed_at) < LEASE_SECONDS and not is_gone(self.process)
 
 
+class LeaseRecord(HeldRecord, frozen=True, kw_only=True):
+    """The lease as stored."""
+
+    fence: int  # 1 for the first holder
+    commit: Commit | None = None  # set while the holder publishes
+
+
+Record = TypeVar("Record", bound=HeldRecord)
+
+
+class OwnRecord(Generic[Record]):
+    """A record in the store that this process holds. Its methods may be called from any thread."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        key: str,
+        record: Record,
+        tag: str,
+        decode: Callable[[bytes], Record],
+        lost: Callable[[Record | None], Exception],
+    ) -> None:
+        """`lost`: the error where the record of another holder stands there, or none."""
+        self.record = record  # as last written
+        self._storage = storage
+        self._key = key
+        self._tag = tag
+        self._decode = decode
+        self._lost = lost
+        self._lock = threading.Lock()
+
+    def change(self, **fields: Any) -> None:
+        """Write it with changed fields and the time of now. Raises the error of `lost`, StoreError."""
+        with self._lock:
+            record = msgspec.structs.replace(self.record, **fields, renewed_at=self._storage.now())
+            data = msgspec.json.encode(record)
+            try:
+                self._tag = self._storage.put(self._key, data, if_match=self._tag)
+            except ConflictError:
+                found = self._storage.get(self._key)
+                other = None if found is None else self._decode(found.data)
+                if found is None or other is None or other.token != record.token or other.released > record.released:
+                    raise self._lost(other) from None
+                # The answer to our last write was lost: the stored record is ours.
+                self._tag = self._storage.put(self._key, data, if_match=found.tag)
+            self.record = record
+
+
 class Lease:
     """A lease that this process has taken. Its methods may be called from any thread and raise LeaseHeldError once
     somebody else has taken it over, StoreError while the store cannot be reached.
@@ -47,47 +95,34 @@ class Lease:
 
     def __init__(self, storage: Storage, project: int, record: LeaseRecord, tag: str) -> None:
         self.project = project
-        self._storage = storage
-        self._record = record
-        self._tag = tag
-        self._lock = threading.Lock()
+        self._own = OwnRecord(
+            storage,
+            keys.lease(project),
+            record,
+            tag,
+            lambda data: decode_lease(storage, project, data),
+            lambda other: LeaseHeldError(_taken_over(project, record.fence, other)),
+        )
 
     @property
     def fence(self) -> int:
-        return self._record.fence
+        return self._own.record.fence
 
     def renew(self) -> None:
         """Heartbeat."""
-        self._change(self._record.commit, released=False)
+        self._own.change(released=False)
 
     def commit(self, commit: Commit) -> None:
         """Record an intended publication; from now on each holder of the lease completes it."""
-        self._change(commit, released=False)
+        self._own.change(commit=commit, released=False)
 
     def settle(self) -> None:
         """Record that the intended publication is done or abandoned."""
-        self._change(None, released=False)
+        self._own.change(commit=None, released=False)
 
     def release(self) -> None:
         """Release the lease."""
-        self._change(self._record.commit, released=True)
-
-    def _change(self, commit: Commit | None, *, released: bool) -> None:
-        with self._lock:
-            record = msgspec.structs.replace(
-                self._record, commit=commit, released=released, renewed_at=self._storage.now()
-            )
-            key = keys.lease(self.project)
-            try:
-                self._tag = self._storage.put(key, msgspec.json.encode(record), if_match=self._tag)
-            except ConflictError:
-                found = self._storage.get(key)
-                other = None if found is None else decode_lease(self._storage, self.project, found.data)
-                if found is None or other is None or other.token != record.token or other.released > released:
-                    raise LeaseHeldError(_taken_over(self.project, self.fence, other)) from None
-                # The answer to our last write was lost: the stored record is ours.
-                self._tag = self._storage.put(key, msgspec.json.encode(record), if_match=found.tag)
-            self._record = record
+        self._own.change(released=True)
 
 
 def read_lease(storage: Storage, project: int) -> LeaseRecord | None:
