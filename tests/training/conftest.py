@@ -75,46 +75,50 @@ def make_recording() -> Callable[..., Recording]:
 def write_export(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
     """Write an export beside its recordings and return its path and that of its configuration."""
 
-    def write(
-        count: int = 3,
-        rows: int = 240,
-        seed: int = 0,
-        draw: Callable[[np.random.Generator, int], Any] = draw_ranges,
-        change: Callable[[list[dict[str, Any]]], None] = lambda tasks: None,
-        name: str = "export",
-    ) -> tuple[Path, Path]:
-        random = np.random.default_rng(seed)
-        folder = tmp_path / name
-        folder.mkdir(exist_ok=True)
-        tasks: list[dict[str, Any]] = []
-        for number in range(1, count + 1):
-            values, segments = draw(random, rows)
-            table = np.column_stack([np.arange(rows), values.round(4)])
-            np.savetxt(folder / f"{number}.csv", table, delimiter=",", header="time,a,b", comments="", fmt="%g")
-            regions = [
-                {
-                    "id": f"{number}-{place}",
-                    "from_name": "label",
-                    "to_name": "ts",
-                    "type": "timeserieslabels",
-                    "value": {
-                        "start": each.first,
-                        "end": each.last,
-                        "instant": each.instant,
-                        "timeserieslabels": [each.label],
-                    },
-                }
-                for place, each in enumerate(segments)
-            ]
-            annotation = {"id": number, "result": regions, "created_at": "2026-01-01T00:00:00Z"}
-            tasks.append({"id": number, "data": {"csv_url": f"{number}.csv"}, "annotations": [annotation]})
-        change(tasks)
-        (folder / "tasks.json").write_text(json.dumps(tasks))
-        (folder / "label_config.xml").write_text(
-            '<View><TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/>'
-            '</TimeSeriesLabels><TimeSeries name="ts" valueType="url" value="$csv_url" timeColumn="time">'
-            '<Channel column="a"/><Channel column="b"/></TimeSeries></View>'
-        )
-        return folder / "tasks.json", folder / "label_config.xml"
+    def write(*how: Any, name: str = "export", **more: Any) -> tuple[Path, Path]:
+        return export_to(tmp_path / name, *how, **more)
 
     return write
+
+
+def export_to(
+    folder: Path,
+    count: int = 3,
+    rows: int = 240,
+    seed: int = 0,
+    draw: Callable[[np.random.Generator, int], Any] = draw_ranges,
+    change: Callable[[list[dict[str, Any]]], object] = lambda tasks: None,
+) -> tuple[Path, Path]:
+    """Write an export beside its recordings into a folder; its path and that of its configuration."""
+    random = np.random.default_rng(seed)
+    folder.mkdir(exist_ok=True)
+    tasks: list[dict[str, Any]] = []
+    for number in range(1, count + 1):
+        values, segments = draw(random, rows)
+        table = np.column_stack([np.arange(rows), values.round(4)])
+        np.savetxt(folder / f"{number}.csv", table, delimiter=",", header="time,a,b", comments="", fmt="%g")
+        regions = [
+            {
+                "id": f"{number}-{place}",
+                "from_name": "label",
+                "to_name": "ts",
+                "type": "timeserieslabels",
+                "value": {
+                    "start": each.first,
+                    "end": each.last,
+                    "instant": each.instant,
+                    "timeserieslabels": [each.label],
+                },
+            }
+            for place, each in enumerate(segments)
+        ]
+        annotation = {"id": number, "result": regions, "created_at": "2026-01-01T00:00:00Z"}
+        tasks.append({"id": number, "data": {"csv_url": f"{number}.csv"}, "annotations": [annotation]})
+    change(tasks)
+    (folder / "tasks.json").write_text(json.dumps(tasks))
+    (folder / "label_config.xml").write_text(
+        '<View><TimeSeriesLabels name="label" toName="ts"><Label value="Run"/><Label value="Walk"/>'
+        '</TimeSeriesLabels><TimeSeries name="ts" valueType="url" value="$csv_url" timeColumn="time">'
+        '<Channel column="a"/><Channel column="b"/></TimeSeries></View>'
+    )
+    return folder / "tasks.json", folder / "label_config.xml"

@@ -17,7 +17,7 @@ from training.data.annotations import Recording
 @pytest.fixture
 def curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """Measure the curve of an export; the exit code and what is written to stdout."""
-    for name, value in {**FAST, "MODEL_DIR": str(tmp_path / "models"), "TRAIN_EPOCHS": "20"}.items():
+    for name, value in {**FAST, "MODEL_DIR": str(tmp_path / "models"), "TRAIN_EPOCHS": "6"}.items():
         monkeypatch.setenv(name, value)
 
     def measure(export: tuple[Path, Path], *more: str) -> tuple[int, str]:

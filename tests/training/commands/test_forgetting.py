@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Callable
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ from shared.store.storage import Storage
 from tests.support.commands import run_inference
 from tests.support.published import publish_with_report
 from tests.support.synthetic import FAST
+from tests.training.conftest import export_to
 from training.__main__ import main
 from training.planning import plan
 from training.planning.recipe import RANGES
 
-Export = Callable[..., tuple[Path, Path]]
 NAMES = ("patient-42", "anna example", "task 2 ", 'task 2"', "task 2:", "task 2.")
 
 
@@ -46,19 +46,27 @@ def named_in(storage: Storage) -> set[str]:
     return found
 
 
-@pytest.fixture
-def storage(tmp_path: Path, write_export: Export, monkeypatch: pytest.MonkeyPatch) -> Storage:
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store after two trainings, the first without task 2."""
-    monkeypatch.setattr(plan, "recipe_for", lambda kinds: replace(RANGES, least_steps=5))
-    folder = tmp_path / "models"
-    any_model = {"BALANCED_ACCURACY_THRESHOLD": "0", "MIN_CLASS_F1_THRESHOLD": "0", "MODEL_DIR": str(folder)}
-    for name, value in {**FAST, **any_model}.items():
-        monkeypatch.setenv(name, value)
-    for number, change in enumerate((lambda tasks: tasks.pop(1), personal)):
-        tasks, config = write_export(4, change=change, name=f"export-{number}")
-        (tasks.parent / "2.csv").rename(tasks.parent / "patient-42.csv")
-        assert main(["run", "--project", "7", "--tasks", str(tasks), "--label-config", str(config)]) == 0
-    return open_storage(str(folder))
+    folder = tmp_path_factory.mktemp("trained")
+    any_model = {"BALANCED_ACCURACY_THRESHOLD": "0", "MIN_CLASS_F1_THRESHOLD": "0", "MODEL_DIR": str(folder / "models")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "recipe_for", lambda kinds: replace(RANGES, least_steps=5))
+        for name, value in {**FAST, **any_model}.items():
+            patch.setenv(name, value)
+        for number, change in enumerate((lambda tasks: tasks.pop(1), personal)):
+            tasks, config = export_to(folder / f"export-{number}", 4, change=change)
+            (tasks.parent / "2.csv").rename(tasks.parent / "patient-42.csv")
+            assert main(["run", "--project", "7", "--tasks", str(tasks), "--label-config", str(config)]) == 0
+    return folder / "models"
+
+
+@pytest.fixture
+def storage(trained: Path, tmp_path: Path) -> Storage:
+    """That store, to be changed."""
+    shutil.copytree(trained, tmp_path / "models")
+    return open_storage(str(tmp_path / "models"))
 
 
 def forget(storage: Storage, *more: str) -> dict[str, Any]:

@@ -51,8 +51,7 @@ def with_labels(export: tuple[Path, Path], *labels: str) -> tuple[Path, Path]:
 
 @pytest.fixture
 def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[tuple[Path, Path]], ModelStore]:
-    settings = FAST | {"MODEL_DIR": str(tmp_path / "models"), "TRAIN_EPOCHS": "60", "HIDDEN_SIZE": "12"}
-    for name, value in settings.items():
+    for name, value in {**FAST, "MODEL_DIR": str(tmp_path / "models")}.items():
         monkeypatch.setenv(name, value)
 
     def run(export: tuple[Path, Path]) -> ModelStore:
@@ -79,8 +78,10 @@ def share_right(found: list[Segment], true: list[Segment], labels: tuple[str, ..
 
 
 def test_walking_and_running_inside_of_places_are_learned_and_predicted_beside_them(
-    train: Callable[..., ModelStore], write_export: Export
+    train: Callable[..., ModelStore], write_export: Export, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name, value in {"TRAIN_EPOCHS": "60", "HIDDEN_SIZE": "12"}.items():
+        monkeypatch.setenv(name, value)
     store = train(with_labels(write_export(count=4, draw=draw_places), *STEPS, *PLACES))
     card = read_card(current(store))
     assert card.range_labels == (STEPS, PLACES)
@@ -120,7 +121,7 @@ def test_one_stray_overlap_gives_the_model_of_one_head(train: Callable[..., Mode
 
 
 def test_the_heads_of_the_model_that_serves_stay_while_labels_still_overlap(
-    train: Callable[..., ModelStore], write_export: Export, monkeypatch: pytest.MonkeyPatch
+    train: Callable[..., ModelStore], write_export: Export
 ) -> None:
     def double(count: int) -> Callable[[list[dict[str, Any]]], None]:
         """Both labels on every region of so many recordings."""
@@ -132,7 +133,6 @@ def test_the_heads_of_the_model_that_serves_stay_while_labels_still_overlap(
 
         return change
 
-    monkeypatch.setenv("TRAIN_EPOCHS", "20")
     heads = []
     for name, count in (("two", 2), ("one", 1)):
         store = train(write_export(count=3, change=double(count), name=name))

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from shared.store.opening import open_storage
 from shared.store.report import ReportFile, read_held_out
 from shared.store.storage import Storage
 from tests.support.synthetic import FAST, draw_instants, draw_ranges
+from tests.training.conftest import export_to
 from training.__main__ import main
 from training.judging.references import read_card
 from training.publishing import read_weights
@@ -75,6 +77,22 @@ def trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trainer:
     return Trainer(tmp_path / "models", monkeypatch)
 
 
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store after one run on what `write_export` writes."""
+    folder = tmp_path_factory.mktemp("first-run")
+    with pytest.MonkeyPatch.context() as patch:
+        assert Trainer(folder / "models", patch).run(export_to(folder / "export")) == 0
+    return folder / "models"
+
+
+@pytest.fixture
+def trained(trainer: Trainer, first_run: Path) -> Trainer:
+    """A trainer that has run once."""
+    shutil.copytree(first_run, trainer.folder)
+    return trainer
+
+
 def flatten(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [region for task in tasks for each in task["annotations"] for region in each["result"]]
 
@@ -93,11 +111,9 @@ def test_an_export_becomes_a_model_that_segments_new_recordings(
         assert word in shown
 
 
-def test_the_card_says_where_a_model_comes_from(trainer: Trainer, write_export: Export) -> None:
-    export = write_export()
-    assert trainer.run(export, "--project", "7") == 0
-    card = read_card(trainer.model(7))
-    assert (card.project, card.snapshot.tasks, card.metrics.recordings) == (7, 3, 3)
+def test_the_card_says_where_a_model_comes_from(trained: Trainer) -> None:
+    card = read_card(trained.model())
+    assert (card.project, card.snapshot.tasks, card.metrics.recordings) == (0, 3, 3)
     assert card.metrics.how == "out-of-fold"
     assert set(card.folds) == {"task 1", "task 2", "task 3"}
     assert {"balanced_accuracy", "macro_f1", "segment_f1_50", "edit", "ece"} <= set(card.metrics.estimates)
@@ -106,8 +122,8 @@ def test_the_card_says_where_a_model_comes_from(trainer: Trainer, write_export: 
     assert all(head.calibration.fitted for head in card.heads)
     assert card.known is not None
     assert (card.known.recordings, len(card.known.accuracy_without)) == (3, 2)
-    assert trainer.last(7).version == card.version
-    assert trainer.last(7).outcome == "published"
+    assert trained.last().version == card.version
+    assert trained.last().outcome == "published"
 
 
 def test_half_an_emoji_in_the_subject_is_published(trainer: Trainer, write_export: Export) -> None:
@@ -116,9 +132,9 @@ def test_half_an_emoji_in_the_subject_is_published(trainer: Trainer, write_expor
     for number, task in enumerate(content):
         task["meta"] = {"subject": "\ud83d" + str(number)}
     tasks.write_text(json.dumps(content))
-    assert trainer.run((tasks, config)) == 0
-    assert trainer.last().outcome == "published"
-    assert set(read_card(trainer.model()).folds) == {f"subject \\ud83d{number}" for number in range(3)}
+    assert trainer.run((tasks, config), "--project", "7") == 0
+    assert trainer.last(7).outcome == "published"
+    assert set(read_card(trainer.model(7)).folds) == {f"subject \\ud83d{number}" for number in range(3)}
 
 
 @pytest.mark.slow
@@ -152,18 +168,17 @@ def test_a_renamed_label_is_learned_once_it_is_confirmed(trainer: Trainer, write
     assert "Jog" in [label for head in card.heads for label in head.labels]
 
 
-def test_a_rename_that_nobody_confirmed_stays_offered_by_the_next_model(trainer: Trainer, write_export: Export) -> None:
+def test_a_rename_that_nobody_confirmed_stays_offered_by_the_next_model(trained: Trainer, write_export: Export) -> None:
     tasks, config = write_export()
-    assert trainer.run((tasks, config)) == 0
-    assert read_card(trainer.model()).renames == ()
+    assert read_card(trained.model()).renames == ()
     config.write_text(config.read_text().replace('"Run"', '"Jog"'))
     for _ in range(2):
-        assert trainer.run((tasks, config)) == 0
-        assert read_card(trainer.model()).renames == (("Run", "Jog"),)
+        assert trained.run((tasks, config)) == 0
+        assert read_card(trained.model()).renames == (("Run", "Jog"),)
 
 
 def test_instants_become_instants(trainer: Trainer, write_export: Export) -> None:
-    trainer.set(TRAIN_EPOCHS="120")
+    trainer.set(TRAIN_EPOCHS="60")
     assert trainer.run(write_export(count=5, draw=draw_instants)) == 0
     values, true = draw_instants(np.random.default_rng(99), 240)
     found = Segmenter.load(trainer.model()).segment(Series(values, TimeAxis.of_rows(240))).segments
@@ -183,9 +198,8 @@ def test_same_data_and_seed_give_the_same_graph(trainer: Trainer, write_export: 
     assert graphs[0][:-20] == graphs[1][:-20] != graphs[2][:-20]
 
 
-def test_weights_load_into_pytorch_without_trusting_them(trainer: Trainer, write_export: Export) -> None:
-    assert trainer.run(write_export()) == 0
-    data = (trainer.folder / "model_project_0.pt").read_bytes()
+def test_weights_load_into_pytorch_without_trusting_them(trained: Trainer) -> None:
+    data = (trained.folder / "model_project_0.pt").read_bytes()
     found = torch.load(io.BytesIO(data), weights_only=True)
     assert json.loads(found["card"])["project"] == 0
     network = read_weights(data)
@@ -193,10 +207,9 @@ def test_weights_load_into_pytorch_without_trusting_them(trainer: Trainer, write
     assert all(torch.equal(network.state()[name], value) for name, value in found["states"][0].items())
 
 
-def test_the_report_keeps_what_was_held_out(trainer: Trainer, write_export: Export) -> None:
-    assert trainer.run(write_export()) == 0
-    version = read_card(trainer.model()).version
-    data = trainer.store.file(0, version, "report.json")
+def test_the_report_keeps_what_was_held_out(trained: Trainer) -> None:
+    version = read_card(trained.model()).version
+    data = trained.store.file(0, version, "report.json")
     assert data is not None
     assert sorted(read_held_out(data)) == ["1", "2", "3"]
     report = msgspec.json.decode(data, type=ReportFile)
@@ -208,7 +221,7 @@ def test_the_report_keeps_what_was_held_out(trainer: Trainer, write_export: Expo
 def test_a_candidate_of_shuffled_labels_is_rejected_and_kept(
     trainer: Trainer, write_export: Export, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    trainer.set(TRAIN_EPOCHS="60")
+    trainer.set(TRAIN_EPOCHS="30")
     assert trainer.run(write_export(count=12)) == 0
     good = read_card(trainer.model()).version
 
@@ -248,13 +261,12 @@ def _recordings(export: tuple[Path, Path]) -> Any:
     return load_recordings(reference.tasks, reference.config, reference.source, "background").recordings
 
 
-def test_a_changed_label_set_starts_afresh(trainer: Trainer, write_export: Export) -> None:
-    assert trainer.run(write_export()) == 0
+def test_a_changed_label_set_starts_afresh(trained: Trainer, write_export: Export) -> None:
     export = write_export(name="more")
     text = export[1].read_text().replace('<Label value="Walk"/>', '<Label value="Walk"/><Label value="Sit"/>')
     export[1].write_text(text)
-    assert trainer.run(export) == 0
-    assert read_card(trainer.model()).label_config.labels == ("Run", "Walk", "Sit")
+    assert trained.run(export) == 0
+    assert read_card(trained.model()).label_config.labels == ("Run", "Walk", "Sit")
 
 
 # What cannot be learned from: one sentence, exit 2, nothing published
@@ -407,7 +419,6 @@ def test_a_project_that_is_being_trained_is_left_alone(
 
 def test_unchanged_annotations_are_not_trained_again_unless_asked(trainer: Trainer, write_export: Export) -> None:
     export = write_export()
-    trainer.set(TRAIN_EPOCHS="60")
     assert trainer.run(export, "--attached") == 0
     version = read_card(trainer.model()).version
     assert trainer.run(export, "--attached") == 0

@@ -78,8 +78,9 @@ def test_each_series_is_learned_by_a_model_of_its_own_and_predicted_in_one_answe
 
 
 def test_a_series_that_cannot_be_learned_stops_no_other_and_keeps_the_model_that_serves_it(
-    label_studio: LabelStudioDouble, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    label_studio: LabelStudioDouble, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("TRAIN_EPOCHS", "20")
     for each in label_studio.tasks:
         for annotation in each["annotations"]:
             annotation["result"] = [one for one in annotation["result"] if one["from_name"] != "light"]
