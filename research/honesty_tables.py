@@ -30,7 +30,7 @@ from training.judging.usefulness import withheld_because
 SHOWN = ("balanced_accuracy", "segment_f1_50", "event_f1", "work_saved")
 SUBSETS = 60  # drawn of the out-of-fold predictions of a whole set
 USEFUL = 0.2  # work saved on others from which a withheld model is a loss
-KINDS = ("mean", "min-segment", "margin", "entropy")
+KINDS = ("plausible", "mean", "min-segment", "margin", "entropy")
 
 
 class Draw(NamedTuple):
@@ -219,8 +219,8 @@ def _task_scores(draw: Draw) -> tuple[list[float], dict[str, list[float]]]:
 def _head_score(heads: Sequence[Head], index: int, prediction: HeldOutPrediction, kind: str) -> float:
     head, probabilities = heads[index], classes_of(heads, index, prediction.probabilities)
     decoder = RangeDecoder(head) if isinstance(head, RangeHead) else InstantDecoder(head)
-    scorer = TaskScorer(kind, head.calibration)  # type: ignore[arg-type]
+    scorer = TaskScorer(kind, head)  # type: ignore[arg-type]
     decoder.add(probabilities)
     scorer.add(probabilities)
     segments: list[Segment] = decoder.finish()
-    return scorer.score(segments, decoder.sure)
+    return scorer.score(segments, decoder)

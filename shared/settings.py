@@ -20,7 +20,7 @@ from shared.setting_readers import (
     one_of,
 )
 
-TaskScore = Literal["mean", "min-segment", "margin", "entropy"]
+TaskScore = Literal["plausible", "mean", "min-segment", "margin", "entropy"]
 Annotators = Literal["majority", "latest"]
 Overlaps = Literal["auto", "forbid"]
 NewStore = Literal["make", "refuse"]
@@ -266,9 +266,10 @@ class Settings:
         "annotation was made from, and none of tasks with a draft.",
     )
     task_score: TaskScore = setting(
-        "mean",
-        one_of("mean", "min-segment", "margin", "entropy"),
-        "Formula of a task's prediction score, by which Label Studio can sort tasks.",
+        "plausible",
+        one_of("plausible", "mean", "min-segment", "margin", "entropy"),
+        "Formula of a task's prediction score, by which Label Studio can sort tasks: how clear segments and events "
+        "are, lowered where labels come unusually often or seldom; others: docs/advice.md.",
     )
     max_body_mb: int = setting(
         64,

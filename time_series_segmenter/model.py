@@ -57,7 +57,7 @@ class Model:
         """Name of the column with times, lower-cased; "" for a model of recordings without times."""
         return self._segmenter.card.label_config.time_column
 
-    def segment(self, frame: Frame, times: Times | None = None, *, task_score: TaskScore = "mean") -> pd.DataFrame:
+    def segment(self, frame: Frame, times: Times | None = None, *, task_score: TaskScore = "plausible") -> pd.DataFrame:
         """Find the segments of one recording, as the server does.
 
         >>> model.segment(frame)[["start", "end", "label"]]

@@ -62,6 +62,21 @@ class LabelSequencePrior(msgspec.Struct, frozen=True, kw_only=True):
             _require(min(self.segment_rows) >= 0, "a value of segment_rows is below 0")
 
 
+class UsualCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many segments of each label whole recordings hold."""
+
+    mean: tuple[float, ...]  # of each label
+    deviation: tuple[float, ...]
+    rows: tuple[int, int]  # of the shortest and the longest recording
+    usual_rows: int  # of the median one
+
+    def __post_init__(self) -> None:
+        _require(len(self.mean) == len(self.deviation), "usual counts have not one deviation for each mean")
+        _require(all(each >= 0 for each in self.mean), "a mean of the usual counts is below 0")
+        _require(all(each > 0 for each in self.deviation), "a deviation of the usual counts is not above 0")
+        _require(self.usual_rows > 0, f"usual_rows of the usual counts is {self.usual_rows}, not above 0")
+
+
 class RangeHead(msgspec.Struct, rename={"label_sequence_prior": "composition"}, frozen=True, kw_only=True, tag="range"):
     """Range classes of `probabilities`: background, then `labels`; their softmax sums to 1."""
 
@@ -69,11 +84,14 @@ class RangeHead(msgspec.Struct, rename={"label_sequence_prior": "composition"}, 
     min_rows: tuple[int, ...]  # shortest run kept, background first, then labels [rows]
     sure_rows: tuple[int, ...] = ()  # from which a shorter run stays where its rows are sure; empty: none does
     label_sequence_prior: LabelSequencePrior | None = None  # None: not learned, or it did not help held-out recordings
+    usual_counts: UsualCounts | None = None  # for the task score; None: of one recording, or an older card
     calibration: Calibration = Calibration()
 
     def __post_init__(self) -> None:
         _check_head(self.labels, self.calibration)
         class_count = 1 + len(self.labels)
+        if self.usual_counts is not None:
+            _require(len(self.usual_counts.mean) == len(self.labels), "usual counts have not one mean for each label")
         _require(len(self.min_rows) == class_count, "min_rows has not one value for background and each label")
         _require(len(self.sure_rows) in (0, class_count), "sure_rows has not one value for background and each label")
         if self.label_sequence_prior is not None:

@@ -42,7 +42,7 @@ def answer_series(
     series: Series,
     config: LabelConfig,
     *,
-    task_score: TaskScore = "mean",
+    task_score: TaskScore = "plausible",
     check: Callable[[], None] = lambda: None,
     given: GivenSegments | None = None,
 ) -> Answer:

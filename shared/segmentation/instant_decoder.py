@@ -76,6 +76,7 @@ class InstantDecoder:
         self._count = 0  # of peaks closed
         self._given_out = 0  # of these by `settled`
         self._sure = 0.0
+        self._clear = 0.0
 
     def add(self, probabilities: Floats) -> None:
         """Take the next rows' uncalibrated probabilities [rows, classes]."""
@@ -107,6 +108,8 @@ class InstantDecoder:
 
     def _segments(self, events: Peaks) -> list[Segment]:
         labels = self._head.labels
+        if len(events.rows):
+            self._clear += float(np.minimum(events.heights, 1.0) @ np.exp(events.shares.max(axis=1)))
         calibrated = calibrate(events.logs.astype(np.float32), self._head.calibration)
         scores = np.minimum(calibrated[np.arange(len(calibrated)), events.classes].astype(np.float64), 1.0)
         return [
@@ -166,6 +169,11 @@ class InstantDecoder:
     def sure(self) -> float:
         """Sum over the rows taken so far of the largest calibrated probability."""
         return self._sure
+
+    @property
+    def clearness(self) -> float | None:
+        """Mean share of a perfect event's evidence that speaks for one label, of the events given; None without one."""
+        return self._clear / self._count if self._count else None
 
     def _decide(self, probabilities: Floats) -> None:
         self._rows = np.concatenate([self._rows, probabilities])

@@ -163,6 +163,12 @@ class RangeDecoder:
         """Sum over the segments decoded so far, background too, of score times rows."""
         return self._sure
 
+    @property
+    def clearness(self) -> float | None:
+        """Mean score of the segments found; None without one."""
+        scores = [segment.score for segment in self._segments]
+        return sum(scores) / len(scores) if scores else None
+
     def _settle(self) -> None:
         """Join the parts; of too many open runs close the first half's groups but the last, which becomes one run."""
         runs = joined(self._parts)

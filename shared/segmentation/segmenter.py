@@ -99,7 +99,7 @@ class Segmenter:
         self,
         series: "Series",
         *,
-        task_score: TaskScore = "mean",
+        task_score: TaskScore = "plausible",
         check: Callable[[], None] = lambda: None,
         given: GivenSegments | None = None,
     ) -> Segmentation:
@@ -108,9 +108,7 @@ class Segmenter:
         check: called every few thousand rows; what it raises ends the work. given: what people fixed.
         Raises SeriesError where the series has other channels than the model, or gives more than MOST_SEGMENTS.
         """
-        heads = [
-            (head, make_decoder(head, given), TaskScorer(task_score, head.calibration)) for head in self.card.heads
-        ]
+        heads = [(head, make_decoder(head, given), TaskScorer(task_score, head)) for head in self.card.heads]
         taken = 0
         for averaged in self._averaged(series.values, check):
             check()
@@ -128,7 +126,7 @@ class Segmenter:
         scores: list[float] = []
         for _, decoder, scorer in heads:
             segments = decoder.finish()
-            scores.append(scorer.score(segments, decoder.sure))
+            scores.append(scorer.score(segments, decoder))
             found += segments
         _check_count(len(found))
         found.sort(key=lambda segment: (segment.first, segment.last))

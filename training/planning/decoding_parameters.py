@@ -9,7 +9,7 @@ from shared.model_file.card import Head, InstantHead, RangeHead
 from shared.segmentation.windows import window_starts
 from training.data.annotations import LabelKinds, Recording, event_gaps, segment_durations
 from training.planning.event_label_prior import learn_event_gaps, learn_event_label_prior
-from training.planning.label_sequence_prior import learn_label_sequence_prior
+from training.planning.label_sequence_prior import learn_label_sequence_prior, learn_usual_counts
 
 ENOUGH_SEGMENTS = 5  # of a class, for a percentile
 ENOUGH_GAPS = 3  # between events, for a width and a spacing
@@ -55,6 +55,7 @@ def learn_heads(recordings: Sequence[Recording], kinds: LabelKinds) -> tuple[Hea
                 min_rows=tuple(_least_duration(each) for each in durations),
                 sure_rows=tuple(_sure_duration(each) for each in durations),
                 label_sequence_prior=learn_label_sequence_prior(recordings, number, 1 + len(labels)),
+                usual_counts=learn_usual_counts(recordings, number, 1 + len(labels)),
             )
         )
     if kinds.instants:

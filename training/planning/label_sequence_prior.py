@@ -6,13 +6,14 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.model_file.card import LabelSequencePrior
+from shared.model_file.card import LabelSequencePrior, UsualCounts
 from training.data.annotations import Recording, by_annotator, label_runs
 
 LEAST_RECORDINGS = 2  # one does not show what varies between recordings
 LEAST_COUNTED, MOST_COUNTED = 8, 64  # segments of a label, twice as many as seen; more count as so many
 COUNT_SPREAD = 0.3  # standard deviation of a count beyond 1, as a share: seen once is once, but 9 may be 7 or 12
 COUNT_PRIOR = 1.0  # recordings that what is true of any label counts as, beside those of the label itself
+LEAST_MEAN = 0.1  # segments of a label, for its deviation
 ORDER_PRIOR = 2.0  # transitions for each class that "anything may follow" counts as
 
 Doubles = NDArray[np.float64]
@@ -23,13 +24,9 @@ def learn_label_sequence_prior(recordings: Sequence[Recording], head: int, class
 
     head: of ranges. classes: its background and labels.
     """
-    usable = [
-        [own for own in by_annotator([each]) if own.rows == own.whole and own.known[:, head].all()]
-        for each in recordings
-    ]
-    if sum(map(bool, usable)) < LEAST_RECORDINGS:
+    whole = whole_recordings(recordings, head)
+    if not whole:
         return None
-    whole = list(chain.from_iterable(usable))
     sequences = [[label for _, _, label in label_runs(each.labels[:, head])] for each in whole]
     rows = [each.rows for each in whole]
     return LabelSequencePrior(
@@ -39,6 +36,36 @@ def learn_label_sequence_prior(recordings: Sequence[Recording], head: int, class
         usual_rows=int(np.median(rows)),
         segment_rows=_segment_rows(whole, head, classes),
     )
+
+
+def learn_usual_counts(recordings: Sequence[Recording], head: int, classes: int) -> UsualCounts | None:
+    """How many segments of each label the same recordings hold; None with fewer than two.
+
+    Deviations are drawn towards those of rare events by as much as one recording says.
+    """
+    whole = whole_recordings(recordings, head)
+    if not whole:
+        return None
+    labels = [[label for _, _, label in label_runs(each.labels[:, head])] for each in whole]
+    counts = np.array([np.bincount(each, minlength=classes)[1:] for each in labels], float)
+    mean = counts.mean(axis=0)
+    variance = (np.square(counts - mean).sum(axis=0) + np.maximum(mean, LEAST_MEAN)) / len(counts)
+    rows = [each.rows for each in whole]
+    return UsualCounts(
+        mean=tuple(mean.round(4).tolist()),
+        deviation=tuple(np.sqrt(variance).round(4).tolist()),
+        rows=(min(rows), max(rows)),
+        usual_rows=int(np.median(rows)),
+    )
+
+
+def whole_recordings(recordings: Sequence[Recording], head: int) -> list[Recording]:
+    """Whole recordings whose rows are all known, as each annotator marked them; none of fewer than two recordings."""
+    usable = [
+        [own for own in by_annotator([each]) if own.rows == own.whole and own.known[:, head].all()]
+        for each in recordings
+    ]
+    return list(chain.from_iterable(usable)) if sum(map(bool, usable)) >= LEAST_RECORDINGS else []
 
 
 def _counts(sequences: Sequence[Sequence[int]], classes: int) -> Doubles:

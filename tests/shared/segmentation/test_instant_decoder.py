@@ -196,3 +196,20 @@ def test_a_card_from_before_there_were_blocks_labels_a_recording_as_a_whole() ->
         decoder.add(probabilities)
         found[head.event_labelling] = sum(segment.label == "extra" for segment in decoder.finish())
     assert found["blocks"] == 0 < 100 < found["whole"]
+
+
+def test_events_are_clear_where_their_evidence_speaks_for_one_label() -> None:
+    def clearness(*labels: float) -> float | None:
+        rows = np.tile(np.array([1.0, 0.0, 0.0], np.float32), (40, 1))
+        for row, share in enumerate((1 / 3, 2 / 3, 1, 2 / 3, 1 / 3), 18):
+            rows[row, 1:] = share * np.array(labels)
+            rows[row, 0] = 1 - rows[row, 1:].sum()
+        decoder = InstantDecoder(make_head())
+        decoder.add(rows)
+        decoder.finish()
+        return decoder.clearness
+
+    assert clearness(1.0, 0.0) == pytest.approx(1.0, abs=1e-3)
+    assert clearness(0.7, 0.3) == pytest.approx(0.7, abs=1e-3)
+    assert clearness(0.5, 0.0) == pytest.approx(0.5, abs=1e-3)
+    assert clearness(0.0, 0.0) is None

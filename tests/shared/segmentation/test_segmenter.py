@@ -3,7 +3,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -21,6 +21,7 @@ from shared.model_file.onnx_file import add_metadata, seal
 from shared.model_file.probe import TOLERANCE, encode_probe
 from shared.recordings.series import Series
 from shared.segmentation.segmenter import Segmenter
+from shared.settings import TaskScore
 from tests.support.graphs import make_card, make_graph, make_model, make_probe, seal_model
 
 CARD = make_card()
@@ -127,7 +128,7 @@ def test_a_series_without_rows_has_no_segments() -> None:
     assert Segmenter.load(make_model()).probabilities(wave(0)).shape == (0, 3)
 
 
-@pytest.mark.parametrize("kind", ["mean", "min-segment", "margin", "entropy"])
+@pytest.mark.parametrize("kind", get_args(TaskScore))
 def test_every_task_score_lies_between_0_and_1(kind: Any) -> None:
     segmenter = Segmenter.load(make_model(("Run",), instants=("beat",)))
     assert 0 < segmenter.segment(wave(500), task_score=kind).score < 1

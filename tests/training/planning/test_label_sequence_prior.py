@@ -5,7 +5,7 @@ import numpy as np
 
 from shared.labelling.segments import Segment
 from training.data.annotations import UNKNOWN, LabelKinds, Recording
-from training.planning.label_sequence_prior import learn_label_sequence_prior
+from training.planning.label_sequence_prior import learn_label_sequence_prior, learn_usual_counts
 
 Make = Callable[..., Recording]
 
@@ -65,3 +65,21 @@ def test_lengths_of_recordings_and_segments_are_learned(make_recording: Make) ->
     assert known is not None
     assert (known.rows, known.usual_rows) == ((120, 160), 120)
     np.testing.assert_allclose(known.segment_rows, (40 / 3, 10), atol=0.01)
+
+
+def test_usual_counts_of_few_recordings_are_less_certain(make_recording: Make) -> None:
+    once = protocol(make_recording, "Run", "Walk")
+    two, ten = learn_usual_counts([once] * 2, 0, 3), learn_usual_counts([once] * 10, 0, 3)
+    assert two is not None
+    assert ten is not None
+    assert two.mean == ten.mean == (1.0, 1.0)
+    assert two.deviation[0] > 2 * ten.deviation[0] > 0
+    assert two.rows == (120, 120)
+    assert learn_usual_counts([once], 0, 3) is None
+
+
+def test_a_label_that_no_whole_recording_holds_is_unusual_but_not_impossible(make_recording: Make) -> None:
+    known = learn_usual_counts([protocol(make_recording, "Run")] * 5, 0, 3)
+    assert known is not None
+    assert known.mean[1] == 0
+    assert 0 < known.deviation[1] < known.deviation[0]
