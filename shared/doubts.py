@@ -40,6 +40,8 @@ Kind = Literal[
     "unreadable-series",  # one of several time series of a task, which the others stand without
     "not-data",  # a page, an error message or another text in place of a recording
     "unreadable-region",  # a region whose bounds or labels cannot be read
+    "unknown-choice",  # a choice that the configuration does not have
+    "missing-choice",  # what the model would choose is not in the configuration any more
     "outside-region",  # a region that lies outside its recording
     "unknown-label",  # a region with a label that the configuration does not have
     "other-control",  # a region of another control tag or of another series
@@ -66,6 +68,8 @@ EFFECTS: dict[Kind, Effect] = {
     "unreadable-series": Effect.UNSURE,
     "not-data": Effect.PASSING,
     "unreadable-region": Effect.NOTE,
+    "unknown-choice": Effect.NOTE,
+    "missing-choice": Effect.NOTE,
     "outside-region": Effect.NOTE,
     "unknown-label": Effect.NOTE,
     "other-control": Effect.NOTE,

@@ -85,6 +85,17 @@ class Model:
         table.attrs = _attributes(found.score, self.version, found.doubts)
         return table
 
+    def choices(self, frame: Frame, times: Times | None = None) -> pd.DataFrame:
+        """What the server chooses about a recording as a whole, such as its quality; see `segment` for the arguments.
+
+        Returns a row for each choice: `name`, that of the Choices tag; `choice`; `score`, how likely all that is chosen
+        of this tag is right. No rows where the model has learned no choices.
+        """
+        rows = read_rows(frame, times, self._own_config)
+        found = answer_series(self._segmenter, rows.series, self._config).chosen
+        every = [(each.from_name, choice, each.score) for each in found for choice in each.choices]
+        return pd.DataFrame(every, columns=["name", "choice", "score"])
+
     def stream(self, latency: int | None = None) -> Stream:
         """A stream of rows that come in parts.
 

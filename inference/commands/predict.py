@@ -13,8 +13,9 @@ from inference.commands.row_tables import RowTables
 from inference.serving.model_cache import ModelCache, ServedModel
 from inference.serving.protocol import ProjectRef
 from shared.errors import RefusedError, SegmenterError, SeriesError
+from shared.labelling.choice_results import to_results
 from shared.labelling.label_config import LabelConfig
-from shared.labelling.regions import to_regions
+from shared.labelling.regions import KIND, to_regions
 from shared.quoting import quoted
 from shared.recordings.series import read_series
 from shared.segmentation.answer import answer_series
@@ -111,7 +112,9 @@ def _segment(
             raise SeriesError(f"The file cannot be read: {error.strerror}.") from None
         series = read_series(data, replace(config, channels=segmenter.card.label_config.channels))
         found = answer_series(segmenter, series, config, task_score=settings.task_score)
-        answer |= {"result": to_regions(found.segments, series.axis, config), "score": found.score}
+        regions = to_regions(found.segments, series.axis, config)
+        chosen = to_results(found.chosen, config.choice_tags, config.to_name)
+        answer |= {"result": [*regions, *chosen], "score": found.score}
         if tables:
             tables.write(name, series, found.segments)
         answer |= {"notes": [doubt.sentence for doubt in found.doubts]} if found.doubts else {}
@@ -124,6 +127,14 @@ def _show(answer: dict[str, Any]) -> None:
     print(f"{answer['file']}  score {answer['score']:.2f}  model {answer['model_version']}")  # noqa: T201
     for region in answer["result"]:
         value = region["value"]
+        if region["type"] != KIND:
+            print(f"  {region['from_name']}: {_names(value)}  {region['score']:.2f}")  # noqa: T201
+            continue
         label = ", ".join(value["timeserieslabels"])
         bounds = f"at {value['start']}" if value["instant"] else f"{value['start']} to {value['end']}"
         print(f"  {bounds}  {label}  {region['score']:.2f}")  # noqa: T201
+
+
+def _names(value: dict[str, Any]) -> str:
+    """Choices as people read them; nested ones are written as the names on the way to them."""
+    return ", ".join(each if isinstance(each, str) else " / ".join(each) for each in value["choices"])

@@ -235,4 +235,6 @@ def _answer(
         else "Nothing was found: the model takes everything for background"
     )
     steps.append(Step(holds=bool(count), sentence=f"{finding}; the task's score is {found.score:.2f}."))
+    chosen = [f"{each.from_name}: {', '.join(each.choices)} (score {each.score:.2f})" for each in found.chosen]
+    steps += [Step(holds=True, sentence=f"Of the recording as a whole it chooses {each}.") for each in chosen]
     return found

@@ -9,7 +9,7 @@ from inference.monitoring.evaluation import EvaluationSummary, summarise_report
 from shared.errors import ModelError
 from shared.json_decoding import decode_json
 from shared.model_file.card import Estimate
-from shared.reporting.wording import metric_of_set
+from shared.reporting.wording import CHOICE_ACCURACY, metric_of_set
 from shared.store.models import UNFINISHED, ModelStore
 from shared.store.report import AgreementMetrics, Comparison, RegionUse, ReportFile, read_report
 
@@ -122,7 +122,8 @@ def _summarise(data: bytes) -> ReportSummary:
     except msgspec.DecodeError as error:
         return ReportSummary(reason=f"Its report cannot be read: {error}.")
     known = short.metrics.estimates
-    of_sets = [name for name in known if name.startswith(metric_of_set(SHOWN[0], "")[:-1])][:MOST_SETS]
+    starts = tuple(metric_of_set(metric, "")[:-1] for metric in (SHOWN[0], CHOICE_ACCURACY))
+    of_sets = [name for name in known if name.startswith(starts)][:MOST_SETS]
     estimates = {name: known[name] for name in (*SHOWN, *of_sets) if name in known}
     return ReportSummary(
         number=short.number,

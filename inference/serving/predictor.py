@@ -41,8 +41,9 @@ from shared.errors import (
     TemporaryError,
 )
 from shared.label_studio.fetcher import Fetcher
+from shared.labelling.choice_results import to_results
 from shared.labelling.label_config import LabelConfig, parse_label_config
-from shared.labelling.regions import to_regions
+from shared.labelling.regions import KIND, to_regions
 from shared.labelling.renames import with_aliases
 from shared.quoting import quoted
 from shared.recordings.series import cell_limit, is_address, read_series
@@ -85,7 +86,9 @@ class Outcome(msgspec.Struct, frozen=True):
     @property
     def segments(self) -> int:
         """How many were found."""
-        return len(self.answer.result) if isinstance(self.answer, Prediction) else 0
+        if not isinstance(self.answer, Prediction):
+            return 0
+        return sum(each["type"] == KIND for each in self.answer.result)
 
 
 def share_of_threads(settings: Settings) -> int:
@@ -260,6 +263,7 @@ class Predictor:
                     self._drafts.answered(project.id, task.id, regions)
                 else:
                     regions = to_regions(found.segments, series.axis, config)
+                    regions += to_results(found.chosen, config.choice_tags, config.to_name)
                 self._stage("parse", parsed - begun)
                 self._stage("segment", self._clock() - parsed)
         return _Part(regions, found.score, found.doubts, series.rows)

@@ -16,6 +16,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from shared.errors import LabelConfigError
+from shared.labelling.choice_tags import MOST_TAGS, ChoiceTag, attributes, find_choice_tags, read_choice_tag
 from shared.labelling.d3_time import split_format
 from shared.labelling.label_sets import LabelSet, earlier_names, name_apart
 from shared.labelling.task_values import VARIABLE, fill_template, required_value, root_key
@@ -49,6 +50,7 @@ class LabelConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     sets: tuple[LabelSet, ...] = ()  # by tag where several are on the series; empty: `from_name` has all labels
     others: tuple["LabelConfig", ...] = ()  # further TimeSeries tags, each with labels and data of its own
     beside: tuple[str, ...] = ()  # names of all other TimeSeries tags that are served
+    choice_tags: tuple[ChoiceTag, ...] = ()  # about a recording as a whole
 
     @property
     def series(self) -> tuple["LabelConfig", ...]:
@@ -95,6 +97,12 @@ class LabelConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             parts = (*parts, self.value_template)  # type: ignore[assignment]
         if self.aliases:
             parts = (*parts, sorted(self.aliases.items()))  # type: ignore[assignment]
+        if self.choice_tags:
+            tags = [
+                (each.from_name, sorted(each.choices), each.multiple, sorted(each.synonyms.items()))
+                for each in self.choice_tags
+            ]
+            parts = (*parts, sorted(tags))  # type: ignore[assignment]
         if self.others:
             parts = (*parts, [each.fingerprint for each in self.others])  # type: ignore[assignment]
         return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:16]
@@ -124,18 +132,24 @@ def parse_label_config(xml: str) -> LabelConfig:
 
     Raises LabelConfigError, which quotes the tag at fault.
     """
-    tags = list(_walk(_parse(xml)))
+    root = _parse(xml)
+    tags = list(_walk(root))
     controls = [tag for tag in tags if _name(tag) == "timeserieslabels"]
     objects: dict[str, _Object] = {}
     for tag in tags:
         if _name(tag) == "timeseries":
-            objects.setdefault(_attributes(tag).get("name", ""), _Object(tag))
+            objects.setdefault(attributes(tag).get("name", ""), _Object(tag))
     if not objects:
         raise LabelConfigError("The labelling configuration has no <TimeSeries> tag; add one with Channel tags in it.")
     if not controls:
         raise LabelConfigError(
             'The labelling configuration has no <TimeSeriesLabels> tag; add one with toName="'
             f'{next(iter(objects))[:LONGEST_NAME]}" and a Label tag for each label.'
+            + (
+                " Choices about a recording are learned beside segments only."
+                if any(_name(tag) == "choices" for tag in tags)
+                else ""
+            )
         )
     known = _list_names(objects)
     refusals: list[str] = []
@@ -159,9 +173,13 @@ def parse_label_config(xml: str) -> LabelConfig:
             used.add(objects[found.to_name].tag)
     if not served:
         raise LabelConfigError(refusals[0])
+    about = _choice_tags(root, served, taken)
+    used.update(tag for some in about.values() for tag, _ in some)
     first, *others = (
         msgspec.structs.replace(
-            _together(list(sets.values())), beside=tuple(other for other in served if other != series)
+            _together(list(sets.values())),
+            beside=tuple(other for other in served if other != series),
+            choice_tags=tuple(each for _, each in about[series]),
         )
         for series, sets in served.items()
     )
@@ -170,6 +188,27 @@ def parse_label_config(xml: str) -> LabelConfig:
     if len(left_out) > MOST_QUOTED:
         left_out[MOST_QUOTED:] = [f"{len(left_out) - MOST_QUOTED} more tags are left out."]
     return msgspec.structs.replace(whole, left_out=tuple(left_out))
+
+
+def _choice_tags(
+    root: Element, series: Collection[str], taken: Collection[str]
+) -> dict[str, list[tuple[Element, ChoiceTag]]]:
+    """Tags of choices about recordings, by the time series that they are about. taken: names of other tags."""
+    found: dict[str, list[tuple[Element, ChoiceTag]]] = {name: [] for name in series}
+    names = set(taken)
+    for tag, condition in find_choice_tags(root):
+        target = next((name for name in _targets(tag) if name in found), None)
+        if target is None or len(found[target]) == MOST_TAGS:
+            continue
+        each = read_choice_tag(tag, condition)
+        if each is not None and each.from_name not in names:
+            names.add(each.from_name)
+            found[target].append((tag, each))
+    return found
+
+
+def _targets(control: Element) -> list[str]:
+    return [part.strip() for part in attributes(control).get("toname", "").split(",")]
 
 
 def _together(found: Sequence[LabelConfig]) -> LabelConfig:
@@ -240,12 +279,10 @@ def _walk(root: Element, *, beside: str = "") -> Iterator[Element]:
 
 
 def _read_pair(control: Element, objects: Mapping[str, _Object], known: str) -> LabelConfig:
-    attributes = _attributes(control)
-    from_name = attributes.get("name", "")
+    from_name = attributes(control).get("name", "")
     if not from_name:
         raise LabelConfigError(f"{_quote(control)} has no name; regions refer to it by name.")
-    targets = [part.strip() for part in attributes.get("toname", "").split(",")]
-    to_name = next((name for name in targets if name and name in objects), "")
+    to_name = next((name for name in _targets(control) if name and name in objects), "")
     if not to_name:
         raise LabelConfigError(f"{_quote(control)} labels no time series: toName must name one of {known}.")
     labels, colors, synonyms = _read_labels(control)
@@ -261,12 +298,12 @@ def _read_labels(control: Element) -> tuple[tuple[str, ...], tuple[str, ...], di
     for tag in _walk(control, beside="timeserieslabels"):
         if _name(tag) != "label":
             continue
-        attributes = _attributes(tag)
-        value = attributes.get("value", "")
-        label = attributes.get("alias") or value
+        own = attributes(tag)
+        value = own.get("value", "")
+        label = own.get("alias") or value
         if not label:
             raise LabelConfigError(f"{_quote(tag)} in {_quote(control)} has no value; give the label a name.")
-        colors.setdefault(label, attributes.get("background", ""))
+        colors.setdefault(label, own.get("background", ""))
         if value and value != label:
             synonyms.setdefault(value, label)
     if not colors:
@@ -279,9 +316,9 @@ def _read_labels(control: Element) -> tuple[tuple[str, ...], tuple[str, ...], di
 
 def _read_object(tag: Element) -> LabelConfig:
     """What a TimeSeries tag holds; names and labels are still empty."""
-    attributes = _attributes(tag)
-    value = attributes.get("value", "")
-    value_type = attributes.get("valuetype", "url")
+    own = attributes(tag)
+    value = own.get("value", "")
+    value_type = own.get("valuetype", "url")
     variables = VARIABLE.findall(value)
     plain = VARIABLE.fullmatch(value) or (value_type == "json" and not value)
     if not plain and (not variables or value_type == "json"):
@@ -291,8 +328,8 @@ def _read_object(tag: Element) -> LabelConfig:
         )
     if value_type not in ("url", "json"):
         raise LabelConfigError(f"{_quote(tag)} has valueType={_cut(value_type)!r}; it must be url or json.")
-    time_column = attributes.get("timecolumn", "").lower()
-    time_format = attributes.get("timeformat", "") if time_column else ""  # the page ignores it without a time column
+    time_column = own.get("timecolumn", "").lower()
+    time_format = own.get("timeformat", "") if time_column else ""  # the page ignores it without a time column
     if time_format:
         try:
             split_format(time_format)
@@ -317,7 +354,7 @@ def _read_channels(tag: Element) -> tuple[str, ...]:
     columns: dict[str, None] = {}
     for channel in _walk(tag, beside="timeseries"):
         if _name(channel) == "channel":
-            column = _attributes(channel).get("column", "").lower()
+            column = attributes(channel).get("column", "").lower()
             if not column:
                 raise LabelConfigError(f"{_quote(channel)} in {_quote(tag)} has no column; name one or give its index.")
             columns[column] = None
@@ -327,7 +364,7 @@ def _read_channels(tag: Element) -> tuple[str, ...]:
 
 
 def _read_separator(tag: Element) -> str:
-    text = _attributes(tag).get("sep", "")
+    text = attributes(tag).get("sep", "")
     separator = text if len(text) < 2 else SEPARATORS.get(text, text[0])
     if not separator.isascii() or separator in ('"', "\r", "\n"):
         raise LabelConfigError(f'{_quote(tag)} has sep={_cut(text)!r}, which cannot separate columns; use sep=",".')
@@ -341,18 +378,14 @@ def _left_out(rest: Sequence[Element], found: LabelConfig) -> Iterator[str]:
     series = {each.to_name for each in found.series}
     for tag in rest:
         name = _name(tag)
-        if name == "timeserieslabels" or (name == "timeseries" and _attributes(tag).get("name") not in series):
+        if name == "timeserieslabels" or (name == "timeseries" and attributes(tag).get("name") not in series):
             yield f"{_quote(tag)} is left out: {served}."
-        elif "toname" in _attributes(tag) and name != "timeserieslabels":
+        elif "toname" in attributes(tag) and name != "timeserieslabels":
             yield f"{_quote(tag)} gets no predictions: {served}."
 
 
 def _name(tag: Element) -> str:
     return str(tag.tag).lower()
-
-
-def _attributes(tag: Element) -> dict[str, str]:
-    return {key.lower(): value for key, value in tag.attrib.items()}
 
 
 def _list_names(names: Collection[str]) -> str:

@@ -12,6 +12,7 @@ LONGEST_LABEL = 80  # characters of it in a topic
 TITLES: dict[Kind, str] = {
     "unreadable-region": "regions that cannot be read, so their rows are unknown",
     "unknown-label": "regions with a label that the configuration does not have, so their rows are unknown",
+    "unknown-choice": "choices that the configuration does not have, so their annotations teach nothing of this tag",
     "outside-region": "regions outside their recording",
     "other-control": "regions of other tags",
     "machine-made": "annotations that are predictions accepted without a change",

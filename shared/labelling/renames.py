@@ -5,6 +5,7 @@ from difflib import SequenceMatcher
 
 from msgspec.structs import replace
 
+from shared.labelling.choice_tags import ChoiceTag
 from shared.labelling.label_config import LabelConfig
 
 Rename = tuple[str, str]  # old label, new label
@@ -58,10 +59,17 @@ def rename_sentence(project: int, old: str, new: str) -> str:
 def with_aliases(config: LabelConfig, aliases: Mapping[str, str]) -> LabelConfig:
     """The configuration with confirmed renames: old labels of annotations and models are read as the new ones.
 
-    Those whose old name is a label again, or whose new name is none, have no effect.
+    Those whose old name is a label again, or whose new name is none, have no effect. Choices are renamed alike.
     """
+    tags = tuple(_renamed(tag, aliases) for tag in config.choice_tags)
+    config = replace(config, choice_tags=tags) if tags != config.choice_tags else config
     used = {old: new for old, new in aliases.items() if old not in config.label_set and new in config.label_set}
     others = tuple(with_aliases(each, aliases) for each in config.others)
     if not used:
         return replace(config, others=others) if others else config
     return replace(config, synonyms={**used, **config.synonyms}, aliases=used, others=others)
+
+
+def _renamed(tag: ChoiceTag, aliases: Mapping[str, str]) -> ChoiceTag:
+    used = {old: new for old, new in aliases.items() if old not in tag.choices and new in tag.choices}
+    return replace(tag, synonyms={**used, **tag.synonyms}) if used else tag

@@ -8,6 +8,7 @@ from shared.errors import ModelError
 from shared.json_decoding import decode_json
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.snapshots import Snapshot
+from shared.model_file.choices import ChoiceModel
 
 SCHEMA = 2  # newest that is read
 PLAIN_SCHEMA = 1  # of one label set on one series; of several, programs before 2 would answer for one of them only
@@ -296,6 +297,7 @@ class ModelCard(msgspec.Struct, rename=STORED_NAMES, frozen=True, kw_only=True):
     channel_std: tuple[float, ...]
     statistics: RecordingStatistics | None = None  # None: mean and standard deviation of all values
     known: KnownRecordings | None = None  # None: a recording is never unlike the training recordings
+    choices: ChoiceModel | None = None  # None: nothing is chosen about recordings
     metrics: ModelMetrics
     snapshot: Snapshot
     renames: tuple[tuple[str, str], ...] = ()  # old label of annotations, new one of the configuration: not confirmed

@@ -24,6 +24,7 @@ METRIC_TITLES = {
     "ece": "Calibration error",
     "ece_of_perfect_scores": "Calibration error that perfect scores could show",
 }
+CHOICE_ACCURACY = "choice_accuracy"  # share of recordings for which a choice about the whole is right; by tag
 EVALUATION = {  # by `ModelMetrics.how`
     "out-of-fold": "Every recording was predicted by a model that had not seen it.",
     "by-recording": "Every recording was predicted by a model that had not seen it; groups were not kept apart.",

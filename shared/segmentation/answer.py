@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from shared.doubts import Doubt, doubtful_score
 from shared.errors import SeriesError
+from shared.labelling.choice_results import Chosen, under_tags
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.segments import Segment
 from shared.model_file.card import ModelCard
 from shared.quoting import quoted
 from shared.recordings.series import Series
+from shared.segmentation.choices import choose, describe_recording
 from shared.segmentation.given import GivenSegments
 from shared.segmentation.known_recordings import reading_doubts, unlike_doubts
 from shared.segmentation.recording_doubts import empty_channels, names, outliers
@@ -30,11 +32,15 @@ MOST_NAMED = 5  # labels in a sentence
 
 
 class Answer(NamedTuple):
-    """Segments with a label of the configuration, in order of their first rows; a score that doubts have lowered."""
+    """Segments with a label of the configuration, in order of their first rows; a score that doubts have lowered.
+
+    chosen: about the recording as a whole, choices of the configuration; they do not count in the score.
+    """
 
     segments: list[Segment]
     score: float
     doubts: tuple[Doubt, ...] = ()
+    chosen: tuple[Chosen, ...] = ()
 
 
 def answer_series(
@@ -49,7 +55,8 @@ def answer_series(
     """Segment a recording under a labelling configuration, which may be newer than the model.
 
     series: read with the channels of the model. check: called every few thousand rows; what it raises ends the work.
-    given: what people fixed, under labels of `config`; it comes back as it is, and the rest around it.
+    given: what people fixed, under labels of `config`; it comes back as it is, and the rest around it, and nothing is
+    chosen about the whole.
     Raises SeriesError where the recording cannot be segmented.
     """
     card = segmenter.card
@@ -67,8 +74,26 @@ def answer_series(
     named = [renamed(segment, config.synonyms) for segment in own]
     known = [segment for segment in named if segment.label in config.label_set]
     reading = [*reading_doubts(series, card.known), *([at_rate.doubt] if at_rate else []), *reading]
-    doubts = (*reading, *_missing_labels(named, config.label_set))
-    return Answer(known, doubtful_score(found.score, doubts), doubts)
+    chosen, missing = _choose(card, fed, found.shares, config) if given is None else ((), ())
+    doubts = (*reading, *_missing_labels(named, config.label_set), *missing)
+    return Answer(known, doubtful_score(found.score, doubts), doubts, chosen)
+
+
+def _choose(
+    card: ModelCard, series: Series, shares: NDArray[np.float64] | None, config: LabelConfig
+) -> tuple[tuple[Chosen, ...], tuple[Doubt, ...]]:
+    """Choices under the configuration, and a doubt where the model knows them by names that it does not have."""
+    if card.choices is None or shares is None or not config.choice_tags:
+        return (), ()
+    found = choose(card.choices, describe_recording(series.values, shares))
+    chosen, missing = under_tags(found, config.choice_tags)
+    named = ", ".join(f"{quoted(choice)} of {quoted(tag)}" for tag, choice in missing[:MOST_NAMED])
+    doubt = Doubt(
+        kind="missing-choice",
+        sentence=f"The model would choose {named}, which the labelling configuration does not have: a training with "
+        "the present choices is needed.",
+    )
+    return tuple(chosen), (doubt,) if missing else ()
 
 
 def row_probabilities(segmenter: Segmenter, series: Series) -> NDArray[np.float32]:

@@ -18,6 +18,7 @@ from shared.model_file import onnx_file as graph_file
 from shared.model_file.card import Head, ModelCard, RangeHead, decode_card
 from shared.model_file.probe import TOLERANCE, Probe, decode_probe
 from shared.model_file.several import split_models
+from shared.segmentation.choices import feature_count
 from shared.segmentation.given import GivenSegments
 from shared.segmentation.instant_decoder import InstantDecoder
 from shared.segmentation.normalisation import Doubles, recording_statistics, statistics_by_classes
@@ -46,10 +47,14 @@ class _Value(NamedTuple):
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What a model finds in one recording: segments in order of their first rows, and how sure it is of the whole."""
+    """What a model finds in one recording: segments in order of their first rows, and how sure it is of the whole.
+
+    shares: mean probability of each class, where the model chooses something about recordings by it.
+    """
 
     segments: list[Segment]
     score: float
+    shares: NDArray[np.float64] | None = None
 
 
 class Segmenter:
@@ -82,6 +87,11 @@ class Segmenter:
                     f"A model file carries no {key}: it was not made by `python -m training`; train again."
                 )
         card, probe = decode_card(metadata["card"]), decode_probe(metadata["probe"])
+        if card.choices and len(card.choices.center) != feature_count(len(card.channel_mean), card.class_count):
+            raise ModelError(
+                f"A model chooses by {len(card.choices.center)} features of a recording, expected "
+                f"{feature_count(len(card.channel_mean), card.class_count)}: train again."
+            )
         if not passed:
             cls._run_first(data, card)
         segmenter = cls(card, make_session(data, threads))
@@ -110,8 +120,11 @@ class Segmenter:
         """
         heads = [(head, make_decoder(head, given), TaskScorer(task_score, head)) for head in self.card.heads]
         taken = 0
+        totals = np.zeros(self.card.class_count) if self.card.choices else None
         for averaged in self._averaged(series.values, check):
             check()
+            if totals is not None:
+                totals += averaged.sum(axis=0, dtype=np.float64)
             rows = given.apply(averaged, taken, self.card.heads) if given else averaged
             taken += len(rows)
             _check_count(sum(decoder.found for _, decoder, _ in heads))
@@ -131,7 +144,7 @@ class Segmenter:
         _check_count(len(found))
         found.sort(key=lambda segment: (segment.first, segment.last))
         score = min(scores) if task_score == "min-segment" else sum(scores) / len(scores)
-        return Segmentation(found, score)
+        return Segmentation(found, score, None if totals is None else totals / max(taken, 1))
 
     def probabilities(self, series: "Series") -> Floats:
         """Averaged, uncalibrated probabilities [rows, classes]: for judging and pages, never for serving."""

@@ -12,7 +12,9 @@ import pytest
 
 import time_series_segmenter
 from shared.labelling.label_config import parse_label_config
+from shared.model_file.choices import ChoiceModel, Decision, LearnedTag
 from shared.model_file.several import join_models
+from shared.segmentation.choices import feature_count
 from tests.support.graphs import make_model
 from tests.support.paths import ROOT
 from tests.support.store import publish_model
@@ -239,3 +241,30 @@ def test_a_model_is_loaded_from_a_bucket(bucket: str) -> None:
         load_model(bucket)
     with pytest.raises(SegmenterError, match="no model of project 8"):
         load_model(bucket, project=8)
+
+
+def test_what_a_model_chooses_about_a_recording_is_a_table_and_an_empty_one_where_it_has_learned_nothing(
+    tmp_path: Path, path: Path
+) -> None:
+    count = feature_count(channels=2, classes=3)
+    weights = tuple(tuple(float(sign * (place == count - 4)) for place in range(2 * count)) for sign in (0, 5))
+    decision = Decision(
+        options=("", "long"),
+        weights=weights,
+        bias=(0.0, 0.0),
+        recordings=9,
+        accuracy=1,
+        standard_error=0,
+        commonest=0.5,
+    )
+    tag = LearnedTag(from_name="seen", multiple=True, decisions=(decision,))
+    choices = ChoiceModel(center=(float(np.log(100)),) * count, scale=(1.0,) * count, tags=(tag,))
+    tags = '<Choices name="seen" toName="ts" choice="multiple"><Choice value="long"/></Choices></View>'
+    config = parse_label_config(CONFIG.format(times="").replace("</View>", tags))
+    data = make_model(channels=config.channels, kind="threshold", label_config=config, choices=choices)
+    (tmp_path / "chooses.onnx").write_bytes(data)
+    found = load_model(tmp_path / "chooses.onnx").choices(frame())
+    assert found[["name", "choice"]].values.tolist() == [["seen", "long"]]
+    assert found["score"][0] == pytest.approx(1 / (1 + np.exp(-5 * np.log(3))))
+    nothing = load_model(path).choices(frame())
+    assert (list(nothing.columns), len(nothing)) == (["name", "choice", "score"], 0)

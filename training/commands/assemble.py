@@ -10,7 +10,7 @@ from shared.labelling.label_config import LabelConfig
 from shared.model_file.card import SCHEMA, ModelCard
 from shared.model_file.several import join_models
 from shared.reporting import render_report
-from shared.reporting.wording import metric_of_set
+from shared.reporting.wording import CHOICE_ACCURACY, metric_of_set
 from shared.retraining.accepted_labels import AcceptedLabel
 from shared.store.report import RegionUse, ReportFile
 from training.commands.series_run import TrainedSeries
@@ -109,7 +109,7 @@ def _marked(trained: TrainedSeries) -> TrainedSeries:
 
 
 def _by_label_set(trained: Sequence[TrainedSeries]) -> dict[str, object]:
-    """Metrics by label set of all series; a series' own where it has one set only."""
+    """Metrics by label set of all series, a series' own where it has one set only; and those of choices."""
     found: dict[str, object] = {}
     for each in trained:
         config, estimates = each.data.config, each.card.metrics.estimates
@@ -118,6 +118,7 @@ def _by_label_set(trained: Sequence[TrainedSeries]) -> dict[str, object]:
                 own = estimates.get(metric_of_set(metric, control) if config.sets else metric)
                 if own is not None:
                     found[metric_of_set(metric, control)] = own
+        found |= {name: own for name, own in estimates.items() if name.startswith(CHOICE_ACCURACY)}
     return found
 
 

@@ -16,6 +16,7 @@ from shared.store.models import ModelStore
 from shared.store.report import read_report
 from shared.store.storage import Storage
 from training.commands.source import existing_storage, read_source
+from training.data.chosen import choice_counts
 from training.data.recordings import Loaded
 from training.data.training_data import TrainingData
 from training.judging.references import read_card, serving_heads
@@ -39,6 +40,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     ranges: list[ClassCount]
     instants: list[ClassCount]
+    choices: list[str] = []  # tags with the number of recordings of each choice: sentences
     left_out: list[str]  # sentences
     missing: list[int]  # tasks whose recordings did not arrive, but may another time
     label_errors: list[str] = []  # annotations that the model in the store suspects, the surest first: sentences
@@ -112,6 +114,7 @@ def explain(tasks: int, loaded: Loaded, notes: tuple[str, ...]) -> Explanation:
             ClassCount(label=name, rows=0, segments=segments[name, True], recordings=holding[name, True])
             for name in loaded.kinds.instants
         ],
+        choices=choice_counts(loaded.chosen),
         left_out=[*notes, *loaded.notes],
         missing=[task.id for task in loaded.missing],
     )
@@ -141,6 +144,7 @@ def _lines(found: Explanation) -> Iterator[str]:
             )
     for each in found.instants:
         yield f"  {each.label:<{width}}  {each.segments:>9} instants in {each.recordings} recordings"
+    yield from found.choices
     yield from found.left_out
     yield from found.label_errors
     if found.missing:

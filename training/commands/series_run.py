@@ -15,6 +15,7 @@ from shared.model_file.several import model_of_series
 from shared.retraining.active_run import ActiveRun
 from shared.settings import Settings
 from shared.store.models import ModelStore
+from training.choices import learn_choices
 from training.commands.progress import RunProgress
 from training.data.recordings import Loaded
 from training.data.training_data import TrainingData
@@ -117,6 +118,13 @@ class SeriesRun:
         self.active.report(state="exporting")
         known = known_recordings(trainer, search.best, timed=bool(data.config.time_column))
         notes = [*series.notes, *more]
-        card = make_card(trainer.draft_card(), self.project, data, search, model, settings, notes, known)
-        card = replace(card, renames=tuple(series.renames))
+        draft = trainer.draft_card()
+        shares = {each.recording.key: each.probabilities.mean(axis=0) for each in search.best.predictions}
+        choices = learn_choices(loaded.chosen, data.config.choice_tags, shares, draft.class_count)
+        for note in choices.notes:
+            log.info("%s", note)
+        notes += choices.notes
+        card = make_card(draft, self.project, data, search, model, settings, notes, known)
+        metrics = replace(card.metrics, estimates={**card.metrics.estimates, **choices.estimates})
+        card = replace(card, renames=tuple(series.renames), choices=choices.model, metrics=metrics)
         return TrainedSeries(data, trainer, search, model, verdict, series.champion is None, card)

@@ -4,7 +4,7 @@ Instants stand beside ranges and never split them. How annotators are combined: 
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -50,6 +50,7 @@ class AnnotatedSeries:
     machine_made: bool = False
     own_rows: OwnRows | None = None
     authors: tuple[Author, ...] = ()  # of the layers
+    chosen: tuple[Mapping[str, frozenset[str]], ...] = ()  # of each annotator, choices about the recording by tag
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 from shared.doubts import Doubt
 from shared.errors import FetchError, SegmenterError, TemporaryError, TrainingDataError
 from shared.labelling.annotations import select_annotations
+from shared.labelling.choice_results import from_results
 from shared.labelling.label_config import LabelConfig
 from shared.labelling.left_out import LeftOut
 from shared.labelling.regions import from_regions
@@ -26,6 +27,7 @@ from training.data.annotations import (
     segment_durations,
     tolerance_between,
 )
+from training.data.chosen import ChosenRecording, chosen_recordings
 from training.data.common_rate import at_common_rate
 from training.data.findings import MOST_NAMED, Findings
 from training.data.label_heads import Heads, covered_labels, separate_labels
@@ -52,6 +54,7 @@ class Loaded(NamedTuple):
     notes: list[str]  # sentences about what was left out, those of `doubts` among them
     doubts: list[Doubt]
     missing: list[AnnotatedTask]  # whose recordings did not arrive, but may another time
+    chosen: tuple[ChosenRecording, ...] = ()  # recordings of which people chose something as a whole
     unknown_labels: frozenset[str] = frozenset()  # `label_topic` of labels that annotations have and no configuration
 
 
@@ -158,7 +161,9 @@ def _label(
     if not kinds.ranges and not kinds.instants:
         raise TrainingDataError(
             f"None of the {len(layered)} annotated recordings holds a segment with a label of the configuration: mark "
-            "some, then train." + (f" ({notes[0]})" if notes else "")
+            "some, then train."
+            + (" Choices about a recording are learned beside segments only." if config.choice_tags else "")
+            + (f" ({notes[0]})" if notes else "")
         )
     tolerance = tolerance_between(layered, kinds.instants)
     recordings = [label_rows(each, kinds, unlabelled, 0, tolerance) for each in layered]
@@ -172,7 +177,8 @@ def _label(
     covered = covered_labels(recordings, kinds, overlaps)
     doubts += covered
     notes += [doubt.sentence for doubt in covered]
-    return Loaded(recordings, kinds, notes, doubts, missing, findings.topics("unknown-label"))
+    chosen = tuple(chosen_recordings(layered, config.choice_tags))
+    return Loaded(recordings, kinds, notes, doubts, missing, chosen, findings.topics("unknown-label"))
 
 
 def _read_with_retries(
@@ -209,6 +215,8 @@ def _read_task(task: AnnotatedTask, config: LabelConfig, source: Source, finding
     readable = [(annotation, each) for annotation, each in pairs if each.says_something]
     if not readable:
         raise TrainingDataError("none of its regions can be read.")
+    chosen = [from_results(annotation.result, config.choice_tags, config.to_name) for annotation, _ in readable]
+    findings.left_out += [(f"task {task.id}", each) for _, left_out in chosen for each in left_out]
     name = f"task {task.id}" + (f" ({storable(value[-80:])})" if isinstance(value, str) and len(value) < 500 else "")
     return AnnotatedSeries(
         key=str(task.id),
@@ -219,6 +227,7 @@ def _read_task(task: AnnotatedTask, config: LabelConfig, source: Source, finding
         unclear=tuple(tuple(each.unclear) for _, each in readable),
         machine_made=any(each.machine_made for each in task.annotations),
         authors=tuple(Author(each.annotator, each.updated_at, each.prelabelled) for each, _ in readable),
+        chosen=tuple(found for found, _ in chosen),
     )
 
 

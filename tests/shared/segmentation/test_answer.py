@@ -4,10 +4,14 @@ import pytest
 
 from shared.doubts import UNSURE_SCORE, Doubt, Effect
 from shared.errors import SeriesError
+from shared.labelling.choice_tags import ChoiceTag
 from shared.labelling.time_axis import TimeAxis
 from shared.model_file.card import KnownRecordings
+from shared.model_file.choices import ChoiceModel, Decision, LearnedTag
 from shared.recordings.series import Series
 from shared.segmentation.answer import answer_series
+from shared.segmentation.choices import feature_count
+from shared.segmentation.given import GivenSegments
 from shared.segmentation.segmenter import Segmenter
 from tests.support.graphs import make_config, make_model
 
@@ -133,3 +137,42 @@ def test_a_recording_of_another_rate_is_resampled_and_its_segments_are_put_back(
     assert np.array(bounds) == pytest.approx(np.array([(100, 180), (250, 300)]), abs=2)
     assert [doubt.kind for doubt in found.doubts] == ([] if step == 1 else ["sampling-rate"])
     assert (found.score <= UNSURE_SCORE) == (step != 1)
+
+
+def chooses_by_length() -> ChoiceModel:
+    """The longer a recording is than 100 rows, the likelier it is long."""
+    count = feature_count(channels=1, classes=3)
+    place = count - 3 - 1  # the logarithm of the rows, in front of the classes
+    row = tuple(8.0 if number == place else 0.0 for number in range(2 * count))
+    decision = Decision(
+        options=("short", "long"),
+        weights=((0.0,) * (2 * count), row),
+        bias=(0.0, 0.0),
+        recordings=20,
+        accuracy=1.0,
+        standard_error=0.0,
+        commonest=0.5,
+    )
+    tag = LearnedTag(from_name="length", decisions=(decision,))
+    return ChoiceModel(center=(float(np.log(100)),) * count, scale=(1.0,) * count, tags=(tag,))
+
+
+def test_choices_stand_beside_the_segments_and_leave_the_score_as_it_is() -> None:
+    without = Segmenter.load(make_model(kind="threshold"))
+    segmenter = Segmenter.load(make_model(kind="threshold", choices=chooses_by_length()))
+    length = ChoiceTag(from_name="length", choices=("short", "long"))
+    config = msgspec.structs.replace(make_config(), choice_tags=(length,))
+    found = answer_series(segmenter, series(), config)
+    assert [(each.from_name, each.choices) for each in found.chosen] == [("length", ("long",))]
+    assert found.chosen[0].score > 0.99
+    assert found[:3] == answer_series(without, series(), config)[:3]
+    short = Series(VALUES[:50], TimeAxis.of_rows(50))
+    assert answer_series(segmenter, short, config).chosen[0].choices == ("short",)
+    # nothing is chosen in an open task, nor where the configuration has no such tag
+    assert answer_series(segmenter, series(), config, given=GivenSegments((), ())).chosen == ()
+    assert answer_series(segmenter, series(), make_config()).chosen == ()
+    renamed = msgspec.structs.replace(length, choices=("short", "extended"))
+    gone = answer_series(segmenter, series(), msgspec.structs.replace(config, choice_tags=(renamed,)))
+    assert gone.chosen == ()
+    assert [doubt.kind for doubt in gone.doubts] == ["missing-choice"]
+    assert gone.score == found.score
