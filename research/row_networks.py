@@ -27,7 +27,7 @@ LSTM_SIZE = 64
 LEVELS = (32, 48, 64, 96)  # channels of the U-Net at 1, 1/2, 1/4, 1/8 of the rate
 SIZE, BLOCKS, ATTENTION_HEADS, KERNEL = 64, 3, 4, 31  # of the conformer: 167 k parameters without its ends
 WIDENED = 192  # hidden units of its feed-forward layers
-STEM = 7  # rows of its first convolution, beyond those of a step
+FIRST_KERNEL = 7  # rows of its first convolution, beyond those of a step
 DROPOUT = 0.1
 SHORT_WINDOW = 128  # rows, of the plain BiLSTM
 
@@ -97,7 +97,7 @@ class Conformer(nn.Module):
     def __init__(self, features: int, classes: int, downsampling: int) -> None:
         super().__init__()
         self.classes, self.downsampling = classes, downsampling
-        self.stem = nn.Conv1d(features, SIZE, downsampling + STEM - 1, stride=downsampling)
+        self.first = nn.Conv1d(features, SIZE, downsampling + FIRST_KERNEL - 1, stride=downsampling)
         self.blocks = nn.ModuleList(Block() for _ in range(BLOCKS))
         self.norm = nn.LayerNorm(SIZE)
         self.head = nn.Linear(SIZE, downsampling * classes)
@@ -106,8 +106,8 @@ class Conformer(nn.Module):
         """Logits of every row."""
         batch, length, _ = rows.shape
         missing = -length % self.downsampling
-        padded = functional.pad(rows.transpose(1, 2), (STEM // 2, STEM // 2 + missing))
-        steps = self.stem(padded).transpose(1, 2)
+        padded = functional.pad(rows.transpose(1, 2), (FIRST_KERNEL // 2, FIRST_KERNEL // 2 + missing))
+        steps = self.first(padded).transpose(1, 2)
         for block in self.blocks:
             steps = block(steps)
         logits: Tensor = self.head(self.norm(steps)).reshape(batch, length + missing, self.classes)
