@@ -4,6 +4,7 @@
 `test` are left out. The loss is the metric on the same rows when the whole recording is predicted, minus the metric
 when only the cut is; five seeded positions a recording, pooled. Pairs are of one group where there are any. `--before`:
 decoding and statistics of cards that know neither parts nor pairs, networks fitted on whole recordings only.
+`--bound`: also with the annotated borders, labels alone decoded: what better decoding of the same rows could reach.
 """
 
 import argparse
@@ -21,12 +22,14 @@ from research.ablation import Quiet, splits, training_part
 from research.compare_peers import Material
 from shared.labelling.segments import Segment
 from shared.model_file.card import Head, RangeHead
+from shared.segmentation.label_sequence_prior import prior_for, relabel
+from shared.segmentation.scores import log_probabilities
 from shared.settings import Settings
-from training.data.annotations import Recording
+from training.data.annotations import Recording, label_runs
 from training.fitting.trainer import FittedModel, Trainer
 from training.judging.cut_predictions import join
 from training.judging.decoding import choose_decoding, decode_with
-from training.judging.evaluate import HeldOutPrediction, predict, score
+from training.judging.evaluate import HeldOutPrediction, classes_of, predict, score
 from training.judging.metrics import Classes, Counts, add, compute_metrics, count
 from training.planning.plan import make_plan
 
@@ -51,16 +54,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repetitions", type=int, default=1, help="partitions into three folds (default: 1)")
     parser.add_argument("--groups", type=int, default=0, help="of the first so many groups only (default: all)")
     parser.add_argument("--before", action="store_true", help="without what parts and joined recordings are given")
+    parser.add_argument("--bound", action="store_true", help="also with the annotated borders, of ranges")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     material = training_part(options.tasks, options.label_config)
     print("| repetition | metric | whole | " + " | ".join(f"{share:.0%}" for share in SHARES) + " | joined |")
     print("|---|---|---|" + "---|" * (1 + len(SHARES)))
     for repetition in range(options.repetitions):
-        found = metrics_by_kind(measure(material, repetition, options.groups, before=options.before))
+        predicted = measure(material, repetition, options.groups, before=options.before)
+        found = metrics_by_kind(predicted)
         for name in METRICS:
             if name in found["whole"]:
                 print(row(repetition, name, found), flush=True)
+        if options.bound:
+            whole = [with_annotated_borders(each) for each in predicted.whole]
+            others = [(kind, with_annotated_borders(each), keys) for kind, each, keys in predicted.others]
+            found = metrics_by_kind(Predicted(whole, others, predicted.tolerance))
+            print(row(repetition, "accuracy, annotated borders", found, "accuracy"), flush=True)
 
 
 def measure(material: Material, repetition: int, groups: int, *, before: bool) -> Predicted:
@@ -163,12 +173,33 @@ def clipped(segments: Sequence[Segment], first: int, end: int) -> list[Segment]:
     ]
 
 
-def row(repetition: int, name: str, found: dict[str, dict[str, float]]) -> str:
+def with_annotated_borders(prediction: HeldOutPrediction) -> HeldOutPrediction:
+    """Segments of the first head with the borders that people set; labels by rows and the label-sequence prior."""
+    head = prediction.heads[0]
+    if not isinstance(head, RangeHead):
+        raise SystemExit("--bound is of ranges, and the first head is one of instants.")
+    logs = log_probabilities(classes_of(prediction.heads, 0, prediction.probabilities))
+    runs = label_runs(prediction.recording.labels[:, 0])
+    means = np.array([logs[first : last + 1].mean(axis=0, dtype=np.float64) for first, last, _ in runs])
+    classes = means.argmax(axis=1)
+    prior = prior_for(head.label_sequence_prior, prediction.recording.rows, len(runs))
+    if prior is not None:
+        classes = relabel(means, classes, prior).classes
+    segments = [
+        Segment(first, last, head.labels[label - 1])
+        for (first, last, _), label in zip(runs, classes.tolist(), strict=True)
+        if label
+    ]
+    return replace(prediction, segments=tuple(segments))
+
+
+def row(repetition: int, name: str, found: dict[str, dict[str, float]], metric: str = "") -> str:
     """A line of the table: the metric on whole recordings, and for each kind what it was and what was lost."""
-    cells = [str(repetition), name, f"{found['whole'][name]:.3f}"]
+    metric = metric or name
+    cells = [str(repetition), name, f"{found['whole'][metric]:.3f}"]
     for kind in (*(f"{share:.0%}" for share in SHARES), "joined"):
-        lost = found[f"of {kind}"][name] - found[kind][name]
-        cells.append(f"{found[kind][name]:.3f} ({lost:+.3f})")
+        lost = found[f"of {kind}"][metric] - found[kind][metric]
+        cells.append(f"{found[kind][metric]:.3f} ({lost:+.3f})")
     return "| " + " | ".join(cells) + " |"
 
 
