@@ -23,8 +23,9 @@ from research.compare_peers import Material
 from shared.segmentation.choices import describe_recording
 from shared.segmentation.segmenter import Segmenter
 from shared.settings import Settings
+from training.choices import held_out_logits
 from training.choices.classifier import fit_temperature, log_softmax, spread_folds
-from training.choices.learning import LEAST_RECORDINGS, MOST_FOLDS, held_out_logits
+from training.choices.learning import LEAST_RECORDINGS, MOST_FOLDS
 from training.data.annotations import Recording
 from training.fitting.trainer import Trainer
 from training.planning.plan import make_plan

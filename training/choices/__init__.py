@@ -1,5 +1,5 @@
 """Learning choices about recordings as a whole: a linear classifier on their numbers, evaluated out of fold."""
 
-from training.choices.learning import LearnedChoices, learn_choices
+from training.choices.learning import LearnedChoices, held_out_logits, learn_choices
 
-__all__ = ["LearnedChoices", "learn_choices"]
+__all__ = ["LearnedChoices", "held_out_logits", "learn_choices"]
