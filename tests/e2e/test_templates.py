@@ -25,5 +25,6 @@ def test_each_template_is_read_and_documented() -> None:
         config = parse_label_config(xml)
         assert config.labels
         about_regions = [each for each in config.left_out if "gets no predictions" in each]
-        assert len(about_regions) == len(config.left_out) == xml.count("<Choices ") + xml.count("<Rating ")
+        assert len(about_regions) == len(config.left_out) == xml.count('perRegion="true"')
+        assert len(config.choice_tags) == xml.count("<Choices ") + xml.count("<Rating ") - len(about_regions)
         assert f"| {NAMES[name]} |" in table
