@@ -3,7 +3,8 @@
 Each folder holds an export, tasks.json and label_config.xml; tasks whose meta.split is `test` are left out. Every
 network is fitted on the folds of a run (ours with the steps of its first schedule); peers get the same targets, and
 priors are chosen for each by its own held-out predictions. Row probabilities stay in the cache. A difference is that
-from ours, its standard error by a bootstrap over recordings. "ours + NAME" is the geometric mean of both rows.
+from ours, its standard error by a bootstrap over recordings. "ours + NAME" is the geometric mean of both rows;
+"NAME for half of the LSTM" is a member of the network: it has half of the say that the LSTM has beside its experts.
 """
 
 import argparse
@@ -20,7 +21,9 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from research.ablation import Quiet, training_part
 from research.compare_peers import Material
 from research.peers import PEERS, Floats
+from shared.model_file.card import RangeHead
 from shared.settings import Settings
+from training.fitting.network import EVENT_SHARE, LSTM_SHARE, Network
 from training.fitting.trainer import Trainer
 from training.judging.cross_validation import HeldOutPredictions, choose_event_expert, score_with
 from training.judging.evaluate import HeldOutPrediction, Scores, classes_of, score
@@ -28,7 +31,7 @@ from training.judging.gate import paired_differences
 from training.planning.decoding_parameters import learn_heads
 from training.planning.plan import Plan, make_plan
 
-OURS, WITH_EXPERT = "ours", "ours, event expert"
+OURS, WITH_EXPERT, LSTM = "ours", "ours, event expert", "our LSTM alone"
 METRICS = ("accuracy", "macro_f1", "segment_f1_50", "event_f1", "min_class_f1")
 Rows = dict[str, Floats]  # probabilities by recording
 
@@ -62,7 +65,10 @@ class Table:
         found: dict[str, Rows] = {OURS: {}}
         for number, split in enumerate(self.plan.splits):
             model = trainer.fit(split.training, steps, number + 1, "")
-            models = {OURS: model.without_event_expert()}
+            models = {
+                OURS: model.without_event_expert(),
+                LSTM: replace(model, fit=replace(model.fit, network=lstm_alone(model.fit.network))),
+            }
             if model.fit.network.event_expert is not None:
                 models[WITH_EXPERT] = model
             for title, each in models.items():
@@ -94,6 +100,19 @@ class Table:
             plain, self.predictions(rows[WITH_EXPERT]) if WITH_EXPERT in rows else [], self.plan
         )[1]
 
+    def as_member(self, theirs: Rows) -> list[HeldOutPrediction]:
+        """Ours with a peer for half of the LSTM; held-out recordings choose the event expert anew."""
+        rows = self.found(OURS)[0]
+        variants = [
+            [
+                replace(each, probabilities=for_half_of_lstm(each, rows[LSTM], theirs, rest))
+                for each in self.predictions(rows[name])
+            ]
+            for name, rest in ((OURS, 1.0), (WITH_EXPERT, 1 - EVENT_SHARE))
+            if name in rows
+        ]
+        return choose_event_expert(variants[0], variants[1] if len(variants) > 1 else [], self.plan)[1]
+
     def decoded(self, predictions: Sequence[HeldOutPrediction]) -> list[HeldOutPrediction]:
         """The same under the priors that these predictions choose."""
         held_out = HeldOutPredictions()
@@ -110,19 +129,60 @@ class Table:
         return score(some, self._material.kinds, self._tolerance)
 
 
-def mixed(ours: Sequence[HeldOutPrediction], theirs: Rows, share: float) -> list[HeldOutPrediction]:
-    """Geometric means of row probabilities, `share` of them by the peer."""
+def lstm_alone(network: Network) -> Network:
+    """The same LSTM without any expert."""
+    found = Network(network.convolution.in_channels, network.classes, network.lstm.hidden_size, network.downsampling)
+    found.load_state_dict({key: each for key, each in network.state_dict().items() if key in found.state_dict()})
+    return found.eval()
+
+
+def mixed(ours: Sequence[HeldOutPrediction], theirs: Rows) -> list[HeldOutPrediction]:
+    """Geometric means of row probabilities, head by head."""
     found = []
     for each in ours:
-        parts = []
-        for index in range(len(each.heads)):
-            own, other = (
-                classes_of(each.heads, index, rows) for rows in (each.probabilities, theirs[each.recording.key])
-            )
-            logs = (1 - share) * np.log(np.maximum(own, 1e-9)) + share * np.log(np.maximum(other, 1e-9))
-            odds = np.exp(logs - logs.max(axis=1, keepdims=True))
-            parts.append(odds / odds.sum(axis=1, keepdims=True))
-        found.append(replace(each, probabilities=np.concatenate(parts, axis=1).astype(np.float32)))
+        parts = [
+            softmax((logs(each, each.probabilities, index) + logs(each, theirs[each.recording.key], index)) / 2)
+            for index in range(len(each.heads))
+        ]
+        found.append(replace(each, probabilities=np.concatenate(parts, axis=1)))
+    return found
+
+
+def for_half_of_lstm(each: HeldOutPrediction, lstm: Rows, theirs: Rows, odds_share: float) -> Floats:
+    """Rows in which a peer has half of the LSTM's say.
+
+    odds_share: of the LSTM in the odds of any event; what kind of event it is, the LSTM says alone.
+    """
+    parts = []
+    for index, head in enumerate(each.heads):
+        own = logs(each, each.probabilities, index)
+        before, after = (logs(each, rows[each.recording.key], index) for rows in (lstm, theirs))
+        if isinstance(head, RangeHead):
+            parts.append(softmax(own + LSTM_SHARE / 2 * (after - before)))
+            continue
+        odds = event_odds(own) + odds_share / 2 * (event_odds(after) - event_odds(before))
+        events = 1 / (1 + np.exp(-odds))
+        parts.append(np.concatenate([1 - events, events * softmax((before + after)[:, 1:] / 2)], axis=1))
+    found: Floats = np.concatenate(parts, axis=1).astype(np.float32)
+    return found
+
+
+def logs(each: HeldOutPrediction, rows: Floats, index: int) -> Floats:
+    """Logarithms of the probabilities of a head."""
+    found: Floats = np.log(np.maximum(classes_of(each.heads, index, rows), 1e-9))
+    return found
+
+
+def event_odds(logs_of_classes: Floats) -> Floats:
+    """Logarithm of the odds of any event: [rows, classes] ► [rows, 1]."""
+    found: Floats = np.logaddexp.reduce(logs_of_classes[:, 1:], axis=1, keepdims=True) - logs_of_classes[:, :1]
+    return found
+
+
+def softmax(logits: Floats) -> Floats:
+    """Probabilities of each row."""
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    found: Floats = (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
     return found
 
 
@@ -171,9 +231,10 @@ def measured(
         rows, seconds[name] = table.found(name)
         shown[name] = table.decoded(table.predictions(rows[name]))
         if name == mix:
-            both = table.decoded(mixed(plain, rows[name], 0.5))
-            shown[f"{OURS} + {name}"] = both
-            shown["… where it pays on the other folds"] = where_it_pays(table, shown[OURS], both)
+            shown[f"{OURS} + {name}"] = table.decoded(mixed(plain, rows[name]))
+            member = table.decoded(table.as_member(rows[name]))
+            shown[f"{name} for half of the LSTM"] = member
+            shown["… where it pays on the other folds"] = where_it_pays(table, shown[OURS], member)
         print(name, "done", flush=True)
     return shown, seconds
 
