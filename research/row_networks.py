@@ -1,6 +1,6 @@
 """Networks that see windows of rows, as ours does: a plain BiLSTM, a one-dimensional U-Net and a small conformer.
 
-All draw the windows that our fit draws (`TrainingSet`), have its targets, class weights, loss and number of steps, and
+All draw the windows that our fit draws (`TrainingSet`), have its targets, class weights and loss, and
 see both normalisations. The plain BiLSTM goes without the recipe's variations of windows; the others have them.
 """
 
@@ -20,7 +20,6 @@ from training.fitting.batches import TrainingSet
 from training.fitting.dataset import normalise, training_statistics
 from training.fitting.fit import class_weights, weighted_loss
 from training.planning.decoding_parameters import choose_shape, learn_heads
-from training.planning.plan import make_plan
 from training.planning.recipe import Recipe, recipe_for
 
 LSTM_SIZE = 64
@@ -29,6 +28,8 @@ SIZE, BLOCKS, ATTENTION_HEADS, KERNEL = 64, 3, 4, 31  # of the conformer: 167 k 
 WIDENED = 192  # hidden units of its feed-forward layers
 FIRST_KERNEL = 7  # rows of its first convolution, beyond those of a step
 DROPOUT = 0.1
+ROWS_OF_A_STEP, MOST_STEPS = 68, 3000
+LEAST_STEPS, LEAST_STEPS_OF_INSTANTS = 450, 400  # four times ours of ranges: without experts a network needs them
 SHORT_WINDOW = 128  # rows, of the plain BiLSTM
 
 Floats = NDArray[np.float32]
@@ -160,7 +161,8 @@ def row_network(
     statistics = training_statistics(training, recipe.longest_recording)
     data = TrainingSet(training, heads, shape, statistics, recipe)
     network = kind(data.features, sum(data.head_classes), shape.downsampling)
-    steps = make_plan(training, kinds, settings, {}).first_steps(settings.train_epochs)
+    least = LEAST_STEPS if kinds.ranges and not kinds.instants else LEAST_STEPS_OF_INSTANTS
+    steps = int(np.clip(data.rows / ROWS_OF_A_STEP, least, MOST_STEPS))
     _fit(network, data, recipe, steps, random)
     window, stride = (10**9, 10**9) if kind is not Conformer else (shape.window, shape.stride)
     network.eval()
