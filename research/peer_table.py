@@ -13,9 +13,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from research.ablation import Quiet, training_part
@@ -101,7 +103,7 @@ class Table:
         )[1]
 
     def as_member(self, theirs: Rows) -> list[HeldOutPrediction]:
-        """Ours with a peer for half of the LSTM; held-out recordings choose the event expert anew."""
+        """Ours with a peer for half of the LSTM; held-out recordings choose the event expert again."""
         rows = self.found(OURS)[0]
         variants = [
             [
@@ -179,7 +181,7 @@ def event_odds(logs_of_classes: Floats) -> Floats:
     return found
 
 
-def softmax(logits: Floats) -> Floats:
+def softmax(logits: NDArray[np.floating[Any]]) -> Floats:
     """Probabilities of each row."""
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     found: Floats = (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
