@@ -112,7 +112,7 @@ def test_refused_graphs_leave_no_memory_behind() -> None:
             Segmenter.load(data)
         Segmenter.load(make_model(kind="threshold"))  # its first run gives back what the last one left
         sizes.append(process.memory_info().rss)
-    assert sizes[-1] - sizes[2] < 2**25, sizes  # by the third the allocator has what it keeps
+    assert sizes[-1] - max(sizes[:3]) < 2**25, sizes  # by the third the allocator has what it keeps
 
 
 def test_windows_beyond_any_reason_are_refused_before_they_are_made() -> None:
