@@ -51,7 +51,10 @@ def read_rows(frame: Frame, times: Times | None, config: LabelConfig) -> Rows:
                 "as many as there are rows."
             )
         return Rows(Series(values, TimeAxis.of_rows(len(values)), doubts), pd.Series(np.arange(len(values))))
-    shown = pd.Series(times).reset_index(drop=True)
+    try:
+        shown = pd.Series(times).reset_index(drop=True)
+    except (TypeError, ValueError) as error:
+        raise SeriesError(f"The times cannot be read ({error}); expected one for each row.") from None
     if len(shown) != len(values):
         raise SeriesError(f"There are {len(values)} rows, but {len(shown)} times; each row needs one.")
     axis = _axis(shown, config) if config.time_column else TimeAxis.of_rows(len(values))
@@ -77,7 +80,7 @@ def _values(frame: pd.DataFrame, config: LabelConfig) -> tuple[NDArray[np.float6
     if lacking:
         raise SeriesError(
             f"The frame has no column for the channel{'s' * (len(lacking) > 1)} {', '.join(map(quoted, lacking))}; it "
-            f"has {', '.join(quoted(str(name)) for name in frame.columns[:20])}. The model was trained on "
+            f"has {', '.join(quoted(str(name)) for name in frame.columns[:20]) or 'none'}. The model was trained on "
             f"{', '.join(map(quoted, config.channels))}."
         )
     cells = [frame.iloc[:, place] for place in columns if place is not None]
@@ -124,6 +127,11 @@ def _axis(times: "pd.Series[Any]", config: LabelConfig) -> TimeAxis:
     if config.time_format:
         texts = [each if isinstance(each, str) else format_number(each) for each in times.tolist()]
         return TimeAxis(read_times(texts, config.time_format), config.time_format)
+    if pd.api.types.is_timedelta64_dtype(times):
+        raise SeriesError(
+            f"The times are durations, but the model was trained on numbers in column {quoted(config.time_column)}: "
+            "pass these numbers, in the same unit, such as times.total_seconds()."
+        )
     try:
         return TimeAxis(times.to_numpy(np.float64, na_value=np.nan))
     except (TypeError, ValueError) as error:

@@ -31,6 +31,7 @@ class Stream:
         self._times: pd.Series[Any] | None = None  # of the rows that may still begin a segment
         self._first = 0  # the first of these rows
         self._checked = np.zeros(0)  # times that the sampling rate is checked by
+        self._ended = False
         self._last = -np.inf
 
     @property
@@ -39,12 +40,16 @@ class Stream:
         return self._latency.rows
 
     def add(self, frame: Frame, times: Times | None = None) -> pd.DataFrame:
-        """Take the next rows; give the segments that are settled now, as `Model.segment` does.
+        """Take the next rows, any number of them; give the segments that are settled now, as `Model.segment` does.
 
         Without times `start` and `end` are numbers of rows since the stream began. Raises SeriesError for rows that
         cannot be read, times that go back, or another sampling rate than that of the training recordings: streams are
-        not resampled.
+        not resampled; ValueError after `finish`.
         """
+        if self._ended:
+            raise ValueError("The stream was finished: rows of another one go into another model.stream().")
+        if np.shape(frame)[:1] == (0,):
+            return self._table([])
         rows = read_rows(frame, times, self._own)
         self._check_times(rows.series.axis.times)
         shown = rows.times
@@ -55,6 +60,7 @@ class Stream:
 
     def finish(self) -> pd.DataFrame:
         """The segments not given out yet, as at the end of a recording; no rows can be added after it."""
+        self._ended = True
         return self._table(self._stream.finish())
 
     def _table(self, segments: list[Segment]) -> pd.DataFrame:

@@ -86,6 +86,7 @@ def test_an_array_has_its_channels_in_the_order_of_the_model(path: Path) -> None
         (np.zeros(10), r"expected \[rows, 2\]"),
         (np.array([["a", "b"]]), "something else than numbers"),
         (frame()[:0], "no rows"),
+        (pd.DataFrame(), "it has none"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(path: Path, given: Any, said: str) -> None:
@@ -125,6 +126,8 @@ def test_times_are_those_of_the_caller(tmp_path: Path) -> None:
         (np.arange(300)[::-1], SECONDS, "must not decrease"),
         (pd.date_range("2026-01-01", periods=300), SECONDS, "trained on numbers"),
         (["soon"] * 300, SECONDS, "no numbers"),
+        (pd.timedelta_range("0s", periods=300, freq="s"), SECONDS, "durations, but the model was trained on numbers"),
+        (np.zeros((300, 2)), SECONDS, "times cannot be read"),
         (["soon"] * 300, DATES, "does not fit timeFormat"),
         ([pd.NaT] * 300, DATES, "not a number"),
     ],
@@ -268,3 +271,23 @@ def test_what_a_model_chooses_about_a_recording_is_a_table_and_an_empty_one_wher
     assert found["score"][0] == pytest.approx(1 / (1 + np.exp(-5 * np.log(3))))
     nothing = load_model(path).choices(frame())
     assert (list(nothing.columns), len(nothing)) == (["name", "choice", "score"], 0)
+
+
+@pytest.mark.parametrize("size", [1, 45, 300])
+def test_how_rows_of_a_stream_are_cut_changes_nothing_and_a_part_may_be_empty(path: Path, size: int) -> None:
+    stream = load_model(path).stream()
+    found = []
+    for first in range(0, 300, size):
+        found.append(stream.add(frame()[:0]))
+        assert found[-1].empty
+        found.append(stream.add(frame()[first : first + size]))
+    found += [stream.add(np.zeros((0, 2))), stream.finish()]
+    assert listed(pd.concat([each for each in found if len(each)])) == EXPECTED
+    assert stream.finish().empty
+    with pytest.raises(ValueError, match="was finished"):
+        stream.add(frame())
+
+
+def test_a_stream_of_no_rows_has_no_segments(tmp_path: Path) -> None:
+    stream = loaded(tmp_path, SECONDS).stream()
+    assert listed(stream.add(frame()[:0], [])) == listed(stream.finish()) == []
