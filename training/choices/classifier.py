@@ -12,7 +12,7 @@ Integers = NDArray[np.int64]
 # Of squared weights, beside the summed log loss. Of 1 to 100, 3 has the least log loss or nearly on each set of
 # research/choices.py.
 PENALTY = 3.0
-CLASS_PENALTY = PENALTY / 9  # what the network finds says more than a number of the values: log loss .31 ► .19 on ECGs
+CLASS_PENALTY = PENALTY / 9  # what the network finds of a label says more than one number of the values
 # Held-out shares are those of the networks of the folds, the shares at an answer those of another network: what differs
 # by less than networks do must not decide.
 LEAST_CLASS_SPREAD = 0.25
