@@ -145,6 +145,10 @@ def test_the_first_pair_that_can_work_is_served_and_the_rest_is_named() -> None:
         (view(), "no <TimeSeries> tag"),
         (view(LABELS), "no <TimeSeries> tag"),
         (view(SERIES), "no <TimeSeriesLabels> tag"),
+        (
+            view(SERIES, '<Choices name="quality" toName="ts"><Choice value="good"/><Choice value="bad"/></Choices>'),
+            "Choices about a recording are learned beside segments only",
+        ),
         (labels(), '<TimeSeriesLabels name="label" toName="ts"> has no Label tag'),
         (labels("<Label/>"), "<Label> in <TimeSeriesLabels"),
         (view('<TimeSeriesLabels toName="ts"><Label value="A"/></TimeSeriesLabels>', SERIES), "has no name"),

@@ -105,3 +105,15 @@ def test_choices_are_learned_and_predicted_beside_the_segments(
             assert {each["to_name"] for each in chosen.values()} == {"ts"}
             scores.append(chosen["quality"]["score"])
     assert 0.75 < sum(scores) / len(scores) <= 1
+
+
+def test_choices_alone_train_nothing_and_that_is_said(
+    label_studio: LabelStudioDouble, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for each in label_studio.tasks:
+        for annotation in each["annotations"]:
+            annotation["result"] = [one for one in annotation["result"] if one["type"] == "choices"]
+    for more in (["--explain"], []):
+        assert main(["run", "--project", "1", *more]) == 2
+        written = capsys.readouterr()
+        assert "mark some, then train. Choices about a recording are learned beside" in written.out + written.err
