@@ -17,6 +17,7 @@ from shared.label_studio.messages import TaskWithAnnotations
 from shared.labelling.label_config import LabelConfig, parse_label_config
 from shared.labelling.regions import to_regions
 from shared.net.connections import Connections
+from shared.quoting import quoted
 from shared.row_labels import LabelTable, read_labels
 from shared.settings import Settings
 from shared.store.keys import read_project
@@ -61,6 +62,8 @@ def main(options: argparse.Namespace, settings: Settings) -> int:
     connections = Connections()
     client = LabelStudio(Credentials(settings, connections), connections) if options.project is not None else None
     config = _config(options, client)
+    if config.others:
+        sys.stderr.write(f"Labels are taken for {quoted(config.to_name)} alone, the first of several time series.\n")
     found = list(read_files(options, config))
     if client is not None:
         sent = push(client, options.project, found, config, options.predictions, options.ground_truth)

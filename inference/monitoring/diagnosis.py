@@ -21,6 +21,7 @@ from shared.label_studio.messages import TaskWithAnnotations
 from shared.labelling.label_config import LabelConfig, parse_label_config
 from shared.labelling.renames import with_aliases
 from shared.labelling.segments import Segment
+from shared.quoting import quoted
 from shared.recordings.series import Series, cell_limit, is_address, read_series
 from shared.segmentation.answer import Answer, answer_series
 from shared.segmentation.known_recordings import reading_doubts
@@ -126,8 +127,13 @@ class Diagnoser:
         first: ServedSeries | None = None
         if config is not None:
             config = with_aliases(config, self._models.aliases(project))
+            several = [each.to_name for each in config.series]
             first = served.model.series(config)[0] if served and served.model.series(config) else None
             config = first.config if first else config.series[0]
+            if len(several) > 1:
+                steps.append(
+                    Step(holds=True, sentence=f"Of {len(several)} time series {quoted(config.to_name)} is shown.")
+                )
         annotated = self._task(project, task, steps)
         if config is None or annotated is None:
             return Diagnosis(steps=steps, version=served.version if served else "")

@@ -72,6 +72,7 @@ class ProjectPage(
     metrics: ModelMetrics | None
     labels: list[str]  # of the labelling configuration
     names: list[str]  # of the confusion matrix's rows and columns
+    shown_series: str  # of several time series: whose metrics these are, a sentence
     losses: list[float]
     reliability: list[Bin]
     learning: list[tuple[int, float]]  # recordings, balanced accuracy of kept versions

@@ -22,12 +22,14 @@ from inference.version import program_version
 from shared.errors import RecordError, RefusedError, SegmenterError
 from shared.label_studio.webhook_address import webhook_objection
 from shared.labelling.renames import rename_sentence
+from shared.quoting import quoted
 from shared.reporting import class_names
 from shared.retraining.accepted_labels import AcceptedLabels, without_accepted
 from shared.retraining.reconcile import Finding
 from shared.retraining.runs import RunRecord, Runs
 from shared.settings import Settings
 from shared.store.learning_curve import read_curve
+from shared.store.report import ReportFile
 from shared.store.storage import Storage
 
 T = TypeVar("T")
@@ -127,6 +129,7 @@ class ProjectPageBuilder:
             metrics=report.metrics if report else None,
             labels=list(status.config.labels) if status.config else [],
             names=class_names(report.metrics) if report else [],
+            shown_series=_shown_series(report) if report else "",
             losses=[point[1] for point in active.progress.losses] if active else list(report.losses) if report else [],
             reliability=list(report.reliability) if report else [],
             learning=_learning(status),
@@ -225,3 +228,10 @@ def _learning(status: ProjectStatus) -> list[tuple[int, float]]:
 def _history(versions: list[VersionRow]) -> list[tuple[int, float, float]]:
     accuracies = [(each.number, each.estimates.get("balanced_accuracy")) for each in reversed(versions)]
     return [(number, each.value, each.standard_error or 0.0) for number, each in accuracies if each is not None]
+
+
+def _shown_series(report: ReportFile) -> str:
+    """Of several time series: whose figures the page shows."""
+    others = " and ".join(quoted(each.series) for each in report.others)
+    shown = f"Tables, curves and suspected annotations are those of the series {quoted(report.series)}"
+    return f"{shown}; the version's report has those of {others}." if others else ""

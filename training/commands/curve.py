@@ -19,10 +19,11 @@ import torch
 
 from shared.errors import TrainingDataError
 from shared.labelling.label_config import LabelConfig
+from shared.quoting import quoted
 from shared.settings import Settings
 from shared.store.learning_curve import LearningCurve, Point, keep_curve
 from shared.store.opening import open_storage
-from training.commands.source import add_source, check_source, read_source
+from training.commands.source import add_source, check_source, of_one_series, read_source
 from training.data.annotations import Recording
 from training.fitting.trainer import Trainer
 from training.judging.cross_validation import HeldOutPredictions
@@ -56,10 +57,14 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
     torch.set_num_threads(settings.train_threads)
     project = arguments.project or 0
     storage = open_storage(settings.model_dir, settings.new_store)
-    data = read_source(arguments, settings, storage)
+    whole = read_source(arguments, settings, storage)
+    data = of_one_series(whole, arguments.series)
     loaded = data.load(settings, serving_heads(storage, project, data.config))
     plan = make_plan(loaded.recordings, loaded.kinds, settings, {})
     curve = measure(plan, data.config, settings, [*data.notes, *loaded.notes])
+    if whole.config.others:
+        verdict = f"Of the series {quoted(data.config.to_name)}: {curve.verdict}"
+        curve = msgspec.structs.replace(curve, verdict=verdict)
     keep_curve(storage, project, curve)
     text = json.dumps(msgspec.to_builtins(curve), indent=1) if arguments.json else "\n".join(table(curve))
     sys.stdout.write(text + "\n")

@@ -14,7 +14,7 @@ from shared.labelling.label_config import LabelConfig
 from shared.row_labels import label_columns, write_rows
 from shared.row_labels.columns import UNKNOWN
 from shared.settings import Settings
-from training.commands.source import add_source, check_source, existing_storage, read_source
+from training.commands.source import add_source, check_source, existing_storage, of_one_series, read_source
 from training.data.annotations import Recording
 
 INDEX = "recordings.csv"
@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace, settings: Settings) -> int:
     """Write them. Returns 0, or 1 if a task was left out. Raises TrainingDataError where nothing is annotated."""
     check_source(arguments, "export-labels")
-    data = read_source(arguments, settings, existing_storage(settings))
+    data = of_one_series(read_source(arguments, settings, existing_storage(settings)), arguments.series)
     loaded = data.load(settings, to_learn=False)
     for note in (*data.notes, *loaded.notes):
         sys.stderr.write(f"{note}\n")

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from shared.errors import PermanentError
+from shared.errors import PermanentError, RefusedError
+from shared.quoting import quoted
 from shared.settings import Settings
 from shared.store.aliases import LabelAliases
 from shared.store.keys import read_project
@@ -13,10 +14,11 @@ from training.data.training_data import TrainingData, training_data_of_export, t
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
-    """Arguments `--project`, `--tasks` and `--label-config`."""
+    """Arguments `--project`, `--tasks`, `--label-config` and `--series`."""
     parser.add_argument("--project", type=read_project, help="id in Label Studio; 0 is the default offline")
     parser.add_argument("--tasks", type=Path, help="read this JSON export of Label Studio")
     parser.add_argument("--label-config", type=Path, help="labelling configuration (XML) that goes with --tasks")
+    parser.add_argument("--series", metavar="NAME", help="which TimeSeries tag, where the project has several")
 
 
 def check_source(arguments: argparse.Namespace, command: str) -> None:
@@ -38,3 +40,16 @@ def read_source(arguments: argparse.Namespace, settings: Settings, storage: Stor
     if arguments.tasks:
         return training_data_of_export(arguments.tasks, arguments.label_config, settings, aliases)
     return training_data_of_project(project, settings, aliases)
+
+
+def of_one_series(data: TrainingData, name: str | None) -> TrainingData:
+    """One series alone, the first where none is named; of several a note says which. Raises RefusedError."""
+    known = ", ".join(quoted(each.to_name) for each in data.config.series)
+    config = next((each for each in data.config.series if name in (None, each.to_name)), None)
+    if config is None:
+        raise RefusedError(f"The configuration has no series {quoted(name or '')} with labels; it has {known}.")
+    alone = data.of_series(config)
+    if not data.config.others:
+        return alone
+    more = "" if name else " --series names another one."
+    return alone._replace(notes=(*data.notes, f"Of the series {known} this is {quoted(config.to_name)}.{more}"))

@@ -9,6 +9,7 @@ import pytest
 from inference.__main__ import main
 from shared.labelling.label_config import parse_label_config
 from tests.inference.conftest import Publish
+from tests.support import several_series
 from tests.support.label_studio import CONFIG, LabelStudioDouble
 from tests.support.paths import ROOT
 from tests.support.tokens import TOKEN
@@ -144,3 +145,14 @@ def test_two_files_of_one_recording_are_refused(tmp_path: Path, config: str, cap
     assert "both hold labels of 'x.csv'" in capsys.readouterr().err
     assert main(["import-labels", *files]) == 2
     assert "--label-config CONFIG.xml, or --project N" in capsys.readouterr().err
+
+
+def test_of_several_series_labels_are_those_of_the_first_and_that_is_said(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "several.xml").write_text(several_series.CONFIG)
+    file = write(tmp_path, "label 1,label 2\n,\nActive,On\nActive,\n")
+    assert main(["import-labels", file, "--label-config", str(tmp_path / "several.xml")]) == 0
+    written = capsys.readouterr()
+    assert "taken for 'acc' alone, the first of several time series" in written.err
+    (task,) = json.loads(written.out)
+    found = sorted((each["from_name"], each["to_name"]) for each in task["annotations"][0]["result"])
+    assert found == [("activity", "acc"), ("machine", "acc")]

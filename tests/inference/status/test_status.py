@@ -34,7 +34,7 @@ from shared.store.storage import Storage
 from tests.inference.conftest import CONFIG, VALUES, Publish, Serve, batch
 from tests.inference.status.pages import HTML, OURS, Tags, at_once, connect, page, store
 from tests.shared.retraining.test_controller import RECORDS, UNREADABLE, link, pipe
-from tests.support.published import LABEL_ERRORS, publish_with_report
+from tests.support.published import LABEL_ERRORS, make_report, publish_with_report
 from tests.support.waiting import wait_until
 
 __all__ = ["at_once", "store"]  # fixtures
@@ -118,6 +118,18 @@ def test_versions_stand_with_figures_and_the_one_that_serves(serve: Serve, store
     assert "0.900 ± 0.020" in text
     assert report.text == "<p>All."
     assert "sandbox" in report.headers["Content-Security-Policy"]
+
+
+def test_of_several_series_the_page_says_whose_figures_it_shows(serve: Serve, store: Storage) -> None:
+    publish_with_report(store, "20260101T000000Z-aaaaaa")
+    with serve() as client:
+        assert page(client, "/ui/projects/3.json")["shown_series"] == ""
+    other = make_report("20260102T000000Z-bbbbbb", 0.7)
+    both: dict[str, Any] = {"series": "acc", "others": (msgspec.structs.replace(other, series="lux"),)}
+    publish_with_report(store, "20260102T000000Z-bbbbbb", **both)
+    with serve() as client:
+        text = client.get("/ui/projects/3", headers=HTML).text
+    assert "are those of the series &#39;acc&#39;; the version&#39;s report has those of &#39;lux&#39;." in text
 
 
 def test_a_run_that_was_launched_and_has_not_reported_is_starting(serve: Serve, store: Storage) -> None:

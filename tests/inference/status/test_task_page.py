@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.store.storage import Storage
-from tests.inference.conftest import VALUES, Serve
+from tests.inference.conftest import CONFIG, VALUES, Serve
 from tests.inference.status.pages import HTML, at_once, connect, page, store
 from tests.support.label_studio import LabelStudioDouble, make_project, make_region
 from tests.support.published import publish_with_report
@@ -95,3 +95,17 @@ def test_a_task_that_is_no_number_gets_400(serve: Serve, query: str) -> None:
     with serve() as client:
         connect(client)
         assert client.get(f"/ui/projects/3/task{query}", headers=HTML).status_code == 400
+
+
+def test_of_several_series_a_tasks_page_says_which_it_shows(serve: Serve, store: Storage) -> None:
+    more = '<TimeSeries name="more" valueType="json" value="$more"><Channel column="x"/></TimeSeries>'
+    labels = '<TimeSeriesLabels name="other" toName="more"><Label value="High"/></TimeSeriesLabels>'
+    publish_with_report(store, "20260101T000000Z-aaaaaa")
+    label_studio = LabelStudioDouble(projects={3: make_project(3)})
+    label_studio.annotate(1, project=3, result=[make_region(60, 79)])
+    label_studio.tasks[0]["data"] = {"csv_url": {"value": VALUES}}
+    with serve_web(label_studio) as web, serve(label_studio_host=web.url, label_studio_api_key=TOKEN) as client:
+        connect(client, CONFIG.replace("</View>", f"{labels}{more}</View>"))
+        found = page(client, "/ui/projects/3/task.json?number=1")["found"]
+    assert "Of 2 time series 'ts' is shown." in [step["sentence"] for step in found["steps"]]
+    assert found["drawing"] is not None

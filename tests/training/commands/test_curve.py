@@ -82,3 +82,19 @@ def test_draws_keep_groups_whole_and_depend_on_the_seed_alone(make_recordings: C
 def test_a_gain_counts_only_beyond_its_error(gain: float, error: float, words: str) -> None:
     points = [Point(groups=each, recordings=each, steps=1, estimates={}) for each in (4, 8)]
     assert words in say(gain, error, *points)
+
+
+def test_of_several_series_the_curve_says_whose_it_is(
+    curve: Any, write_export: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks, config = write_export(count=3)
+    xml = config.read_text()
+    more = '<TimeSeries name="more" valueType="json" value="$more"><Channel column="x"/></TimeSeries>'
+    labels = '<TimeSeriesLabels name="more labels" toName="more"><Label value="High"/></TimeSeriesLabels>'
+    config.write_text(xml.replace("</View>", f"{labels}{more}</View>"))
+    code, text = curve((tasks, config))
+    assert code == 0
+    (verdict,) = [line for line in text.splitlines() if "worth it" in line]
+    assert verdict.startswith("Of the series 'ts': ")
+    assert "this is 'ts'. --series names another one." in text
+    assert curve((tasks, config), "--series", "more")[0] == 2, "nobody labelled it"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import several_series
 from tests.support.label_studio import CONFIG, make_region
 from training.__main__ import main
 
@@ -71,3 +72,32 @@ def test_labels_on_all_rows_are_written_though_nothing_could_be_learned(exported
 def test_without_a_source_it_says_what_it_needs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["export-labels", "--output", str(tmp_path)]) == 2
     assert "--project N" in capsys.readouterr().err
+
+
+def test_of_several_series_the_first_is_written_or_the_one_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path / "models"))
+    acc, lux, regions = several_series.draw(1)
+    (tmp_path / "config.xml").write_text(several_series.CONFIG)
+    (tmp_path / "acc.csv").write_text("a,b\n" + "".join(f"{a},{b}\n" for a, b in acc))
+    columns = {"time": [10 * row for row in range(len(lux))], "lux": lux.tolist()}
+    annotation = {"id": 1, "completed_by": 1, "result": regions}
+    task = {"id": 7, "data": {"csv_url": "acc.csv", "lux": columns}, "annotations": [annotation]}
+    (tmp_path / "tasks.json").write_text(json.dumps([task]))
+    source = ["--tasks", str(tmp_path / "tasks.json"), "--label-config", str(tmp_path / "config.xml")]
+    command = ["export-labels", *source, "--output", str(tmp_path / "out")]
+
+    assert main(command) == 0
+    assert "Of the series 'acc', 'lux' this is 'acc'. --series names another one." in capsys.readouterr().err
+    first = list(read(tmp_path / "out" / "7.csv"))
+    assert (len(first), list(first[0])) == (len(acc), ["row", "label 1", "label 2"])
+
+    assert main([*command, "--series", "lux"]) == 0
+    assert "Of the series 'acc', 'lux' this is 'lux'.\n" in capsys.readouterr().err
+    second = list(read(tmp_path / "out" / "7.csv"))
+    assert [row["time"] for row in second if row["label"] == "On"] == [str(10 * row) for row in range(21, 61)]
+    assert len(second) == len(lux)
+
+    assert main([*command, "--series", "other"]) == 2
+    assert "no series 'other' with labels; it has 'acc', 'lux'" in capsys.readouterr().err
