@@ -123,13 +123,13 @@ def push(
     """Send what the project does not have yet; returns how many recordings that was.
 
     A task of the same recording is used where there is one. It has an annotation already if one of it holds the same
-    regions, and a prediction if one is of this version.
+    regions, whatever people said beside them, and a prediction if one is of this version.
     """
     tasks = {_key(config, task.data): task for task in client.tasks(project)}
     sent = 0
     for each in found:
         task = tasks.get(_key(config, each.data))
-        if task is not None and _has(task, each, version):
+        if task is not None and _has(task, each, config, version):
             continue
         number = task.id if task is not None else client.create_task(project, each.data)
         if version:
@@ -141,16 +141,17 @@ def push(
     return sent
 
 
-def _has(task: TaskWithAnnotations, found: LabelledRecording, version: str | None) -> bool:
+def _has(task: TaskWithAnnotations, found: LabelledRecording, config: LabelConfig, version: str | None) -> bool:
     if version:
         return any(isinstance(each, Mapping) and each.get("model_version") == version for each in task.predictions)
-    wanted = _marks(found.regions)
-    return any(_marks(each.get("result") or ()) == wanted for each in task.annotations)
+    wanted = _marks(found.regions, config)
+    return any(_marks(each.get("result") or (), config) == wanted for each in task.annotations)
 
 
-def _marks(regions: Iterable[Any]) -> frozenset[str]:
-    """What regions mark, whatever their ids."""
-    some = [each for each in regions if isinstance(each, Mapping) and isinstance(each.get("value"), Mapping)]
+def _marks(regions: Iterable[Any], config: LabelConfig) -> frozenset[str]:
+    """What regions of the configuration's labels mark, whatever their ids."""
+    results = [each for each in regions if isinstance(each, Mapping) and isinstance(each.get("value"), Mapping)]
+    some = [each for each in results if str(each.get("from_name")) in config.label_sets]
     keys = ("start", "end", "instant", "timeserieslabels")
     return frozenset(
         json.dumps([each.get("from_name"), *(each["value"].get(key) for key in keys)], sort_keys=True) for each in some

@@ -67,6 +67,25 @@ def test_segments_become_predictions_of_each_recording(tmp_path: Path, config: s
     assert tasks_of(*words, "--ground-truth")[0]["annotations"][0]["ground_truth"] is True
 
 
+def test_what_people_say_beside_imported_regions_does_not_send_them_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    label_studio = LabelStudioDouble()
+    file = write(tmp_path, SEGMENTS)
+    with serve_web(label_studio) as web:
+        monkeypatch.setenv("LABEL_STUDIO_HOST", web.url)
+        monkeypatch.setenv("LABEL_STUDIO_API_KEY", TOKEN)
+        assert main(["import-labels", file, "--project", "1"]) == 0
+        for task in label_studio.tasks:
+            (annotation,) = task["annotations"]
+            about = {**annotation["result"][0], "from_name": "sure", "type": "choices"}
+            whole = {"from_name": "quality", "to_name": "ts", "type": "choices", "value": {"choices": ["good"]}}
+            annotation["result"] += [{**about, "value": {**about["value"], "choices": ["yes"]}}, whole]
+        assert main(["import-labels", file, "--project", "1"]) == 0
+    assert "0 of 2 recordings" in capsys.readouterr().out
+    assert [len(each["annotations"]) for each in label_studio.tasks] == [1, 1]
+
+
 def test_a_project_gets_each_recording_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     label_studio = LabelStudioDouble()
     file = write(tmp_path, SEGMENTS)
