@@ -1,5 +1,6 @@
 """Overlapping labels: trained, evaluated and predicted for real."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,18 @@ def test_walking_and_running_inside_of_places_are_learned_and_predicted_beside_t
     html = store.file(0, card.version, "report.html")
     assert html is not None
     assert b"background (Indoor, Outdoor)" in html
+
+
+def test_where_overlaps_are_forbidden_no_predicted_range_lies_over_another(
+    train: Callable[..., ModelStore], write_export: Export, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OVERLAPS", "forbid")
+    data = current(train(with_labels(write_export(count=3, draw=draw_places), *STEPS, *PLACES)))
+    assert read_card(data).range_labels == ((*STEPS, *PLACES),)
+    values, _ = draw_places(np.random.default_rng(99), ROWS)
+    found = Segmenter.load(data).segment(Series(values, TimeAxis.of_rows(ROWS))).segments
+    assert len(found) > 2
+    assert all(one.last < next_one.first for one, next_one in itertools.pairwise(found))
 
 
 def test_one_stray_overlap_gives_the_model_of_one_head(train: Callable[..., ModelStore], write_export: Export) -> None:
