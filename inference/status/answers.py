@@ -94,6 +94,9 @@ def _training(given: ProjectFacts) -> PageAnswer:
         return PageAnswer(
             question=question, sentence=f"No: it failed, {state.sentence}", level="attention", more=ended, action=train
         )
+    if state.name == "starting":
+        more = f"{state.sentence.removeprefix('starting: ').capitalize()}."
+        return PageAnswer(question=question, sentence="Starting.", more=more)
     if state.name == "queued":
         sentence = "Waiting for its turn." if given.trains else "Waiting for a worker: this server trains nothing."
         level: Level = "" if given.trains else "attention"
@@ -103,14 +106,9 @@ def _training(given: ProjectFacts) -> PageAnswer:
     if state.name == "waiting":
         missing = max(1, given.row.needed - given.row.waiting)
         sentence = f"Not now: {counted(missing, 'more annotation')} start{'s' * (missing == 1)} it."
-        return PageAnswer(
-            question=question,
-            sentence=sentence.replace("annotation start", "annotation starts"),
-            more=ended,
-            action=train,
-        )
-    if not status.version:
-        return PageAnswer(question=question, sentence="Not yet: it starts with the first annotations.", more=ended)
+        return PageAnswer(question=question, sentence=sentence, more=ended, action=train)
+    if not status.version and last is None:
+        return PageAnswer(question=question, sentence="Not yet: it starts with the first annotations.")
     return PageAnswer(question=question, sentence="No: nothing new to learn from.", more=ended, action=train)
 
 

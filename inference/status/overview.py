@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from inference.formatting import duration
+from inference.formatting import counted, duration
 from inference.monitoring.activity_log import ActivityLog, HourlyRequests, LoggedEvent
 from inference.monitoring.label_studio_monitor import LabelStudioMonitor, LabelStudioState
 from inference.monitoring.project_status import ProjectStatus, StatusCollector
@@ -16,7 +16,7 @@ from inference.status.versions_table import number_versions
 from inference.version import program_version
 from shared.model_file.card import Estimate
 from shared.retraining.runs import NO_END_RECORDED
-from shared.retraining.scheduler import due_at
+from shared.retraining.scheduler import WINDOW, Launch, by_urgency, due_at, in_order
 from shared.retraining.updates import START_TRAINING
 from shared.settings import Settings
 
@@ -229,11 +229,11 @@ class OverviewBuilder:
         )
 
     def _queue(self, statuses: Sequence[ProjectStatus]) -> list[QueueEntry]:
-        """What runs, then what waits; the scheduler starts pressed buttons first, then the oldest update."""
+        """What runs, then what waits, in the scheduler's order as it is now."""
         running, waiting = [], []
         for each in statuses:
             state = self._rows.state(each)
-            if state.name == "training":
+            if state.name in ("training", "starting"):
                 running.append(
                     QueueEntry(
                         project=each.project, title=title_of(each), sentence=state.sentence, fraction=state.fraction
@@ -242,10 +242,9 @@ class OverviewBuilder:
             elif state.name == "queued":
                 waiting.append(each)
         pressed = {each.project: any(update.action == START_TRAINING for update in each.updates) for each in waiting}
-        waiting.sort(key=lambda each: (not pressed[each.project], min(u.at for u in each.updates), each.project))
         before = [entry.title for entry in running]
-        for each in waiting:
-            why = "the train button was pressed" if pressed[each.project] else f"{each.waiting} updates"
+        for each in self._in_order(waiting):
+            why = "the train button was pressed" if pressed[each.project] else counted(each.waiting, "update")
             if self._launcher == "none":
                 behind = "for `python -m training watch`"
             elif before:
@@ -255,6 +254,18 @@ class OverviewBuilder:
             running.append(QueueEntry(project=each.project, title=title_of(each), sentence=f"waits {behind} ({why})"))
             before.append(title_of(each))
         return running
+
+    def _in_order(self, waiting: Sequence[ProjectStatus]) -> list[ProjectStatus]:
+        """In the order in which the scheduler would start them."""
+        by_project = {each.project: each for each in waiting}
+        updates = {each.project: each.updates for each in waiting}
+        found: list[ProjectStatus] = []
+        ahead = in_order(updates, self._settings, ())
+        while ahead:
+            window, ahead = ahead[:WINDOW], ahead[WINDOW:]
+            due = {Launch(project, 0, ""): by_project[project].runs for project in window}
+            found += [by_project[launch.project] for launch in by_urgency(due, updates, self._clock())]
+        return found
 
 
 def title_of(status: ProjectStatus) -> str:

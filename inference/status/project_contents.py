@@ -16,6 +16,9 @@ from shared.store.aliases import LabelAlias
 from shared.store.learning_curve import LearningCurve
 from shared.store.report import AgreementMetrics, Bin, LabelError, RegionUse
 
+NO_MODEL = "There is no model yet"
+ANNOTATE = "Annotate a few tasks in Label Studio; training starts by itself."
+
 
 class ScoredTask(msgspec.Struct, frozen=True, kw_only=True):
     """A task's last prediction."""
@@ -91,6 +94,10 @@ class ProjectPage(
     doubtful: list[DoubtfulTask]
     events: list[LoggedEvent]
     actions: list[OperatorAction]  # who did what
+
+    def banners(self) -> list[str]:
+        """Problems that the four answers do not tell: that there is no model yet is a normal state."""
+        return [each for each in self.problems if not each.startswith(NO_MODEL) and each != ANNOTATE]
 
 
 def make_buttons(status: ProjectStatus, versions: list[VersionRow]) -> list[Button]:

@@ -15,7 +15,7 @@ from inference.preannotation.refresh import read_refresh, refresh_sentence
 from inference.serving.model_cache import ModelCache
 from inference.status.answers import ProjectFacts, answer_all
 from inference.status.overview import Row, RowBuilder
-from inference.status.project_contents import ProjectPage, ScoredTask, make_buttons
+from inference.status.project_contents import ANNOTATE, NO_MODEL, ProjectPage, ScoredTask, make_buttons
 from inference.status.task_summary import TASKS, TaskSummaries
 from inference.status.versions_table import VersionRow, version_rows, with_numbers
 from inference.version import program_version
@@ -171,12 +171,13 @@ class ProjectPageBuilder:
             if reason != status.refused:
                 found.append(f"A model was refused. {reason}")
         if not status.version and not status.refused:
-            found.append(f"There is no model yet: {row.state.sentence}.")
+            why = "" if row.state.name == "untrained" else f": {row.state.sentence}"
+            found.append(f"{NO_MODEL}{why}.")
             last = status.runs.last
             if last is not None and last.reason and last.reason not in row.state.sentence:
                 found.append(f"The last training was {last.outcome}: {last.reason}")
             if last is None and not status.updates:
-                found.append("Annotate a few tasks in Label Studio; training starts by itself.")
+                found.append(ANNOTATE)
         called_as = status.known.called_as if status.known else ""
         if called_as and not row.last_event:  # events show that there is a webhook, whatever the name
             found += filter(None, [webhook_objection(f"http://{called_as}")])

@@ -56,6 +56,7 @@ class Responses:
                 each.__name__: each
                 for each in (
                     formatting.ago,
+                    formatting.counted,
                     formatting.duration,
                     formatting.iso,
                     formatting.figure,

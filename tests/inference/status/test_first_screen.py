@@ -1,11 +1,14 @@
 """The first screen of a project, its versions, the queue, who did what, and the table of tasks."""
 
+import time
 from typing import Any
 
 from starlette.testclient import TestClient
 
 from inference.monitoring.label_studio_monitor import LabelStudioMonitor
 from shared.retraining.active_run import begin_run
+from shared.retraining.launch_claims import LaunchClaims
+from shared.retraining.runs import RunRecord, Runs
 from shared.retraining.updates import Updates
 from shared.store.projects import KnownProject, KnownProjects
 from shared.store.report import HeldOut
@@ -81,6 +84,23 @@ def test_the_first_screen_answers_four_questions_with_a_next_action(serve: Serve
         assert following["action"]["link"].endswith("/projects/3/data?task=2")
 
 
+def test_the_first_answer_says_what_is_missing_and_that_a_run_was_launched(serve: Serve, store: Storage) -> None:
+    def said(client: TestClient) -> str:
+        found: str = page(client, "/ui/projects/3.json")["answers"][0]["sentence"]
+        return found
+
+    with serve(start_training_each_n_updates=3) as client:
+        connect(client)
+        assert page(client, "/ui/projects/3.json")["missing"][0] == "There is no model yet."
+        text = client.get("/ui/projects/3", headers=HTML).text
+        assert 'class="banner attention"' not in text, "nobody is needed while nothing has begun"
+        for sentence in ("Not now: 2 more annotations start it.", "Not now: 1 more annotation starts it."):
+            client.post("/webhook", json={"action": "ANNOTATION_CREATED", "project": {"id": 3}})
+            assert said(client) == sentence
+        LaunchClaims(store, "").claim(3, 1, "kubernetes")
+        assert said(client) == "Starting."
+
+
 def test_buttons_that_can_do_nothing_are_disabled_and_say_why(serve: Serve, store: Storage) -> None:
     publish_with_report(store, "20260101T000000Z-aaaaaa")
     with serve() as client:
@@ -122,6 +142,20 @@ def test_the_queue_says_what_waits_behind_what(serve: Serve, store: Storage) -> 
         run.end("cancelled", exit_code=75)
     assert [project for project, _ in queue] == [4, 5, 3]
     assert "waits for `python -m training watch`" in queue[1][1]
+
+
+def test_the_queue_has_the_order_of_the_scheduler_and_runs_that_were_launched(serve: Serve, store: Storage) -> None:
+    updates, now = Updates(store), time.time()
+    for number, waited, took in ((3, 600.0, 3600.0), (4, 500.0, 10.0), (5, 400.0, 10.0)):
+        KnownProjects(store).remember(KnownProject(id=number, label_config=CONFIG))
+        begun = RunRecord(project=number, number=1, started_at=store.now() - took)
+        Runs(store).end(begun, "published", exit_code=0, reason="")
+        updates.add(number, "ANNOTATION_CREATED", now - waited)
+    LaunchClaims(store, "").claim(5, 2, "kubernetes")
+    with serve() as client:
+        queue = [(each["project"], each["sentence"]) for each in page(client, "/ui/index.json")["queue"]]
+    assert [project for project, _ in queue] == [5, 4, 3], "the short one, though it has waited for less long"
+    assert queue[0][1].startswith("starting: run 2 was launched")
 
 
 def test_project_0_is_the_example_and_onboarding_stays(serve: Serve, store: Storage) -> None:
