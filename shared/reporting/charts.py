@@ -85,7 +85,7 @@ def plot(
         dots=dots,
         errors=bars,
         x_ticks=[(across(x), f"{prefix}{x:g}") for x in x_values],
-        y_ticks=[(down(y), f"{y:g}") for y in y_values],
+        y_ticks=[(down(y), text) for y, text in zip(y_values, _alike(y_values), strict=True)],
     )
 
 
@@ -95,6 +95,15 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
     step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= most)
     start, end = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [float(f"{index * step:.10g}") for index in range(start, end + 1)]
+
+
+def _alike(values: Sequence[float]) -> list[str]:
+    """Numbers with as many decimals as the longest of them, so that they stand below each other."""
+    texts = [f"{value:g}" for value in values]
+    if any("e" in text for text in texts):
+        return texts
+    decimals = max(len(text.partition(".")[2]) for text in texts)
+    return [f"{value:.{decimals}f}" for value in values]
 
 
 def lanes(segments: Sequence[Span]) -> dict[str, tuple[float, float]]:

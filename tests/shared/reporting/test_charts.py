@@ -1,4 +1,4 @@
-from shared.reporting.charts import curve, lanes, line, strip
+from shared.reporting.charts import curve, lanes, line, plot, strip
 from shared.store.report import StoredSegment
 
 
@@ -9,6 +9,12 @@ def test_a_line_of_equal_values_is_drawn_and_one_of_none_is_not() -> None:
 
 def test_a_loss_below_its_axis_is_drawn_on_it() -> None:
     assert line([2.0, -1.0], 10, 10, low=0.0) == "0.0,0.0 10.0,10.0"
+
+
+def test_numbers_at_an_axis_have_the_same_decimals() -> None:
+    assert [text for _, text in plot([(1, 0.9), (2, 0.97)]).y_ticks] == ["0.90", "0.92", "0.94", "0.96", "0.98"]
+    assert [text for _, text in plot([(1, 1.0), (2, 3.0)]).y_ticks] == ["1.0", "1.5", "2.0", "2.5", "3.0"]
+    assert all("e" in text or text == "0" for _, text in plot([(1, 0.0), (2, 2e-6)]).y_ticks)
 
 
 def test_a_curve_starts_at_zero_and_ends_at_the_right_edge() -> None:
