@@ -11,7 +11,8 @@ from typing import Literal
 
 import msgspec
 
-UNSURE_SCORE = 0.5  # highest score of an answer that a doubt speaks against; good answers usually have more than .9
+# highest score of an answer that a doubt speaks against; without one, 43 of 44 of watch, hapt and gait have more
+UNSURE_SCORE = 0.5
 
 
 class Effect(Enum):
