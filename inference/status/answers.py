@@ -107,6 +107,8 @@ def _training(given: ProjectFacts) -> PageAnswer:
         missing = max(1, given.row.needed - given.row.waiting)
         sentence = f"Not now: {counted(missing, 'more annotation')} start{'s' * (missing == 1)} it."
         return PageAnswer(question=question, sentence=sentence, more=ended, action=train)
+    if given.problem:
+        return PageAnswer(question=question, sentence="No: annotations are not seen.", more=ended)
     if not status.version and last is None:
         return PageAnswer(question=question, sentence="Not yet: it starts with the first annotations.")
     return PageAnswer(question=question, sentence="No: nothing new to learn from.", more=ended, action=train)
@@ -235,7 +237,7 @@ def _next(given: ProjectFacts) -> PageAnswer:
         return PageAnswer(
             question=question,
             sentence=f"Look at the labels of task {task}: a model that has not seen it disagrees.",
-            more=f"Of what either marks, both say the same on {share:.0%}.",
+            more=f"Of what either marks, both say the same on {100 * share:.0f} %.",
             action=Action(title=f"Compare task {task}", link=f"{row.project}/task?number={task}"),
         )
     least = given.tasks.label_next

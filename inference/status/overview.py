@@ -137,7 +137,7 @@ class RowBuilder:
         if active is not None:
             progress = active.progress
             left = f", {duration(progress.eta_seconds)} left" if progress.eta_seconds else ""
-            sentence = f"{active.state} {progress.fraction:.0%}{left}"
+            sentence = f"{active.state} {100 * progress.fraction:.0f} %{left}"
             return State(name="training", sentence=sentence, fraction=progress.fraction)
         if status.runs.abandoned is not None:
             return State(name="failed", sentence=f"failed: {NO_END_RECORDED}")

@@ -29,7 +29,7 @@ def test_the_queue_shows_what_runs_and_what_waits_behind_it(server: str, store: 
             page.goto("/ui/")
             entries = page.get_by_role("region", name="Queue").get_by_role("listitem")
             expect(entries).to_have_count(2)
-            expect(entries.nth(0)).to_contain_text("Project 4 fitting 25%, 40 s left")
+            expect(entries.nth(0)).to_contain_text("Project 4 fitting 25 %, 40 s left")
             expect(entries.nth(0).locator("progress")).to_have_attribute("value", "0.25")
             expect(entries.nth(1)).to_contain_text("Project 3 waits for `python -m training watch` (1 update)")
         run.end("cancelled", exit_code=75)

@@ -46,10 +46,9 @@ def test_without_a_token_the_page_says_so_first_and_readyz_names_it(serve: Serve
             text = client.get(path, headers=HTML).text
             assert text.index('role="alert"') < text.index("<table" if path == "/ui/" else 'class="answers"')
         answers = page(client, "/ui/projects/3.json")["answers"]
-        assert [(each["level"], each["sentence"]) for each in answers][-1] == (
-            "broken",
-            "Let this server read Label Studio.",
-        )
+        said = [(each["level"], each["sentence"]) for each in answers]
+        assert said[0] == ("", "No: annotations are not seen."), "whether there is something new is not known"
+        assert said[-1] == ("broken", "Let this server read Label Studio.")
         wait_until(lambda: client.get("/readyz").status_code == 200)
         ready = client.get("/readyz")
         assert "annotations are not seen" in ready.json()["problem"]

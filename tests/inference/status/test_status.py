@@ -98,7 +98,7 @@ def test_progress_of_a_run_is_shown_with_the_time_left(serve: Serve, store: Stor
             run.beat()
             found = page(client, "/ui/projects/3.json")
             run.end("cancelled", exit_code=75)
-    assert found["row"]["state"]["sentence"] == "fitting 62%, 2 min left"
+    assert found["row"]["state"]["sentence"] == "fitting 62 %, 2 min left"
     assert found["losses"] == [1.0, 0.5]
     assert "epoch 1" in found["log"]
 
