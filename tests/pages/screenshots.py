@@ -1,7 +1,8 @@
 """Pictures of the status page from the shipped example: `make screenshots` writes them into a folder.
 
-The example is trained twice, on half of its recordings and on all, unless MODEL_DIR holds that already. Label Studio is
-the tests' small one, holding the example's tasks.
+The example is trained twice, on half of its recordings and on all, unless MODEL_DIR holds that already (a copy of it is
+served). Label Studio is the tests' small one, holding the example's tasks. `--states` takes all pages with nothing yet,
+training, good and broken as well, light, dark and on a phone.
 """
 
 import csv
@@ -40,6 +41,14 @@ PICTURES = {
     "project-dark": ("/ui/projects/1", "dark"),
     "task": ("/ui/projects/1/task?number=3", "light"),
 }
+MODELS = "./models"  # in a temporary folder, so that the pictures show no path of this machine
+PAGES = {
+    "overview": "/ui/",
+    "project": "/ui/projects/1",
+    "tasks": "/ui/projects/1/tasks",
+    "task": "/ui/projects/1/task?number=3",
+}
+LOOKS = {"light": ("light", 1400), "dark": ("dark", 1400), "phone": ("light", 360)}  # colours, width
 
 
 def main() -> int:
@@ -47,18 +56,19 @@ def main() -> int:
     folder = Path(sys.argv[1]).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        os.chdir(scratch)  # so that the pictures show ./models, and no path of this machine
-        models = os.environ.get("MODEL_DIR", "./models")
-        if not ModelStore(open_storage(models)).versions(1):
-            train(Path(scratch), models)
+        os.chdir(scratch)
+        if "MODEL_DIR" in os.environ:
+            shutil.copytree(os.environ["MODEL_DIR"], MODELS)
+        if not ModelStore(open_storage(MODELS)).versions(1):
+            train(Path(scratch))
         with serve_web(example_label_studio()) as web:
-            take(folder, models, web.url)
+            take(folder, web.url)
             if "--states" in sys.argv:
-                take_states(folder / "states", models, web.url)
+                take_states(folder / "states", web.url)
     return 0
 
 
-def train(scratch: Path, models: str) -> None:
+def train(scratch: Path) -> None:
     """Two versions of project 1."""
     tasks = json.loads((EXAMPLE / "tasks.json").read_text())
     shutil.copytree(EXAMPLE / "csv", scratch / "csv")
@@ -66,7 +76,7 @@ def train(scratch: Path, models: str) -> None:
         export = scratch / f"tasks{count}.json"
         export.write_text(json.dumps(tasks[:count]))
         command = [sys.executable, "-m", "training", "run", "--project", "1", "--tasks", str(export)]
-        environment = {**os.environ, "MODEL_DIR": models, "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "MODEL_DIR": MODELS, "PYTHONPATH": str(ROOT)}
         subprocess.run([*command, "--label-config", str(EXAMPLE / "label_config.xml")], env=environment, check=True)
 
 
@@ -83,12 +93,11 @@ def example_label_studio() -> LabelStudioDouble:
     return label_studio
 
 
-def take(folder: Path, models: str, label_studio: str) -> None:
+def take(folder: Path, label_studio: str) -> None:
     """Serve, predict a few tasks, and take the pictures."""
-    storage = open_storage(models)
-    KnownProjects(storage).remember(KnownProject(id=1, title=TITLE, label_config=CONFIG, hostname=label_studio))
+    connect(MODELS, label_studio)
     settings = {"LABEL_STUDIO_HOST": label_studio, "LABEL_STUDIO_API_KEY": TOKEN, "PYTHONPATH": str(ROOT)}
-    with run_server(models, Path.cwd(), **settings) as server, sync_playwright() as playwright:
+    with run_server(MODELS, Path.cwd(), **settings) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for name, (path, scheme) in PICTURES.items():
             options: dict[str, Any] = {"color_scheme": scheme, "viewport": {"width": 1400, "height": 860}}
@@ -101,18 +110,23 @@ def take(folder: Path, models: str, label_studio: str) -> None:
         browser.close()
 
 
-def take_states(folder: Path, models: str, label_studio: str) -> None:
+def connect(store: str, label_studio: str) -> None:
+    """Have project 1 connected."""
+    known = KnownProject(id=1, title=TITLE, label_config=CONFIG, hostname=label_studio)
+    KnownProjects(open_storage(store)).remember(known)
+
+
+def take_states(folder: Path, label_studio: str) -> None:
     """Nothing yet, training, good, broken: light, dark, and on a phone."""
     folder.mkdir(exist_ok=True)
-    storage = open_storage(models)
+    storage = open_storage(MODELS)
     for state in ("nothing", "training", "good", "broken"):
         settings = {
             "LABEL_STUDIO_HOST": label_studio,
             "LABEL_STUDIO_API_KEY": "wrong" if state == "broken" else TOKEN,
             "PYTHONPATH": str(ROOT),
         }
-        store = "./empty" if state == "nothing" else models
-        path = "/ui/" if state == "nothing" else "/ui/projects/1"
+        store = "./empty" if state == "nothing" else MODELS
         training = begin_run(storage, 1, launcher="process", host="here") if state == "training" else nullcontext()
         with training as run, run_server(store, Path.cwd(), **settings) as server, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -122,11 +136,14 @@ def take_states(folder: Path, models: str, label_studio: str) -> None:
                 run.report(state="fitting", progress=progress)
                 run.log("fitting: step 270 of 450, loss 0.132.")
                 run.beat()
-            for look, scheme, width in (("light", "light", 1400), ("dark", "dark", 1400), ("phone", "light", 360)):
-                options: dict[str, Any] = {"color_scheme": scheme, "viewport": {"width": width, "height": 860}}
-                page = browser.new_context(base_url=server.url, **options).new_page()
-                page.goto(path)
-                page.screenshot(path=folder / f"{state}-{look}.png", full_page=width == 360)
+            for name, path in PAGES.items():
+                for look, (scheme, width) in LOOKS.items():
+                    options: dict[str, Any] = {"color_scheme": scheme, "viewport": {"width": width, "height": 860}}
+                    page = browser.new_context(base_url=server.url, **options).new_page()
+                    page.goto(path)
+                    page.screenshot(path=folder / f"{state}-{name}-{look}.png", full_page=True)
+                if state == "nothing" and name == "overview":
+                    connect(store, label_studio)
             browser.close()
             if run is not None:
                 run.end("cancelled", exit_code=75)
