@@ -66,7 +66,8 @@ class ParsedRegions:
 def from_regions(regions: Iterable[Any], axis: TimeAxis, config: LabelConfig) -> ParsedRegions:
     """Segments of an annotation's `result`, in its order; a region with several labels is one segment for each.
 
-    Results of other kinds of tags and of other series that are served are ignored. A region that reaches beyond the
+    Results of other kinds of tags and of other series that are served are ignored; what tells is the name of the tag,
+    as a type may be missing. A region that reaches beyond the
     recording is cut to it. Regions of tags that are not served, or outside the recording, are left out; those with
     unreadable bounds or unknown labels are left out, too, and their rows are unknown. An instant at a time that several
     rows share is at the middle one.
@@ -76,12 +77,12 @@ def from_regions(regions: Iterable[Any], axis: TimeAxis, config: LabelConfig) ->
         if not isinstance(region, Mapping):
             parsed.unclear.append(UnclearRegion(None, None, None, instant=False))
             parsed.left_out.append(LeftOut("unreadable-region", "", f"{reprlib.repr(region)} is no region"))
-        elif str(region.get("type", "")).lower() == KIND:
-            control, series = region.get("from_name"), region.get("to_name", config.to_name)  # not always written
-            if isinstance(control, str) and control in config.label_sets and series == config.to_name:
-                _read_region(region.get("value"), axis, config, control, parsed)
-            elif series not in config.beside:
-                parsed.left_out.append(_of_other_tags(control, series, config))
+            continue
+        control, series = region.get("from_name"), region.get("to_name", config.to_name)  # not always written
+        if isinstance(control, str) and control in config.label_sets and series == config.to_name:
+            _read_region(region.get("value"), axis, config, control, parsed)  # whatever type is written there
+        elif str(region.get("type", "")).lower() == KIND and series not in config.beside:
+            parsed.left_out.append(_of_other_tags(control, series, config))
     return parsed
 
 

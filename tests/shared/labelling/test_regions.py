@@ -153,6 +153,21 @@ def test_a_region_without_to_name_is_ours() -> None:
     assert from_regions([handwritten], AXIS, CONFIG).segments == [Segment(1, 5, "Run")]
 
 
+@pytest.mark.parametrize("kind", [None, "labels", "TimeSeriesLabels", 5])
+def test_a_region_of_our_tag_counts_whatever_its_type(kind: object) -> None:
+    untyped = {key: value for key, value in region(1, 5, "Run").items() if key != "type"}
+    assert from_regions([untyped, untyped | {"type": kind}], AXIS, CONFIG).segments == [Segment(1, 5, "Run")] * 2
+
+
+def test_rows_of_a_region_that_holds_its_label_elsewhere_are_unclear() -> None:
+    """As people write it who know other tags of Label Studio."""
+    marked = from_regions(
+        [region(1, 5) | {"type": "labels", "value": {"start": 1, "end": 5, "labels": ["Run"]}}], AXIS, CONFIG
+    )
+    assert marked.unclear == [UnclearRegion(1, 5, None, instant=False)]
+    assert [each.kind for each in marked.left_out] == ["unreadable-region"]
+
+
 def test_results_of_other_tags_are_passed_over() -> None:
     others = [{}, {"type": "textarea"}, {"type": "relation"}]
     marked = from_regions([*others, region(1, 5, "Run")], AXIS, CONFIG)
