@@ -182,8 +182,8 @@ class Predictor:
             answer = batch.nothing_yet(version)
             reason, kind = str(error), type(error).__name__
         except (PermanentError, RequestError) as error:
-            answer = Prediction(result=[], score=0.0, model_version=version)
             reason, kind = str(error), type(error).__name__
+            answer = Prediction(result=[], score=0.0, model_version=version, notes=(reason,))
         except Exception:
             log.exception("Unexpected error while answering a task; Label Studio will ask again.")
             answer = batch.nothing_yet(version)

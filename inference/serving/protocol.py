@@ -75,7 +75,7 @@ class Prediction(msgspec.Struct, omit_defaults=True):
     result: list[dict[str, Any]]
     score: float
     model_version: str
-    notes: tuple[str, ...] = ()  # what was not understood for certain: sentences
+    notes: tuple[str, ...] = ()  # what was not understood for certain, or why nothing was: sentences
 
 
 NO_ANSWER: list[Prediction] = []  # in place of a Prediction: Label Studio stores nothing and asks again

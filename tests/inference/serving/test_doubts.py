@@ -93,3 +93,16 @@ def test_the_command_writes_the_same_words_to_its_array_and_to_stderr(
     first, second = json.loads(said.out)
     assert (first["notes"], "notes" in second) == ([SENTENCE], False)
     assert f"doubtful.csv: {SENTENCE}" in said.err
+
+
+def test_why_a_recording_cannot_be_read_is_told_in_the_same_words_by_server_and_command(
+    serve: Serve, publish: Publish, model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish()
+    with serve() as client:
+        (answer,) = client.post("/predict", content=batch({"other": VALUES})).json()["results"]
+    (tmp_path / "a.json").write_text(json.dumps({"other": VALUES}))
+    assert predict_files("3", [str(tmp_path / "a.json")], Settings(model_dir=str(model_dir)), as_json=True) == 1
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (answer["result"], answer["score"], answer["notes"]) == ([], 0.0, [found["error"]])
+    assert found["error"] == "The recording has no column 'value'; it has 'other'."
