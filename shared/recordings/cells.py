@@ -41,8 +41,13 @@ MISSING_WORDS = frozenset(
 )  # of a cell that holds nothing: pandas' words, for JSON as well
 BOOLEANS = {"true": 1.0, "false": 0.0}
 LEAST_SHARE = 0.01  # of cells that are not empty: below, they are glitches that a channel has room for
+COMMA_BEFORE_THREE = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)  # 1,234: one and a bit, or a thousand
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?", re.ASCII)
-THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:[ '\u00a0\u202f]\d{3})+(?:[.,]\d+)?|[+-]?\d{1,3}(?:\.\d{3}){2,}", re.ASCII)
+THOUSANDS = re.compile(
+    r"[+-]?\d{1,3}(?:[ '\u00a0\u202f]\d{3})+(?:[.,]\d+)?|[+-]?\d{1,3}(?:\.\d{3}){2,}|[+-]?\d{1,3}(?:\.\d{3})+,\d+"
+    r"|[+-]?\d{1,3}(?:,\d{3})+\.\d+|[+-]?\d{1,3}(?:,\d{3}){2,}",
+    re.ASCII,
+)
 WITH_UNIT = re.compile(r"[+-]?\d+(?:[.,]\d+)?\s*[^\W\d_]*[°%µ/^²³]?[^\W\d_]+[²³]?|[+-]?\d+(?:[.,]\d+)?\s*[%°\ufffd]")
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?!\d)|\d{1,2}:\d{2}")
 LONGEST_EXPLAINED = 40  # characters of a cell whose kind is told
@@ -100,10 +105,14 @@ def _brief(cell: Any) -> str:
 
 def _advice(cell: Any) -> str:
     text = cell.strip() if isinstance(cell, str) and len(cell) <= LONGEST_EXPLAINED else ""
+    if COMMA_BEFORE_THREE.fullmatch(text):
+        return " It looks like a decimal comma or a thousands separator: write a decimal point, and no separators."
     if DECIMAL_COMMA.fullmatch(text):
         return " It looks like a decimal comma: write numbers with a point."
     if THOUSANDS.fullmatch(text):
         return " Write numbers without thousands separators, and with a decimal point."
+    if text[:1] in ("\u2212", "\u2013") and DECIMAL.fullmatch(text[1:]):
+        return " Its minus sign is that of typesetting: write the one of the keyboard, -."
     if WITH_UNIT.fullmatch(text):
         return " It looks like a number with a unit: write the number alone."
     return ""

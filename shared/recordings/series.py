@@ -135,7 +135,8 @@ def _from_columns(columns: Mapping[str, Any], config: LabelConfig, max_cells: in
     for name in wanted:
         if name not in columns and name not in names:
             raise SeriesError(
-                f"The recording has no column {quoted(name)}; it has {', '.join(map(quoted, list(columns)[:20]))}."
+                f"The recording has no column {quoted(name)}; it has "
+                f"{', '.join(map(quoted, list(columns)[:20])) or 'none'}."
                 f"{_split_table(columns)}"
             )
         column = columns[name] if name in columns else columns[names[name]]
