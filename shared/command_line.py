@@ -5,6 +5,7 @@ command whose libraries are missing says which and how to install them.
 """
 
 import argparse
+import io
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -101,6 +102,13 @@ def load(name: str) -> Any:
         raise SettingsError(
             f"{name!r} needs {error.name}, which is not installed here: pip install '.[{EXTRAS[command.package]}]'."
         ) from error
+
+
+def show_anything() -> None:
+    """Let output streams write a character that their encoding lacks as its number: a label must stop no command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

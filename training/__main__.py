@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from shared.command_line import load, parse
+from shared.command_line import load, parse, show_anything
 from shared.errors import ExitCode, SegmenterError
 from shared.logs import start_logging
 from shared.net.authorities import trust
@@ -18,6 +18,7 @@ from shared.settings import Settings
 
 def main(arguments: Sequence[str] | None = None, prog: str = "python -m training") -> int:
     """Run one command and return its exit code."""
+    show_anything()
     try:
         settings = Settings.from_environment()
         trust(settings.ca_file)
@@ -27,7 +28,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m training
         secrets = (settings.label_studio_api_key, settings.basic_auth_pass, settings.webhook_secret)
         form = "text" if settings.log_format == "auto" else settings.log_format
         start_logging(settings.log_level, form, secrets)
-        return int(load(parsed.command).main(parsed, settings))
+        code = int(load(parsed.command).main(parsed, settings))
+        sys.stdout.flush()
+        return code
     except BrokenPipeError:  # `… | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.INCOMPLETE

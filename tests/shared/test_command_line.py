@@ -1,5 +1,6 @@
 """The table of commands, `tss`, and the older names that lead to the same commands."""
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -73,6 +74,19 @@ def test_a_missing_library_is_named_with_the_remedy(
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(SettingsError, match=rf"needs {library}, which is not installed here: .*\[{extra}\]"):
         load(command)
+
+
+@pytest.mark.parametrize("program", ["inference", "training"])
+def test_a_reader_that_leaves_early_is_no_crash(program: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", program, {"inference": "completion", "training": "pending"}[program]]
+    reading, writing = os.pipe()
+    os.close(reading)
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with os.fdopen(writing, "w") as closed:
+        ended = subprocess.run(
+            command, cwd=ROOT, stdout=closed, stderr=subprocess.PIPE, env={**environment, "MODEL_DIR": str(tmp_path)}
+        )
+    assert (ended.returncode, ended.stderr) == (ExitCode.INCOMPLETE, b"")
 
 
 def test_the_completion_script_completes_in_bash(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,21 @@ def test_without_json_it_is_written_in_words(capsys: pytest.CaptureFixture[str])
     words = ["run", "--explain", "--tasks", str(folder / "tasks.json")]
     assert main([*words, "--label-config", str(folder / "label_config.xml")]) == 0
     assert capsys.readouterr().out.endswith("This can be trained on.\n")
+
+
+def test_a_terminal_that_cannot_show_a_label_gets_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path / "models"))
+    folder = EXAMPLES / "watch"
+    tasks = json.loads((folder / "tasks.json").read_text())[:2]
+    tasks[0]["annotations"][0]["result"][0]["value"]["timeserieslabels"] = ["L\u00e4uft \ud83d"]
+    for task in tasks:
+        task["data"]["csv_url"] = str(folder / task["data"]["csv_url"])
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks))
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "ascii"))
+    words = ["run", "--explain", "--tasks", str(tmp_path / "tasks.json")]
+    assert main([*words, "--label-config", str(folder / "label_config.xml")]) == 0
+    assert b"'L\\xe4uft " in written.getvalue()
 
 
 def test_labels_stay_side_by_side_where_the_serving_model_has_them_so(
