@@ -4,6 +4,7 @@ Two labels go apart where many segments of the rarer one overlap the other's. Re
 their borders, or once by mistake, change nothing.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -57,19 +58,49 @@ def covered_labels(recordings: Sequence[Recording], kinds: LabelKinds, overlaps:
     """One for each label of ranges without a row by any annotator: others of its head lie on top of it everywhere."""
     sizes = np.sum([each.class_sizes() for each in by_annotator(recordings)], axis=0)
     empty = [name for name, rows in zip(kinds.range_classes, sizes, strict=False) if not rows and name in kinds.ranges]
-    rule = (
+    return [
+        Doubt(
+            kind="covered-label",
+            sentence=f"{label} cannot be learned: regions of other labels lie on all of its rows. {_rule(overlaps)}",
+        )
+        for label in empty
+    ]
+
+
+def covered_regions(
+    marked: Sequence[AnnotatedSeries], recordings: Sequence[Recording], kinds: LabelKinds, overlaps: Overlaps = "auto"
+) -> list[Doubt]:
+    """One for the regions whose rows all went to others of their head, with their numbers by label.
+
+    Labels of which nothing is left have one of their own. recordings: the marked ones, with their rows labelled.
+    """
+    lost: Counter[str] = Counter()
+    drawn: Counter[str] = Counter()
+    classes = {label: (head, 1 + at) for head, names in enumerate(kinds.heads) for at, label in enumerate(names)}
+    for each, recording in zip(marked, recordings, strict=True):
+        for layer, own in zip(each.layers, by_annotator([recording]), strict=True):
+            rows = [own.known_labels(head) for head in range(len(kinds.heads))]
+            for region in layer:
+                if region.instant or region.label not in classes:
+                    continue
+                head, number = classes[region.label]
+                there = rows[head][region.first : region.last + 1]
+                drawn[region.label] += 1
+                lost[region.label] += bool((there > 0).any() and not (there == number).any())
+    some = [f"{lost[label]} of {label}" for label in classes if 0 < lost[label] < drawn[label]]
+    if not some:
+        return []
+    sentence = f"Regions that are not learned, as others lie on all of their rows: {', '.join(some)}. {_rule(overlaps)}"
+    return [Doubt(kind="covered-label", sentence=sentence)]
+
+
+def _rule(overlaps: Overlaps) -> str:
+    return (
         f"Labels are learned side by side where {APART_SHARE:.0%} of the rarer one's regions overlap the other's, in "
         f"at least {LEAST_RECORDINGS} recordings."
         if overlaps == "auto"
         else "Set OVERLAPS=auto to learn them side by side."
     )
-    return [
-        Doubt(
-            kind="covered-label",
-            sentence=f"{label} cannot be learned: regions of other labels lie on all of its rows. {rule}",
-        )
-        for label in empty
-    ]
 
 
 class _Overlaps:

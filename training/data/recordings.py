@@ -30,7 +30,7 @@ from training.data.annotations import (
 from training.data.chosen import ChosenRecording, chosen_recordings
 from training.data.common_rate import at_common_rate
 from training.data.findings import MOST_NAMED, Findings
-from training.data.label_heads import Heads, covered_labels, separate_labels
+from training.data.label_heads import Heads, covered_labels, covered_regions, separate_labels
 from training.data.opinions import Author
 from training.data.tasks import AnnotatedTask
 
@@ -167,6 +167,7 @@ def _label(
         )
     tolerance = tolerance_between(layered, kinds.instants)
     recordings = [label_rows(each, kinds, unlabelled, 0, tolerance) for each in layered]
+    covered = covered_regions(layered, recordings, kinds, overlaps)
     if unlabelled == "ignore":
         recordings, more = _with_margins(layered, recordings, kinds, tolerance)
         notes += more
@@ -174,7 +175,7 @@ def _label(
     doubts += differing
     notes += [doubt.sentence for doubt in differing]
     notes += kinds.notes
-    covered = covered_labels(recordings, kinds, overlaps)
+    covered += covered_labels(recordings, kinds, overlaps)
     doubts += covered
     notes += [doubt.sentence for doubt in covered]
     chosen = tuple(chosen_recordings(layered, config.choice_tags))

@@ -9,7 +9,7 @@ from shared.labelling.segments import Segment
 from shared.labelling.time_axis import TimeAxis
 from shared.recordings.series import Series
 from training.data.annotations import AnnotatedSeries, choose_label_kinds, label_rows
-from training.data.label_heads import Heads, _fewest, covered_labels, separate_labels
+from training.data.label_heads import Heads, _fewest, covered_labels, covered_regions, separate_labels
 
 LABELS = ("Walk", "Run", "Indoor", "Outdoor")
 PLACES = [Segment(0, 49, "Indoor"), Segment(50, 99, "Outdoor")]
@@ -110,6 +110,19 @@ def test_a_label_under_others_on_all_its_rows_is_named_where_too_few_recordings_
     two = annotated(*[[Segment(0, 49, "Indoor"), Segment(0, 24, "Walk"), Segment(25, 49, "Run")]] * 2)
     kinds = separate_labels(choose_label_kinds(two, LABELS), two)
     assert covered_labels([label_rows(each, kinds, "background", 0) for each in two], kinds) == []
+
+
+def test_regions_under_others_of_their_head_are_counted_by_label() -> None:
+    both = [Segment(0, 9, "Walk"), Segment(0, 9, "Run"), Segment(20, 29, "Run"), Segment(22, 24, "Walk")]
+    found = annotated(both, [Segment(0, 9, "Walk"), Segment(0, 9, "Walk"), Segment(50, 60, "Indoor")])
+    kinds = separate_labels(choose_label_kinds(found, LABELS), found)
+    assert kinds.heads == (("Walk", "Run", "Indoor"),)
+    (doubt,) = covered_regions(found, [label_rows(each, kinds, "background", 0) for each in found], kinds)
+    assert doubt.kind == "covered-label"
+    assert "on all of their rows: 1 of Walk. Labels are learned side by side where 10%" in doubt.sentence
+    apart = annotated(both, both)
+    kinds = separate_labels(choose_label_kinds(apart, LABELS), apart)
+    assert covered_regions(apart, [label_rows(each, kinds, "background", 0) for each in apart], kinds) == []
 
 
 @given(st.lists(st.booleans(), min_size=15, max_size=15))
