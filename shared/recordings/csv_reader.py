@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +32,6 @@ from shared.recordings.cells import (
 from shared.recordings.csv_header import MAX_LINE, CsvLayout, line_too_long, mend_quotes, read_layout, split_line
 from shared.recordings.csv_numbers import read_numbers, read_timed_numbers
 from shared.recordings.foreign_files import quote, second_header
-
-if TYPE_CHECKING:
-    pass
 
 MAX_CELLS = 2**27  # values of one recording: 1 GiB
 BLANK_OR_QUOTE = ' \t"'

@@ -11,7 +11,7 @@ LOOKED_AT = 1 << 16  # bytes that show whether it is a page, and hold the lines 
 LINES_LOOKED_AT = 200
 LONGEST_QUOTE = 60  # characters
 MOST_NAMES = 20  # of channels that are looked for
-SEPARATORS = (",", ";", "\t")
+SEPARATORS = (",", ";", "\t", "|")
 
 FORMATS = {
     b"\xff\xfe": "UTF-16 text: save it as UTF-8",
@@ -72,10 +72,11 @@ def explain_header(data: memoryview, begin: int, config: LabelConfig) -> str:
     if b"\r" in data[begin : begin + LOOKED_AT].tobytes() and b"\n" not in data[begin : begin + LOOKED_AT].tobytes():
         return f"{shown}; the lines end with a carriage return alone, as on old Macs: save it with line feeds."
     wanted = [name for name in (config.time_column, *config.channels[:MOST_NAMES]) if name and not name.isdigit()]
-    separator = next((each for each in SEPARATORS if wanted and _splits(lines[0], each, wanted)), None)
+    others = [each for each in SEPARATORS if each != (config.separator or ",")]
+    separator = next((each for each in others if wanted and _splits(lines[0], each, wanted)), None)
     if separator:
         return f"{shown}; its names are separated by {separator!r}: set sep to it in the TimeSeries tag."
-    header = next((place for place, line in enumerate(lines) if wanted and _holds(line, wanted)), 0)
+    header = next((place for place, line in enumerate(lines) if place and wanted and _holds(line, wanted)), 0)
     looks = _what(lines, header > 0)
     if header:
         return (
@@ -116,6 +117,8 @@ def _what(lines: Sequence[str], above: bool) -> str:
             ", which is not UTF-8 text: the encoding is perhaps that of Windows (cp1252), as in Excel's plain CSV; "
             "save it as UTF-8"
         )
+    if first.count('"') == 2 and first.strip()[:1] == first.strip()[-1:] == '"' and any(map(first.count, SEPARATORS)):
+        return ", which stands in quotes as a whole and so is one cell: write the lines without quotes around them"
     if SINGLE_QUOTES.match(first):
         return ", whose names stand in single quotes: write them without"
     if INFLUX.match(first):

@@ -75,6 +75,9 @@ def test_what_cannot_be_read_is_an_error_in_words(data: bytes, words: str) -> No
         ("time,value\n0,1,\n1,2,\n", "ends with a separator, '0,1,', and so has 3 cells where the first line has 2"),
         ("time,value\r0,1\r1,2\r", "a carriage return alone"),
         ("'time','value'\n0,1\n", "single quotes"),
+        ('"time,value"\n"0,1"\n', "stands in quotes as a whole"),
+        ("time|value\n0|1\n", "set sep to it"),
+        ("# time,value\ntime,value\n0,1\n", "looks like a comment above the header; the names are in line 2"),
     ],
 )
 def test_what_stops_reading_is_explained(data: str, reported: str) -> None:
