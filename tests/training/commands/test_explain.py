@@ -106,7 +106,7 @@ def test_labels_stay_side_by_side_where_the_serving_model_has_them_so(
         found: list[str] = json.loads(capsys.readouterr().out)["left_out"]
         return found
 
-    assert not any("side by side" in each for each in reported())
+    assert not any("predicted side by side" in each for each in reported())
     heads = tuple(RangeHead(labels=(label,), min_rows=(1, 1)) for label in ("Run", "Walk"))
     publish_model(tmp_path / "models", 0, heads=heads)
     assert any("side by side: Run; Walk" in each for each in reported())
