@@ -19,7 +19,7 @@ from training.commands.source import existing_storage, read_source
 from training.data.chosen import choice_counts
 from training.data.recordings import Loaded
 from training.data.training_data import TrainingData
-from training.judging.references import read_card, serving_heads
+from training.judging.references import current_model, read_card, serving_heads, unless_damaged
 
 
 class ClassCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,9 +123,11 @@ def explain(tasks: int, loaded: Loaded, notes: tuple[str, ...]) -> Explanation:
 def label_errors(storage: Storage, project: int, series: str = "") -> list[str]:
     """Annotations that the model in the store suspects and nobody has accepted: sentences, the surest first."""
     store = ModelStore(storage, keep_versions=1)
-    champion = store.current(project)
-    data = store.file(project, read_card(champion.data).version, "report.json") if champion else None
-    errors = read_report(data).of_series(series).label_errors if data else ()
+    champion = current_model(store, project)
+    version = read_card(champion.data).version if champion else ""
+    data = unless_damaged(lambda: store.file(project, version, "report.json"), None) if version else None
+    report = unless_damaged(lambda: read_report(data), None) if data else None
+    errors = report.of_series(series).label_errors if report else ()
     return [label_error_sentence(each) for each in without_accepted(errors, AcceptedLabels(storage).of(project))]
 
 

@@ -51,7 +51,7 @@ from training.commands.series_run import SeriesData, SeriesRun, TrainedSeries
 from training.commands.stopping import Terminated, stoppable
 from training.data.training_data import TrainingData, training_data_of_export, training_data_of_project
 from training.judging.gate import Verdict
-from training.judging.references import next_number, read_card
+from training.judging.references import current_model, next_number, read_card, unless_damaged
 from training.people import use_of_predictions
 
 log = logging.getLogger("training")
@@ -151,7 +151,7 @@ class _Run:
         data = self._read_training_data()
         self.active.report(state="fetching", snapshot=data.snapshot)
         store = ModelStore(self.storage, keep_versions=self.settings.keep_versions)
-        champion = store.current(self._project)
+        champion = current_model(store, self._project)
         champion_card = read_card(champion.data) if champion else None
         if champion_card and self._is_repetition(data.snapshot):
             log.info("Nothing to do: %s was trained on these annotations already.", champion_card.version)
@@ -267,7 +267,8 @@ def _kept(store: ModelStore, champion: StoredModel | None, config: LabelConfig) 
     if champion is None or graph is None:
         return []
     info = champion.model_info
-    data = store.file(read_card(champion.data).project, info.version, "report.json")
-    report = read_report(data) if data else ReportFile(version=info.version)
+    project, none = read_card(champion.data).project, ReportFile(version=info.version)
+    data = unless_damaged(lambda: store.file(project, info.version, "report.json"), None)
+    report = unless_damaged(lambda: read_report(data), none) if data else none
     log.warning("The series %r is served by its model of version %s.", config.to_name, read_card(graph).version)
     return [Kept(graph, replace(report.of_series(config.to_name), series=config.to_name, others=()))]
