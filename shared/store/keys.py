@@ -6,6 +6,7 @@ from shared.errors import RefusedError
 
 MODEL = re.compile(r"model_project_(0|[1-9][0-9]{0,17})\.onnx", re.ASCII)
 RECORD_BYTES = 1 << 24  # of records and log tails; a labelling configuration of the largest size has 4 MiB
+REPORT_BYTES = 1 << 29  # of a version's report; 10^5 recordings of 100 segments have less
 FIT_BYTES = 1 << 26  # of a network kept for later runs; a large one has 10 MiB
 _PROJECT = re.compile(r"[0-9]{1,18}", re.ASCII)
 _VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6,64}", re.ASCII)
@@ -146,6 +147,8 @@ def known(project: int | None = None) -> str:
 def size_limit(key: str) -> int | None:
     """Bytes that an object of this name may have to be read; None: not limited here."""
     folder = key.partition("/")[0]
+    if folder == "versions" and key.endswith(".json"):
+        return REPORT_BYTES
     return {"projects": RECORD_BYTES, "runs": RECORD_BYTES, "updates": RECORD_BYTES, "fits": FIT_BYTES}.get(folder)
 
 
