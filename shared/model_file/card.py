@@ -240,6 +240,7 @@ class KnownRecordings(msgspec.Struct, frozen=True, kw_only=True):
     missing_share: float  # of cells, in the recording that lacks most
     missing_limit: float | None = None  # share of cells that a recording may lack; None: any
     channel_missing_limits: tuple[float, ...] = ()  # the same for each channel by itself; empty: any
+    outlying_limit: float | None = None  # share of a channel's rows that may lie far beyond all others; None: any
     terminated: bool = False  # whether the files of all of them end with a line break
     log_step: float | None = None  # logarithm of the median step of time; None: no times, or no constant step
     step_limit: float = 0.0  # a logarithm may be off by at most

@@ -15,7 +15,7 @@ from shared.doubts import Doubt
 from shared.model_file.card import KnownRecordings
 from shared.quoting import quoted
 from shared.recordings.series import Series
-from shared.segmentation.normalisation import missing, usual_limits
+from shared.segmentation.normalisation import absurd_cells, missing, usual_limits
 from shared.segmentation.recording_doubts import empty_channels
 
 SAMPLE_BLOCKS, SAMPLE_ROWS = 8, 256  # rows that are looked at: a recording's own, or evenly spaced blocks of it
@@ -83,6 +83,13 @@ def log_step(series: Series) -> float | None:
     low, middle, high = np.quantile(steps, [0.05, 0.5, 0.95])
     steady = middle > 0 and steps.min() > 0 and high - low <= CONSTANT_STEP * middle
     return float(np.log(middle)) if steady else None
+
+
+def outlying_shares(values: Doubles) -> Doubles:
+    """Share of the rows of each channel that statistics leave out as absurd: [channels]."""
+    _, places = absurd_cells(values)
+    shares: Doubles = np.bincount(places, minlength=values.shape[1]) / max(len(values), 1)
+    return shares
 
 
 def scale_shifts(scales: Doubles, known: Doubles, constant: NDArray[np.bool_]) -> Doubles:
@@ -158,6 +165,8 @@ def unlike_doubts(
         unit = "" if 1 / MOST_RATIO <= times <= MOST_RATIO else "; are its times in another unit?"
         yield rate_doubt(times, float(np.exp(known.log_step or 0.0)), f"durations learned do not fit{unit}")
     yield from _length(series.rows, known)
+    if outlying and known.outlying_limit is not None:
+        yield from _outlying(outlying_shares(series.values), known.outlying_limit, channels)
     varied = np.asarray(known.varied)
     empty: list[int] = []
     still: list[int] = []
@@ -197,6 +206,17 @@ def _length(rows: int, known: KnownRecordings) -> Iterator[Doubt]:
             kind="length",
             sentence=f"The recording has {rows} rows, far {'fewer' if rows < shortest else 'more'} than the training "
             f"recordings ({shortest} to {longest}): how good answers are at this length is not known.",
+        )
+
+
+def _outlying(shares: Doubles, limit: float, channels: Sequence[str]) -> Iterator[Doubt]:
+    worst = int(shares.argmax())
+    if shares[worst] > limit:
+        yield Doubt(
+            kind="value-range",
+            sentence=f"{shares[worst]:.1%} of the values of channel {quoted(channels[worst])} lie far beyond all "
+            "others, more than in the training recordings.",
+            share=float(shares[worst]),
         )
 
 

@@ -19,6 +19,7 @@ from shared.segmentation.known_recordings import (
     Description,
     describe,
     level_shifts,
+    outlying_shares,
     scale_shifts,
     swap_gains,
 )
@@ -29,6 +30,7 @@ from shared.segmentation.normalisation import missing
 FACTOR = 1.5  # of the largest distance of a training recording from the rest
 # distances that recordings of one kind have, where these have less
 LEAST_STEP, LEAST_SHIFT, LEAST_GAIN, LEAST_LENGTH, LEAST_MISSING = 0.18, 0.3, 0.2, float(np.log(4)), 0.2
+LEAST_OUTLYING = 0.01  # of a channel's rows: fewer are glitches, which change little
 LEAST_LEVEL = 3.0  # spreads of a recording
 DISTINCT = 0.8  # of the recordings must be caught if two channels are swapped; others are too similar for a doubt
 MANY = 10  # recordings; of fewer the largest distance says less: the factor grows with the square root
@@ -80,6 +82,9 @@ def learn_known_recordings(recordings: Sequence[Series], *, timed: bool) -> Know
         missing_share=lacking,
         missing_limit=max(FACTOR * max(lacking, LEAST_MISSING), 0.0 if enough else GROSS_MISSING),
         channel_missing_limits=tuple(np.maximum(FACTOR * by_channel, GROSS_MISSING).tolist()),
+        outlying_limit=max(
+            LEAST_OUTLYING, FACTOR * max(float(outlying_shares(each.values).max(initial=0.0)) for each in recordings)
+        ),
         terminated=not any(doubt.kind == "unterminated" for series in recordings for doubt in series.doubts),
         log_step=float(np.median(steps)) if steady else None,
         step_limit=FACTOR * max(off, LEAST_STEP) if enough else max(GROSS_STEP, FACTOR * off),

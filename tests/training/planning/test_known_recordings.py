@@ -49,6 +49,12 @@ def higher(series: Series) -> Series:
     return Series(series.values + np.array([0.0, 40.0, 0.0]), series.axis)
 
 
+def with_sentinels(series: Series) -> Series:
+    values = series.values.copy()
+    values[3::20, 1] = -9999
+    return Series(values, series.axis)
+
+
 def kinds(series: Series, known: KnownRecordings, *, timed: bool = True) -> list[str]:
     return [doubt.kind for doubt in unlike_doubts(series, known, NAMES, timed=timed)]
 
@@ -70,6 +76,7 @@ def test_recordings_of_the_same_kind_are_not_doubted(known: KnownRecordings, see
     [
         (scaled, "value-range"),
         (higher, "value-range"),
+        (with_sentinels, "value-range"),
         (halved, "sampling-rate"),
         (dead, "constant-channel"),
         (swapped, "swapped-channels"),
@@ -77,6 +84,19 @@ def test_recordings_of_the_same_kind_are_not_doubted(known: KnownRecordings, see
 )
 def test_a_recording_changed_on_purpose_is_doubted(known: KnownRecordings, change: Change, kind: str) -> None:
     assert kind in kinds(change(recording(200)), known)
+
+
+def test_values_far_beyond_all_others_are_doubted_where_they_are_new_and_many() -> None:
+    usual = [recording(seed) for seed in range(6)]
+    known = learn_known_recordings(usual, timed=True)
+    (found,) = unlike_doubts(with_sentinels(recording(200)), known, NAMES, timed=True)
+    assert found.sentence.startswith("5.0% of the values of channel 'y' lie far beyond all others")
+    assert found.share == pytest.approx(0.05)
+    glitch = recording(200)
+    glitch.values[7, 1] = 1e6
+    assert kinds(glitch, known) == []
+    known = learn_known_recordings([*usual[:5], with_sentinels(usual[5])], timed=True)
+    assert kinds(with_sentinels(recording(200)), known) == []
 
 
 def cut(series: Series) -> Series:
