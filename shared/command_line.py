@@ -6,6 +6,7 @@ command whose libraries are missing says which and how to install them.
 
 import argparse
 import io
+import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -105,9 +106,15 @@ def load(name: str) -> Any:
 
 
 def show_anything() -> None:
-    """Let output streams write a character that their encoding lacks as its number: a label must stop no command."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+    """Let output streams write a character that their encoding lacks as its number: a label must stop no command.
+
+    A stream that was closed before this process started leads nowhere.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
+        elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 

@@ -89,6 +89,14 @@ def test_a_reader_that_leaves_early_is_no_crash(program: str, tmp_path: Path) ->
     assert (ended.returncode, ended.stderr) == (ExitCode.INCOMPLETE, b"")
 
 
+def test_without_an_output_stream_a_command_does_its_work(tmp_path: Path) -> None:
+    command = f"'{sys.executable}' -m training pending >&-"
+    ended = subprocess.run(
+        command, shell=True, cwd=ROOT, stderr=subprocess.PIPE, env={**os.environ, "MODEL_DIR": str(tmp_path)}
+    )
+    assert (ended.returncode, ended.stderr) == (ExitCode.DONE, b"")
+
+
 def test_the_completion_script_completes_in_bash(tmp_path: Path) -> None:
     script = tmp_path / "completion"
     command = [sys.executable, "-c", "from shared.command_line import main; main(['completion'])"]
