@@ -59,6 +59,15 @@ def test_each_training_setting_is_listed_with_its_default() -> None:
             assert VARIABLE.fullmatch(SERVICES["worker"]["environment"][name]), f"{name} can be set from outside"
 
 
+@pytest.mark.parametrize("service", OURS)
+def test_a_default_is_the_programs_unless_a_container_needs_another(service: str) -> None:
+    of_containers = {"HOST", "MODEL_DIR", "LABEL_STUDIO_HOST", "SERVER_URL", "ALLOWED_HOSTS", "TRAIN_LAUNCHER"}
+    of_containers |= {"BASIC_AUTH_USER", "LOG_FORMAT", *REQUIRED}
+    for name, value in environment(service).items():
+        if name in DEFAULTS and name not in of_containers:
+            assert value == DEFAULTS[name], name
+
+
 def test_the_server_trains_nothing_and_is_reached_from_outside_its_container() -> None:
     settings = Settings.from_environment(environment("server"))
     assert (settings.train_launcher, settings.host) == ("none", "0.0.0.0")

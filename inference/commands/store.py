@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG001  every verb is called so
     """Run the verb."""
-    return copy(open_storage(options.source), open_storage(options.target))
+    return copy(open_storage(options.source, new="refuse"), open_storage(options.target))
 
 
 def copy(source: Storage, target: Storage) -> int:
@@ -37,6 +37,8 @@ def copy(source: Storage, target: Storage) -> int:
     if source.address == target.address:
         raise RefusedError(f"{source.address} cannot be copied onto itself.")
     names = sorted((key for key in source.keys("") if key != CLOCK), key=lambda key: ("/" not in key, key))
+    if not names:
+        raise RefusedError(f"There is no store at {source.address}: it is empty.")
     copied = 0
     for place, key in enumerate(names, 1):
         copied += _copy_one(source, target, key)

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from inference.commands.store import copy
+from inference.commands.store import copy, main
+from shared.command_line import parse
 from shared.errors import RefusedError, StoreError
 from shared.retraining.updates import Updates
+from shared.settings import Settings
 from shared.store.folder import FolderStorage
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
@@ -69,6 +71,20 @@ def test_the_models_that_serve_come_last(filled: Storage, tmp_path: Path, monkey
     with pytest.raises(StoreError):
         copy(filled, target)
     assert {"updates", "versions", "projects"} <= {key.partition("/")[0] for key in written}
+
+
+def test_a_wrong_source_is_named_and_not_made(tmp_path: Path) -> None:
+    wrong = tmp_path / "typo"
+    options = parse("inference", ["store", "copy", str(wrong), str(tmp_path / "other")], "test", "")
+    with pytest.raises(StoreError, match="typo"):
+        main(options, Settings())
+    assert not wrong.exists()
+
+
+def test_nothing_is_no_store(tmp_path: Path) -> None:
+    empty, target = open_storage(str(tmp_path / "empty")), open_storage(str(tmp_path / "other"))
+    with pytest.raises(RefusedError, match="no store at .*empty"):
+        copy(empty, target)
 
 
 def test_a_store_is_not_copied_onto_itself(filled: Storage) -> None:

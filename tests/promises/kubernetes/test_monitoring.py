@@ -71,6 +71,11 @@ def test_each_query_asks_for_metrics_and_labels_that_exist(name: str, query: str
     assert query.count("(") == query.count(")")
 
 
+def test_no_alert_takes_a_series_that_has_just_begun_for_a_long_state() -> None:
+    """A function over time sees only the samples there are; `for` waits. A project has no series before it is active."""
+    assert not [rule["alert"] for rule in RULES if "_over_time(" in rule["expr"]]
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_each_alert_says_what_to_do(rule: dict[str, Any]) -> None:
     assert rule["annotations"]["summary"].endswith(".")
