@@ -1,7 +1,8 @@
 """What a server asks of a bucket with 100, 1,000 and 10,000 projects: first look, idle, busy, and from event to run.
 
 `python -m benchmarks.projects` (about 15 minutes): a store in memory, each request of which takes 20 ms.
-`python -m benchmarks.projects --seaweed 1000`: a real S3 server on this machine, at its own speed.
+`python -m benchmarks.projects --seaweed`: a real S3 server on this machine, each request of which takes 20 ms more
+(`--latency 0`: its own speed).
 
 Every object of a server is real but its HTTP side and the trainings, which only write what a training writes. Busy:
 3,000 trainings an hour, started by six servers, of which this is one; those of the others are written past its count.
@@ -384,20 +385,29 @@ def rate(what: str, meter: Meter) -> dict[str, str]:
     }
 
 
+@contextmanager
+def storage_for(*, seaweed: bool) -> Iterator[Storage]:
+    """An empty store: in memory, or a bucket of a real S3 server."""
+    if not seaweed:
+        yield Memory()
+        return
+    with tempfile.TemporaryDirectory() as folder, Seaweed(Path(folder)) as server:
+        os.environ.update(server.environment)
+        yield open_storage(f"s3://{BUCKET}")
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seaweed", type=int, default=0, metavar="PROJECTS", help="measure over a real S3 server")
+    parser.add_argument("--seaweed", action="store_true", help="measure over a real S3 server")
+    parser.add_argument("--latency", type=float, default=LATENCY, metavar="SECONDS", help="added to each request")
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
     arguments = parser.parse_args()
-    if arguments.seaweed:
-        say_where(f"python -m benchmarks.projects --seaweed {arguments.seaweed}")
-        with tempfile.TemporaryDirectory() as folder, Seaweed(Path(folder)) as server:
-            os.environ.update(server.environment)
-            columns = {arguments.seaweed: measure(open_storage(f"s3://{BUCKET}"), arguments.seaweed, 0.0)}
-    else:
-        say_where("python -m benchmarks.projects")
-        columns = {count: measure(Memory(), count, LATENCY) for count in arguments.sizes}
+    say_where(f"python -m benchmarks.projects{' --seaweed' if arguments.seaweed else ''}")
+    columns = {}
+    for count in arguments.sizes:
+        with storage_for(seaweed=arguments.seaweed) as storage:
+            columns[count] = measure(storage, count, arguments.latency)
     rows = [[what, *(column[what] for column in columns.values())] for what in next(iter(columns.values()))]
     table(["", *(f"{count:,} projects" for count in columns)], rows)
 

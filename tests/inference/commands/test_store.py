@@ -83,7 +83,7 @@ def test_a_wrong_source_is_named_and_not_made(tmp_path: Path) -> None:
 
 def test_nothing_is_no_store(tmp_path: Path) -> None:
     empty, target = open_storage(str(tmp_path / "empty")), open_storage(str(tmp_path / "other"))
-    with pytest.raises(RefusedError, match="no store at .*empty"):
+    with pytest.raises(RefusedError, match=r"no store at .*empty"):
         copy(empty, target)
 
 

@@ -72,7 +72,7 @@ def test_each_query_asks_for_metrics_and_labels_that_exist(name: str, query: str
 
 
 def test_no_alert_takes_a_series_that_has_just_begun_for_a_long_state() -> None:
-    """A function over time sees only the samples there are; `for` waits. A project has no series before it is active."""
+    """A function over time sees only the samples there are; a project has none before it is active. `for` waits."""
     assert not [rule["alert"] for rule in RULES if "_over_time(" in rule["expr"]]
 
 
