@@ -235,7 +235,7 @@ class Settings:
     webhook_secret: str = setting(
         "",
         SECRET_PATH,
-        "Path prefix of the webhook: events are accepted under /SECRET only; enter http://host:9090/SECRET in Label "
+        "Path prefix of the webhook: events are accepted under /SECRET only; enter http://HOST:9090/SECRET in Label "
         "Studio. Empty: no prefix.",
     )
     predict_threads: int = setting(
