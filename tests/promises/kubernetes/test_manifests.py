@@ -248,6 +248,10 @@ def test_the_job_that_copies_a_store_holds() -> None:
     assert problems([*overlay("prod-rwx"), job]) == []
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert parse("inference", container["args"], "test", "").verb == "copy"
+    ca = find(with_components("custom-ca"), "ConfigMap", "settings")["data"]["CA_FILE"]
+    (mount,) = (each for each in container["volumeMounts"] if each["name"] == "ca")
+    assert ca.startswith(f"{mount['mountPath']}/")
+    assert job["spec"]["template"]["spec"]["volumes"][-1]["configMap"] == {"name": "segmenter-ca", "optional": True}
     assert container["image"] == f"time-series-segmenter-serve:{VERSION}"
 
 
