@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from shared.doubts import Doubt
-from shared.errors import FetchError, SegmenterError, TemporaryError, TrainingDataError
+from shared.errors import FetchError, SegmenterError, SeriesError, TemporaryError, TrainingDataError
 from shared.labelling.annotations import select_annotations
 from shared.labelling.choice_results import from_results
 from shared.labelling.label_config import LabelConfig
@@ -16,7 +16,7 @@ from shared.labelling.left_out import LeftOut
 from shared.labelling.regions import from_regions
 from shared.recordings.series import is_address, read_series
 from shared.segmentation.normalisation import missing
-from shared.segmentation.recording_doubts import outliers, without_values
+from shared.segmentation.recording_doubts import empty_channels, outliers, without_values
 from shared.settings import Annotators, MachineAnnotations, Overlaps
 from training.data.annotations import (
     AnnotatedSeries,
@@ -74,8 +74,8 @@ def load_recordings(
     """Read every task's recording and label its rows; a fetch that fails in passing is tried again, WAITS in all.
 
     unlabelled, annotators, machine_annotations, overlaps: the settings of these names. previous: labels by head of
-    ranges of the model that serves. to_learn: at one sampling rate, and refused where there is nothing to learn; not so
-    for what is only looked at.
+    ranges of the model that serves. to_learn: at one sampling rate, without recordings that hold no value, and refused
+    where there is nothing to learn; not so for what is only looked at.
 
     Raises TrainingDataError with one sentence, and notes, where nothing can be learned; FetchError where that may be
     because recordings did not arrive.
@@ -91,7 +91,10 @@ def load_recordings(
     waits = iter(WAITS)
     for task in tasks:
         try:
-            layered.append(_read_with_retries(task, config, source, findings, waits, sleep))
+            read = _read_with_retries(task, config, source, findings, waits, sleep)
+            if to_learn and len(empty_channels(read.series.values)) == len(config.channels):
+                raise SeriesError("none of its channels holds a value.")
+            layered.append(read)
         except SegmenterError as error:
             failures.append((task, error))
     missing = [task for task, error in failures if isinstance(error, TemporaryError)]

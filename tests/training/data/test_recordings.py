@@ -106,6 +106,21 @@ def test_a_recording_none_of_whose_regions_can_be_read_is_left_out_and_reported(
     assert {doubt.kind for doubt in loaded.doubts} == {"unreadable-region", "outside-region"}
 
 
+def test_a_recording_without_a_value_teaches_nothing_but_can_be_looked_at() -> None:
+    class Units(Recordings):
+        def fetch(self, value: Any, *, task_id: int | None = None) -> bytes:
+            return b"value\n" + b"7 g\n" * 60 if value == "2.csv" else super().fetch(value, task_id=task_id)
+
+    config = parse_label_config(CONFIG)
+    loaded = load_recordings(TASKS, config, Units({}), "background")
+    assert [each.key for each in loaded.recordings] == ["1", "3"]
+    assert "Task 2 was skipped: none of its channels holds a value." in loaded.notes
+    assert any("the first is '7 g' in row 0" in note for note in loaded.notes)
+    assert len(load_recordings(TASKS, config, Units({}), "background", to_learn=False).recordings) == 3
+    with pytest.raises(TrainingDataError, match=r"None of the 1 annotated .* holds a value"):
+        load_recordings(TASKS[1:2], config, Units({}), "background")
+
+
 def test_rows_of_a_region_that_cannot_be_read_teach_no_background() -> None:
     half = task(4, Annotation(id=4, result=[run_between(10, 19), run_between(30, "0NaN")]))
     recording = load(*TASKS, half).recordings[-1]
