@@ -153,7 +153,7 @@ def _without(empty: Sequence[int], series: Series, card: ModelCard) -> Doubt:
             )
     return Doubt(
         kind="empty-channel",
-        sentence=f"Channel{'s' * (len(empty) > 1)} {without} The other channels answer.",
+        sentence=f"Channel{'s' * (len(empty) > 1)} {without} The cells are missing; the other channels answer.",
         share=len(empty) / len(channels),
     )
 

@@ -92,7 +92,9 @@ def test_a_channel_without_values_is_ignored_reported_and_lowers_the_score(card:
     found = answer_series(two_channels(card), half_empty(), config)
     assert found.segments
     assert [doubt.kind for doubt in found.doubts] == ["unreadable-cells", "empty-channel"]
-    assert found.doubts[1].sentence == "Channel 'other' holds no value. The other channels answer."
+    assert (
+        found.doubts[1].sentence == "Channel 'other' holds no value. The cells are missing; the other channels answer."
+    )
     assert found.score <= UNSURE_SCORE
 
 
