@@ -16,12 +16,19 @@ from shared.store.projects import KnownProjects
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `labels`."""
-    parser.add_argument("action", choices=("list", "alias", "remove"), help="list, confirm or undo renamed labels")
-    parser.add_argument("--project", required=True, metavar="N")
-    parser.add_argument("old", nargs="?", metavar="OLD", help="label that annotations have")
-    parser.add_argument("new", nargs="?", metavar="NEW", help="with alias: label of the configuration")
-    parser.add_argument("--json", action="store_true", help="with list: write an array to stdout")
+    """Verbs of `labels`, each with its arguments."""
+    parser.epilog = f"example: {parser.prog} alias --project 3 Running Pumping"
+    verbs = parser.add_subparsers(dest="action", required=True, metavar="VERB")
+    project = argparse.ArgumentParser(add_help=False)
+    project.add_argument("--project", required=True, metavar="N")
+
+    each = verbs.add_parser("list", parents=[project], help="renamed labels that were confirmed")
+    each.add_argument("--json", action="store_true", help="write an array to stdout")
+    each = verbs.add_parser("alias", parents=[project], help="confirm that a label was renamed")
+    each.add_argument("old", metavar="OLD", help="label that annotations have")
+    each.add_argument("new", metavar="NEW", help="label of the configuration")
+    each = verbs.add_parser("remove", parents=[project], help="undo a confirmation")
+    each.add_argument("old", metavar="OLD", help="label that annotations have")
 
 
 def main(options: argparse.Namespace, settings: Settings) -> int:
@@ -34,8 +41,9 @@ def main(options: argparse.Namespace, settings: Settings) -> int:
         lines = [f"{each.old} ► {each.new}, confirmed by {each.by}" for each in found]
         print(json.dumps(rows) if options.json else "\n".join(lines) or "No label was renamed.")  # noqa: T201
         return 0
-    old, new = options.old or "", options.new or ""
+    old = options.old
     if options.action == "alias":
+        new = options.new
         labels = configured_labels(KnownProjects(storage), project)
         aliases.add(project, old, new, by=getpass.getuser(), labels=labels)
         sentence = f"{old} is read as {new} from the next training on, which is requested."
