@@ -59,7 +59,7 @@ def with_gap_noise(head: Head, value: float) -> Head:
 CONSTANTS = (
     Constant("least duration, share of the 5th percentile", with_least_durations, 0.5, (0.25, 0.5, 0.75), True),
     Constant("SURE", duration_filter, duration_filter.SURE, (2, 3, 4), True),
-    Constant("SURE_SHARE", duration_filter, duration_filter.SURE_SHARE, (0.4, 0.6, 0.8), True),
+    Constant("SURE_SHARE", duration_filter, duration_filter.SURE_SHARE, (0.4, 0.6, 0.75, 0.9), True),
     Constant("EVIDENCE", label_sequence_prior, label_sequence_prior.EVIDENCE, (1, 1.5, 2, 3, 4), True),
     Constant("SURPRISE", label_sequence_prior, label_sequence_prior.SURPRISE, (0.005, 0.02, 0.1), True),
     Constant("LOUD", label_sequence_prior, label_sequence_prior.LOUD, (2, 3, 4, 5), True),

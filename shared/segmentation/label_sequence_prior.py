@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from shared.model_file.card import LabelSequencePrior
 
 EVIDENCE = 2.0  # rows that a group's rows are worth together: 1.5 to 3 are level, cross-validated
-LOUD = 4.0  # nats by which rows favour their class where networks are as sure as those that EVIDENCE was chosen on
+LOUD = 2.0  # nats by which rows must favour their class to be weighed as they are: 3 and 4 cost `watch` .01 and .02
 MOST_GROUPS = 64  # of a recording that is relabelled: work grows up to their cube, and what people script is shorter
 SHORTER, LONGER = 0.5, 1.5  # of the shortest and longest recording known, for a card that knows no other lengths
 KNOWN = 0.9  # probability that a recording as long as known ones is a whole one …
