@@ -151,7 +151,7 @@ class StatusPages:
         return await self._pools.run_in_page_pool(work)
 
     async def task(self, request: Request) -> Response:
-        """One task: why it gets what it gets, and its recording."""
+        """One task: why it gets this result, and its recording."""
         number = request.path_params["project"]
         asked = [_number(request.query_params.get(name), least) for name, least in WINDOW.items()]
         task, first, last = asked
