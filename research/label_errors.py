@@ -21,6 +21,7 @@ from research.planted_errors import PlantedError, plant
 from shared.model_file.card import RangeHead
 from shared.segmentation.instant_decoder import InstantDecoder
 from shared.segmentation.range_decoder import RangeDecoder
+from shared.segmentation.scores import TaskScorer
 from shared.settings import Settings
 from shared.store.report import LabelError
 from training.fitting.trainer import Trainer
@@ -131,13 +132,15 @@ def _precision_by_score(predictions: Sequence[HeldOutPrediction], planted: Seque
 
 
 def _score(prediction: HeldOutPrediction) -> float:
-    """Of the task, as `TASK_SCORE=mean` computes it."""
+    """Of the task, by the default of `TASK_SCORE`, before calibration."""
     scores = []
     for index, head in enumerate(prediction.heads):
         decoder = RangeDecoder(head) if isinstance(head, RangeHead) else InstantDecoder(head)
-        decoder.add(classes_of(prediction.heads, index, prediction.probabilities))
-        decoder.finish()
-        scores.append(decoder.sure / prediction.recording.rows)
+        scorer = TaskScorer(Settings().task_score, head)
+        probabilities = classes_of(prediction.heads, index, prediction.probabilities)
+        decoder.add(probabilities)
+        scorer.add(probabilities)
+        scores.append(scorer.score(decoder.finish(), decoder))
     return float(np.mean(scores))
 
 
