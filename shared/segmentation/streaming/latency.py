@@ -4,7 +4,7 @@ from typing import NamedTuple, Self
 
 from shared.model_file.card import Head, ModelCard, RangeHead
 
-SHARE = 0.5  # a quarter to all are level on watch and ECGs (research/streaming.py)
+SHARE = 0.5  # a quarter to all are level but where whole recordings have an order (docs/library.md)
 STRIDES = 8  # windows that a row is in, where the model's own stride is not shorter
 
 
