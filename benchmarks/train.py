@@ -22,6 +22,7 @@ import torch
 
 from benchmarks.baseline import STRIDE, WINDOW, Baseline
 from benchmarks.measure import say_where, table
+from shared.command_line import parse
 from shared.settings import Settings
 from training.commands import assemble, run, series_run
 from training.data import training_data
@@ -132,9 +133,8 @@ def train(tasks: Path, label_config: Path) -> Clock:
             stack.enter_context(patch.object(owner, name, clock.counting(getattr(owner, name), title)))
         for redirect in (redirect_stdout, redirect_stderr):
             stack.enter_context(redirect(io.StringIO()))
-        arguments = argparse.Namespace(
-            project=None, tasks=tasks, label_config=label_config, attached=False, number=None, explain=False, json=False
-        )
+        given = ["run", "--tasks", str(tasks), "--label-config", str(label_config)]
+        arguments = parse("training", given, "python -m training", "")
         with clock.stage(REST):
             run.main(arguments, Settings(model_dir=folder, train_threads=1))
     return clock
