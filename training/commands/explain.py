@@ -13,13 +13,12 @@ from shared.reporting.wording import label_error_sentence
 from shared.retraining.accepted_labels import AcceptedLabels, without_accepted
 from shared.settings import Settings
 from shared.store.models import ModelStore
-from shared.store.report import read_report
 from shared.store.storage import Storage
 from training.commands.source import existing_storage, read_source
 from training.data.chosen import choice_counts
 from training.data.recordings import Loaded
 from training.data.training_data import TrainingData
-from training.judging.references import current_model, read_card, serving_heads, unless_damaged
+from training.judging.references import current_model, kept_report, read_card, serving_heads
 
 
 class ClassCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,9 +123,7 @@ def label_errors(storage: Storage, project: int, series: str = "") -> list[str]:
     """Annotations that the model in the store suspects and nobody has accepted: sentences, the surest first."""
     store = ModelStore(storage, keep_versions=1)
     champion = current_model(store, project)
-    version = read_card(champion.data).version if champion else ""
-    data = unless_damaged(lambda: store.file(project, version, "report.json"), None) if version else None
-    report = unless_damaged(lambda: read_report(data), None) if data else None
+    report = kept_report(store, project, read_card(champion.data).version) if champion else None
     errors = report.of_series(series).label_errors if report else ()
     return [label_error_sentence(each) for each in without_accepted(errors, AcceptedLabels(storage).of(project))]
 

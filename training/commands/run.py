@@ -40,7 +40,7 @@ from shared.store.lease import LEASE_SECONDS
 from shared.store.model_info import StoredModel
 from shared.store.models import ModelStore
 from shared.store.opening import open_storage
-from shared.store.report import RegionUse, ReportFile, read_report
+from shared.store.report import RegionUse, ReportFile
 from shared.store.storage import Storage
 from training.commands import explain
 from training.commands.assemble import Kept, assemble, stored_reports, told
@@ -51,7 +51,7 @@ from training.commands.series_run import SeriesData, SeriesRun, TrainedSeries
 from training.commands.stopping import Terminated, stoppable
 from training.data.training_data import TrainingData, training_data_of_export, training_data_of_project
 from training.judging.gate import Verdict
-from training.judging.references import current_model, next_number, read_card, unless_damaged
+from training.judging.references import current_model, kept_report, next_number, read_card
 from training.people import use_of_predictions
 
 log = logging.getLogger("training")
@@ -267,8 +267,7 @@ def _kept(store: ModelStore, champion: StoredModel | None, config: LabelConfig) 
     if champion is None or graph is None:
         return []
     info = champion.model_info
-    project, none = read_card(champion.data).project, ReportFile(version=info.version)
-    data = unless_damaged(lambda: store.file(project, info.version, "report.json"), None)
-    report = unless_damaged(lambda: read_report(data), none) if data else none
+    project = read_card(champion.data).project
+    report = kept_report(store, project, info.version) or ReportFile(version=info.version)
     log.warning("The series %r is served by its model of version %s.", config.to_name, read_card(graph).version)
     return [Kept(graph, replace(report.of_series(config.to_name), series=config.to_name, others=()))]

@@ -12,7 +12,7 @@ from shared.model_file.onnx_file import read_metadata
 from shared.model_file.several import model_of_series
 from shared.store.model_info import StoredModel
 from shared.store.models import ModelStore, Version
-from shared.store.report import read_held_out, read_number
+from shared.store.report import ReportFile, read_held_out, read_number, read_report
 from shared.store.storage import Storage
 from training.judging.gate import Reference
 
@@ -42,6 +42,16 @@ def current_model(store: ModelStore, project: int) -> StoredModel | None:
         if found is not None:
             return found
     return None
+
+
+def kept_report(store: ModelStore, project: int, version: str) -> ReportFile | None:
+    """The report of a kept version; None where it is gone or damaged."""
+    return unless_damaged(partial(_report, store, project, version), None)
+
+
+def _report(store: ModelStore, project: int, version: str) -> ReportFile | None:
+    data = store.file(project, version, "report.json")
+    return read_report(data) if data else None
 
 
 def load_references(
