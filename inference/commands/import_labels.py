@@ -85,7 +85,10 @@ def read_files(options: argparse.Namespace, config: LabelConfig) -> Iterator[Lab
     renamed = dict(_pair(each) for each in options.map)
     index = _read_index(options.index) if options.index else {}
     seen: dict[str, Path] = {}
+    listed_in = options.index.resolve() if options.index else None
     for path in options.files:
+        if path.resolve() == listed_in:
+            continue  # as a shell gives it for labels/*.csv
         try:
             tables = read_labels(path.read_bytes(), config, renamed=renamed, column=options.label_column)
         except OSError as error:
