@@ -29,7 +29,8 @@ TIMES = 10
 @pytest.fixture
 def server(web: Web, tmp_path: Path) -> Iterator[Server]:
     publish_after(tmp_path)
-    with run_server(tmp_path, DATA_HOSTS_ALLOWED="127.0.0.1", MAX_REQUESTS=str(PLACES)) as server:
+    settings = {"MAX_REQUESTS": str(PLACES), "FETCH_TIMEOUT_SECONDS": "600", "PREDICT_BUDGET_SECONDS": "600"}
+    with run_server(tmp_path, DATA_HOSTS_ALLOWED="127.0.0.1", **settings) as server:
         yield server
 
 
