@@ -98,7 +98,7 @@ def serve(script: Script, *, secure: bool = False) -> Iterator[Web]:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join()
-        for each in open_sockets:
+        for each in list(open_sockets):  # the last connection may be adding itself
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 
