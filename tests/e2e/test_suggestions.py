@@ -21,7 +21,7 @@ CONFIG = (
 # Run in rows 10 to 29, 50 to 69 and 90 to 109, Walk in all others
 VALUES = ([0.0] * 10 + [1.0] * 20 + [0.0] * 10) * 3
 TASKS = 8
-SETTLE_MS = 700  # for the page to take an answer; it has no sign of that
+SETTLE_MS = 700  # for the page to draw what it has taken; it has no sign of that
 AUTOSAVE_MS = 7000  # a draft is saved 5 s after the last change
 REGIONS = """() => Htx.annotationStore.selected.serializeAnnotation().map(
     r => [r.value.start, r.value.end, r.value.timeserieslabels[0], r.origin])"""
@@ -77,6 +77,7 @@ class OpenTask:
         """Do something, and wait until the page has taken what was suggested then."""
         with self.page.expect_response(lambda answer: "interactive-annotating" in answer.url):
             act()
+        self.page.wait_for_function("() => !Htx.awaitingSuggestions")
         self.page.wait_for_timeout(SETTLE_MS)
 
     def press(self, keys: str) -> None:
