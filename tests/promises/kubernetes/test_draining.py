@@ -10,7 +10,9 @@ import os
 import signal
 import threading
 import time
-from contextlib import ExitStack, closing
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -20,7 +22,7 @@ import urllib3
 from tests.support.paths import ROOT
 from tests.support.server import run_server
 from tests.support.store import VERSION, publish_model
-from tests.support.waiting import NEVER_SECONDS
+from tests.support.waiting import NEVER_SECONDS, wait_until
 
 REQUESTS = 2400
 CLIENTS = 4
@@ -43,6 +45,7 @@ class Turns:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._urls: list[str] = []
+        self._asked: Counter[str] = Counter()  # requests that are on their way or will be in a moment
         self._next = 0
 
     def let_in(self, url: str) -> None:
@@ -53,10 +56,20 @@ class Turns:
         with self._lock:
             self._urls.remove(url)
 
-    def __call__(self) -> str:
+    def is_left(self, url: str) -> bool:
+        return not self._asked[url]
+
+    @contextmanager
+    def turn(self) -> Iterator[str]:
         with self._lock:
             self._next += 1
-            return self._urls[self._next % len(self._urls)]
+            url = self._urls[self._next % len(self._urls)]
+            self._asked[url] += 1
+        try:
+            yield url
+        finally:
+            with self._lock:
+                self._asked[url] -= 1
 
 
 @pytest.mark.slow
@@ -73,13 +86,13 @@ def test_no_request_fails_while_servers_are_replaced(tmp_path: Path) -> None:
     def ask() -> None:
         with urllib3.PoolManager(maxsize=4, retries=False, timeout=NEVER_SECONDS) as pool:
             while not enough.is_set():
-                url = turns()
-                try:
-                    reply = pool.request("POST", f"{url}/predict", body=short)
-                    good = reply.status == 200 and reply.json()["results"][0]["model_version"] == VERSION
-                    said = "" if good else f"{reply.status} {reply.data[:200]!r}"
-                except (urllib3.exceptions.HTTPError, LookupError, ValueError) as error:
-                    said = repr(error)
+                with turns.turn() as url:
+                    try:
+                        reply = pool.request("POST", f"{url}/predict", body=short)
+                        good = reply.status == 200 and reply.json()["results"][0]["model_version"] == VERSION
+                        said = "" if good else f"{reply.status} {reply.data[:200]!r}"
+                    except (urllib3.exceptions.HTTPError, LookupError, ValueError) as error:
+                        said = repr(error)
                 with lock:
                     (failed if said else answered).append(said or url)
 
@@ -101,6 +114,7 @@ def test_no_request_fails_while_servers_are_replaced(tmp_path: Path) -> None:
                 turns.let_in(new.url)
                 turns.take_out(each.url)
                 wait_for(len(answered) + 20 * CLIENTS)
+                wait_until(lambda url=each.url: turns.is_left(url))  # type: ignore[misc]
                 with closing(HTTPConnection("127.0.0.1", each.port)) as leaving:
                     leaving.request("GET", "/health")
                     leaving.getresponse().read()
