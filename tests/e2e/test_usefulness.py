@@ -32,7 +32,7 @@ CONFIG = (
     "</TimeSeries></View>"
 )
 TASKS = 120
-SECONDS = 180
+SECONDS = 300  # a batch that a killed server may have sent is waited for up to 120 s
 
 
 def wait_until(holds: Callable[[], bool], what: Callable[[], object]) -> None:
