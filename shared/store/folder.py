@@ -72,7 +72,7 @@ class FolderStorage:
             with suppress(NoStoreError):  # said at each use
                 self._sweep([STAGING])
                 for name in self._names([STAGING]):
-                    if "," in name:
+                    if not _is_unfinished(name) and name != "clock":  # the folder of a key's conditional writes
                         self._sweep([STAGING, name])
                         self._tidy([STAGING, name])
 
@@ -291,7 +291,7 @@ class FolderStorage:
         """Delete files that ended writers left behind."""
         with suppress(FileNotFoundError), self._folder(folder) as opened:
             for name in os.listdir(opened):  # noqa: PTH208
-                if name[0] in (HIDDEN, STAGED) and abs(time.time() - files.modified(opened, name)) > LEFT_BEHIND:
+                if _is_unfinished(name) and abs(time.time() - files.modified(opened, name)) > LEFT_BEHIND:
                     files.remove(opened, name)
 
     def _delete_in(self, folder: Sequence[str], doomed: Iterable[str]) -> None:
@@ -320,6 +320,11 @@ def _explained(path: Path, verb: str) -> Iterator[None]:
             ) from error
         remedy = _REMEDIES.get(error.errno or 0, "check the volume that MODEL_DIR is on")
         raise StoreError(f"{path} could not be {verb} ({error.strerror or error}); {remedy}.") from error
+
+
+def _is_unfinished(name: str) -> bool:
+    """Whether a name in the staging folder is that of a file being written, and not of a key."""
+    return name[0] in (HIDDEN, STAGED) and "," not in name and "." not in name
 
 
 def _staging_name(names: Sequence[str]) -> str:

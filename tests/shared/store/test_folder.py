@@ -106,8 +106,10 @@ def test_what_the_dead_have_left_is_swept_after_a_day(tmp_path: Path) -> None:
     storage = FolderStorage(tmp_path)
     storage.put("a", b"1", create=True)
     staging = tmp_path / STAGING
-    (staging / "runs,7,active").mkdir()
-    left = [staging / "t1", staging / "runs,7,active" / "t2", staging / "runs,7,active" / "s3"]
+    left = [staging / "t1"]
+    for key in ("runs,7,active", "model_project_1.onnx", "tasks,3"):
+        (staging / key).mkdir()
+        left += [staging / key / "t2", staging / key / "s3"]
     for path in left:
         path.write_bytes(b"half")
     FolderStorage(tmp_path)
