@@ -2,20 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from training.data.annotations import UNKNOWN
 from training.fitting.batches import TrainingSet
 from training.fitting.dataset import Doubles
 from training.fitting.experts import fit_event_expert, fit_experts
 from training.fitting.network import Network
+from training.fitting.optimizer import Optimizer
 from training.planning.recipe import EVENT_EXPERT, EXPERTS, Recipe
 
 REPORT_EVERY = 10  # steps between two reports of progress: a report costs a thousandth of them
+
+_SEEDED = Lock()  # torch has one generator for all threads, which only first weights are drawn from
 
 Report = Callable[[int, float], None]  # step, loss
 
@@ -69,13 +73,14 @@ def fit(
 
     ranges: classes of each head of ranges, which come first. Same arguments, same machine: same weights.
     """
-    torch.manual_seed(seed)
     random = np.random.Generator(np.random.PCG64(seed))
     steps = min(steps, max(1, epochs * data.windows // recipe.batch))
 
     classes = sum(data.head_classes)
     instants = classes > sum(ranges)
-    network = Network(data.features, classes, hidden_size, downsampling, ranges, event_expert=instants)
+    with _SEEDED:
+        torch.manual_seed(seed)
+        network = Network(data.features, classes, hidden_size, downsampling, ranges, event_expert=instants)
     network.to(device)
     weights = [_head_weights(data, head, recipe, balanced=use_class_weights) for head in range(len(data.head_classes))]
     weights = [each.to(device) for each in weights]
@@ -110,11 +115,13 @@ def _fit_recurrent(
     """Fit what the LSTM alone says, in place. Returns the mean loss of each REPORT_EVERY steps."""
     device = weights[0].device
     network.train()
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=steps, pct_start=recipe.warm_up
+    optimizer = Optimizer(
+        network.parameters(),
+        steps=steps,
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        warm_up=recipe.warm_up,
+        clip=recipe.clip,
     )
     average = [each.detach().clone() for each in network.parameters()] if recipe.averaging else []
     losses, recent = [], torch.zeros((), device=device)
@@ -122,12 +129,7 @@ def _fit_recurrent(
         rows, targets, shares = (torch.from_numpy(each).to(device) for each in data.draw(random))
         logits = torch.split(network.recurrent(rows), data.head_classes, dim=-1)
         loss = weighted_loss(logits, targets, shares, weights)
-
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
-        optimizer.step()
-        schedule.step()
+        optimizer.step(loss)
         if average:
             kept = min(recipe.averaging, (1 + step) / (10 + step))
             torch._foreach_lerp_(average, [each.detach() for each in network.parameters()], 1 - kept)

@@ -3,7 +3,7 @@
 What it sees is normalised before (dataset.py): each channel by the training set, then each by the recording.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
@@ -25,6 +25,13 @@ EXPERT_SHARE = 0.3
 # ECGs .04 event F1.
 EVENT_SHARE = 0.7
 EVENT_DROPOUT = 0.2  # of statistics and hidden units
+
+Dropout = Callable[[Tensor, float], Tensor]  # values, and the share of them that a fit leaves out
+
+
+def keep_all(values: Tensor, _: float) -> Tensor:
+    """No dropout."""
+    return values
 
 
 class Network(nn.Module):
@@ -147,13 +154,19 @@ class Experts(nn.Module):
 
     def forward(self, statistics: Tensor) -> Tensor:
         """[…, statistics] ► logits […, 2, classes of all heads]."""
-        scaled = ((statistics - self.center) * self.rate).clamp(-LARGEST_FEATURE, LARGEST_FEATURE)
-        scaled = functional.dropout(scaled, FEATURE_DROPOUT, self.training)
-        opinions = []
+        return self.opinions(self.scaled(statistics))
+
+    def scaled(self, statistics: Tensor) -> Tensor:
+        """[…, statistics] by what is usual."""
+        return ((statistics - self.center) * self.rate).clamp(-LARGEST_FEATURE, LARGEST_FEATURE)
+
+    def opinions(self, scaled: Tensor, drop: Dropout = keep_all) -> Tensor:
+        """Scaled […, statistics] ► logits […, 2, classes of all heads]."""
+        scaled = drop(scaled, FEATURE_DROPOUT)
+        found = []
         for seen, hidden, head in zip(self.seen, self.hidden, self.heads, strict=True):
-            units = functional.relu(hidden(scaled * seen))
-            opinions.append(head(functional.dropout(units, HIDDEN_DROPOUT, self.training)))
-        return torch.stack(opinions, dim=-2)
+            found.append(head(drop(functional.relu(hidden(scaled * seen)), HIDDEN_DROPOUT)))
+        return torch.stack(found, dim=-2)
 
 
 class EventExpert(nn.Module):
@@ -171,10 +184,16 @@ class EventExpert(nn.Module):
 
     def forward(self, statistics: Tensor) -> Tensor:
         """[…, statistics] ► log odds of an event […, 1]."""
-        scaled = ((statistics - self.center) * self.rate).clamp(-LARGEST_FEATURE, LARGEST_FEATURE)
-        scaled = functional.dropout(scaled, EVENT_DROPOUT, self.training)
-        units = functional.relu(self.hidden(scaled))
-        odds: Tensor = self.head(functional.dropout(units, EVENT_DROPOUT, self.training))
+        return self.opinions(self.scaled(statistics))
+
+    def scaled(self, statistics: Tensor) -> Tensor:
+        """[…, statistics] by what is usual."""
+        return ((statistics - self.center) * self.rate).clamp(-LARGEST_FEATURE, LARGEST_FEATURE)
+
+    def opinions(self, scaled: Tensor, drop: Dropout = keep_all) -> Tensor:
+        """Scaled […, statistics] ► log odds of an event […, 1]."""
+        units = functional.relu(self.hidden(drop(scaled, EVENT_DROPOUT)))
+        odds: Tensor = self.head(drop(units, EVENT_DROPOUT))
         return odds
 
 
