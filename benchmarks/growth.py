@@ -12,7 +12,7 @@ import threading
 import time
 from contextlib import suppress
 from datetime import datetime
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -64,16 +64,14 @@ def main() -> None:
     for size in options.sizes:
         found = grow(size, options.additions)
         middle = Addition(*(median(each) for each in zip(*found, strict=True)))
-        worst = max(each.seconds for each in found)
-        lines.append(
-            [str(size), f"{middle.seconds:.1f}", f"{worst:.1f}", f"{middle.cpu:.1f}"]
-            + [f"{max(each.memory for each in found):.0f}", f"{middle.score:.3f}"]
-        )
+        longest, memory = max(each.seconds for each in found), max(each.memory for each in found)
+        numbers = (f"{middle.seconds:.1f}", f"{longest:.1f}", f"{middle.cpu:.1f}", f"{memory:.0f}")
+        lines.append([str(size), *numbers, f"{middle.score:.3f}"])
     heads = ["recordings", "s, median", "s, longest", "CPU s, median", "training, MiB", "balanced accuracy"]
     table(heads, lines)
 
 
-@lru_cache(maxsize=None)
+@cache
 def simulate(person: int) -> Recording:
     """One person's exercises, some 20 rows apart."""
     random = np.random.default_rng(person)

@@ -89,15 +89,15 @@ class Clock:
         return counted
 
     def counting_fits(self, work: Callable[..., Any]) -> Callable[..., Any]:
-        """`Trainer.fit`: the fit on all recordings has number 0."""
+        """`Trainer._fit`: the fit on all recordings has number 0."""
 
         @functools.wraps(work)
-        def counted(owner: Any, recordings: Any, steps: int, number: int, what: str) -> Any:
-            with self.stage(FOLDS if number else FINAL):
-                model = work(owner, recordings, steps, number, what)
-            if not number:
-                self.fitted = Fit(model.fit.steps, model.fit.epochs)
-            return model
+        def counted(owner: Any, wanted: Any, over: Any) -> Any:
+            with self.stage(FOLDS if wanted.number else FINAL):
+                result = work(owner, wanted, over)
+            if not wanted.number:
+                self.fitted = Fit(result.steps, result.epochs)
+            return result
 
         return counted
 
@@ -127,8 +127,8 @@ def train(tasks: Path, label_config: Path) -> Clock:
     """One whole training into an empty store."""
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        fits = clock.counting_fits(trainer.Trainer.fit)
-        stack.enter_context(patch.object(trainer.Trainer, "fit", fits))
+        fits = clock.counting_fits(trainer.Trainer._fit)
+        stack.enter_context(patch.object(trainer.Trainer, "_fit", fits))
         for owner, name, title in STAGES:
             stack.enter_context(patch.object(owner, name, clock.counting(getattr(owner, name), title)))
         for redirect in (redirect_stdout, redirect_stderr):

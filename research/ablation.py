@@ -41,7 +41,7 @@ class Quiet:
     def begin(self, what: str, steps: int) -> None:
         """A fit begins."""
 
-    def step(self, step: int, loss: float, epoch: float) -> None:
+    def step(self, what: str, step: int, loss: float, epoch: float) -> None:
         """It goes on."""
 
     def taken(self, what: str) -> None:

@@ -148,9 +148,10 @@ class Settings:
         "Seconds after which a training is stopped. Default: one hour, which no small project needs.",
     )
     train_threads: int = setting(
-        1,
+        2,
         integer(1, 256),
-        "CPU threads of a training. Default 1: small batches gain little from more, and predictions need a core.",
+        "Fits of a training that go on side by side, one thread each; each needs memory of its own. Predictions come "
+        "first: a server starts trainings at the lowest priority.",
     )
 
     # How to train

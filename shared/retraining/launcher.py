@@ -52,7 +52,7 @@ class Child(NamedTuple):
 
 
 class ChildProcessLauncher:
-    """`python -m training run` as a child in a process group of its own, nice 19, one thread by default.
+    """`python -m training run` as a child in a process group of its own, nice 19.
 
     The child ends when the pipe on its standard input does, so that it never outlives this process, kill -9 included.
     """
@@ -119,14 +119,13 @@ class ChildProcessLauncher:
                 child.wait()
 
     def _child_environment(self) -> dict[str, str]:
-        threads = str(self._settings.train_threads)
         return {
             **os.environ,
             **self._settings.environment(),
             **self._environment(),
-            "OMP_NUM_THREADS": threads,
-            "MKL_NUM_THREADS": threads,
-            "OPENBLAS_NUM_THREADS": threads,
+            "OMP_NUM_THREADS": "1",  # of each fit; TRAIN_THREADS of them go on side by side
+            "MKL_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
             "PYTHONUNBUFFERED": "1",
         }
 

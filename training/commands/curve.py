@@ -54,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace, settings: Settings) -> int:
     """Measure, print and store the curve of a project. Returns 0."""
     check_source(arguments, "curve")
-    torch.set_num_threads(settings.train_threads)
+    torch.set_num_threads(1)  # fits go on side by side instead: TRAIN_THREADS
     project = arguments.project or 0
     storage = open_storage(settings.model_dir, settings.new_store)
     whole = read_source(arguments, settings, storage)
@@ -83,7 +83,7 @@ class _FitLog:
     def begin(self, what: str, steps: int) -> None:
         log.info("Fitting %s: %d steps.", what, steps)
 
-    def step(self, step: int, loss: float, epoch: float) -> None:
+    def step(self, what: str, step: int, loss: float, epoch: float) -> None:
         """Fits are short."""
 
     def taken(self, what: str) -> None:

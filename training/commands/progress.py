@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Mapping
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -27,11 +28,11 @@ class RunProgress:
         self._clock = clock
         self._began = clock()
         self._fits = fits
-        self._done = 0  # steps of finished fits
-        self._what = ""
-        self._fit = 0
+        self._lock = Lock()  # fits go on side by side
+        self._wanted: dict[str, int] = {}  # steps of each fit that has begun
+        self._taken: dict[str, int] = {}  # … so far
+        self._what = ""  # the fit that began last, whose steps and losses are shown
         self._steps = 1
-        self._step = 0
         self._losses: list[tuple[int, float]] = []
         self._metrics: dict[str, float] = {}
         self._spoke = self._began
@@ -56,53 +57,57 @@ class RunProgress:
 
     def begin(self, what: str, steps: int) -> None:
         """A fit of `steps` steps begins."""
-        self._done += self._step
-        self._what, self._steps, self._step = what, steps, 0
-        self._fit += 1
-        self._fits = max(self._fits, self._fit)
-        self._losses = []
+        with self._lock:
+            self._what, self._steps, self._losses = what, steps, []
+            self._wanted[what], self._taken[what] = steps, 0
+            self._fits = max(self._fits, len(self._taken))
+            if self._bar is not None:
+                for each in self._bar.task_ids:
+                    self._bar.remove_task(each)
+                self._bar.add_task(what, total=steps, loss="")
+            else:
+                self._say(f"Fitting {what}: {steps} steps.")
         self._active.report(state="fitting")
-        if self._bar is not None:
-            if self._fit > 1:
-                self._bar.remove_task(self._bar.task_ids[-1])
-            self._bar.add_task(what, total=steps, loss="")
-        else:
-            self._say(f"Fitting {what}: {steps} steps.")
 
     def taken(self, what: str) -> None:
         """A fit is that of an earlier run: nothing is to be done."""
-        self._fits = max(self._fits - 1, self._fit)
-        self._say(f"{what[:1].upper()}{what[1:]}: unchanged since an earlier run, its network is taken again.")
+        with self._lock:
+            self._fits = max(self._fits - 1, len(self._taken))
+            self._say(f"{what[:1].upper()}{what[1:]}: unchanged since an earlier run, its network is taken again.")
 
-    def step(self, step: int, loss: float, epoch: float) -> None:
-        """So far in the fit that began last. Raises RunCancelledError, LeaseHeldError."""
-        self._step = step
+    def step(self, what: str, step: int, loss: float, epoch: float) -> None:
+        """So far in a fit. Raises RunCancelledError, LeaseHeldError."""
+        with self._lock:
+            self._taken[what] = step
+            progress = self._progress(step, loss, epoch) if what == self._what else None
+        self._active.report(progress=progress)
+
+    def _progress(self, step: int, loss: float, epoch: float) -> ProgressRecord:
+        """Show the fit that began last, and how much of all is done."""
         self._losses.append((step, round(loss, 4)))
         thinned = self._losses[:: 1 + len(self._losses) // CURVE_POINTS]
-        foreseen = self._done + self._steps * (self._fits - self._fit + 1)
-        fraction = min((self._done + step) / foreseen, 1.0)
+        foreseen = sum(self._wanted.values()) + self._steps * (self._fits - len(self._wanted))
+        fraction = min(sum(self._taken.values()) / foreseen, 1.0)
         spent = self._clock() - self._began
-        self._active.report(
-            progress=ProgressRecord(
-                fraction=fraction,
-                step=step,
-                steps=self._steps,
-                epoch=round(epoch, 2),
-                losses=tuple(thinned),
-                metrics=self._metrics,
-                eta_seconds=round(spent * (1 - fraction) / max(fraction, 1e-6), 1),
-            )
-        )
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[-1], completed=step, loss=f"loss {loss:.3f}")
         elif self._clock() - self._spoke > LINE_SECONDS and step < self._steps:
             self._say(f"{self._what}: step {step} of {self._steps}, epoch {epoch:.1f}, loss {loss:.3f}.")
+        return ProgressRecord(
+            fraction=fraction,
+            step=step,
+            steps=self._steps,
+            epoch=round(epoch, 2),
+            losses=tuple(thinned),
+            metrics=self._metrics,
+            eta_seconds=round(spent * (1 - fraction) / max(fraction, 1e-6), 1),
+        )
 
     def evaluated(self, metrics: Mapping[str, float], *, more: bool) -> None:
         """A schedule was evaluated; `more`: whether another one follows."""
         self._metrics = {name: round(value, 4) for name, value in metrics.items()}
         if more:
-            self._fits += self._fit
+            self._fits += len(self._taken)
         shown = ", ".join(
             f"{name} {self._metrics[name]:.3f}" for name in ("balanced_accuracy", "macro_f1") if name in metrics
         )

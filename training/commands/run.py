@@ -85,7 +85,7 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
         )
     if arguments.explain:
         return explain.main(arguments, settings)
-    torch.set_num_threads(settings.train_threads)
+    torch.set_num_threads(1)  # fits go on side by side instead: TRAIN_THREADS
     storage = open_storage(settings.model_dir, settings.new_store)
     project = arguments.project or 0
     launcher = (

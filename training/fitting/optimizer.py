@@ -46,4 +46,3 @@ class Optimizer:
             nn.utils.clip_grad_norm_(self._parameters, self._clip)
         self._adam.step()
         self._cycle.step()
-

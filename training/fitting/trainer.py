@@ -1,8 +1,10 @@
 """Fits models under a plan and the settings, and exports them."""
 
 from collections.abc import Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from typing import Protocol
+from threading import Event
+from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace as with_fields
 
@@ -28,16 +30,28 @@ ALL_RECORDINGS = 0  # number of the fit on all recordings; those of the folds co
 
 
 class FitProgress(Protocol):
-    """Follows fits. May raise, which ends the run."""
+    """Follows fits, several of which may go on at a time, each in a thread. May raise, which ends the run.
+
+    what: names a fit.
+    """
 
     def begin(self, what: str, steps: int) -> None:
         """A fit of `steps` steps begins."""
 
-    def step(self, step: int, loss: float, epoch: float) -> None:
-        """So far in the fit that began last."""
+    def step(self, what: str, step: int, loss: float, epoch: float) -> None:
+        """So far."""
 
     def taken(self, what: str) -> None:
         """A fit is that of an earlier run."""
+
+
+class FitRequest(NamedTuple):
+    """A fit on these recordings. number: makes the seed. what: names the fit in logs."""
+
+    recordings: Sequence[Recording]
+    steps: int
+    number: int
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,45 +88,70 @@ class Trainer:
         self._memory = None if kept is None else FitMemory(kept, FitInput(plan, settings, self._device.type))
 
     def fit(self, recordings: Sequence[Recording], steps: int, number: int, what: str) -> FittedModel:
-        """Fit on these recordings. number: makes the seed. what: names the fit in logs."""
-        plan, memory, seed = self.plan, self._memory, self.settings.seed * SEEDS + number
-        heads = learn_heads(recordings, plan.kinds)
-        statistics = training_statistics(recordings, plan.recipe.longest_recording)
-        result = memory.find(recordings, steps, seed) if memory else None
-        if result is not None:
-            self._progress.taken(what)
-            return FittedModel(result, statistics, heads)
-        result = self._fit(recordings, heads, statistics, steps, seed, what)
-        if memory:
-            memory.keep(recordings, steps, seed, result)
-        return FittedModel(result, statistics, heads)
+        """One fit; the arguments are those of a FitRequest."""
+        return self.fit_all([FitRequest(recordings, steps, number, what)])[0]
 
-    def _fit(
-        self,
-        recordings: Sequence[Recording],
-        heads: tuple[Head, ...],
-        statistics: Statistics,
-        steps: int,
-        seed: int,
-        what: str,
-    ) -> FitResult:
-        plan, settings = self.plan, self.settings
-        fitted_on = leave_out_doubtful(recordings, heads, plan.shape, statistics, plan.recipe, seed)
+    def fit_all(self, wanted: Sequence[FitRequest]) -> list[FittedModel]:
+        """All fits, TRAIN_THREADS at a time. Each that ends is kept at once; if one fails, the others end."""
+        results = {index: found for index, each in enumerate(wanted) if (found := self._remembered(each))}
+        over = Event()
+        with ThreadPoolExecutor(self.settings.train_threads, "fit") as pool:
+            try:
+                missing = [index for index in range(len(wanted)) if index not in results]
+                futures = {pool.submit(self._fit, wanted[index], over): index for index in missing}
+                for future in as_completed(futures):
+                    index = futures[future]
+                    results[index] = future.result()
+                    self._remember(wanted[index], results[index])
+            finally:
+                over.set()
+                pool.shutdown(cancel_futures=True)
+        return [self._model(each.recordings, results[index]) for index, each in enumerate(wanted)]
+
+    def _remembered(self, wanted: FitRequest) -> FitResult | None:
+        found = self._memory.find(wanted.recordings, wanted.steps, self._seed(wanted)) if self._memory else None
+        if found is not None:
+            self._progress.taken(wanted.what)
+        return found
+
+    def _remember(self, wanted: FitRequest, result: FitResult) -> None:
+        if self._memory:
+            self._memory.keep(wanted.recordings, wanted.steps, self._seed(wanted), result)
+
+    def _seed(self, wanted: FitRequest) -> int:
+        return self.settings.seed * SEEDS + wanted.number
+
+    def _model(self, recordings: Sequence[Recording], result: FitResult) -> FittedModel:
+        statistics = training_statistics(recordings, self.plan.recipe.longest_recording)
+        return FittedModel(result, statistics, learn_heads(recordings, self.plan.kinds))
+
+    def _fit(self, wanted: FitRequest, over: Event) -> FitResult:
+        """over: set when the fit is no longer wanted."""
+        plan, settings, seed = self.plan, self.settings, self._seed(wanted)
+        heads = learn_heads(wanted.recordings, plan.kinds)
+        statistics = training_statistics(wanted.recordings, plan.recipe.longest_recording)
+        fitted_on = leave_out_doubtful(wanted.recordings, heads, plan.shape, statistics, plan.recipe, seed)
         data = TrainingSet(fitted_on, heads, plan.shape, statistics, plan.recipe)
         per_step = plan.recipe.batch / data.windows
-        self._progress.begin(what, steps)
+        self._progress.begin(wanted.what, wanted.steps)
+
+        def report(step: int, loss: float) -> None:
+            if over.is_set():
+                raise CancelledError
+            self._progress.step(wanted.what, step, loss, step * per_step)
+
         return fit(
             data,
             hidden_size=settings.hidden_size,
             downsampling=plan.shape.downsampling,
             ranges=[1 + len(labels) for labels in plan.kinds.heads],
-            steps=steps,
+            steps=wanted.steps,
             epochs=settings.train_epochs,
             seed=seed,
             use_class_weights=settings.use_class_weights,
             device=self._device,
             recipe=plan.recipe,
-            report=lambda step, loss: self._progress.step(step, loss, step * per_step),
+            report=report,
         )
 
     def export(self, model: FittedModel, card: ModelCard) -> bytes:

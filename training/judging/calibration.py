@@ -1,7 +1,7 @@
 """Temperature and bias of scores, fitted out of fold; and how far scores are from what they say (ECE)."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch

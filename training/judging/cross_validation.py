@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from training.data.annotations import Recording
-from training.fitting.trainer import FittedModel, Trainer
+from training.fitting.trainer import FitRequest, FittedModel, Trainer
 from training.judging.decoding import NO_PRIORS, Decoding, choose_decoding, decode_with
 from training.judging.evaluate import HeldOutPrediction, Scores, predict, score
 from training.planning.folds import Split
@@ -47,19 +47,21 @@ def cross_validate(
 ) -> Evaluation:
     """Fit and evaluate every split. title: names the fits in logs. fitted: models of splits that have one already."""
     held_out = HeldOutPredictions()
-    models = []
+    missing = [index for index in range(len(splits)) if index not in fitted]
+    fits = trainer.fit_all([fit_of_split(splits, index, steps, title) for index in missing])
+    known = {**fitted, **dict(zip(missing, fits, strict=True))}
+    models = [known[index] for index in range(len(splits))]
     for index, split in enumerate(splits):
-        models.append(fitted.get(index) or fit_split(trainer, splits, index, steps, title))
-        held_out.add(trainer, models[-1], split.held_out, index)
+        held_out.add(trainer, models[index], split.held_out, index)
     if not held_out.predictions:
         return Evaluation(steps, (), None, tuple(models), event_expert=True)  # it gains more than it loses
     found = held_out.evaluation(trainer.plan, steps)
     return replace(found, models=tuple(found.applied_to(each) for each in models))
 
 
-def fit_split(trainer: Trainer, splits: Sequence[Split], index: int, steps: int, title: str) -> FittedModel:
-    """The model of one split."""
-    return trainer.fit(splits[index].training, steps, index + 1, f"{title}, fold {index + 1} of {len(splits)}")
+def fit_of_split(splits: Sequence[Split], index: int, steps: int, title: str) -> FitRequest:
+    """The fit of one split."""
+    return FitRequest(splits[index].training, steps, index + 1, f"{title}, fold {index + 1} of {len(splits)}")
 
 
 class HeldOutPredictions:

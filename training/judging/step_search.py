@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from training.fitting.trainer import FittedModel, Trainer
-from training.judging.cross_validation import Evaluation, cross_validate, fit_split, score_with
+from training.judging.cross_validation import Evaluation, cross_validate, fit_of_split, score_with
 from training.judging.decoding import decode_with
 from training.judging.evaluate import LEAST_GROUPS, HeldOutPrediction, Scores, predict
 from training.judging.gate import MATTERS, paired_differences
@@ -74,7 +74,7 @@ def _pilot(trainer: Trainer, found: Evaluation, title: str) -> tuple[dict[int, F
     """The fold that holds most rows out, fitted with twice the steps of `found`, and whether that helps."""
     splits = trainer.plan.splits
     index = max(range(len(splits)), key=lambda each: sum(recording.rows for recording in splits[each].held_out))
-    model = fit_split(trainer, splits, index, 2 * found.steps, title)
+    (model,) = trainer.fit_all([fit_of_split(splits, index, 2 * found.steps, title)])
     longer = predict(trainer.load(found.applied_to(model)), splits[index].held_out, index)
     shorter = [decode_with(each, found.decoding) for each in found.predictions if each.fold == index]
     return {index: model}, _improves(trainer, longer, shorter, found)

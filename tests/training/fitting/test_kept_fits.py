@@ -35,7 +35,7 @@ class Counting:
     def begin(self, what: str, steps: int) -> None:
         self.made.append(what)
 
-    def step(self, step: int, loss: float, epoch: float) -> None:
+    def step(self, what: str, step: int, loss: float, epoch: float) -> None:
         """It goes on."""
 
     def taken(self, what: str) -> None:

@@ -35,7 +35,7 @@ class Silent:
     def begin(self, what: str, steps: int) -> None:
         self.fits.append((what, steps))
 
-    def step(self, step: int, loss: float, epoch: float) -> None:
+    def step(self, what: str, step: int, loss: float, epoch: float) -> None:
         pass
 
     def taken(self, what: str) -> None:
