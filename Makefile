@@ -56,13 +56,14 @@ demo: .venv/.installed  ## start a real Label Studio with the shipped example, a
 e2e: .venv/.installed-dev  ## the whole loop on a real Label Studio, in a real browser (needs chromium)
 	$(BIN)/python -m pytest tests/e2e -m e2e
 
-bench: .venv/.installed-dev  ## measure speed and memory beside a baseline, and beside a backend you have (REFERENCE=FOLDER): a quarter of an hour
+bench: .venv/.installed-dev  ## measure speed and memory beside a baseline, and beside a backend you have (REFERENCE=FOLDER): half an hour
 	$(BIN)/python -m benchmarks.predict
 	$(BIN)/python -m benchmarks.serve
 	$(BIN)/python -m benchmarks.compare
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.model_cache
 	$(BIN)/python -m benchmarks.train
+	$(BIN)/python -m benchmarks.growth --sizes 5 20 --additions 5
 	$(BIN)/python -m benchmarks.status_page
 
 bench-quality: .venv/.installed-dev  ## measure quality beside known results and peers (minutes; your own export: TASKS, LABEL_CONFIG, QUALITY_FLAGS)
