@@ -94,10 +94,10 @@ class Clock:
         @functools.wraps(work)
         def counted(owner: Any, wanted: Any, over: Any) -> Any:
             with self.stage(FOLDS if wanted.number else FINAL):
-                result = work(owner, wanted, over)
+                model = work(owner, wanted, over)
             if not wanted.number:
-                self.fitted = Fit(result.steps, result.epochs)
-            return result
+                self.fitted = Fit(model.fit.steps, model.fit.epochs)
+            return model
 
         return counted
 

@@ -93,26 +93,28 @@ class Trainer:
 
     def fit_all(self, wanted: Sequence[FitRequest]) -> list[FittedModel]:
         """All fits, TRAIN_THREADS at a time. Each that ends is kept at once; if one fails, the others end."""
-        results = {index: found for index, each in enumerate(wanted) if (found := self._remembered(each))}
+        models = {index: found for index, each in enumerate(wanted) if (found := self._remembered(each))}
         over = Event()
         with ThreadPoolExecutor(self.settings.train_threads, "fit") as pool:
             try:
-                missing = [index for index in range(len(wanted)) if index not in results]
+                missing = [index for index in range(len(wanted)) if index not in models]
                 futures = {pool.submit(self._fit, wanted[index], over): index for index in missing}
                 for future in as_completed(futures):
                     index = futures[future]
-                    results[index] = future.result()
-                    self._remember(wanted[index], results[index])
+                    models[index] = future.result()
+                    self._remember(wanted[index], models[index].fit)
             finally:
                 over.set()
                 pool.shutdown(cancel_futures=True)
-        return [self._model(each.recordings, results[index]) for index, each in enumerate(wanted)]
+        return [models[index] for index in range(len(wanted))]
 
-    def _remembered(self, wanted: FitRequest) -> FitResult | None:
+    def _remembered(self, wanted: FitRequest) -> FittedModel | None:
         found = self._memory.find(wanted.recordings, wanted.steps, self._seed(wanted)) if self._memory else None
-        if found is not None:
-            self._progress.taken(wanted.what)
-        return found
+        if found is None:
+            return None
+        self._progress.taken(wanted.what)
+        heads = learn_heads(wanted.recordings, self.plan.kinds)
+        return FittedModel(found, training_statistics(wanted.recordings, self.plan.recipe.longest_recording), heads)
 
     def _remember(self, wanted: FitRequest, result: FitResult) -> None:
         if self._memory:
@@ -121,11 +123,7 @@ class Trainer:
     def _seed(self, wanted: FitRequest) -> int:
         return self.settings.seed * SEEDS + wanted.number
 
-    def _model(self, recordings: Sequence[Recording], result: FitResult) -> FittedModel:
-        statistics = training_statistics(recordings, self.plan.recipe.longest_recording)
-        return FittedModel(result, statistics, learn_heads(recordings, self.plan.kinds))
-
-    def _fit(self, wanted: FitRequest, over: Event) -> FitResult:
+    def _fit(self, wanted: FitRequest, over: Event) -> FittedModel:
         """over: set when the fit is no longer wanted."""
         plan, settings, seed = self.plan, self.settings, self._seed(wanted)
         heads = learn_heads(wanted.recordings, plan.kinds)
@@ -140,7 +138,7 @@ class Trainer:
                 raise CancelledError
             self._progress.step(wanted.what, step, loss, step * per_step)
 
-        return fit(
+        found = fit(
             data,
             hidden_size=settings.hidden_size,
             downsampling=plan.shape.downsampling,
@@ -153,6 +151,7 @@ class Trainer:
             recipe=plan.recipe,
             report=report,
         )
+        return FittedModel(found, statistics, heads)
 
     def export(self, model: FittedModel, card: ModelCard) -> bytes:
         """The sealed file of a model; the card's heads (but for their calibration) and statistics are its own."""
