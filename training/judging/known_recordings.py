@@ -14,7 +14,7 @@ from training.planning.known_recordings import learn_known_recordings
 
 MAX_CHANNELS = 12  # beyond them one channel hardly decides
 NOISE = 0.05  # of balanced accuracy that guessing reaches on a few recordings
-MAX_ROWS = 100_000  # held-out rows that are predicted again for each channel
+MAX_ROWS = 30_000  # held-out rows that are predicted again for each channel
 
 
 def known_recordings(trainer: Trainer, evaluation: Evaluation, *, timed: bool) -> KnownRecordings:
