@@ -67,7 +67,7 @@ def test_training_predicting_and_the_library_work(tmp_path: Path) -> None:
     other = {"data": {"csv_url": str(recording)}, "annotations": [{"result": REGIONS}]}
     (tmp_path / "tasks.json").write_text(json.dumps([task, other]))
     source = ("--tasks", str(tmp_path / "tasks.json"), "--label-config", str(tmp_path / "config.xml"))
-    settings = {"MODEL_DIR": str(models), "TRAIN_EPOCHS": "20", "HIDDEN_SIZE": "16"}
+    settings = {"MODEL_DIR": str(models), "TRAIN_EPOCHS": "40", "HIDDEN_SIZE": "16"}
     trained = run(COMMAND.format(package="training"), "run", *source, torch=True, **settings)
     assert trained.returncode == 0, trained.stderr
     assert (models / "model_project_0.onnx").exists()

@@ -1,6 +1,6 @@
 """How many steps are fitted, and what they are evaluated on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from shared.labelling.segments import Segment
 from shared.segmentation.segmenter import Segmenter
 from shared.settings import Settings
 from training.data.annotations import LabelKinds, Recording
-from training.fitting.trainer import ALL_RECORDINGS, FittedModel, Trainer
+from training.fitting.trainer import ALL_RECORDINGS, FitRequest, FittedModel, Trainer
 from training.judging import cross_validation, evaluate
 from training.judging.step_search import StepSearch, search_steps
 from training.planning.plan import make_plan
@@ -136,13 +136,15 @@ def test_no_recording_is_evaluated_by_a_network_that_saw_it(
 ) -> None:
     seen: dict[bytes, set[str]] = {}
     leaks: list[str] = []
-    fit, predict, export = Trainer.fit, evaluate.predict, Trainer.export
+    fit_all, predict, export = Trainer.fit_all, evaluate.predict, Trainer.export
     fitted: dict[int, set[str]] = {}
 
-    def note_fit(self: Trainer, some: list[Recording], *rest: object) -> object:
-        found = fit(self, some, *rest)  # type: ignore[arg-type]
-        fitted[id(found)] = {each.key for each in some}
-        return found
+    def note_fits(self: Trainer, wanted: Sequence[FitRequest]) -> list[FittedModel]:
+        models = fit_all(self, wanted)
+        fitted.update(
+            (id(model), {one.key for one in each.recordings}) for each, model in zip(wanted, models, strict=True)
+        )
+        return models
 
     def note_export(self: Trainer, model: object, card: object) -> bytes:
         data = export(self, model, card)  # type: ignore[arg-type]
@@ -162,7 +164,7 @@ def test_no_recording_is_evaluated_by_a_network_that_saw_it(
         latest.append(seen[data])
         return load(data)
 
-    monkeypatch.setattr(Trainer, "fit", note_fit)
+    monkeypatch.setattr(Trainer, "fit_all", note_fits)
     monkeypatch.setattr(Trainer, "export", note_export)
     monkeypatch.setattr(cross_validation, "predict", note_predict)
     monkeypatch.setattr(Segmenter, "load", note_load)
