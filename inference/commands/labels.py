@@ -7,6 +7,7 @@ import time
 
 from inference.operations.labels import configured_labels
 from inference.operations.operator_log import Actor, OperatorLog
+from shared.errors import RefusedError
 from shared.retraining.updates import LABEL_ALIAS, Updates
 from shared.settings import Settings
 from shared.store.aliases import LabelAliases
@@ -43,8 +44,10 @@ def main(options: argparse.Namespace, settings: Settings) -> int:
         return 0
     old = options.old
     if options.action == "alias":
-        new = options.new
-        labels = configured_labels(KnownProjects(storage), project)
+        new, projects = options.new, KnownProjects(storage)
+        if projects.get(project) is None:
+            raise RefusedError(f"This store knows no project {project}: connect it in Label Studio first.")
+        labels = configured_labels(projects, project)
         aliases.add(project, old, new, by=getpass.getuser(), labels=labels)
         sentence = f"{old} is read as {new} from the next training on, which is requested."
     else:

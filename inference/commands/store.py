@@ -25,7 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG001  every verb is called so
     """Run the verb."""
-    return copy(open_storage(options.source, new="refuse"), open_storage(options.target))
+    source = open_storage(options.source, new="refuse")
+    source.check()  # before a target is made for nothing
+    return copy(source, open_storage(options.target))
 
 
 def copy(source: Storage, target: Storage) -> int:

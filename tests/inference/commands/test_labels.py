@@ -45,3 +45,9 @@ def test_what_the_configuration_speaks_against_is_refused(
 ) -> None:
     assert main(["labels", "alias", old, new, "--project", "3"]) == 2
     assert "error: " in capsys.readouterr().err
+
+
+def test_a_project_that_the_store_does_not_know_is_refused(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["labels", "alias", "Run", "Jog on", "--project", "4"]) == 2
+    assert "knows no project 4" in capsys.readouterr().err
+    assert Updates(open_storage(str(store))).of(4) == []

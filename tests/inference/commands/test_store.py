@@ -78,7 +78,7 @@ def test_a_wrong_source_is_named_and_not_made(tmp_path: Path) -> None:
     options = parse("inference", ["store", "copy", str(wrong), str(tmp_path / "other")], "test", "")
     with pytest.raises(StoreError, match="typo"):
         main(options, Settings())
-    assert not wrong.exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_no_store(tmp_path: Path) -> None:
