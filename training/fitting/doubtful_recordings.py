@@ -16,7 +16,7 @@ from training.data.annotations import Recording, event_tolerance
 from training.fitting.batches import TrainingSet
 from training.fitting.dataset import Statistics, normalise
 from training.fitting.experts import fit_event_expert
-from training.fitting.network import EventExpert, window_statistics
+from training.fitting.network import EventExpert, weights_of_seed, window_statistics
 from training.planning.decoding_parameters import Shape
 from training.planning.recipe import EXPERTS, Recipe
 
@@ -62,9 +62,9 @@ def leave_out_doubtful(
 
 
 def _fit(data: TrainingSet, labels: int, seed: int) -> EventExpert:
-    torch.manual_seed(seed)
     random = np.random.Generator(np.random.PCG64(seed))
-    expert = EventExpert(data.features)
+    with weights_of_seed(seed):
+        expert = EventExpert(data.features)
     fit_event_expert(expert, data, torch.ones(1 + labels), random, EXPERTS, EXPERTS.steps, downsampling=1)
     return expert.eval()
 

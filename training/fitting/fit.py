@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from threading import Lock
 
 import numpy as np
 import torch
@@ -13,13 +12,11 @@ from training.data.annotations import UNKNOWN
 from training.fitting.batches import TrainingSet
 from training.fitting.dataset import Doubles
 from training.fitting.experts import fit_event_expert, fit_experts
-from training.fitting.network import Network
+from training.fitting.network import Network, weights_of_seed
 from training.fitting.optimizer import Optimizer
 from training.planning.recipe import EVENT_EXPERT, EXPERTS, Recipe
 
 REPORT_EVERY = 10  # steps between two reports of progress: a report costs a thousandth of them
-
-_SEEDED = Lock()  # torch has one generator for all threads, which only first weights are drawn from
 
 Report = Callable[[int, float], None]  # step, loss
 
@@ -78,8 +75,7 @@ def fit(
 
     classes = sum(data.head_classes)
     instants = classes > sum(ranges)
-    with _SEEDED:
-        torch.manual_seed(seed)
+    with weights_of_seed(seed):
         network = Network(data.features, classes, hidden_size, downsampling, ranges, event_expert=instants)
     network.to(device)
     weights = [_head_weights(data, head, recipe, balanced=use_class_weights) for head in range(len(data.head_classes))]

@@ -3,7 +3,9 @@
 What it sees is normalised before (dataset.py): each channel by the training set, then each by the recording.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Lock
 from typing import Any, cast
 
 import torch
@@ -25,6 +27,17 @@ EXPERT_SHARE = 0.3
 # ECGs .04 event F1.
 EVENT_SHARE = 0.7
 EVENT_DROPOUT = 0.2  # of statistics and hidden units
+
+_drawing = Lock()
+
+
+@contextmanager
+def weights_of_seed(seed: int) -> Iterator[None]:
+    """Networks made within begin with the weights of a seed. torch has one generator for all threads: one at a time."""
+    with _drawing:
+        torch.manual_seed(seed)
+        yield
+
 
 Dropout = Callable[[Tensor, float], Tensor]  # values, and the share of them that a fit leaves out
 

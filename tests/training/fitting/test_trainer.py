@@ -5,14 +5,16 @@ import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import replace
-from threading import Barrier
+from threading import Barrier, Event, Thread
 
 import pytest
 import torch
 
 from shared.labelling.label_config import parse_label_config
 from shared.settings import Settings
+from tests.support.synthetic import draw_instants, draw_ranges
 from training.data.annotations import Recording
+from training.fitting.network import weights_of_seed
 from training.fitting.trainer import FitRequest, Trainer
 from training.planning.plan import make_plan
 
@@ -40,10 +42,10 @@ class Progress:
         """Nothing is kept."""
 
 
-@pytest.fixture
-def wanted(make_recordings: Callable[..., list[Recording]]) -> list[FitRequest]:
+@pytest.fixture(params=[draw_ranges, draw_instants])
+def wanted(make_recordings: Callable[..., list[Recording]], request: pytest.FixtureRequest) -> list[FitRequest]:
     """Two fits."""
-    recordings = make_recordings(3)
+    recordings = make_recordings(7, draw=request.param)
     return [FitRequest(recordings[number:], 20, number, f"fit {number}") for number in range(2)]
 
 
@@ -60,6 +62,21 @@ def test_side_by_side_they_are_what_they_are_one_by_one(wanted: list[FitRequest]
     for one, other in zip(together, apart, strict=True):
         ours, theirs = one.fit.network.state(), other.fit.network.state()
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_one_network_at_a_time_draws_its_first_weights() -> None:
+    entered = Event()
+
+    def enter() -> None:
+        with weights_of_seed(1):
+            entered.set()
+
+    other = Thread(target=enter)
+    with weights_of_seed(0):
+        other.start()
+        assert not entered.wait(0.2)
+    assert entered.wait(60)
+    other.join()
 
 
 def test_where_one_fails_the_others_end(wanted: list[FitRequest], settings: Settings) -> None:
