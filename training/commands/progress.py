@@ -29,8 +29,8 @@ class RunProgress:
         self._began = clock()
         self._fits = fits
         self._lock = Lock()  # fits go on side by side
-        self._wanted: dict[str, int] = {}  # steps of each fit that has begun
-        self._taken: dict[str, int] = {}  # … so far
+        self._steps_wanted: dict[str, int] = {}  # steps of each fit that has begun
+        self._steps_done: dict[str, int] = {}  # … so far
         self._what = ""  # the fit that began last, whose steps and losses are shown
         self._steps = 1
         self._losses: list[tuple[int, float]] = []
@@ -59,8 +59,8 @@ class RunProgress:
         """A fit of `steps` steps begins."""
         with self._lock:
             self._what, self._steps, self._losses = what, steps, []
-            self._wanted[what], self._taken[what] = steps, 0
-            self._fits = max(self._fits, len(self._taken))
+            self._steps_wanted[what], self._steps_done[what] = steps, 0
+            self._fits = max(self._fits, len(self._steps_done))
             if self._bar is not None:
                 for each in self._bar.task_ids:
                     self._bar.remove_task(each)
@@ -72,13 +72,13 @@ class RunProgress:
     def taken(self, what: str) -> None:
         """A fit is that of an earlier run: nothing is to be done."""
         with self._lock:
-            self._fits = max(self._fits - 1, len(self._taken))
+            self._fits = max(self._fits - 1, len(self._steps_done))
             self._say(f"{what[:1].upper()}{what[1:]}: unchanged since an earlier run, its network is taken again.")
 
     def step(self, what: str, step: int, loss: float, epoch: float) -> None:
         """So far in a fit. Raises RunCancelledError, LeaseHeldError."""
         with self._lock:
-            self._taken[what] = step
+            self._steps_done[what] = step
             progress = self._progress(step, loss, epoch) if what == self._what else None
         self._active.report(progress=progress)
 
@@ -86,8 +86,8 @@ class RunProgress:
         """Show the fit that began last, and how much of all is done."""
         self._losses.append((step, round(loss, 4)))
         thinned = self._losses[:: 1 + len(self._losses) // CURVE_POINTS]
-        foreseen = sum(self._wanted.values()) + self._steps * (self._fits - len(self._wanted))
-        fraction = min(sum(self._taken.values()) / foreseen, 1.0)
+        foreseen = sum(self._steps_wanted.values()) + self._steps * (self._fits - len(self._steps_wanted))
+        fraction = min(sum(self._steps_done.values()) / foreseen, 1.0)
         spent = self._clock() - self._began
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[-1], completed=step, loss=f"loss {loss:.3f}")
@@ -107,7 +107,7 @@ class RunProgress:
         """A schedule was evaluated; `more`: whether another one follows."""
         self._metrics = {name: round(value, 4) for name, value in metrics.items()}
         if more:
-            self._fits += len(self._taken)
+            self._fits += len(self._steps_done)
         shown = ", ".join(
             f"{name} {self._metrics[name]:.3f}" for name in ("balanced_accuracy", "macro_f1") if name in metrics
         )

@@ -115,13 +115,7 @@ def _fit(
     scaled = experts.scaled(statistics)
     drop = _Dropout(random)
     steps = min(steps, recipe.steps)
-    optimizer = Optimizer(
-        experts.parameters(),
-        steps=steps,
-        learning_rate=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
-        warm_up=recipe.warm_up,
-    )
+    optimizer = Optimizer(experts.parameters(), recipe, steps)
     for _ in range(steps):
         some = torch.from_numpy(pool[random.integers(len(pool), size=recipe.batch)]).to(statistics.device)
         optimizer.step(loss_of(experts.opinions(scaled[some], drop), some))

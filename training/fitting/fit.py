@@ -111,14 +111,7 @@ def _fit_recurrent(
     """Fit what the LSTM alone says, in place. Returns the mean loss of each REPORT_EVERY steps."""
     device = weights[0].device
     network.train()
-    optimizer = Optimizer(
-        network.parameters(),
-        steps=steps,
-        learning_rate=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
-        warm_up=recipe.warm_up,
-        clip=recipe.clip,
-    )
+    optimizer = Optimizer(network.parameters(), recipe, steps, recipe.clip)
     average = [each.detach().clone() for each in network.parameters()] if recipe.averaging else []
     losses, recent = [], torch.zeros((), device=device)
     for step in range(steps):

@@ -142,7 +142,22 @@ class Network(nn.Module):
         return {name: value.detach().cpu().float() for name, value in self.state_dict().items()}
 
 
-class Experts(nn.Module):
+class _OnStatistics(nn.Module):
+    """What experts have in common: statistics are scaled by what is usual of them in training."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.center: Tensor
+        self.rate: Tensor
+        self.register_buffer("center", torch.zeros(size))
+        self.register_buffer("rate", torch.ones(size))
+
+    def scaled(self, statistics: Tensor) -> Tensor:
+        """[…, statistics] ► the same shape, clipped."""
+        return ((statistics - self.center) * self.rate).clamp(-LARGEST_FEATURE, LARGEST_FEATURE)
+
+
+class Experts(_OnStatistics):
     """Two small networks on mean, deviation, largest and least value of the steps around a step.
 
     The first sees the channels normalised by the recording only: it holds where levels differ between recordings, and
@@ -152,26 +167,18 @@ class Experts(nn.Module):
     """
 
     def __init__(self, features: int, range_heads: Sequence[int]) -> None:
-        super().__init__()
         size = 4 * len(WIDTHS) * features
+        super().__init__(size)
         seen = torch.ones(2, size)
         seen[0] = torch.cat([torch.zeros(features // 2), torch.ones(features - features // 2)]).repeat(size // features)
         self.seen: Tensor
-        self.center: Tensor
-        self.rate: Tensor
         self.register_buffer("seen", seen)  # which statistics each expert sees
-        self.register_buffer("center", torch.zeros(size))
-        self.register_buffer("rate", torch.ones(size))
         self.hidden = nn.ModuleList(nn.Linear(size, EXPERT_SIZE) for _ in range(2))
         self.heads = nn.ModuleList(nn.Linear(EXPERT_SIZE, sum(range_heads)) for _ in range(2))
 
     def forward(self, statistics: Tensor) -> Tensor:
         """[…, statistics] ► logits […, 2, classes of all heads]."""
         return self.opinions(self.scaled(statistics))
-
-    def scaled(self, statistics: Tensor) -> Tensor:
-        """[…, statistics] by what is usual."""
-        return ((statistics - self.center) * self.rate).clamp(-LARGEST_FEATURE, LARGEST_FEATURE)
 
     def opinions(self, scaled: Tensor, drop: Dropout = keep_all) -> Tensor:
         """Scaled […, statistics] ► logits […, 2, classes of all heads]."""
@@ -182,26 +189,18 @@ class Experts(nn.Module):
         return torch.stack(found, dim=-2)
 
 
-class EventExpert(nn.Module):
+class EventExpert(_OnStatistics):
     """A small network on the same statistics, in both normalisations, that only detects whether there is an event."""
 
     def __init__(self, features: int) -> None:
-        super().__init__()
         size = 4 * len(WIDTHS) * features
-        self.center: Tensor
-        self.rate: Tensor
-        self.register_buffer("center", torch.zeros(size))
-        self.register_buffer("rate", torch.ones(size))
+        super().__init__(size)
         self.hidden = nn.Linear(size, EXPERT_SIZE)
         self.head = nn.Linear(EXPERT_SIZE, 1)
 
     def forward(self, statistics: Tensor) -> Tensor:
         """[…, statistics] ► log odds of an event […, 1]."""
         return self.opinions(self.scaled(statistics))
-
-    def scaled(self, statistics: Tensor) -> Tensor:
-        """[…, statistics] by what is usual."""
-        return ((statistics - self.center) * self.rate).clamp(-LARGEST_FEATURE, LARGEST_FEATURE)
 
     def opinions(self, scaled: Tensor, drop: Dropout = keep_all) -> Tensor:
         """Scaled […, statistics] ► log odds of an event […, 1]."""

@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
+from training.planning.recipe import ExpertRecipe, Recipe
+
 
 class _AdamW(torch.optim.AdamW):
     """torch's, without what imports torch's compiler, only to keep the optimizer out of it: 1.2 s of CPU."""
@@ -16,26 +18,19 @@ class _AdamW(torch.optim.AdamW):
 
 
 class Optimizer:
-    """Fits parameters in so many steps.
+    """Fits parameters in so many steps, as a recipe says.
 
-    learning_rate: the highest one. warm_up: share of the steps in which it rises.
+    clip: largest norm of a gradient; 0 for any.
     """
 
     def __init__(
-        self,
-        parameters: Iterable[nn.Parameter],
-        *,
-        steps: int,
-        learning_rate: float,
-        weight_decay: float,
-        warm_up: float,
-        clip: float = 0.0,
+        self, parameters: Iterable[nn.Parameter], recipe: Recipe | ExpertRecipe, steps: int, clip: float = 0.0
     ) -> None:
-        """clip: largest norm of a gradient; 0 for any."""
+        rate = recipe.learning_rate
         self._parameters = list(parameters)
         self._clip = clip
-        self._adam = _AdamW(self._parameters, lr=learning_rate, weight_decay=weight_decay, fused=True)
-        self._cycle = OneCycleLR(self._adam, learning_rate, total_steps=steps, pct_start=warm_up)
+        self._adam = _AdamW(self._parameters, lr=rate, weight_decay=recipe.weight_decay, fused=True)
+        self._cycle = OneCycleLR(self._adam, rate, total_steps=steps, pct_start=recipe.warm_up)
 
     def step(self, loss: torch.Tensor) -> None:
         """One step against the gradient of the loss."""

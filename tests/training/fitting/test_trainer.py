@@ -100,8 +100,9 @@ def test_no_fit_imports_the_compiler_of_torch() -> None:
     code = """
         import sys, torch
         from training.fitting.optimizer import Optimizer
+        from training.planning.recipe import RANGES
         weight = torch.nn.Parameter(torch.ones(1))
-        optimizer = Optimizer([weight], steps=10, learning_rate=0.1, weight_decay=0.0, warm_up=0.5, clip=1.0)
+        optimizer = Optimizer([weight], RANGES, 10, clip=1.0)
         for _ in range(10):
             optimizer.step((weight * weight).sum())
         assert weight.item() < 1
