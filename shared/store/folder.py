@@ -37,6 +37,7 @@ STAGING = ".staging"
 HIDDEN, STAGED = "t", "s"  # first letters of files being written, and of files ready to be renamed
 MARKER = ".store"  # tells a store from an empty folder, such as a mount point without its volume
 MARKED = b"A store of the time series backend. This file tells it from a folder whose volume is not mounted.\n"
+CLOCK_FILE = "clock"  # in the staging folder, written to read the clock of the file system
 LEFT_BEHIND = 86400.0  # seconds after which the writer of an unfinished file must have ended
 ATTEMPTS = 50  # with pauses up to 0.1 s: seconds of contention, where milliseconds are normal
 _REMEDIES = {
@@ -72,7 +73,7 @@ class FolderStorage:
             with suppress(NoStoreError):  # said at each use
                 self._sweep([STAGING])
                 for name in self._names([STAGING]):
-                    if not _is_unfinished(name) and name != "clock":  # the folder of a key's conditional writes
+                    if not _is_unfinished(name) and name != CLOCK_FILE:  # the folder of a key's conditional writes
                         self._sweep([STAGING, name])
                         self._tidy([STAGING, name])
 
@@ -152,8 +153,8 @@ class FolderStorage:
 
     def now(self) -> float:
         """Time that the volume gives a file touched now; on NFS the server's, whatever this machine believes."""
-        with _explained(self._root / STAGING / "clock", "written"), self._folder([STAGING], make=True) as staging:
-            file = os.open("clock", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=staging)
+        with _explained(self._root / STAGING / CLOCK_FILE, "written"), self._folder([STAGING], make=True) as staging:
+            file = os.open(CLOCK_FILE, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=staging)
             try:
                 os.utime(file)
                 return os.fstat(file).st_mtime
